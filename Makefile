@@ -1,0 +1,43 @@
+# Every verb is written here once; CI and people call the same.
+PYTHON ?= python3.11
+BIN := .venv/bin
+INSIGHT := $(BIN)/insight
+
+.PHONY: setup format check test demo bench soak docs clean
+
+setup: .venv/.ready  ## make the virtual environment from the lock file
+
+.venv/.ready: pyproject.toml requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+format: setup  ## write the code in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+check: setup  ## format, lint, import arrows, types, dependencies
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy features training serving
+	$(BIN)/deptry .
+
+test: check  ## everything a change must pass
+	$(BIN)/python -m pytest
+
+demo: setup  ## the main job on a synthetic operator; ends serving (DEMO="--no-serve" ends after the job)
+	$(INSIGHT) demo $(DEMO)
+
+bench: setup  ## speed as ratios against floors and peers -> .insight/results/bench.json
+	$(BIN)/python -m tests.bench
+
+soak: setup  ## the slow proofs -> .insight/results/soak.json
+	$(BIN)/python -m pytest -m soak
+
+docs: setup  ## generated pages: the feature catalogue
+	$(INSIGHT) catalogue --out features/CATALOGUE.md
+
+clean:  ## remove the environment and all state
+	rm -rf .venv .insight mlruns/mlflow.db mlruns/artifacts mlruns/bundles .pytest_cache .mypy_cache .ruff_cache

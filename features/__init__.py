@@ -1,0 +1,1 @@
+"""Ground floor: what we know about a customer, as of a moment."""

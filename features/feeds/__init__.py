@@ -1,0 +1,1 @@
+"""The operator's data as typed, checked event tables."""

@@ -1,0 +1,491 @@
+"""The feeds: every typed event table of an operator, with its columns, units, key, grain and times.
+
+Every feed carries, besides the columns declared here:
+
+    event_id      text      the operator's id, or a hash of the declared natural key
+    customer_id   text      one subscription (not on reference feeds and on `persons` only as the link)
+    event_at      instant   when it happened; for a day's or a month's row the start of that period
+    known_at      instant   when the operator's systems knew it
+    superseded_at instant   when a newer version or a removal of the same event became known, else NULL
+    arrived_at    instant   when this system landed the row (bookkeeping, never used for what was known)
+
+What was known on an as-of date is one condition, in `features.feeds.reading`:
+`known_at < D and (superseded_at is null or superseded_at >= D)`.
+
+Instants are UTC in whole seconds, dates are the operator's civil dates, money is an integer in the currency's
+declared scale (CNY: li, 1/1000 yuan).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a column holds; each kind has one DuckDB type (`SQL_TYPES`)."""
+
+    TEXT = "text"
+    CATEGORY = "category"
+    INTEGER = "integer"
+    MONEY = "money"
+    NUMBER = "number"
+    FLAG = "flag"
+    INSTANT = "instant"
+    DATE = "date"
+
+
+SQL_TYPES: dict[Kind, str] = {
+    Kind.TEXT: "VARCHAR",
+    Kind.CATEGORY: "VARCHAR",
+    Kind.INTEGER: "BIGINT",
+    Kind.MONEY: "BIGINT",
+    Kind.NUMBER: "DOUBLE",
+    Kind.FLAG: "BOOLEAN",
+    Kind.INSTANT: "TIMESTAMP",
+    Kind.DATE: "DATE",
+}
+
+
+class Grain(StrEnum):
+    """What span of time one row stands for; `known_after` counts from its end."""
+
+    INSTANT = "instant"
+    DAY = "day"
+    MONTH = "month"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a feed.
+
+    Attributes:
+        name: The column's name, one meaning everywhere.
+        kind: What it holds.
+        unit: Seconds, KB, li, minutes ...; empty where there is none.
+        required: A row without it goes to quarantine.
+        low: The smallest allowed value, if any.
+        high: The largest allowed value, if any.
+        allowed: The closed vocabulary, if there is one.
+    """
+
+    name: str
+    kind: Kind
+    unit: str = ""
+    required: bool = False
+    low: float | None = None
+    high: float | None = None
+    allowed: tuple[str, ...] = ()
+
+    @property
+    def sql_type(self) -> str:
+        """Returns the DuckDB type."""
+        return SQL_TYPES[self.kind]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The contract of one feed.
+
+    Attributes:
+        name: The feed's name.
+        row: What one row is, in one phrase.
+        key: The columns that identify an event; its hash is the event_id if the operator has none.
+        columns: The columns besides the common ones.
+        grain: What span one row stands for.
+        period: The date column that names the period, for day and month rows.
+        personal: Lives in the personal-data folder only.
+        reference: A catalogue row without customer_id.
+    """
+
+    name: str
+    row: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    grain: Grain = Grain.INSTANT
+    period: str = ""
+    personal: bool = False
+    reference: bool = False
+    by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {column.name: column for column in self.columns})
+
+
+def _text(name: str, *, required: bool = False) -> Column:
+    return Column(name, Kind.TEXT, required=required)
+
+
+def _category(name: str, *allowed: str, required: bool = False) -> Column:
+    return Column(name, Kind.CATEGORY, allowed=allowed, required=required)
+
+
+def _count(name: str, unit: str = "", *, required: bool = False, high: float | None = None) -> Column:
+    return Column(name, Kind.INTEGER, unit=unit, low=0, high=high, required=required)
+
+
+def _money(name: str, *, required: bool = False, low: float | None = 0) -> Column:
+    return Column(name, Kind.MONEY, unit="minor", low=low, required=required)
+
+
+def _flag(name: str, *, required: bool = False) -> Column:
+    return Column(name, Kind.FLAG, required=required)
+
+
+def _instant(name: str, *, required: bool = False) -> Column:
+    return Column(name, Kind.INSTANT, unit="UTC", required=required)
+
+
+def _date(name: str, *, required: bool = False) -> Column:
+    return Column(name, Kind.DATE, required=required)
+
+
+CUSTOMER_KINDS = ("consumer", "corporate", "machine")
+STATUSES = ("active", "suspended_arrears", "suspended_request", "suspended_authority", "closed")
+VIP_TIERS = ("none", "silver", "gold", "platinum", "diamond")
+PERSON_ROLES = ("main", "secondary", "broadband", "tv")
+PORT_STEPS = ("enquiry", "application", "code", "completed")
+PURPOSES = ("marketing", "retention", "service", "personalisation")
+CONSENT_CHANNELS = ("call", "message", "app", "hall", "all")
+TICKET_KINDS = ("complaint", "enquiry", "request", "fault")
+TICKET_STATES = ("open", "closed", "reopened")
+TOPICS = (
+    "network", "data_plan", "unknown_charge", "billing", "broadband_tv", "roaming", "attitude",
+    "porting", "cancelling", "contract", "recharge", "other",
+)  # fmt: skip
+
+_USE = (
+    _count("voice_seconds", "s"),
+    _count("billed_minutes", "min"),
+    _count("offnet_seconds", "s"),
+    _count("data_kb", "KB"),
+    _count("night_data_kb", "KB"),
+    _count("sms_count"),
+)
+
+_FEEDS = (
+    Feed(
+        "customers",
+        "a customer as known",
+        ("customer_id", "event_at"),
+        (
+            _date("activated_on", required=True),
+            _category("kind", *CUSTOMER_KINDS),
+            _category("status", *STATUSES),
+            _category("province"),
+            _category("city"),
+            _category("grid"),
+            Column("birth_year", Kind.INTEGER, low=1900, high=2100),
+            _category("vip_tier", *VIP_TIERS),
+            _category("device_generation", "2G", "3G", "4G", "5G"),
+            _date("device_since"),
+            _category("language", "zh", "en"),
+        ),
+    ),
+    Feed(
+        "persons",
+        "a person's link to one subscription, with validity",
+        ("customer_id", "person_id", "valid_from"),
+        (
+            _text("person_id", required=True),
+            _text("account_id"),
+            _category("role", *PERSON_ROLES),
+            _text("form_of_address"),
+            _date("valid_from", required=True),
+            _date("valid_until"),
+            _flag("is_deceased"),
+        ),
+        personal=True,
+    ),
+    Feed(
+        "numbers",
+        "a phone number's owner, with validity",
+        ("number", "customer_id", "valid_from"),
+        (
+            _text("number", required=True),
+            _instant("valid_from", required=True),
+            _instant("valid_until"),
+            _date("ported_in_on"),
+            _date("ported_out_on"),
+            _flag("is_verified"),
+        ),
+        personal=True,
+    ),
+    Feed(
+        "subscriptions",
+        "a plan or contract change",
+        ("customer_id", "ordered_at", "plan_id"),
+        (
+            _text("plan_id", required=True),
+            _instant("ordered_at", required=True),
+            _date("effective_on", required=True),
+            _category("contract_type", "none", "handset", "discount", "bundle"),
+            _date("contract_start"),
+            _date("contract_end"),
+            _date("discount_end"),
+            _money("discount_amount"),
+        ),
+    ),
+    Feed(
+        "bills",
+        "a month's bill",
+        ("customer_id", "period"),
+        (
+            _date("period", required=True),
+            _text("plan_id"),
+            _money("plan_fee"),
+            _money("overage_fee"),
+            _money("pack_fee"),
+            _money("roaming_fee"),
+            _money("value_added_fee"),
+            _text("value_added_item"),
+            _money("discount"),
+            _money("total", required=True),
+            _instant("due_at"),
+            _instant("paid_at"),
+            _money("arrears"),
+        ),
+        grain=Grain.MONTH,
+        period="period",
+    ),
+    Feed(
+        "usage_daily",
+        "a day's use",
+        ("customer_id", "day"),
+        (_date("day", required=True), *_USE),
+        grain=Grain.DAY,
+        period="day",
+    ),
+    Feed(
+        "usage_monthly",
+        "a month's use",
+        ("customer_id", "period"),
+        (_date("period", required=True), *_USE, _flag("is_throttled")),
+        grain=Grain.MONTH,
+        period="period",
+    ),
+    Feed(
+        "port_requests",
+        "a step towards leaving with the number",
+        ("customer_id", "event_at", "step"),
+        (_category("step", *PORT_STEPS, required=True),),
+    ),
+    Feed(
+        "fixed_services",
+        "broadband or TV state",
+        ("customer_id", "service", "event_at"),
+        (
+            _category("service", "broadband", "tv", required=True),
+            _category("status", "active", "closed"),
+            _count("contracted_kbps", "kbit/s"),
+            _count("measured_kbps", "kbit/s"),
+            _date("last_active_on"),
+            _count("faults"),
+        ),
+    ),
+    Feed(
+        "pack_orders",
+        "a data pack bought",
+        ("customer_id", "event_at", "pack_id"),
+        (_text("pack_id", required=True), _count("data_kb", "KB"), _money("price"), _category("channel")),
+    ),
+    Feed(
+        "hotline_calls",
+        "a call to the hotline",
+        ("call_id",),
+        (
+            _text("call_id", required=True),
+            _count("ivr_seconds", "s"),
+            _count("wait_seconds", "s"),
+            _count("talk_seconds", "s"),
+            _category("topic"),
+            _flag("agent"),
+            _flag("resolved"),
+            _flag("transferred"),
+        ),
+    ),
+    Feed(
+        "channel_contacts",
+        "a touch in app, web, hall, IVR or message",
+        ("customer_id", "event_at", "channel"),
+        (
+            _category("channel", "app", "web", "hall", "ivr", "message", required=True),
+            _category("purpose"),
+            _flag("succeeded"),
+        ),
+    ),
+    Feed(
+        "roaming_sessions",
+        "roaming use",
+        ("customer_id", "event_at", "area"),
+        (
+            _category("area", required=True),
+            _flag("international"),
+            _count("seconds", "s"),
+            _count("data_kb", "KB"),
+            _money("fee"),
+            _flag("with_pack"),
+        ),
+    ),
+    Feed(
+        "network_experience",
+        "a day's quality",
+        ("customer_id", "day"),
+        (
+            _date("day", required=True),
+            _count("drops"),
+            _count("stalls"),
+            _count("weak_signal_minutes", "min"),
+            _category("cell_id"),
+        ),
+        grain=Grain.DAY,
+        period="day",
+    ),
+    Feed(
+        "network_faults",
+        "a fault or upgrade of a grid, each state change",
+        ("fault_id", "event_at"),
+        (
+            _text("fault_id", required=True),
+            _category("grid", required=True),
+            _date("expected_repair_on"),
+            _instant("repaired_at"),
+        ),
+        reference=True,
+    ),
+    Feed(
+        "tickets",
+        "a complaint or request, each state change",
+        ("ticket_id", "event_at", "status"),
+        (
+            _text("ticket_id", required=True),
+            _category("kind", *TICKET_KINDS, required=True),
+            _category("topic"),
+            _category("channel"),
+            _text("text"),
+            _category("status", *TICKET_STATES, required=True),
+            _text("owner"),
+            _instant("opened_at"),
+            _instant("due_at"),
+            _instant("closed_at"),
+            Column("satisfaction", Kind.INTEGER, low=1, high=10),
+        ),
+    ),
+    Feed(
+        "surveys",
+        "an answer",
+        ("customer_id", "event_at", "survey"),
+        (
+            _category("survey", required=True),
+            Column("score", Kind.INTEGER, low=0, high=10, required=True),
+            _text("comment"),
+        ),
+    ),
+    Feed(
+        "consents",
+        "a consent given or withdrawn",
+        ("customer_id", "event_at", "purpose", "channel"),
+        (
+            _category("purpose", *PURPOSES, required=True),
+            _category("channel", *CONSENT_CHANNELS, required=True),
+            _flag("granted", required=True),
+        ),
+    ),
+    Feed(
+        "contacts",
+        "an outreach made by the operator",
+        ("contact_id",),
+        (
+            _text("contact_id", required=True),
+            _text("campaign"),
+            _category("action", required=True),
+            _category("channel"),
+            _category("arm", "treated", "control"),
+            Column("propensity", Kind.NUMBER, low=0, high=1),
+        ),
+    ),
+    Feed(
+        "outcomes",
+        "what came of a contact or offer",
+        ("contact_id", "event_at", "outcome"),
+        (
+            _text("contact_id", required=True),
+            _category("outcome", required=True),
+            _flag("accepted"),
+            _text("order_reference"),
+        ),
+    ),
+    Feed(
+        "terminations",
+        "the end of a customer",
+        ("customer_id", "event_at"),
+        (
+            _category("reason", "cancel", "port_out", "arrears", "deceased", "other", required=True),
+            _flag("voluntary"),
+            _date("last_used_on"),
+        ),
+    ),
+    Feed(
+        "attributes",
+        "any further columns of the operator, declared in the source mapping",
+        ("customer_id", "event_at"),
+        (),
+    ),
+    Feed(
+        "plans",
+        "a plan of the catalogue, with validity",
+        ("plan_id", "valid_from"),
+        (
+            _text("plan_id", required=True),
+            _text("name_zh"),
+            _text("name_en"),
+            _category("generation", "2G", "3G", "4G", "5G"),
+            _money("monthly_fee", required=True),
+            _count("voice_minutes", "min"),
+            _count("data_kb", "KB"),
+            _count("sms_count"),
+            _money("voice_overage_price"),  # per billed minute
+            _money("data_overage_price"),  # per block
+            _count("data_block_kb", "KB"),
+            _money("sms_overage_price"),  # per message
+            _money("overage_cap"),  # the most data overage in a month
+            _count("throttle_after_kb", "KB"),  # beyond it slowed down, not charged
+            _count("rollover_months"),  # unused data allowance is used after the current month's, then lapses
+            _money("minimum_spend"),
+            _count("shared_lines"),  # secondary lines that draw on the same allowance
+            _count("contract_months"),
+            _money("early_exit_fee"),
+            _money("discount_amount"),
+            _count("discount_months"),
+            _category("audience", "all", "new", "senior", "student", "legacy"),
+            _category("effective", "immediate", "next_month"),
+            _date("on_sale_from"),
+            _date("on_sale_until"),
+            _date("valid_from", required=True),
+            _date("valid_until"),
+        ),
+        reference=True,
+    ),
+    Feed(
+        "packs",
+        "a data or roaming pack of the catalogue, with validity",
+        ("pack_id", "valid_from"),
+        (
+            _text("pack_id", required=True),
+            _text("name_zh"),
+            _text("name_en"),
+            _category("scope", "domestic", "roaming"),
+            _count("data_kb", "KB", required=True),
+            _money("price", required=True),
+            _flag("renews"),
+            _date("on_sale_from"),
+            _date("on_sale_until"),
+            _date("valid_from", required=True),
+            _date("valid_until"),
+        ),
+        reference=True,
+    ),
+)
+
+FEEDS: dict[str, Feed] = {feed.name: feed for feed in _FEEDS}
+"""Every feed by name, in the order in which they land: who, then what, then the catalogue."""

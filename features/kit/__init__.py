@@ -1,0 +1,1 @@
+"""Domain-free tools: configuration, clock, files, locks, logs, the command line."""

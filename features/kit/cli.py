@@ -1,0 +1,95 @@
+"""The one command `insight`, assembled from every floor's `cli.py` without importing the upper floors.
+
+A floor registers itself through the entry-point group `insight.commands`; each entry is a function that takes the
+Typer application and adds its commands. Heavy imports happen inside the commands, so `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import date, datetime
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from features.kit.errors import ConfigurationError, InsightError
+from features.kit.home import Home
+
+COMMANDS_GROUP = "insight.commands"
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option("--home", help="Folder of the state [env: INSIGHT_HOME] [default: .insight]", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="End with one JSON object on stdout.")]
+
+
+def create_app() -> typer.Typer:
+    """Returns the command line with the commands of every floor, in floor order."""
+    app = typer.Typer(
+        name="insight",
+        help="Know each telecom customer, and act before the customer complains or leaves.\n\n"
+        "Start with `insight demo` (a synthetic operator), then `insight run` on your own files.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+    )
+    app.callback()(lambda: None)
+    order = ("features", "training", "serving")
+    for entry in sorted(entry_points(group=COMMANDS_GROUP), key=lambda entry: order.index(entry.name)):
+        register: Callable[[typer.Typer], None] = entry.load()
+        register(app)
+    return app
+
+
+def main() -> None:
+    """Runs the command line: an expected failure is one line with its remedy and exit code 2."""
+    _limit_threads()
+    try:
+        create_app()(standalone_mode=True)
+    except InsightError as error:
+        _say_error(error.message, error.remedy)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _say_error("interrupted; nothing is half written", "run the same command again to continue")
+        sys.exit(130)
+
+
+def _say_error(message: str, remedy: str) -> None:
+    one_line = " ".join(message.split())
+    print(f"error: {one_line}" + (f"  -> {remedy}" if remedy else ""), file=sys.stderr)
+
+
+def _limit_threads() -> None:
+    """Pins native thread pools to one thread unless the user says otherwise; LightGBM and DuckDB get theirs by flag."""
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+
+
+def open_home(home: Path | None) -> Home:
+    """Returns the home of a command."""
+    return Home.at(home)
+
+
+def parse_date(text: str | None, *, flag: str) -> date | None:
+    """Returns a flag's date. Raises ConfigurationError naming the flag."""
+    if text is None:
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a civil date has no zone
+    except ValueError:
+        raise ConfigurationError(f"{flag}: '{text}' is not a date", remedy="write it as 2026-06-01") from None
+
+
+def print_json(content: Any) -> None:
+    """Writes one JSON object and a newline to stdout."""
+    import orjson
+
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+    sys.stdout.buffer.write(orjson.dumps(content, option=options, default=str))
+    sys.stdout.flush()

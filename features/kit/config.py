@@ -1,0 +1,126 @@
+"""Configuration: YAML in, one frozen and closed pydantic object out. A misspelt key is an error that names the key."""
+
+from __future__ import annotations
+
+import hashlib
+from difflib import get_close_matches
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from features.kit.errors import ConfigurationError
+
+
+class Config(BaseModel):
+    """The base of every configuration and request object: frozen, closed, no silent conversions of unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    def content_hash(self) -> str:
+        """Returns 16 hex digits that change whenever anything that could change an answer changes."""
+        payload = orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+        return hashlib.sha256(payload).hexdigest()[:16]
+
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key written twice; plain YAML would silently keep the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's own signature
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is written twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Returns the mapping in a YAML file.
+
+    Raises:
+        ConfigurationError: If the file is missing, is not UTF-8, is not YAML, or holds no mapping.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: not UTF-8 at byte {error.start}", remedy="save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        place = f" line {where.line + 1}" if where else ""
+        raise ConfigurationError(f"{path}:{place} {getattr(error, 'problem', error)}") from None
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{path}: expected keys and values, found {type(content).__name__}")
+    return content
+
+
+def load_config(kind: type[ConfigT], path: Path) -> ConfigT:
+    """Returns the configuration object of `kind` in a YAML file.
+
+    Raises:
+        ConfigurationError: Naming the file and the key, with the nearest known key for a misspelt one.
+    """
+    return parse_config(kind, load_yaml(path), source=str(path))
+
+
+def parse_config(kind: type[ConfigT], content: dict[str, Any], *, source: str) -> ConfigT:
+    """Returns `content` as a `kind`; `source` is named in the error. Raises ConfigurationError."""
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        raise ConfigurationError(_first_problem(kind, error, source)) from None
+
+
+def _first_problem(kind: type[BaseModel], error: ValidationError, source: str) -> str:
+    first = error.errors(include_url=False, include_input=True)[0]
+    key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden":
+        near = get_close_matches(str(first["loc"][-1]), _known_keys(kind), n=1, cutoff=0.6)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        return f"{source}: unknown key '{key}'{hint}{more}"
+    if first["type"] == "missing":
+        return f"{source}: the key '{key}' is missing{more}"
+    return f"{source}: '{key}': {first['msg']}{more}"
+
+
+def _known_keys(kind: type[BaseModel]) -> list[str]:
+    """Returns the keys of a model and of the models inside it."""
+    keys: list[str] = []
+    todo, seen = [kind], set()
+    while todo:
+        model = todo.pop()
+        if model in seen:
+            continue
+        seen.add(model)
+        for name, field in model.model_fields.items():
+            keys.append(field.alias or name)
+            todo += [
+                part for part in _parts(field.annotation) if isinstance(part, type) and issubclass(part, BaseModel)
+            ]
+    return keys
+
+
+def _parts(annotation: Any) -> list[Any]:
+    inner = getattr(annotation, "__args__", ())
+    return [annotation, *(part for arg in inner for part in _parts(arg))]
+
+
+def config_path(name: str) -> Path:
+    """Returns the path of a file under `configs/`: the working directory's if it has one, else the shipped copy."""
+    local = Path("configs") / name
+    if local.exists():
+        return local
+    shipped = Path(str(resources.files("features"))).parent / "configs" / name
+    return shipped if shipped.exists() else local

@@ -1,0 +1,1 @@
+"""One row per customer and as-of date: features, classes, facts."""

@@ -1,0 +1,1 @@
+"""A synthetic operator with known potential outcomes."""

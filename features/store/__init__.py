@@ -1,0 +1,1 @@
+"""The feature store: Feast offline and online, behind one thin wrapper."""

@@ -1,0 +1,1 @@
+"""The operational database: keys, lists, claims, outcomes, audit."""

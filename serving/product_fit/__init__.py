@@ -1,0 +1,1 @@
+"""Usage re-rated under every plan; offers that do no harm."""

@@ -1,0 +1,1 @@
+"""From a portrait to a propensity with reasons; one path for batch and API."""

@@ -1,0 +1,1 @@
+"""Middle floor: from moments to a model somebody may deploy."""
