@@ -1,9 +1,16 @@
-"""The commands of this floor."""
+"""The commands of the top floor: score, fit, outreach, outcomes, keys, serve."""
 
 from __future__ import annotations
 
 import typer
 
+from serving.api import commands as api
+from serving.outreach import commands as outreach
+from serving.product_fit import commands as product_fit
+from serving.scoring import commands as scoring
+
 
 def register(app: typer.Typer) -> None:
     """Adds this floor's commands to `insight`."""
+    for room in (scoring, product_fit, outreach, api):
+        room.register(app)

@@ -1,9 +1,12 @@
-"""The commands of this floor."""
+"""The commands of the middle floor: train, promote, rollback, models."""
 
 from __future__ import annotations
 
 import typer
 
+from training import commands
+
 
 def register(app: typer.Typer) -> None:
     """Adds this floor's commands to `insight`."""
+    commands.register(app)
