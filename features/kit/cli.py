@@ -93,3 +93,7 @@ def print_json(content: Any) -> None:
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
     sys.stdout.buffer.write(orjson.dumps(content, option=options, default=str))
     sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -2,8 +2,137 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
+
+from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
+from features.kit.config import config_path
+from features.kit.errors import ConfigurationError
+from features.kit.home import Home
+
+_THREADS = Annotated[int, typer.Option(min=1, help="Native threads of DuckDB and LightGBM.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Adds this room's commands to `insight`."""
+    """Adds `demo` and `run` to `insight`."""
+    app.command(name="demo")(demo)
+    app.command(name="run")(run)
+
+
+def demo(
+    home: HomeOption = None,
+    customers: Annotated[int, typer.Option(min=1_000, help="Size of the synthetic operator.")] = 20_000,
+    months: Annotated[int, typer.Option(min=12, help="Months of synthetic history.")] = 18,
+    seed: Annotated[int, typer.Option(help="Seed of the simulator and the learners.")] = 7,
+    threads: _THREADS = 2,
+    serve: Annotated[bool, typer.Option(help="End serving the API.")] = True,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the API; 0 picks a free one.")] = 8000,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete the home of an earlier demo first.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """The whole main job on a synthetic operator, then the API.
+
+    Simulate -> ingest -> build portraits -> publish -> train -> score -> product fit -> outreach list -> serve.
+    Everything it shows is synthetic. It can be stopped and started again at any point.
+    """
+    from features.kit.journey import DEMO_STEPS, Journey, run_journey
+    from features.kit.progress import Progress
+    from features.kit.summary import print_summary
+
+    place = open_home(home)
+    _one_demo_per_home(place, {"customers": customers, "months": months, "seed": seed}, fresh=fresh)
+    journey = Journey(
+        home=place,
+        source=config_path("sources/simulator.yaml"),
+        data=place.simulation / "files",
+        customers=customers,
+        months=months,
+        seed=seed,
+        threads=threads,
+    )
+    summary = run_journey(DEMO_STEPS, journey, Progress(quiet=False))
+    if as_json:
+        print_json(summary)
+    else:
+        print_summary(summary, place, synthetic=True)
+    if serve:
+        _serve(place, port)
+
+
+def run(
+    source: Annotated[Path, typer.Option(help="Source mapping, e.g. configs/sources/megaline.yaml.")],
+    data: Annotated[Path, typer.Option(help="Folder with the operator's files.")],
+    home: HomeOption = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="As-of date; the latest the feeds allow if left out.")
+    ] = None,
+    target: Annotated[list[str] | None, typer.Option(help="Train only these targets; may be repeated.")] = None,
+    capacity: Annotated[int | None, typer.Option(min=0, help="Attempts on the outreach list.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the learners.")] = 7,
+    threads: _THREADS = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """The whole main job on an operator's own files, up to the lists.
+
+    Ingest -> build portraits -> publish -> train -> score -> product fit -> outreach list. What can be learned from
+    the feeds at hand is learned; what cannot is said, and the rest goes on.
+    """
+    from features.kit.journey import RUN_STEPS, Journey, run_journey
+    from features.kit.progress import Progress
+    from features.kit.summary import print_summary
+
+    if not data.is_dir():
+        raise ConfigurationError(f"--data: {data} is not a folder", remedy="name the folder with the operator's files")
+    place = open_home(home)
+    journey = Journey(
+        home=place,
+        source=source,
+        data=data,
+        as_of=parse_date(as_of, flag="--as-of"),
+        targets=tuple(target or ()),
+        capacity=capacity,
+        seed=seed,
+        threads=threads,
+    )
+    summary = run_journey(RUN_STEPS, journey, Progress(quiet=False))
+    if as_json:
+        print_json(summary)
+    else:
+        print_summary(summary, place, synthetic=False)
+
+
+def _one_demo_per_home(home: Home, wanted: dict[str, Any], *, fresh: bool) -> None:
+    """Keeps two synthetic operators, or a synthetic and a real one, from meeting in one home."""
+    from features.kit.files import read_json, write_json
+
+    marker = home.root / "demo.json"
+    if fresh and marker.exists():
+        for folder in (home.root, home.bundles, home.mlruns / "artifacts"):
+            shutil.rmtree(folder, ignore_errors=True)
+        (home.mlruns / "mlflow.db").unlink(missing_ok=True)
+    if marker.exists() and read_json(marker) != wanted:
+        raise ConfigurationError(
+            f"{home.root}: holds a demo of another size or seed ({read_json(marker)})",
+            remedy="repeat its options, name another --home, or start over with --fresh",
+        )
+    if not marker.exists() and (home.feeds / "manifest.json").exists():
+        raise ConfigurationError(
+            f"{home.root}: holds an operator's own feeds", remedy="name another --home for the demo"
+        )
+    write_json(marker, wanted)
+
+
+def _serve(home: Home, port: int) -> None:
+    """Runs the API in its own process until it ends; Ctrl-C ends both."""
+    command = [sys.executable, "-m", "features.kit.cli", "serve", "--home", str(home.root), "--port", str(port)]
+    child = subprocess.Popen(command)  # noqa: S603 - our own command
+    try:
+        sys.exit(child.wait())
+    except KeyboardInterrupt:
+        child.terminate()
+        child.wait(timeout=30)

@@ -1,0 +1,90 @@
+"""The page a person sees at the end of the main job: what came in, what was learned, whom to contact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from features.kit.home import Home
+
+
+def print_summary(summary: dict[str, Any], home: Home, *, synthetic: bool) -> None:
+    """Prints the summary of a journey (see `journey.run_journey`) to stdout."""
+    from rich.console import Console
+
+    console = Console()
+    console.rule("[bold]Customer Insight" + (" - a synthetic operator, no real person" if synthetic else ""))
+    console.print(_feeds(summary.get("ingest", {})))
+    console.print(_models(summary.get("train", {})))
+    for line in _lines(summary, home):
+        console.print(line, soft_wrap=True, highlight=False)
+    console.rule()
+
+
+def _feeds(ingest: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table(title="Feeds", title_justify="left")
+    for heading in ("feed", "rows accepted", "quarantined", "why"):
+        table.add_column(heading, justify="left" if heading in ("feed", "why") else "right")
+    for feed, counts in ingest.get("feeds", {}).items():
+        why = ", ".join(f"{reason} {count:,}" for reason, count in counts.get("reasons", {}).items())
+        table.add_row(feed, f"{counts['accepted']:,}", f"{counts['quarantined']:,}", why)
+    return table
+
+
+def _models(train: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table(title="Models", title_justify="left")
+    for heading in ("target", "AUC", "95 % interval", "best possible", "positives", "serves"):
+        table.add_column(heading, justify="left" if heading in ("target", "serves") else "right")
+    for target, result in train.get("targets", {}).items():
+        table.add_row(
+            target,
+            _figure(result.get("auc")),
+            "-" if not result.get("auc_ci") else " - ".join(_figure(end) for end in result["auc_ci"]),
+            _figure(result.get("oracle_auc")),
+            f"{result.get('positives') or 0:,}",
+            "yes" if result.get("promoted") else f"no: {result.get('reason', '')}",
+        )
+    return table
+
+
+def _lines(summary: dict[str, Any], home: Home) -> list[str]:
+    outreach, fit, train = (summary.get(step, {}) for step in ("outreach", "fit", "train"))
+    lines = [f"As of {summary.get('ingest', {}).get('as_of', '?')}."]
+    causes = summary.get("evaluate", {}).get("cause_hit")
+    if causes:
+        shown = ", ".join(f"{target} {_percent(hit)}" for target, hit in causes.items())
+        lines.append(
+            f"True cause among the three reasons shown (known only because the operator is synthetic): {shown}."
+        )
+    if outreach:
+        suppressed = ", ".join(f"{code} {count:,}" for code, count in outreach.get("suppressed", {}).items())
+        lines.append(f"Outreach list: {outreach.get('lines', 0):,} lines; held back: {suppressed or 'nobody'}.")
+        lines += [f"   {line}" for line in outreach.get("first_lines", [])]
+        lines.append(f"   {outreach.get('xlsx', '')}")
+    if fit:
+        lines.append(
+            f"Product fit: own bills reproduced for {_percent(fit.get('reproduced_share'))}; "
+            f"{fit.get('offers', 0):,} customers with an offer; saving {fit.get('total_saving_shown', '-')} a month."
+        )
+    lines += [
+        f"SHAP picture ({target}): {result['shap']}"
+        for target, result in train.get("targets", {}).items()
+        if result.get("shap")
+    ]
+    lines.append(f"Models: sqlite:///{home.mlruns / 'mlflow.db'} (mlflow ui --backend-store-uri ...)")
+    lines += [f"   {call}" for call in summary.get("access", {}).get("curl", [])]
+    seconds = summary.get("wall_seconds", {})
+    spent = ", ".join(f"{step} {value:.0f}" for step, value in seconds.items())
+    lines.append(f"Seconds: {spent}. Peak memory {summary.get('peak_memory_mb', 0):,} MB.")
+    return lines
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
