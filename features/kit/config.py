@@ -83,7 +83,9 @@ def parse_config(kind: type[ConfigT], content: dict[str, Any], *, source: str) -
 
 
 def _first_problem(kind: type[BaseModel], error: ValidationError, source: str) -> str:
-    first = error.errors(include_url=False, include_input=True)[0]
+    # A misspelt key also leaves the right one missing; the misspelling is what the user can see and mend.
+    problems = error.errors(include_url=False, include_input=False)
+    first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
     key = ".".join(str(part) for part in first["loc"]) or "(top level)"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
