@@ -1,0 +1,443 @@
+"""The format of a deployable model: the one door between training and serving.
+
+A bundle is a folder of plain data, `bundles/<target>/<version>/`:
+
+    manifest.json     what it is, and the sha256 of every other file; sealed by its own sha256
+    model.txt         LightGBM's text format
+    calibration.json  knots from raw score to propensity
+    golden.json       100 feature vectors with their exact raw scores and propensities
+    card.md           the model card, for people
+
+Loading trusts nothing: hashes first, then a child process loads the model (a damaged LightGBM file kills the process
+that reads it), then the golden rows must come out equal to the last bit; only then may a bundle serve.
+This module imports numpy, the kit and (lazily) lightgbm, and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from features.kit.errors import BundleError, DataError
+from features.kit.files import read_json, sha256_of, write_bytes, write_json
+from features.kit.runs import hit
+
+FORMAT_VERSION = 1
+GOLDEN_ROWS = 100
+CHILD_SECONDS = 120.0
+MANIFEST, MODEL, CALIBRATION, GOLDEN, CARD = "manifest.json", "model.txt", "calibration.json", "golden.json", "card.md"
+REQUIRED = (MODEL, CALIBRATION, GOLDEN, CARD)
+_REFUSED = 3
+_MASKED = ("pandas", "sklearn", "pyarrow", "dask", "matplotlib", "graphviz")
+_import_lock = threading.Lock()
+
+Floats = npt.NDArray[np.float64]
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class BundleFeature:
+    """One input of the model, by name; a category is coded by its position in `categories`."""
+
+    name: str
+    kind: str
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A monotone, piecewise linear map from raw score to propensity.
+
+    Attributes:
+        scores: Raw scores of the knots, strictly ascending, float64 [k], k >= 2.
+        propensities: Propensities of the knots, never descending, within 0..1, float64 [k].
+    """
+
+    scores: Floats
+    propensities: Floats
+
+    def __post_init__(self) -> None:
+        scores, propensities = self.scores, self.propensities
+        if scores.ndim != 1 or scores.shape != propensities.shape or len(scores) < 2:
+            raise BundleError("calibration: expected two equally long lists of at least two knots")
+        if not (np.isfinite(scores).all() and np.isfinite(propensities).all()):
+            raise BundleError("calibration: a knot is not a finite number")
+        if (np.diff(scores) <= 0).any() or (np.diff(propensities) < 0).any():
+            raise BundleError("calibration: the knots do not ascend")
+        if propensities[0] < 0 or propensities[-1] > 1:
+            raise BundleError("calibration: a propensity lies outside 0..1")
+
+    def propensity(self, margins: Floats) -> Floats:
+        """Returns the propensities of raw scores, float64 [n] to float64 [n].
+
+        The one calibration of the system: searchsorted, subtract, multiply and add are separate elementwise steps, so
+        a row's result does not depend on the rows around it. Outside the knots the end values hold.
+        """
+        x, y = self.scores, self.propensities
+        at = np.clip(np.searchsorted(x, margins, side="right") - 1, 0, len(x) - 2)
+        slope = (y[at + 1] - y[at]) / (x[at + 1] - x[at])
+        inside = np.clip(margins, x[0], x[-1]) - x[at]
+        result: Floats = np.clip(y[at] + slope * inside, y[0], y[-1])
+        return result
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle says about itself.
+
+    Attributes:
+        target: The target's name.
+        version: The bundle's name below its target.
+        created_at: When it was written, UTC, ISO.
+        portrait_identity: Feature list that the model reads, `portrait_v1-<8 hex>`.
+        features: The model's inputs, in the model's order.
+        base_rate: Share of positives in the newest test window.
+        lead_days: Days between the as-of date and the label window.
+        horizon_days: Length of the label window.
+        label_delay_days: Days until an event is surely recorded.
+        data_hash: Hash of the training rows and labels.
+        config_hash: Hash of the target's configuration.
+        code_version: Version of the code that trained it.
+        model_hash: sha256 of the model text up to `parameters:` (which records the thread count).
+        metrics: Plain values from the evaluation.
+        learner: Plain values of the learner.
+        left_out: Features left out of training, with the reason.
+        files: sha256 of each file beside the manifest.
+        format_version: Version of this format.
+    """
+
+    target: str
+    version: str
+    created_at: str
+    portrait_identity: str
+    features: tuple[BundleFeature, ...]
+    base_rate: float
+    lead_days: int
+    horizon_days: int
+    label_delay_days: int
+    data_hash: str
+    config_hash: str
+    code_version: str
+    model_hash: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    learner: dict[str, Any] = field(default_factory=dict)
+    left_out: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Returns the names of the model's inputs, in the model's order."""
+        return tuple(feature.name for feature in self.features)
+
+
+class LoadedBundle:
+    """A verified model, ready to score. Thread-safe for reading.
+
+    Attributes:
+        folder: Where it was read.
+        manifest: What it says about itself.
+        calibration: Its map from raw score to propensity.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, booster: Any, calibration: Calibration) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.calibration = calibration
+        self._booster = booster
+
+    def margins(self, values: Vectors, *, threads: int = 1) -> Floats:
+        """Returns the raw scores of float32 [n, k] vectors in the model's order, float64 [n]."""
+        return np.asarray(self._predict(values, threads, raw_score=True), dtype=np.float64).reshape(-1)
+
+    def contributions(self, values: Vectors, *, threads: int = 1) -> Floats:
+        """Returns what each feature adds to the raw score, float64 [n, k + 1]; the last column is the mean score."""
+        result = np.asarray(self._predict(values, threads, pred_contrib=True), dtype=np.float64)
+        return result.reshape(len(values), len(self.manifest.features) + 1)
+
+    def propensity(self, margins: Floats) -> Floats:
+        """Returns the propensities of raw scores, float64 [n]."""
+        return self.calibration.propensity(margins)
+
+    def positions(self, names: Sequence[str], identity: str | None = None) -> npt.NDArray[np.intp]:
+        """Returns where each input of the model stands in a feature list, intp [k].
+
+        Raises:
+            BundleError: If a feature is missing, or the list's identity is not the one that the model was trained on.
+        """
+        wanted = self.manifest.portrait_identity
+        if identity is not None and identity != wanted:
+            raise BundleError(
+                f"{self.folder}: trained on portraits {wanted}, these are {identity}",
+                remedy="train again on these portraits",
+            )
+        at = {name: position for position, name in enumerate(names)}
+        missing = [name for name in self.manifest.feature_names if name not in at]
+        if missing:
+            raise BundleError(f"{self.folder}: the portrait lacks {', '.join(missing[:3])}")
+        return np.array([at[name] for name in self.manifest.feature_names], dtype=np.intp)
+
+    def _predict(self, values: Vectors, threads: int, **how: bool) -> Any:
+        if values.ndim != 2 or values.shape[1] != len(self.manifest.features) or values.dtype != np.float32:
+            raise DataError(
+                f"{self.manifest.target}: expected float32 [n, {len(self.manifest.features)}], "
+                f"got {values.dtype} {list(values.shape)}"
+            )
+        if not len(values):
+            return np.empty(0)
+        return self._booster.predict(np.ascontiguousarray(values), num_threads=threads, **how)
+
+
+def import_lightgbm() -> Any:
+    """Returns the lightgbm module, imported without pandas, scikit-learn and pyarrow unless they are loaded already.
+
+    They cost seconds and nothing here needs them. Raw scores are bit-equal either way (tested).
+    """
+    with _import_lock:
+        if "lightgbm" in sys.modules:
+            return sys.modules["lightgbm"]
+        masked = [name for name in _MASKED if name not in sys.modules]
+        sys.modules.update(dict.fromkeys(masked))  # type: ignore[arg-type] # None is Python's mark for "do not import"
+        try:
+            import lightgbm
+        finally:
+            for name in masked:
+                sys.modules.pop(name, None)
+        return lightgbm
+
+
+def model_name(feature: str) -> str:
+    """Returns a feature's name inside the model text: itself, or a hash where LightGBM would refuse its characters."""
+    if re.fullmatch(r"[A-Za-z0-9_]+", feature):
+        return feature
+    return "x" + hashlib.sha256(feature.encode()).hexdigest()[:12]
+
+
+def model_hash(text: str) -> str:
+    """Returns the sha256 of a model text up to `parameters:`, which would record the thread count."""
+    return hashlib.sha256(text.split("\nparameters:", 1)[0].encode()).hexdigest()
+
+
+def write(bundles: Path, manifest: Manifest, model_text: str, calibration: Calibration, golden: Vectors, card: str,
+          extra: dict[str, bytes] | None = None) -> Path:  # fmt: skip
+    """Writes a bundle beside the others, whole or not at all, and returns its folder.
+
+    A version that is there already and whole is kept as it is; a damaged one is replaced.
+
+    Args:
+        bundles: The folder of all bundles.
+        manifest: Everything but `files` and `model_hash`, which are filled in here.
+        model_text: LightGBM's text format.
+        calibration: The knots.
+        golden: Feature vectors, float32 [n, k], of which up to 100 are kept.
+        card: The model card, Markdown.
+        extra: Further files by name (pictures), hashed like the others.
+    """
+    final = bundles / manifest.target / manifest.version
+    if final.exists():
+        try:
+            verify(final)
+        except BundleError:
+            shutil.rmtree(final)
+        else:
+            return final
+    draft = final.with_name(f".draft-{manifest.version}")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    booster = _booster(model_text, manifest)
+    loaded = LoadedBundle(draft, manifest, booster, calibration)
+    rows = np.ascontiguousarray(golden[:GOLDEN_ROWS], dtype=np.float32)
+    margins = loaded.margins(rows)
+    write_bytes(draft / MODEL, model_text.encode())
+    write_json(draft / CALIBRATION, {"scores": calibration.scores, "propensities": calibration.propensities})
+    write_json(
+        draft / GOLDEN,
+        {
+            "values": [[None if np.isnan(v) else float(v) for v in row] for row in rows],
+            "margins": margins,
+            "propensities": loaded.propensity(margins),
+        },
+    )
+    write_bytes(draft / CARD, card.encode())
+    for name, content in (extra or {}).items():
+        write_bytes(draft / name, content)
+    hit("bundle.before_manifest")
+    files = {name: sha256_of(draft / name) for name in (*REQUIRED, *(extra or {}))}
+    sealed = asdict(manifest) | {"files": files, "model_hash": model_hash(model_text)}
+    write_bytes(draft / MANIFEST, _seal(sealed))
+    hit("bundle.before_rename")
+    draft.rename(final)
+    hit("bundle.after_rename")
+    return final
+
+
+def verify(folder: Path) -> Manifest:
+    """Returns the manifest of a bundle whose every byte is as it was written. Loads no model.
+
+    Raises:
+        BundleError: Naming the file that is missing or changed.
+    """
+    try:
+        raw = (folder / MANIFEST).read_bytes()
+        content = orjson.loads(raw)
+        body = {key: value for key, value in content.items() if key != "seal"}
+        if body.get("format_version") != FORMAT_VERSION:
+            raise BundleError(f"{folder / MANIFEST}: format version {body.get('format_version')} is not known here")
+        if _seal(body) != raw:
+            raise BundleError(f"{folder / MANIFEST}: changed since it was written")
+        features = tuple(BundleFeature(f["name"], f["kind"], tuple(f["categories"])) for f in body["features"])
+        manifest = Manifest(**(body | {"features": features}))
+        for name in (*REQUIRED, *manifest.files):
+            if Path(name).name != name or manifest.files.get(name) != sha256_of(folder / name):
+                raise BundleError(f"{folder / name}: changed since it was written")
+    except (OSError, orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+        detail = f"{type(error).__name__}: {error}"
+        raise BundleError(f"{folder}: not a whole bundle ({detail})", remedy="promote another version") from None
+    return manifest
+
+
+def load(folder: Path, *, check_in_child: bool = True) -> LoadedBundle:
+    """Returns a bundle that passed every check.
+
+    Args:
+        folder: The bundle.
+        check_in_child: First load it in a child process, which may die of a damaged model; leave it on for every
+            bundle that this process did not write itself.
+
+    Raises:
+        BundleError: If any check fails; this process is unharmed and may keep serving what it has.
+    """
+    manifest = verify(folder)
+    if check_in_child:
+        _check_in_child(folder)
+    try:
+        knots = read_json(folder / CALIBRATION)
+        calibration = Calibration(
+            np.array(knots["scores"], dtype=np.float64), np.array(knots["propensities"], dtype=np.float64)
+        )
+        text = (folder / MODEL).read_text(encoding="utf-8")
+        bundle = LoadedBundle(folder, manifest, _booster(text, manifest), calibration)
+        golden = read_json(folder / GOLDEN)
+        values = np.array(golden["values"], dtype=np.float32)
+        margins = bundle.margins(values)
+    except (DataError, KeyError, TypeError, ValueError, OSError) as error:
+        raise BundleError(f"{folder}: cannot be read ({error})") from None
+    same = _same_bits(margins, golden["margins"]) and _same_bits(bundle.propensity(margins), golden["propensities"])
+    if not len(values) or not same:
+        raise BundleError(f"{folder}: its golden rows come out differently", remedy="promote another version")
+    return bundle
+
+
+def champion(bundles: Path, target: str) -> Path | None:
+    """Returns the folder of the version that serves, or None. Raises BundleError if the pointer is damaged."""
+    pointer = bundles / target / "champion.json"
+    if not pointer.exists():
+        return None
+    try:
+        version = str(read_json(pointer)["version"])
+    except (DataError, KeyError, TypeError) as error:
+        raise BundleError(f"{pointer}: {error}", remedy=f"insight promote {target} VERSION") from None
+    if Path(version).name != version:
+        raise BundleError(f"{pointer}: '{version}' is not a version", remedy=f"insight promote {target} VERSION")
+    return bundles / target / version
+
+
+class ServedModel:
+    """The champion of one target as a running process serves it: swapped only for a bundle that passed every check.
+
+    Attributes:
+        bundle: The last good bundle, or None before the first.
+        refused: Why the present champion does not serve, or an empty string.
+    """
+
+    def __init__(self, bundles: Path, target: str) -> None:
+        self._bundles = bundles
+        self._target = target
+        self._lock = threading.Lock()
+        self._refused_folder: Path | None = None
+        self.bundle: LoadedBundle | None = None
+        self.refused = ""
+
+    def refresh(self, *, check_in_child: bool = True, retry: bool = False) -> bool:
+        """Follows the champion pointer and returns whether another bundle serves now; a bad one changes nothing.
+
+        A refused folder is not tried again until the pointer moves, or `retry` is set.
+        """
+        folder = None
+        with self._lock:
+            try:
+                folder = champion(self._bundles, self._target)
+                if folder is None or (self.bundle is not None and folder == self.bundle.folder):
+                    self.refused, self._refused_folder = "", None
+                    return False
+                if folder == self._refused_folder and not retry:
+                    return False
+                self.bundle = load(folder, check_in_child=check_in_child)
+            except BundleError as error:
+                self.refused = error.message
+                self._refused_folder = folder
+                return False
+            self.refused, self._refused_folder = "", None
+            return True
+
+
+def _booster(text: str, manifest: Manifest) -> Any:
+    lightgbm = import_lightgbm()
+    try:
+        booster = lightgbm.Booster(model_str=text)
+    except lightgbm.basic.LightGBMError as error:
+        raise BundleError(f"{manifest.target} {manifest.version}: {error}") from None
+    if booster.feature_name() != [model_name(name) for name in manifest.feature_names]:
+        raise BundleError(f"{manifest.target} {manifest.version}: the model's inputs are not those of the manifest")
+    return booster
+
+
+def _same_bits(found: Floats, expected: list[float]) -> bool:
+    return found.tobytes() == np.array(expected, dtype=np.float64).tobytes()
+
+
+def _seal(body: dict[str, Any]) -> bytes:
+    """Returns the bytes of a manifest with the hash of its own content, so that no changed byte goes unseen."""
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
+    seal = hashlib.sha256(orjson.dumps(body, option=options)).hexdigest()
+    return orjson.dumps(body | {"seal": seal}, option=options | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _check_in_child(folder: Path) -> None:
+    command = [sys.executable, "-m", "training.bundle", str(folder)]
+    try:
+        child = subprocess.run(command, capture_output=True, text=True, timeout=CHILD_SECONDS, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        raise BundleError(f"{folder}: loading took over {CHILD_SECONDS:.0f} s in a child process") from None
+    if child.returncode == _REFUSED:
+        raise BundleError(child.stderr.strip().splitlines()[-1])
+    if child.returncode < 0:
+        raise BundleError(f"{folder}: the model kills the process that loads it (signal {-child.returncode})")
+    if child.returncode:
+        raise BundleError(f"{folder}: a child process could not load it: {child.stderr.strip()[-200:]}")
+
+
+def main(folder: str) -> int:
+    """Loads one bundle in this (child) process and returns the exit code: 0 good, 3 refused."""
+    try:
+        load(Path(folder), check_in_child=False)
+    except BundleError as error:
+        print(error.message, file=sys.stderr)
+        return _REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
