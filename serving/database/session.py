@@ -1,0 +1,142 @@
+"""The operational database: opened, migrated once under a lock, and written in short transactions.
+
+SQLite in WAL mode inside the home by default, PostgreSQL by `INSIGHT_DATABASE_URL`. A writing transaction takes
+SQLite's write lock at its start (BEGIN IMMEDIATE): a transaction that reads first and then writes could otherwise
+fail with "database is locked" in spite of the busy timeout.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.orm import Session
+
+from features.kit.errors import ConfigurationError, NotReadyError
+from features.kit.home import Home
+from serving.settings import read_settings
+
+HEAD = "0001"
+"""The newest migration; a test holds it equal to what `migrations/versions/` says."""
+
+BUSY_SECONDS = 10.0
+"""How long a writer waits for another before it gives up."""
+
+_ADVISORY_LOCK = 0x1A51647
+_WRITES = "insight_writes"
+
+
+def open_database(home: Home) -> Engine:
+    """Returns the engine of the home's operational database, with every migration applied.
+
+    Safe to call from any number of processes at once: one migrates, the others wait for it.
+
+    Raises:
+        ConfigurationError: If `INSIGHT_DATABASE_URL` is not a PostgreSQL address, or its driver is not installed.
+        NotReadyError: If PostgreSQL does not answer.
+    """
+    address = read_settings().database_url
+    engine = _sqlite(home.operations) if address is None else _postgresql(address.get_secret_value())
+    try:
+        if _version(engine) != HEAD:
+            _migrate(engine, home)
+    except OperationalError as error:
+        where = engine.url.render_as_string(hide_password=True)
+        raise NotReadyError(f"{where}: the database does not answer ({str(error.orig).splitlines()[0]})") from None
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Session]:
+    """Yields a session in one writing transaction: committed on a clean exit, rolled back on an error."""
+    with Session(engine.execution_options(**{_WRITES: True}), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """Yields a session that sees one consistent state and writes nothing."""
+    with Session(engine, expire_on_commit=False) as session:
+        yield session
+
+
+def _sqlite(path: Path) -> Engine:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600, exist_ok=True)
+    url = URL.create("sqlite", database=str(path))
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # the driver must not begin by itself; `_on_begin` does
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")  # an acknowledged opt-out survives a power cut
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgresql(address: str) -> Engine:
+    try:
+        url = make_url(address)
+        if url.get_backend_name() != "postgresql":
+            raise ConfigurationError(
+                f"INSIGHT_DATABASE_URL: '{url.drivername}' is not PostgreSQL",
+                remedy="write it as postgresql://user@host/name, or unset it for SQLite",
+            )
+        options = {"connect_timeout": 3, "options": f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c timezone=UTC"}
+        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=options)
+    except (ArgumentError, NoSuchModuleError):
+        raise ConfigurationError("INSIGHT_DATABASE_URL: not a database address") from None
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "INSIGHT_DATABASE_URL: the PostgreSQL driver is not installed",
+            remedy="install the extra `customer-insight[postgres]`",
+        ) from None
+
+
+def _version(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _migrate(engine: Engine, home: Home) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    with _one_migrator(engine, home):
+        if engine.dialect.name == "sqlite":
+            with closing(sqlite3.connect(home.operations, timeout=BUSY_SECONDS)) as plain:
+                plain.execute("PRAGMA journal_mode = WAL")  # stays with the file; not allowed in a transaction
+        with engine.execution_options(**{_WRITES: True}).begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+@contextmanager
+def _one_migrator(engine: Engine, home: Home) -> Iterator[None]:
+    if engine.dialect.name == "sqlite":
+        with (home.root / "operations.lock").open("a", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        return
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _ADVISORY_LOCK})

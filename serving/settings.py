@@ -1,0 +1,50 @@
+"""What the environment decides about a serving process: places and speed, never an answer."""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from features.kit.errors import ConfigurationError
+from features.kit.home import HOME_VARIABLE
+from features.kit.runs import FAILPOINT_LOG_VARIABLE, FAILPOINT_VARIABLE
+
+PREFIX = "INSIGHT_"
+
+
+class Settings(BaseSettings):
+    """The variables `INSIGHT_*` that serving reads besides `INSIGHT_HOME`.
+
+    Attributes:
+        database_url: PostgreSQL of the operational database; None means SQLite inside the home. Holds a password,
+            so it never prints.
+        watch_seconds: How often a running process looks for a new champion.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    database_url: SecretStr | None = None
+    watch_seconds: float = Field(default=2.0, gt=0)
+
+
+def read_settings() -> Settings:
+    """Returns the settings of this process.
+
+    Raises:
+        ConfigurationError: If a variable has a bad value, or its name is one slip away from a known one.
+    """
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    known += [HOME_VARIABLE, FAILPOINT_VARIABLE, FAILPOINT_LOG_VARIABLE]
+    for name in sorted(os.environ):
+        near = get_close_matches(name, known, n=1, cutoff=0.9)
+        if name.startswith(PREFIX) and name not in known and near:
+            raise ConfigurationError(f"environment: unknown variable {name}", remedy=f"did you mean {near[0]}?")
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = PREFIX + str(first["loc"][0]).upper()
+        raise ConfigurationError(f"environment: {name}: {first['msg']}") from None
