@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from serving.api import commands as api
+from serving.database import commands as database
 from serving.outreach import commands as outreach
 from serving.product_fit import commands as product_fit
 from serving.scoring import commands as scoring
@@ -12,5 +13,5 @@ from serving.scoring import commands as scoring
 
 def register(app: typer.Typer) -> None:
     """Adds this floor's commands to `insight`."""
-    for room in (scoring, product_fit, outreach, api):
+    for room in (scoring, product_fit, outreach, database, api):
         room.register(app)

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, select
 
 from features.kit.clock import utc_now
 from features.kit.errors import ConfigurationError, NotFoundError
+from serving.database.audit import record
 from serving.database.session import reading, writing
 from serving.database.tables_access import ApiKeyRow
 
@@ -71,8 +72,9 @@ def create_key(
     province: str | None = None,
     city: str | None = None,
     valid_days: int | None = None,
+    actor: str,
 ) -> tuple[ApiKey, str]:
-    """Returns a new key and its full text, which is never to be had again.
+    """Returns a new key and its full text, which is never to be had again; the audit names the `actor`.
 
     Raises:
         ConfigurationError: For no scope, an unknown scope, a validity of no days, or a city without its province.
@@ -100,6 +102,7 @@ def create_key(
     row.secret_hash = _hash(secret)
     with writing(engine) as session:
         session.add(row)
+        record(session, actor=actor, action="keys.create", subject=row.key_id, detail={"scopes": row.scopes})
     return _key(row), f"ik_{row.key_id}_{secret}"
 
 
@@ -125,13 +128,15 @@ def list_keys(engine: Engine) -> list[ApiKey]:
         ]
 
 
-def revoke_key(engine: Engine, key_id: str) -> ApiKey:
+def revoke_key(engine: Engine, key_id: str, *, actor: str) -> ApiKey:
     """Returns the key after taking it back; a second time changes nothing. Raises NotFoundError."""
     with writing(engine) as session:
         row = session.get(ApiKeyRow, key_id)
         if row is None:
             raise NotFoundError(f"no key '{key_id}'", remedy="`insight keys list` shows the ids")
-        row.revoked_at = row.revoked_at or utc_now()
+        if row.revoked_at is None:
+            row.revoked_at = utc_now()
+            record(session, actor=actor, action="keys.revoke", subject=key_id)
     return _key(row)
 
 

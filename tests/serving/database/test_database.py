@@ -54,7 +54,7 @@ def test_eight_processes_open_a_fresh_database_at_once(tmp_path):
     program = (
         "import sys; from features.kit.home import Home; from serving.database.session import open_database; "
         "from serving.database.keys import create_key; "
-        "create_key(open_database(Home.at(sys.argv[1])), 'one', frozenset({'scores:read'}))"
+        "create_key(open_database(Home.at(sys.argv[1])), 'one', frozenset({'scores:read'}), actor='cli')"
     )
     children = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(8)]
     assert [child.wait() for child in children] == [0] * 8
@@ -98,7 +98,7 @@ def test_a_reader_that_turns_writer_would_fail_without_begin_immediate(engine):
 
 def test_a_key_works_until_revoked_and_its_secret_is_stored_nowhere(engine, tmp_path):
     """The full text opens, a changed one does not, a revoked one does not, and no file holds the secret."""
-    key, full = create_key(engine, "crm", frozenset({"scores:read", "care:read"}), province="Beijing")
+    key, full = create_key(engine, "crm", frozenset({"scores:read", "care:read"}), province="Beijing", actor="cli")
     secret = full.split("_", 2)[2]
     assert find_key(engine, full) == key
     assert key.scopes == {"scores:read", "care:read"}
@@ -114,15 +114,15 @@ def test_a_key_works_until_revoked_and_its_secret_is_stored_nowhere(engine, tmp_
         assert find_key(engine, wrong) is None
     for file in tmp_path.iterdir():
         assert secret.encode() not in file.read_bytes()
-    assert revoke_key(engine, key.key_id).revoked_at is not None
+    assert revoke_key(engine, key.key_id, actor="cli").revoked_at is not None
     assert find_key(engine, full) is None
     with pytest.raises(NotFoundError, match="no key 'zz'"):
-        revoke_key(engine, "zz")
+        revoke_key(engine, "zz", actor="cli")
 
 
 def test_an_expired_key_does_not_work(engine, monkeypatch):
     """A key of one day is refused two days later."""
-    _, full = create_key(engine, "crm", frozenset({"scores:read"}), valid_days=1)
+    _, full = create_key(engine, "crm", frozenset({"scores:read"}), valid_days=1, actor="cli")
     assert find_key(engine, full) is not None
     monkeypatch.setattr("serving.database.keys.utc_now", lambda: datetime(2999, 1, 1, tzinfo=UTC))
     assert find_key(engine, full) is None
@@ -140,7 +140,7 @@ def test_an_expired_key_does_not_work(engine, monkeypatch):
 def test_a_key_that_makes_no_sense_is_refused(engine, scopes, options, message):
     """Nothing is made for a misspelt scope, for no scope, or for a city alone."""
     with pytest.raises(ConfigurationError, match=message):
-        create_key(engine, "crm", frozenset(scopes), **options)
+        create_key(engine, "crm", frozenset(scopes), **options, actor="cli")
     assert list_keys(engine) == []
 
 
@@ -209,9 +209,31 @@ def test_postgresql_does_the_same(tmp_path, monkeypatch):
     """Keys, audit and idempotency work on PostgreSQL as on SQLite."""
     monkeypatch.setenv("INSIGHT_DATABASE_URL", os.environ["INSIGHT_TEST_POSTGRESQL"])
     engine = open_database(Home(tmp_path))
-    key, full = create_key(engine, "crm", frozenset({"scores:read"}))
+    key, full = create_key(engine, "crm", frozenset({"scores:read"}), actor="cli")
     assert find_key(engine, full) == key
     with writing(engine) as session:
         record(session, actor="a", action="x", subject="1")
     assert first_tampered(engine) is None
+    engine.dispose()
+
+
+def test_the_command_line_makes_lists_and_revokes_a_key(tmp_path):
+    """`insight keys` prints a key that works, lists it without its secret, and takes it back; all three are audited."""
+    from typer.testing import CliRunner
+
+    from features.kit.cli import create_app
+
+    app, home = create_app(), ["--home", str(tmp_path)]
+    run = CliRunner().invoke
+    full = run(app, ["keys", "create", "crm", "--scope", "scores:read", *home]).stdout.strip()
+    engine = open_database(Home(tmp_path))
+    key = find_key(engine, full)
+    assert key is not None
+    listed = run(app, ["keys", "list", *home]).stdout
+    assert listed == f"{key.key_id}  crm  scores:read  all rows  works\n"
+    assert run(app, ["keys", "revoke", key.key_id, *home]).exit_code == 0
+    assert find_key(engine, full) is None
+    with engine.connect() as connection:
+        actions = connection.execute(text("SELECT action, actor FROM audit ORDER BY entry_id")).all()
+    assert [tuple(row) for row in actions] == [("keys.create", "cli"), ("keys.revoke", "cli")]
     engine.dispose()
