@@ -1,0 +1,149 @@
+"""The one list of features: which, in which order, under which identity.
+
+The features' names come from the dimension files and nowhere else. `portrait_v1` names the set and its order; an
+operator's declared attributes follow at the end and their hash completes the identity, which every stored vector and
+every model bundle carries. Dictionaries of categories are append-only, so a code never changes its meaning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+
+import orjson
+
+from features.kit.errors import DataError, NotReadyError
+from features.kit.files import read_json, write_json
+from features.kit.home import Home
+from features.portraits import (
+    attributes,
+    calling_habits,
+    channel_preference,
+    consumption,
+    contract,
+    data_packs,
+    network,
+    profile,
+    roaming,
+    service_history,
+)
+from features.portraits.attributes import DeclaredAttribute
+from features.portraits.spec import Definition, Feature
+
+VERSION = "portrait_v1"
+
+_DIMENSION_FILES = (
+    profile,
+    calling_habits,
+    consumption,
+    contract,
+    data_packs,
+    channel_preference,
+    roaming,
+    network,
+    service_history,
+)
+
+
+def definitions(declared: Iterable[DeclaredAttribute] = ()) -> tuple[Definition, ...]:
+    """Returns every feature with its expression, in the order of the list.
+
+    Raises:
+        DataError: If a declared attribute takes the name of a feature.
+    """
+    ours = tuple(one for module in _DIMENSION_FILES for one in module.DEFINITIONS)
+    theirs = attributes.definitions(declared)
+    taken = {one.feature.name for one in ours} & {one.feature.name for one in theirs}
+    if taken:
+        raise DataError(
+            f"attributes: '{min(taken)}' is already a feature of the portrait",
+            remedy="give the attribute another name in the source mapping",
+        )
+    return ours + theirs
+
+
+def dimensions() -> tuple[str, ...]:
+    """Returns the names of the dimensions in the order of the list, attributes last."""
+    return (*dict.fromkeys(one.feature.dimension for one in definitions()), "attributes")
+
+
+def identity_of(declared: Iterable[DeclaredAttribute]) -> str:
+    """Returns `portrait_v1-` and 8 hex digits over the declared attributes' names and kinds."""
+    content = orjson.dumps([[one.name, one.kind] for one in declared])
+    return f"{VERSION}-{hashlib.sha256(content).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True)
+class FeatureList:
+    """The features of a portrait, in order.
+
+    Attributes:
+        version: The set of features, `portrait_v1`.
+        identity: The version and the hash of the declared attributes; vectors of another identity are refused.
+        features: The features in the order of a vector.
+    """
+
+    version: str
+    identity: str
+    features: tuple[Feature, ...]
+
+    @classmethod
+    def declared(cls, attributes_declared: Iterable[DeclaredAttribute] = ()) -> FeatureList:
+        """Returns the list with the categories that are known without any data."""
+        declared = tuple(attributes_declared)
+        return cls(VERSION, identity_of(declared), tuple(one.feature for one in definitions(declared)))
+
+    @classmethod
+    def load(cls, home: Home) -> FeatureList:
+        """Returns the list of the home's current portraits.
+
+        Raises:
+            NotReadyError: If no portrait has been built.
+        """
+        pointer = home.portraits / "current.json"
+        if not pointer.exists():
+            raise NotReadyError(f"{home.portraits}: no portrait has been built", remedy="run `insight build`")
+        return cls.load_identity(home, str(read_json(pointer)["identity"]))
+
+    @classmethod
+    def load_identity(cls, home: Home, identity: str) -> FeatureList:
+        """Returns the list stored under an identity. Raises NotReadyError if there is none."""
+        path = home.portraits / identity / "feature_list.json"
+        if not path.exists():
+            raise NotReadyError(f"{path}: no such feature list", remedy="run `insight build`")
+        content = read_json(path)
+        features = tuple(Feature(**{**one, "categories": tuple(one["categories"])}) for one in content["features"])
+        return cls(content["version"], content["identity"], features)
+
+    def save(self, home: Home) -> None:
+        """Writes the list beside its portraits."""
+        content = {"version": self.version, "identity": self.identity, "features": [asdict(f) for f in self.features]}
+        write_json(home.portraits / self.identity / "feature_list.json", content)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Returns the names in the order of a vector."""
+        return tuple(feature.name for feature in self.features)
+
+    @cached_property
+    def category_indices(self) -> tuple[int, ...]:
+        """Returns the places of the categories in a vector."""
+        return tuple(place for place, feature in enumerate(self.features) if feature.kind == "category")
+
+    @cached_property
+    def open_categories(self) -> tuple[str, ...]:
+        """Returns the categories whose values come from the data, not from a contract."""
+        closed = {one.feature.name for one in definitions() if one.feature.categories}
+        return tuple(f.name for f in self.features if f.kind == "category" and f.name not in closed)
+
+    def with_values(self, seen: Mapping[str, Iterable[str]]) -> FeatureList:
+        """Returns the list with unknown values appended to the dictionaries; known codes keep their places."""
+        grown = tuple(
+            replace(f, categories=f.categories + tuple(sorted(set(seen.get(f.name, ())) - set(f.categories))))
+            if f.kind == "category"
+            else f
+            for f in self.features
+        )
+        return replace(self, features=grown)
