@@ -1,9 +1,36 @@
-"""The commands of this room."""
+"""The command of this room: `insight simulate`."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from features.kit.cli import JsonOption, parse_date, print_json
 
 
 def register(app: typer.Typer) -> None:
     """Adds this room's commands to `insight`."""
+
+    @app.command("simulate")
+    def simulate(
+        out: Annotated[Path, typer.Option("--out", help="Folder for `files/` and `oracle/`.")],
+        customers: Annotated[int, typer.Option("--customers", min=64)] = 20_000,
+        months: Annotated[int, typer.Option("--months", min=6, max=36)] = 18,
+        seed: Annotated[int, typer.Option("--seed", min=0)] = 7,
+        end: Annotated[str, typer.Option("--end", help="Data end, the first of a month.")] = "2026-06-01",
+        json: JsonOption = False,
+    ) -> None:
+        """Write a synthetic operator's files, the way an operator delivers them."""
+        from features.kit.progress import Progress
+        from features.simulator.step import DEFAULT_END, simulate_to
+
+        summary = simulate_to(
+            out, customers=customers, months=months, seed=seed, end=parse_date(end, flag="--end") or DEFAULT_END,
+            progress=Progress(quiet=json),
+        )  # fmt: skip
+        if json:
+            print_json(summary)
+        else:
+            print(f"{out / 'files'}: {customers} customers, {months} months until {summary['as_of']} (synthetic)")

@@ -1,0 +1,72 @@
+"""Simulates an operator: files as an operator delivers them, and beside them the oracle that only evaluation reads."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from features.kit.clock import add_months
+from features.kit.files import write_json
+from features.kit.journey import Journey
+from features.kit.progress import SILENT, Progress
+from features.kit.runs import hit, recorded_run, run_lock
+from features.simulator.behaviour import tell
+from features.simulator.calendar import Calendar
+from features.simulator.dice import Dice
+from features.simulator.feeds import ChunkWriter, write_reference
+from features.simulator.output import OperatorFiles
+from features.simulator.population import BLOCK, make_population
+
+DEFAULT_END = date(2026, 6, 1)
+CHUNK = 160 * BLOCK
+
+
+def simulate_to(
+    out: Path,
+    *,
+    customers: int,
+    months: int,
+    seed: int,
+    end: date = DEFAULT_END,
+    chunk: int = CHUNK,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Writes `out/files` and `out/oracle` and returns the summary; the same for any multiple of 64 as `chunk`."""
+    calendar = Calendar(end=add_months(end, 0), months=months)
+    dice = Dice(seed)
+    work = out / ".files"
+    shutil.rmtree(work, ignore_errors=True)
+    files = OperatorFiles(work)
+    write_reference(dice, calendar, customers, files)
+    with progress.step("simulate", customers) as tick:
+        for start in range(0, customers, chunk):
+            numbers = np.arange(start, min(start + chunk, customers))
+            people = make_population(dice, calendar, customers, numbers)
+            ChunkWriter(dice, calendar, people, tell(dice, calendar, people), files).write()
+            tick(len(numbers))
+    files.close()
+    hit("simulate.before_switch")
+    shutil.rmtree(out / "files", ignore_errors=True)
+    work.rename(out / "files")
+    summary = {
+        "customers": customers, "months": months, "seed": seed, "as_of": calendar.end.isoformat(), "files": files.rows,
+        "synthetic": True,
+    }  # fmt: skip
+    write_json(out / "simulation.json", summary)
+    return summary
+
+
+def simulate(journey: Journey, progress: Progress) -> dict[str, Any]:
+    """Writes the journey's synthetic operator to `<home>/simulation`."""
+    with run_lock(journey.home, "simulate"), recorded_run(journey.home, "simulate"):
+        return simulate_to(
+            journey.home.simulation,
+            customers=journey.customers,
+            months=journey.months,
+            seed=journey.seed,
+            progress=progress,
+        )
