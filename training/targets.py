@@ -1,0 +1,280 @@
+"""A target is a YAML file: which events count, when, for whom; and the label that follows from it.
+
+A label is 1 if the target's earliest event lies in the half-open window `[as_of + lead, as_of + lead + horizon)`, as
+known at the label date `as_of + lead + horizon + label_delay`. Events are SQL over the feeds, written by the operator:
+
+- Each feed that the SQL names holds what was known at the label date (and only the newest version of an event).
+- It returns `customer_id` and `event_at`; a DATE is the operator's civil date, a TIMESTAMP is UTC.
+- `getvariable('as_of')`, `'window_start'`, `'window_end'` and `'known_until'` are dates, and `civil_date(instant)`
+  gives the operator's date of a UTC instant.
+
+Worked example, churn (lead 0, horizon 30, delay 30): as-of 2026-03-10 counts last uses of 2026-03-10 up to and
+including 2026-04-08, as known on 2026-05-09. Somebody who last used the line on 2026-04-08 is silent on 2026-05-09.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from features.kit.clock import embargo_days, instant_of, label_window
+from features.kit.config import Config, config_path, load_config
+from features.kit.errors import ConfigurationError
+
+LABEL_COLUMNS = ("customer_id", "label", "kind", "is_decided")
+
+
+class Event(Config):
+    """One way in which the target happens.
+
+    Attributes:
+        name: Its name.
+        kind: The group under which it is reported, such as voluntary or involuntary.
+        needs: Feeds that the SQL reads; without one of them the event is skipped, and the report says so.
+        sql: One SELECT that returns `customer_id, event_at`.
+    """
+
+    name: str
+    kind: str
+    needs: tuple[str, ...] = Field(min_length=1)
+    sql: str
+
+    @field_validator("sql")
+    @classmethod
+    def _one_select(cls, value: str) -> str:
+        if not value.lstrip().lower().startswith(("select", "with")) or ";" in value:
+            raise ValueError("expected one SELECT without ';'")
+        return value.strip()
+
+
+class CohortRules(Config):
+    """Who may be trained on and judged; a rule that is null, or whose feed is missing, is not applied.
+
+    Attributes:
+        kinds: Kinds of customer; one of unknown kind is kept.
+        active_within_days: Some use in so many days before the as-of date.
+        not_suspended: Not suspended, not closed.
+        not_porting_within_days: No porting application, code or completion in so many days.
+        days_with_us: Active for at least so many days.
+        no_open_ticket: No open ticket of this kind.
+    """
+
+    kinds: tuple[str, ...] = ("consumer",)
+    active_within_days: int | None = Field(default=30, ge=1)
+    not_suspended: bool = True
+    not_porting_within_days: int | None = Field(default=90, ge=1)
+    days_with_us: int | None = Field(default=90, ge=0)
+    no_open_ticket: str | None = None
+
+
+class LearnerSettings(Config):
+    """LightGBM's settings, see `learner.BoostedTrees`; `negatives_per_positive` thins the rows to learn from."""
+
+    trees: int = Field(default=200, ge=1, le=2000)
+    leaves: int = Field(default=15, ge=2, le=255)
+    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    min_rows_in_leaf: int = Field(default=50, ge=1)
+    feature_share: float = Field(default=0.6, gt=0, le=1)
+    row_share: float = Field(default=0.8, gt=0, le=1)
+    l2: float = Field(default=5.0, ge=0)
+    category_smoothing: float = Field(default=30.0, ge=0)
+    bins: int = Field(default=127, ge=15, le=255)
+    negatives_per_positive: float | None = Field(default=12.0, gt=0)
+
+
+class FoldSettings(Config):
+    """How rows are split in time; a snapshot is split into `groups` groups of customers instead.
+
+    Attributes:
+        test_windows: Newest as-of dates kept for the metrics.
+        calibration_windows: As-of dates before them, one embargo earlier, on which the calibration is learned.
+        groups: Groups for a source with one as-of date.
+    """
+
+    test_windows: int = Field(default=3, ge=1)
+    calibration_windows: int = Field(default=2, ge=1)
+    groups: int = Field(default=5, ge=2)
+
+
+class PromotionRule(Config):
+    """When a candidate becomes champion without anybody being asked.
+
+    Attributes:
+        min_training_positives: Fewer are a refusal, not a model.
+        min_test_positives: Fewer in the test windows are a refusal, not a model.
+        min_auc_low: The lower end of the AUC's 95 % interval.
+        max_calibration_error: The upper limit of the calibration error, as a share of the base rate.
+        max_auc_loss: How far the AUC may lie below the present champion's own out-of-time AUC.
+    """
+
+    min_training_positives: int = Field(default=200, ge=1)
+    min_test_positives: int = Field(default=50, ge=1)
+    min_auc_low: float = Field(default=0.55, ge=0.5, le=1)
+    max_calibration_error: float = Field(default=0.5, gt=0)
+    max_auc_loss: float = Field(default=0.02, ge=0)
+
+
+class Target(Config):
+    """A whole target. Its name is the file's."""
+
+    name: str
+    description: str
+    lead_days: int = Field(ge=0)
+    horizon_days: int = Field(ge=1)
+    label_delay_days: int = Field(ge=0)
+    terminal: bool
+    events: tuple[Event, ...] = Field(min_length=1)
+    among: Event | None = None
+    cohort: CohortRules = CohortRules()
+    features: str
+    learner: LearnerSettings = LearnerSettings()
+    calibration: Literal["isotonic", "sigmoid"] = "isotonic"
+    folds: FoldSettings = FoldSettings()
+    promotion: PromotionRule = PromotionRule()
+
+    @model_validator(mode="after")
+    def _distinct_events(self) -> Self:
+        names = [event.name for event in self.events]
+        if len(set(names)) < len(names):
+            raise ValueError("two events have the same name")
+        return self
+
+    @property
+    def embargo_days(self) -> int:
+        """Returns the smallest gap between a training and a test as-of date."""
+        return embargo_days(self.lead_days, self.horizon_days, self.label_delay_days)
+
+    def supported(self, feeds: Collection[str]) -> tuple[Event, ...]:
+        """Returns the events whose feeds exist; none at all if the labelled population's feed is missing."""
+        if self.among is not None and not set(self.among.needs) <= set(feeds):
+            return ()
+        return tuple(event for event in self.events if set(event.needs) <= set(feeds))
+
+    def override(self, settings: dict[str, str]) -> Target:
+        """Returns the target with dotted keys replaced, as `--set learner.trees=300` does.
+
+        Raises:
+            ConfigurationError: Naming the unknown key or the wrong value.
+        """
+        import yaml
+
+        from features.kit.config import parse_config
+
+        content = self.model_dump()
+        for key, text in settings.items():
+            *path, last = key.split(".")
+            place: Any = content
+            for part in path:
+                place = place.get(part) if isinstance(place, dict) else None
+            if not isinstance(place, dict) or last not in place:
+                raise ConfigurationError(f"--set {key}: target '{self.name}' has no such key")
+            place[last] = yaml.safe_load(text)
+        return parse_config(Target, content, source="--set")
+
+
+def load_target(name: str) -> Target:
+    """Returns the target in `configs/targets/<name>.yaml`. Raises ConfigurationError naming the file and the key."""
+    known = known_targets()
+    if name not in known:
+        raise ConfigurationError(f"there is no target '{name}'", remedy=f"known targets: {', '.join(known)}")
+    return read_target(config_path(f"targets/{name}.yaml"))
+
+
+def read_target(path: Path) -> Target:
+    """Returns the target in a YAML file; its name is the file's name."""
+
+    class _File(Target):
+        name: str = path.stem
+
+    return Target.model_validate(load_config(_File, path).model_dump())
+
+
+def known_targets() -> tuple[str, ...]:
+    """Returns the names of all targets, alphabetically, the oldest question first: churn."""
+    names = sorted(path.stem for path in config_path("targets").glob("*.yaml"))
+    return tuple(sorted(names, key=lambda name: (name != "churn", name)))
+
+
+def label_sql(target: Target, feeds: Collection[str], as_of: date, *, time_zone: str, knows_all: bool = False) -> str:
+    """Returns the query for one as-of date: `customer_id, label, kind, is_decided` of every customer with an event.
+
+    A customer of `among` without an event has label 0 there; without `among`, whoever is absent has label 0.
+
+    Args:
+        target: The target.
+        feeds: The landed feeds.
+        as_of: The as-of date.
+        time_zone: The operator's time zone.
+        knows_all: A snapshot: whatever was delivered is known, however late.
+    """
+    window = label_window(as_of, target.lead_days, target.horizon_days)
+    start, end = instant_of(window.start, time_zone), instant_of(window.end, time_zone)
+    known = None if knows_all else label_date(target, as_of)
+    needed = {feed for event in (*target.events, target.among) if event for feed in event.needs} & set(feeds)
+    seen = ",\n".join(f"{feed} AS ({_as_known(feed, known, time_zone)})" for feed in sorted(needed))
+    unions = "\nUNION ALL\n".join(
+        f"SELECT customer_id, {_instant('event_at', time_zone)} AS event_at, {rank} AS rank, '{event.kind}' AS kind "
+        f"FROM ({event.sql})"
+        for rank, event in enumerate(target.supported(feeds))
+    )
+    before = f"event_at < TIMESTAMP '{start:%Y-%m-%d %H:%M:%S}'"
+    inside = f"(NOT {before} AND event_at < TIMESTAMP '{end:%Y-%m-%d %H:%M:%S}')"
+    counted = f"WHERE {inside}" + (f" OR {before}" if target.terminal else "")
+    labelled = (
+        f"SELECT customer_id, CAST({inside} AS TINYINT) AS label, kind, {before} AS is_decided FROM "
+        f"(SELECT * FROM events {counted} QUALIFY row_number() OVER "
+        "(PARTITION BY customer_id ORDER BY event_at, rank) = 1)"
+    )
+    if target.among is None:
+        return f"WITH {seen},\nevents AS ({unions})\n{labelled}"
+    among = f"SELECT customer_id, {_instant('event_at', time_zone)} AS event_at FROM ({target.among.sql})"
+    return (
+        f"WITH {seen},\nevents AS ({unions}),\nlabelled AS ({labelled}),\namong AS ({among})\n"
+        "SELECT customer_id, CAST(coalesce(label, 0) AS TINYINT) AS label, coalesce(kind, '') AS kind, "
+        "coalesce(is_decided, false) AS is_decided "
+        f"FROM (SELECT DISTINCT customer_id FROM among WHERE {inside}) LEFT JOIN labelled USING (customer_id)"
+    )
+
+
+def label_date(target: Target, as_of: date) -> date:
+    """Returns the date on which the label of an as-of date is surely known."""
+    return as_of + timedelta(days=target.embargo_days)
+
+
+def set_moment(connection: Any, target: Target, as_of: date, *, time_zone: str) -> None:
+    """Sets the variables and the macro that a target's SQL may use."""
+    window = label_window(as_of, target.lead_days, target.horizon_days)
+    moments = {
+        "as_of": as_of,
+        "window_start": window.start,
+        "window_end": window.end,
+        "known_until": label_date(target, as_of),
+    }
+    for name, day in moments.items():
+        connection.execute(f"SET VARIABLE {name} = DATE '{day}'")
+    connection.execute(
+        "CREATE OR REPLACE TEMP MACRO civil_date(instant) AS "
+        f"CAST(timezone('{time_zone}', timezone('UTC', instant)) AS DATE)"
+    )
+
+
+def _as_known(feed: str, known: date | None, time_zone: str) -> str:
+    if known is None:
+        return f"SELECT * FROM main.{feed} WHERE superseded_at IS NULL"
+    moment = f"TIMESTAMP '{instant_of(known, time_zone):%Y-%m-%d %H:%M:%S}'"
+    return (
+        f"SELECT * FROM main.{feed} WHERE known_at < {moment} AND (superseded_at IS NULL OR superseded_at >= {moment})"
+    )
+
+
+def _instant(column: str, time_zone: str) -> str:
+    """Returns a column as UTC: a civil date becomes the instant at which it begins, an instant stays."""
+    return (
+        f"CASE WHEN typeof({column}) = 'DATE' "
+        f"THEN timezone('UTC', timezone('{time_zone}', CAST({column} AS TIMESTAMP))) "
+        f"ELSE CAST({column} AS TIMESTAMP) END"
+    )
