@@ -31,7 +31,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     _is.number(
         "bill_overage_months_count_90d", _BILLS, "Bills with an over-use fee among the newest 3.",
-        lambda t: t.count(where=(t.rank <= 3) & (t.overage_fee > 0)),
+        lambda t: (t.overage_fee > 0).cast("int64").sum(where=t.rank <= 3),
     ),
     _is.number(
         "bill_new_charge_amount", _BILLS, "Value-added service of the newest bill that no bill before had.",

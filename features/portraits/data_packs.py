@@ -35,15 +35,15 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     _is.number(
         "low_use_months_count_90d", _MONTHS, "Months with little of the allowance used, among the newest 3.",
-        lambda t: t.count(where=(t.rank <= 3) & t.is_low_use),
+        lambda t: t.is_low_use.cast("int64").sum(where=t.rank <= 3),
     ),
     _is.number(
         "over_use_months_count_90d", _MONTHS, "Months beyond the data allowance, among the newest 3.",
-        lambda t: t.count(where=(t.rank <= 3) & t.is_over_use),
+        lambda t: t.is_over_use.cast("int64").sum(where=t.rank <= 3),
     ),
     _is.number(
         "throttled_months_count_90d", _MONTHS, "Months slowed down after the cap, among the newest 3.",
-        lambda t: t.count(where=(t.rank <= 3) & t.is_throttled),
+        lambda t: t.is_throttled.cast("int64").sum(where=t.rank <= 3),
     ),
     _is.number(
         "month_used_share", "month_so_far", "Data used in the calendar month so far over the plan's allowance.",

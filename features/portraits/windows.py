@@ -33,8 +33,9 @@ def days_with(rows: Any, days: int, where: Any = None) -> Any:
 
 
 def total(rows: Any, column: str, days: int, where: Any = None) -> Any:
-    """Returns the whole-number sum of a column over the window; 0 without rows."""
-    return rows[column].sum(where=within(rows, days, where)).fill_null(0)
+    """Returns the whole-number sum of a column over the window: 0 without rows there, NULL if it is never filled."""
+    zero_if_known = rows[column].sum() * 0
+    return rows[column].sum(where=within(rows, days, where)).fill_null(zero_if_known)
 
 
 def recency(rows: Any, where: Any = None) -> Any:

@@ -1,0 +1,153 @@
+"""One as-of date's features: stage the feeds, prepare the sources, reduce them, join them, cast once to float32.
+
+Each feature is computed by the expression in its dimension's file; nothing is computed here. A source whose feeds
+are all missing gives NULL in its features. A feed counts as missing when no row of it was known before the as-of
+date, so a feed that only begins later cannot change a portrait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from features.feeds.contracts import Column, Kind
+from features.portraits import staging
+from features.portraits.engines import Engine
+from features.portraits.feature_list import dimensions
+from features.portraits.settings import PortraitSettings
+from features.portraits.sources import SOURCES
+from features.portraits.spec import Definition
+from features.portraits.staging import STAGED, Moment, Staged
+
+_LINK_FEEDS = {"persons": staging.PERSON_LINKS, "numbers": staging.NUMBER_FLAGS}
+_READ_ONCE = frozenset({"usage_daily", "network_experience", "month_days"})
+"""Large feeds are streamed through their one aggregation; the small ones are kept, because facts read them too."""
+
+_SMALL_INPUTS = frozenset({"customers", "subscriptions", "hotline_calls"})
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one run of the features is told.
+
+    Attributes:
+        moment: The as-of date in the operator's zone.
+        definitions: The features, in order.
+        settings: The thresholds.
+        attributes: The declared attributes as columns.
+    """
+
+    moment: Moment
+    definitions: tuple[Definition, ...]
+    settings: PortraitSettings
+    attributes: tuple[Column, ...]
+
+
+def attribute_columns(declared: Sequence[Any]) -> tuple[Column, ...]:
+    """Returns the declared attributes as columns of the attributes feed."""
+    return tuple(Column(one.name, Kind.CATEGORY if one.kind == "category" else Kind.NUMBER) for one in declared)
+
+
+def present_feeds(engine: Engine) -> frozenset[str]:
+    """Returns the feeds of which at least one row was known (views `known_*` must exist)."""
+    names = {staged.feed: f"known_{staged.name}" for staged in STAGED.values()}
+    parts = [f"SELECT '{feed}' AS feed WHERE EXISTS (SELECT 1 FROM {view})" for feed, view in names.items()]
+    found = set(engine.arrow(" UNION ALL ".join(parts)).column("feed").to_pylist())
+    aliases = {feed for feed, view in _LINK_FEEDS.items() if view in found}
+    return frozenset(found | aliases)
+
+
+def missing_dimensions(present: frozenset[str], definitions: Sequence[Definition]) -> list[str]:
+    """Returns what no feed tells about: a dimension by name, or `dimension.feed` where only a part is missing."""
+    missing: list[str] = []
+    for dimension in dimensions():
+        sources = dict.fromkeys(one.source for one in definitions if one.feature.dimension == dimension)
+        lacking = [name for name in sources if not is_present(name, present)]
+        if not lacking:
+            continue
+        if len(lacking) == len(sources):
+            missing.append(dimension)
+        else:
+            feeds = {SOURCES[name].needs[0] for name in lacking}
+            missing += [f"{dimension}.{feed}" for feed in sorted(feeds)]
+    return missing
+
+
+def is_present(source: str, present: frozenset[str]) -> bool:
+    """Returns whether any feed that a source needs is there."""
+    return any(feed in present for feed in SOURCES[source].needs)
+
+
+def stage_all(engine: Engine, request: Request) -> None:
+    """Makes `staged_<name>` for every staged table from the views `known_<name>`."""
+    for name, staged in STAGED.items():
+        sql = engine.compile(staging.stage(staged, request.moment, request.attributes))
+        (engine.view if name in _READ_ONCE else engine.keep)(f"staged_{name}", sql)
+
+
+def compute(engine: Engine, request: Request, present: frozenset[str]) -> None:
+    """Keeps the table `portrait_features`: customer_id and every feature with its final type, unsorted.
+
+    Staged tables must exist; `source_<name>` is kept for every small source, for the facts.
+    """
+    staged = {name: staging.ibis_table(f"staged_{name}", _staged_types(one, request)) for name, one in STAGED.items()}
+    engine.keep("base", _base_sql())
+    columns: dict[str, str] = {}
+    joins: list[str] = []
+    for name in dict.fromkeys(one.source for one in request.definitions):
+        mine = [one for one in request.definitions if one.source == name]
+        if not is_present(name, present):
+            columns |= {one.feature.name: "NULL" for one in mine}
+            continue
+        source_sql = _source_sql(engine, name, staged, request)
+        (engine.view if name in _READ_ONCE else engine.keep)(f"source_{name}", source_sql)
+        engine.keep(f"features_{name}", _features_sql(engine, name, tuple(mine), staged, request))
+        joins.append(f"LEFT JOIN features_{name} ON features_{name}.customer_id = base.customer_id")
+        for one in mine:
+            value = f"features_{name}.{one.feature.name}"
+            columns[one.feature.name] = value if one.absent is None else f"coalesce({value}, {one.absent})"
+    selected = ", ".join(_typed(one, columns[one.feature.name]) for one in request.definitions)
+    engine.keep("portrait_features", f"SELECT base.customer_id, {selected} FROM base {' '.join(joins)}")
+
+
+def _typed(one: Definition, value: str) -> str:
+    """Returns a column with its final type: text, or a number rounded once from float64 to float32."""
+    if one.feature.kind == "category":
+        return f"CAST({value} AS STRING) AS {one.feature.name}"
+    return f"CAST(CAST({value} AS DOUBLE) AS FLOAT) AS {one.feature.name}"
+
+
+def _base_sql() -> str:
+    """Returns the customers of the portrait: known, and neither terminated nor closed as known."""
+    return (
+        "SELECT customer_id FROM (SELECT customer_id, status, row_number() OVER (PARTITION BY customer_id "
+        "ORDER BY event_at DESC, known_at DESC, event_id DESC) AS place FROM staged_customers) AS records "
+        "WHERE place = 1 AND (status IS NULL OR status <> 'closed') "
+        "AND customer_id NOT IN (SELECT customer_id FROM staged_terminations)"
+    )
+
+
+def _staged_types(staged: Staged, request: Request) -> dict[str, str]:
+    types = staging.landed_types(staged.feed, request.attributes)
+    times = [
+        one.name for one in staging.columns_of(staged.feed, request.attributes) if one.kind in (Kind.DATE, Kind.INSTANT)
+    ]
+    since = {f"days_since_{name}": "BIGINT" for name in times}
+    event = {"days_ago": "BIGINT", "is_this_month": "BOOLEAN"} if "event_at" in types else {}
+    return types | since | event
+
+
+def _source_sql(engine: Engine, name: str, staged: dict[str, Any], request: Request) -> str:
+    return engine.compile(SOURCES[name].table(staged, request.settings))
+
+
+def _features_sql(
+    engine: Engine, name: str, mine: tuple[Definition, ...], staged: dict[str, Any], request: Request
+) -> str:
+    import ibis
+
+    schema = SOURCES[name].table(staged, request.settings).schema()
+    rows = ibis.table(schema, name=f"source_{name}")
+    return engine.compile(rows.group_by("customer_id").aggregate(**{m.feature.name: m.value(rows) for m in mine}))
