@@ -167,6 +167,10 @@ class LoadedBundle:
         result = np.asarray(self._predict(values, threads, pred_contrib=True), dtype=np.float64)
         return result.reshape(len(values), len(self.manifest.features) + 1)
 
+    def gains(self) -> Floats:
+        """Returns by how much the splits on each input lowered the training loss, float64 [k]."""
+        return np.asarray(self._booster.feature_importance(importance_type="gain"), dtype=np.float64)
+
     def propensity(self, margins: Floats) -> Floats:
         """Returns the propensities of raw scores, float64 [n]."""
         return self.calibration.propensity(margins)
