@@ -1,0 +1,222 @@
+"""Point-in-time joins: each row of a spine meets the portrait of its own as-of date, or none.
+
+Up to a million rows go through Feast; above that an equal join finds the keys first and fetches the wide columns
+once. A test holds the two equal, cell by cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from features.kit.errors import DataError
+from features.kit.files import atomic_path
+from features.kit.home import Home
+from features.store.definitions import BUILT_AT, OFFLINE_VIEW, TTL, service_features
+from features.store.publish import event_time
+from features.store.settings import StoreSettings
+
+if TYPE_CHECKING:
+    from features.portraits.feature_list import FeatureList
+    from features.portraits.reading import Portraits
+
+FEAST_ROWS = 1_000_000
+"""Larger spines take the keys-first join."""
+
+SPINE_COLUMNS = ("customer_id", "as_of_date")
+_ROW = "spine_row"
+
+
+@dataclass(frozen=True)
+class JoinedPortraits:
+    """What a point-in-time join found.
+
+    Attributes:
+        table: `customer_id`, `as_of_date`, then the features of the service in list order; the matched rows only,
+            in the order of the spine.
+        unmatched: Spine rows that have no portrait of their own as-of date; they are not in the table.
+        rows: int64 [table rows]; the place of each row in the spine, to take labels by.
+    """
+
+    table: pa.Table
+    unmatched: int
+    rows: np.ndarray
+
+
+def point_in_time_join(
+    home: Home, spine: pa.Table, service: str, *, threads: int = 1, settings: StoreSettings | None = None
+) -> JoinedPortraits:
+    """Returns the portraits of a spine, as known on each row's own as-of date.
+
+    Args:
+        home: The home with the portraits.
+        spine: Columns `customer_id` (text) and `as_of_date` (date); further columns are ignored.
+        service: An offline feature service, e.g. `churn_v1`.
+        threads: Threads of DuckDB.
+        settings: The store's settings; None reads them.
+
+    Raises:
+        DataError: If the spine lacks a column, holds a NULL key, or names a customer twice on one date.
+        NotFoundError: If the service is unknown.
+        NotReadyError: If no portrait has been built.
+    """
+    from features.portraits.reading import Portraits
+
+    portraits = Portraits.open(home)
+    names = service_features(service, portraits.feature_list)
+    keys = _timed_spine(spine, portraits)
+    if keys.num_rows == 0 or keys.num_rows > FEAST_ROWS:
+        found = _keys_first(keys, portraits, names, threads=threads)
+    else:
+        found = _through_feast(home, keys, service, threads=threads, settings=settings)
+    found = found.select([_ROW, *SPINE_COLUMNS, *names]).cast(_schema(portraits.feature_list, names)).sort_by(_ROW)
+    rows = found[_ROW].to_numpy()
+    return JoinedPortraits(found.select([*SPINE_COLUMNS, *names]), spine.num_rows - len(rows), rows)
+
+
+def join_to_parquet(home: Home, spine: pa.Table, service: str, out: Path, *, threads: int = 1) -> int:
+    """Writes the join of a large spine to a Parquet file with flat memory; returns the number of unmatched rows.
+
+    Columns as in `JoinedPortraits.table`, preceded by `spine_row`; rows in the order of as-of date, then spine.
+
+    Raises:
+        DataError, NotFoundError, NotReadyError: As `point_in_time_join`.
+    """
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    from features.portraits.reading import Portraits
+
+    portraits = Portraits.open(home)
+    names = service_features(service, portraits.feature_list)
+    keys = _timed_spine(spine, portraits)
+    written = 0
+    schema = _schema(portraits.feature_list, names)
+    with atomic_path(out) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for day in sorted(set(keys["as_of_date"].to_pylist())):
+            part = _keys_first(keys.filter(pc.equal(keys["as_of_date"], day)), portraits, names, threads=threads)
+            writer.write_table(part.sort_by(_ROW).cast(schema))
+            written += part.num_rows
+    return int(spine.num_rows) - written
+
+
+def _timed_spine(spine: pa.Table, portraits: Portraits) -> pa.Table:
+    """Returns the spine's keys with their row numbers and as-of instants; dates without any portrait are left out."""
+    import pyarrow.compute as pc
+
+    missing = [name for name in SPINE_COLUMNS if name not in spine.column_names]
+    if missing:
+        raise DataError(f"spine: the column '{missing[0]}' is missing")
+    keys = spine.select(SPINE_COLUMNS).cast(pa.schema([("customer_id", pa.string()), ("as_of_date", pa.date32())]))
+    for name in SPINE_COLUMNS:
+        if keys[name].null_count:
+            raise DataError(f"spine: {keys[name].null_count} rows without {name}")
+    if keys.group_by(list(SPINE_COLUMNS)).aggregate([]).num_rows != keys.num_rows:
+        raise DataError("spine: a customer stands twice on one as-of date", remedy="one row per customer and date")
+    instants = {day: event_time(portraits.path(day)) for day in portraits.as_of_dates()}
+    keys = keys.append_column(_ROW, pa.array(np.arange(keys.num_rows)))
+    keys = keys.filter(pc.is_in(keys["as_of_date"], value_set=pa.array(sorted(instants), pa.date32())))
+    return keys.append_column("event_timestamp", _instants_of(keys["as_of_date"], instants))
+
+
+def _instants_of(days: pa.ChunkedArray, instants: dict[date, datetime]) -> pa.Array:
+    known = sorted(instants)
+    values = np.array([instants[day].replace(tzinfo=None) for day in known], dtype="datetime64[us]")
+    places = np.searchsorted(np.array(known, dtype="datetime64[D]"), days.to_numpy().astype("datetime64[D]"))
+    return pa.array(values[places] if len(places) else values[:0], pa.timestamp("us"))
+
+
+def _through_feast(
+    home: Home,
+    keys: pa.Table,
+    service: str,
+    *,
+    threads: int,
+    settings: StoreSettings | None,
+) -> pa.Table:
+    """Returns the matched rows through Feast's DuckDB offline store."""
+    import pyarrow.compute as pc
+
+    from features.store.registry import open_registry
+
+    store = open_registry(home, settings)
+    entities = keys.to_pandas(date_as_object=True)
+    entities["event_timestamp"] = entities["event_timestamp"].dt.tz_localize(UTC)
+    registered = store.get_feature_service(service)
+    refs = [f"{one.name}:{field.name}" for one in registered.feature_view_projections for field in one.features]
+    with _ibis_threads(threads):
+        joined = store.get_historical_features(
+            entity_df=entities, features=[*refs, f"{OFFLINE_VIEW}:{BUILT_AT}"], filter_by_created_timestamp=True
+        ).to_arrow()
+    return joined.filter(pc.is_valid(joined[BUILT_AT]))
+
+
+def _keys_first(keys: pa.Table, portraits: Portraits, names: tuple[str, ...], *, threads: int) -> pa.Table:
+    """Returns the matched rows by joining keys alone and fetching the wide columns of the hits afterwards.
+
+    The rule is Feast's: the newest portrait with event time in `[instant - TTL, instant]` that was created by then.
+    """
+    import duckdb
+
+    with duckdb.connect() as database:
+        database.execute(f"SET threads = {threads}")
+        database.execute("SET TimeZone = 'UTC'")
+        database.register("spine", keys)
+        files = [str(portraits.path(day)) for day in portraits.as_of_dates()]
+        wide = ", ".join(f'p."{name}"' for name in names)
+        found: pa.Table = database.execute(
+            f"""
+            WITH portraits AS (
+                SELECT customer_id, event_timestamp, created_timestamp, filename, file_row_number
+                FROM read_parquet($files, filename = true, file_row_number = true, hive_partitioning = false)
+            ),
+            moments AS (
+                SELECT s.at, p.event_timestamp
+                FROM (SELECT DISTINCT event_timestamp AS at FROM spine) s
+                CROSS JOIN (SELECT DISTINCT event_timestamp FROM portraits) p
+                WHERE p.event_timestamp <= s.at AND p.event_timestamp + to_seconds($ttl) >= s.at
+            ),
+            hits AS (
+                SELECT s.{_ROW}, s.customer_id, s.as_of_date, p.filename, p.file_row_number
+                FROM spine s
+                JOIN moments m ON m.at = s.event_timestamp
+                JOIN portraits p ON p.customer_id = s.customer_id AND p.event_timestamp = m.event_timestamp
+                WHERE p.created_timestamp <= s.event_timestamp
+                QUALIFY row_number() OVER (
+                    PARTITION BY s.{_ROW} ORDER BY p.event_timestamp DESC, p.created_timestamp DESC) = 1
+            )
+            SELECT h.{_ROW}, h.customer_id, h.as_of_date, {wide}
+            FROM read_parquet($files, filename = true, file_row_number = true, hive_partitioning = false) p
+            JOIN hits h ON p.filename = h.filename AND p.file_row_number = h.file_row_number
+            """,
+            {"files": files, "ttl": TTL.total_seconds()},
+        ).to_arrow_table()
+    return found
+
+
+def _schema(features: FeatureList, names: tuple[str, ...]) -> pa.Schema:
+    kinds = {one.name: pa.string() if one.kind == "category" else pa.float32() for one in features.features}
+    keys = [(_ROW, pa.int64()), ("customer_id", pa.string()), ("as_of_date", pa.date32())]
+    return pa.schema([*keys, *((name, kinds[name]) for name in names)])
+
+
+@contextmanager
+def _ibis_threads(threads: int) -> Iterator[None]:
+    """Gives Feast's join a DuckDB of its own with `threads` threads, closed afterwards."""
+    import ibis
+
+    before = ibis.options.default_backend
+    backend = ibis.duckdb.connect(threads=threads)
+    ibis.set_backend(backend)
+    try:
+        yield
+    finally:
+        ibis.options.default_backend = before
+        backend.disconnect()
