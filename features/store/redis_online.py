@@ -1,0 +1,274 @@
+"""The online store on a Redis server: Feast's hash layout, read in one round trip and written in bulk.
+
+A customer's hash holds the fields of both views. A read asks for the fields of the view it last saw live and, last in
+the same pipeline, for the pointer: if that is still the one it started from, the view was live throughout, because
+clearing a view begins only after the pointer has left it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from features.kit.errors import ConfigurationError, DataError, NotReadyError
+from features.store.layout import (
+    FACTS,
+    FEATURE_LIST,
+    FIELDS,
+    VALUES,
+    customer_of,
+    decode_time,
+    encode_time,
+    key_prefix,
+    redis_field,
+    redis_key,
+    redis_time_field,
+)
+from features.store.pointer import Pointer
+from features.store.rows import Block, StoredRow
+from features.store.settings import RedisOnline
+
+_TRIES = 5
+_KEYS_PER_SCRIPT = 1_000
+_SCAN_COUNT = 5_000
+_BULK_PATIENCE = 20
+
+_CLEAR = """
+local removed = 0
+for _, key in ipairs(KEYS) do removed = removed + redis.call('HDEL', key, unpack(ARGV)) end
+return removed
+"""
+_COUNT = """
+local whole, any = 0, 0
+for _, key in ipairs(KEYS) do
+  local at = redis.call('HGET', key, ARGV[1])
+  if at then
+    any = any + 1
+    if at == ARGV[2] then
+      local n = 0
+      for place = 3, #ARGV do n = n + redis.call('HEXISTS', key, ARGV[place]) end
+      if n == #ARGV - 2 then whole = whole + 1 end
+    end
+  end
+end
+return {whole, any}
+"""
+
+
+class RedisStore:
+    """Reads and writes one project's portraits; one instance may serve many threads."""
+
+    def __init__(self, settings: RedisOnline, project: str) -> None:
+        """Connects and checks the server.
+
+        Raises:
+            ConfigurationError: If the driver is not installed, the password is refused, or the server evicts keys.
+            NotReadyError: If the server does not answer.
+        """
+        try:
+            import redis
+        except ImportError:
+            raise ConfigurationError(
+                "feature_store.yaml: online.kind is redis, but its driver is not installed",
+                remedy='pip install "customer-insight[redis]"',
+            ) from None
+        self._redis = redis
+        self._settings = settings
+        self._project = project
+        self._pointer_key = f"{project}:portrait_pointer".encode()
+        self._hint: bytes | None = None
+        self._reader = self._client(settings.deadline_ms)
+        self._writer = self._client(settings.deadline_ms * _BULK_PATIENCE)
+        self._refuse_eviction()
+
+    def pointer(self) -> Pointer | None:
+        """Returns what is live, or None before the first publish. Raises NotReadyError past the deadline."""
+        with self._told():
+            content = self._reader.get(self._pointer_key)
+        return Pointer.from_json(content) if content else None
+
+    def read(self, ids: Sequence[str]) -> tuple[Pointer | None, list[StoredRow | None]]:
+        """Returns the pointer and the live view's rows in the order of `ids`, all of one publish.
+
+        Raises:
+            NotReadyError: If the server does not answer within its deadline.
+        """
+        with self._told():
+            hint = self._hint or self._reader.get(self._pointer_key)
+            for _ in range(_TRIES):
+                if hint is None:
+                    return None, []
+                pointer = Pointer.from_json(hint)
+                replies = self._ask(pointer.view, ids, self._pointer_key)
+                if replies[-1] == hint:
+                    self._hint = hint
+                    return pointer, _rows(replies[:-1])
+                hint = replies[-1]
+        raise NotReadyError(f"{self._where}: the pointer moved {_TRIES} times during one read")
+
+    def read_view(self, view: str, ids: Sequence[str]) -> list[StoredRow | None]:
+        """Returns a view's rows, live or not, in the order of `ids`."""
+        with self._told():
+            return _rows(self._ask(view, ids, None))
+
+    def clear(self, view: str) -> None:
+        """Removes a view's fields from every customer; a hash without fields vanishes."""
+        fields = [redis_time_field(view), *(redis_field(view, name) for name in FIELDS)]
+        with self._told():
+            script = self._writer.register_script(_CLEAR)
+            for keys in self._customers():
+                script(keys=keys, args=fields)
+
+    def fill(self, view: str, block: Block) -> None:
+        """Adds a block of customers to a view; an existing field is overwritten."""
+        commands = self._hset_commands(view, block)
+        with self._told(), self._connection() as connection:
+            connection.send_packed_command(commands)
+            for _ in block.ids:
+                reply = connection.read_response()
+                if isinstance(reply, Exception):
+                    raise reply
+
+    def count(self, view: str, event_epoch: int) -> int:
+        """Returns how many customers of a view are whole and of that event time."""
+        return self._count(view, event_epoch)[0]
+
+    def total(self, view: str) -> int:
+        """Returns how many customers a view holds, of whatever event time."""
+        return self._count(view, 0)[1]
+
+    def switch(self, pointer: Pointer) -> None:
+        """Makes a view live: one key, one write."""
+        with self._told():
+            self._writer.set(self._pointer_key, pointer.to_json())
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self._reader.close()
+        self._writer.close()
+
+    @property
+    def _where(self) -> str:
+        return f"redis {self._settings.host}:{self._settings.port}"
+
+    def _ask(self, view: str, ids: Sequence[str], last: bytes | None) -> list[Any]:
+        """Returns one HMGET reply per customer and, at the end, the value of the key `last`."""
+        fields = [redis_time_field(view), *(redis_field(view, name) for name in FIELDS)]
+        with self._reader.pipeline(transaction=False) as pipe:
+            for customer_id in ids:
+                pipe.hmget(redis_key(self._project, customer_id), fields)
+            if last is not None:
+                pipe.get(last)
+            replies: list[Any] = pipe.execute()
+        return replies
+
+    def _hset_commands(self, view: str, block: Block) -> list[bytes]:
+        """Returns one packed HSET per customer, with what does not change packed once."""
+        names = {name: _bulk(redis_field(view, name)) for name in FIELDS}
+        head = b"*10\r\n" + _bulk(b"HSET")
+        tail = (
+            names[FEATURE_LIST]
+            + _bulk(block.identity_value())
+            + _bulk(redis_time_field(view))
+            + _bulk(encode_time(block.event_epoch))
+        )
+        values, facts = names[VALUES], names[FACTS]
+        return [
+            b"".join((head, _bulk(redis_key(self._project, one)), values, _bulk(vector), facts, _bulk(text), tail))
+            for one, vector, text in zip(block.ids, block.vector_values(), block.facts_values(), strict=True)
+        ]
+
+    def _count(self, view: str, event_epoch: int) -> tuple[int, int]:
+        arguments = [redis_time_field(view), encode_time(event_epoch), *(redis_field(view, name) for name in FIELDS)]
+        whole = total = 0
+        with self._told():
+            script = self._writer.register_script(_COUNT)
+            for keys in self._customers():
+                part = script(keys=keys, args=arguments)
+                whole, total = whole + part[0], total + part[1]
+        return whole, total
+
+    def _customers(self) -> Iterator[list[bytes]]:
+        """Yields the keys of this project's customers in parts, each key once."""
+        pattern = key_prefix() + b"*" + self._project.encode()
+        seen: set[bytes] = set()
+        part: list[bytes] = []
+        for key in self._writer.scan_iter(match=pattern, count=_SCAN_COUNT):
+            if key in seen or key != redis_key(self._project, customer_of(key)):
+                continue
+            seen.add(key)
+            part.append(key)
+            if len(part) == _KEYS_PER_SCRIPT:
+                yield part
+                part = []
+        if part:
+            yield part
+
+    def _client(self, deadline_ms: int) -> Any:
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        online = self._settings
+        return self._redis.Redis(
+            host=online.host,
+            port=online.port,
+            db=online.database,
+            username=online.username,
+            password=online.password(),
+            ssl=online.tls,
+            socket_timeout=deadline_ms / 1000,
+            socket_connect_timeout=online.connect_deadline_ms / 1000,
+            retry=Retry(NoBackoff(), 1, supported_errors=(self._redis.ConnectionError,)),
+        )
+
+    def _refuse_eviction(self) -> None:
+        """Raises ConfigurationError unless the server keeps every key it was given."""
+        with self._told():
+            policy = self._reader.info("memory").get("maxmemory_policy", "unknown")
+        if policy != "noeviction":
+            raise ConfigurationError(
+                f"{self._where}: maxmemory-policy is '{policy}'; portraits would vanish silently",
+                remedy="set maxmemory-policy noeviction on the server",
+            )
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        connection = self._writer.connection_pool.get_connection()
+        try:
+            yield connection
+        except BaseException:
+            connection.disconnect()
+            raise
+        finally:
+            self._writer.connection_pool.release(connection)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turns what the driver raises into one line."""
+        try:
+            yield
+        except (self._redis.AuthenticationError, self._redis.AuthorizationError) as error:
+            raise ConfigurationError(
+                f"{self._where}: {error}", remedy="check online.username and its password"
+            ) from None
+        except self._redis.ResponseError as error:
+            raise DataError(f"{self._where}: {error}", remedy="check the server's memory limit and version") from None
+        except (self._redis.RedisError, OSError) as error:
+            raise NotReadyError(f"{self._where}: no answer in time ({error})") from None
+
+
+def _bulk(content: bytes) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(content), content)
+
+
+def _rows(replies: list[Any]) -> list[StoredRow | None]:
+    rows: list[StoredRow | None] = []
+    for at, *values in replies:
+        if at is None:
+            rows.append(None)
+            continue
+        row = StoredRow(decode_time(at))
+        row.fields = {name: value for name, value in zip(FIELDS, values, strict=True) if value is not None}
+        rows.append(row)
+    return rows
