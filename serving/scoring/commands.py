@@ -1,9 +1,69 @@
-"""The commands of this room."""
+"""The command of this room: `insight score`."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
+from features.kit.errors import ConfigurationError
 
 
 def register(app: typer.Typer) -> None:
-    """Adds this room's commands to `insight`."""
+    """Adds this room's command to `insight`."""
+    app.command("score")(score)
+
+
+def score(
+    as_of: Annotated[str | None, typer.Option("--as-of", help="As-of date; the newest portraits if not given.")] = None,
+    target: Annotated[list[str] | None, typer.Option(help="Only this target; repeat for several.")] = None,
+    reasons: Annotated[str, typer.Option(help="Whose reasons to find: top, all or none.")] = "top",
+    customer: Annotated[list[str] | None, typer.Option(help="Find this customer's reasons too; repeat.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write all scores to one CSV file.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Native threads of LightGBM.")] = 2,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score the whole base on every target that has a model."""
+    from features.kit.errors import NotReadyError
+    from features.kit.progress import Progress
+    from features.kit.runs import recorded_run, run_lock
+    from features.portraits.reading import Portraits
+    from serving.scoring.batch import score_base
+    from serving.scoring.table import write_csv
+
+    if reasons not in ("top", "all", "none"):
+        raise ConfigurationError(f"--reasons: '{reasons}' is not one of top, all, none")
+    place = open_home(home)
+    day = parse_date(as_of, flag="--as-of")
+    if day is None:
+        day = Portraits.open(place).as_of_dates()[-1]
+    targets = target or sorted(pointer.parent.name for pointer in place.bundles.glob("*/champion.json"))
+    if not targets:
+        raise NotReadyError(f"{place.bundles}: no model has been promoted", remedy="insight train churn")
+    with run_lock(place, "score"), recorded_run(place, "score"):
+        reports = [
+            score_base(
+                place,
+                name,
+                day,
+                explain=reasons,  # type: ignore[arg-type] # checked above
+                ids=frozenset(customer or ()),
+                threads=threads,
+                progress=Progress(quiet=False),
+            )
+            for name in targets
+        ]
+    if out is not None:
+        write_csv(reports, out)
+    if as_json:
+        print_json({"as_of": day, "targets": {report.target: asdict(report) for report in reports}})
+        return
+    for report in reports:
+        mean = "no score" if report.mean is None else f"mean {100 * report.mean:.2f} %"
+        print(
+            f"{report.target}: {report.rows:,} customers, {mean}, {report.refused:,} without enough data, {report.path}"
+        )

@@ -1,0 +1,296 @@
+"""The one path from a portrait's vector to a score with its reasons, for batch and API alike.
+
+Every step is either LightGBM's own row-by-row arithmetic or an elementwise numpy operation, so a row's result does
+not depend on the rows that are scored with it: equal to the last bit in any chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from features.kit.errors import BundleError
+from serving.scoring.ranks import STEPS, Bands, RankTable
+from serving.scoring.reasons import Locale, Reason, ReasonBook, ReasonPicker, ReasonWriter
+from serving.scoring.settings import ScoreSettings
+from training.bundle import LoadedBundle
+
+Status = Literal["ok", "not_enough_data"]
+STALE = "stale_portrait"
+UNSEEN = "unseen_category:"
+
+Floats = npt.NDArray[np.float64]
+Vectors = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+
+_GAIN_UNITS = 1 << 20
+
+
+class PortraitFeature(Protocol):
+    """What the scorer must know of a feature of the portrait."""
+
+    @property
+    def name(self) -> str:
+        """Returns the column's name."""
+
+    @property
+    def dimension(self) -> str:
+        """Returns the subject it belongs to."""
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Returns the values of a category in the order of their codes."""
+
+
+class PortraitList(Protocol):
+    """What the scorer must know of a list of features."""
+
+    @property
+    def identity(self) -> str:
+        """Returns the list's identity."""
+
+    @property
+    def features(self) -> Sequence[PortraitFeature]:
+        """Returns the features in the order of a vector."""
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """The scores of n rows as columns.
+
+    Attributes:
+        margins: Raw scores, float64 [n].
+        propensities: Calibrated propensities, float64 [n]; NaN where there is not enough data.
+        times_base: Propensity over the model's base rate, float64 [n]; NaN where unknown.
+        is_enough: Whether enough of the inputs is known, bool [n].
+        is_missing: Whether every input of a dimension is unknown, bool [n, dimensions].
+        is_unseen: Whether a category's value was unknown when the model was trained, bool [n, categorical inputs].
+    """
+
+    margins: Floats
+    propensities: Floats
+    times_base: Floats
+    is_enough: Flags
+    is_missing: Flags
+    is_unseen: Flags
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One customer's score on one target, never bare.
+
+    Attributes:
+        customer_id: The subscription.
+        status: `ok`, or `not_enough_data`, which comes without a number.
+        propensity: P(event in the label window), 0..1.
+        percentile: Percent of the base that surely score lower, 0..99.9; None without a rank table.
+        times_base: Propensity over the base rate.
+        band: Rank group; None without a rank table.
+        reasons: Strongest first.
+        model_version: Which model said so.
+        as_of: The as-of date of the portrait.
+        portrait_age_hours: The portrait's age when it was scored.
+        missing: Dimensions of which nothing is known.
+        flags: `stale_portrait`, `unseen_category:<feature>`.
+    """
+
+    customer_id: str
+    status: Status
+    propensity: float | None
+    percentile: float | None
+    times_base: float | None
+    band: str | None
+    reasons: tuple[Reason, ...]
+    model_version: str
+    as_of: date
+    portrait_age_hours: float | None
+    missing: tuple[str, ...]
+    flags: tuple[str, ...]
+
+
+class Scorer:
+    """Scores portraits of one feature list with one model bundle. Thread-safe.
+
+    Attributes:
+        bundle: The model.
+        identity: The feature list's identity.
+        bands: The rank groups.
+        dimensions: The columns of `ScoredRows.is_missing`.
+        categories: The columns of `ScoredRows.is_unseen`: categorical inputs.
+    """
+
+    def __init__(
+        self,
+        bundle: LoadedBundle,
+        features: PortraitList,
+        *,
+        settings: ScoreSettings,
+        book: ReasonBook,
+        writer: ReasonWriter,
+    ) -> None:
+        """Maps the model's inputs to the portrait's vector.
+
+        Raises:
+            BundleError: If the portrait lacks an input, is of another identity, or changed a category's codes.
+            ConfigurationError: If a feature group of `reasons.yaml` names a feature that no portrait has.
+        """
+        names = [feature.name for feature in features.features]
+        self.bundle = bundle
+        self.identity = features.identity
+        self.bands = Bands(settings.bands)
+        self._settings = settings
+        self._writer = writer
+        self._positions = bundle.positions(names, features.identity)
+        inputs = [features.features[place] for place in self._positions]
+        self._check_codes(inputs)
+        self._picker = ReasonPicker(book, bundle.manifest.target, bundle.manifest.feature_names, names)
+        self.dimensions = tuple(dict.fromkeys(feature.dimension for feature in inputs))
+        self._of_dimension = [
+            np.array([place for place, feature in enumerate(inputs) if feature.dimension == dimension], dtype=np.intp)
+            for dimension in self.dimensions
+        ]
+        trained = bundle.manifest.features
+        self._category_places = np.array([p for p, f in enumerate(trained) if f.kind == "category"], dtype=np.intp)
+        self._category_sizes = np.array([len(trained[p].categories) for p in self._category_places], dtype=np.float32)
+        self.categories = tuple(trained[place].name for place in self._category_places)
+        gains = bundle.gains()
+        gains = gains if gains.sum() > 0 else np.ones_like(gains)
+        self._weights = np.rint(gains / gains.sum() * _GAIN_UNITS).astype(np.int64)
+        self._least_known = settings.least_known_share * float(self._weights.sum())
+
+    @property
+    def version(self) -> str:
+        """Returns the model's version."""
+        return self.bundle.manifest.version
+
+    @property
+    def target(self) -> str:
+        """Returns what the model predicts."""
+        return self.bundle.manifest.target
+
+    def rows(self, values: Vectors, *, threads: int = 1) -> ScoredRows:
+        """Returns the scores of portraits, float32 [n, features of the portrait], without ranks and reasons."""
+        inputs = self._inputs(values)
+        margins = self.bundle.margins(inputs, threads=threads)
+        unknown = np.isnan(inputs)
+        known_weight = (~unknown).astype(np.int64) @ self._weights  # whole numbers: exact in any order
+        is_enough = (known_weight >= self._least_known) & (known_weight > 0)
+        propensities = np.where(is_enough, self.bundle.propensity(margins), np.nan)
+        base_rate = self.bundle.manifest.base_rate
+        times_base = propensities / base_rate if base_rate > 0 else np.full(len(inputs), np.nan)
+        is_missing = np.column_stack([unknown[:, places].all(axis=1) for places in self._of_dimension])
+        is_unseen = inputs[:, self._category_places] >= self._category_sizes
+        return ScoredRows(margins, propensities, times_base, is_enough, is_missing, is_unseen)
+
+    def contributions(self, values: Vectors, *, threads: int = 1) -> Floats:
+        """Returns what each input of the model adds to the raw score, float64 [n, inputs + 1]."""
+        return self.bundle.contributions(self._inputs(values), threads=threads)
+
+    def reason_codes(self, values: Vectors, facts: Sequence[str], *, most: int, threads: int = 1) -> list[list[str]]:
+        """Returns each customer's reason codes, strongest first.
+
+        Args:
+            values: Portraits, float32 [n, features of the portrait].
+            facts: The portraits' facts, canonical JSON, n texts.
+            most: The most codes per customer.
+            threads: Native threads.
+        """
+        return self._pick(values, [_reasons_in(text) for text in facts], most, threads)
+
+    def score(
+        self,
+        ids: Sequence[str],
+        values: Vectors,
+        facts: Sequence[str],
+        *,
+        as_of: date,
+        ranks: RankTable | None,
+        reasons: int = 3,
+        locale: Locale = "zh",
+        age_hours: float | None = None,
+    ) -> list[Score]:
+        """Returns one whole score per customer, in order.
+
+        Args:
+            ids: The customers, n.
+            values: Their portraits, float32 [n, features of the portrait].
+            facts: Their portraits' facts, canonical JSON, n texts.
+            as_of: The as-of date of the portraits.
+            ranks: The rank table of this model version and as-of date, or None.
+            reasons: How many reasons, 0..3.
+            locale: The language of the reasons.
+            age_hours: The portraits' age.
+        """
+        rows = self.rows(values)
+        held = [_reasons_in(text) for text in facts] if reasons else []
+        codes = self._pick(values, held, reasons, 1) if reasons else []
+        places = None if ranks is None else ranks.places(rows.margins)
+        bands = None if places is None else self.bands.indices(places)
+        stale = age_hours is not None and age_hours > self._settings.stale_after_hours
+        scores = []
+        for row, customer_id in enumerate(ids):
+            ok = bool(rows.is_enough[row])
+            times = float(rows.times_base[row])
+            scores.append(
+                Score(
+                    customer_id=customer_id,
+                    status="ok" if ok else "not_enough_data",
+                    propensity=float(rows.propensities[row]) if ok else None,
+                    percentile=percentile_of(int(places[row])) if ok and places is not None else None,
+                    times_base=times if ok and times == times else None,  # noqa: PLR0124 - NaN: the base rate is 0
+                    band=self.bands.names[bands[row]] if ok and bands is not None else None,
+                    reasons=tuple(self._writer.write(code, held[row], locale) for code in codes[row])
+                    if ok and reasons
+                    else (),
+                    model_version=self.version,
+                    as_of=as_of,
+                    portrait_age_hours=age_hours,
+                    missing=self.missing_of(rows.is_missing[row]),
+                    flags=((STALE,) if stale else ()) + self.flags_of(rows.is_unseen[row]),
+                )
+            )
+        return scores
+
+    def missing_of(self, is_missing: Flags) -> tuple[str, ...]:
+        """Returns the dimensions of one row of `ScoredRows.is_missing`."""
+        return tuple(self.dimensions[place] for place in is_missing.nonzero()[0])
+
+    def flags_of(self, is_unseen: Flags) -> tuple[str, ...]:
+        """Returns the flags of one row of `ScoredRows.is_unseen`."""
+        return tuple(UNSEEN + self.categories[place] for place in is_unseen.nonzero()[0])
+
+    def _pick(self, values: Vectors, held: list[dict[str, Any]], most: int, threads: int) -> list[list[str]]:
+        if not held:
+            return []
+        sums = self._picker.group_sums(self.contributions(values, threads=threads))
+        most_per_dimension = self._settings.reasons.most_per_dimension
+        return [
+            self._picker.pick(row, facts, most=most, most_per_dimension=most_per_dimension)
+            for row, facts in zip(sums, held, strict=True)
+        ]
+
+    def _inputs(self, values: Vectors) -> Vectors:
+        return np.take(values, self._positions, axis=1)
+
+    def _check_codes(self, inputs: Sequence[PortraitFeature]) -> None:
+        for trained, now in zip(self.bundle.manifest.features, inputs, strict=True):
+            if now.categories[: len(trained.categories)] != trained.categories:
+                raise BundleError(
+                    f"{self.bundle.folder}: the codes of '{trained.name}' are not those it was trained on",
+                    remedy="train again on these portraits",
+                )
+
+
+def percentile_of(place: int) -> float:
+    """Returns a place as percent. Example: 985 of 1000 is 98.5: in the top 1.5 %."""
+    return place / (STEPS / 100)
+
+
+def _reasons_in(facts: str) -> dict[str, Any]:
+    return orjson.loads(facts).get("reasons") or {} if facts else {}
