@@ -1,0 +1,78 @@
+"""The pages tell the truth: commands exist, links lead somewhere, the two languages agree."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+import typer
+
+from features.kit.cli import create_app
+
+ROOT = Path(__file__).parents[2]
+TWINS = ("README.md", "README.zh-CN.md")
+
+
+def _commands() -> click.Group:
+    command = typer.main.get_command(create_app())
+    assert isinstance(command, click.Group)
+    return command
+
+
+@pytest.mark.parametrize("page", TWINS)
+def test_every_command_on_the_page_exists_with_its_options(page: str) -> None:
+    """Each `insight ...` in backquotes or code blocks resolves to a command, and each `--option` to one of its own."""
+    mentioned = re.findall(
+        r"(?:`|^)(?:\.venv/bin/)?insight ([a-z][^`\n]*)", (ROOT / page).read_text(), flags=re.MULTILINE
+    )
+    assert len(mentioned) >= 12
+    for text in mentioned:
+        words = text.split()
+        command: click.Command = _commands()
+        while isinstance(command, click.Group) and words:
+            name = words.pop(0)
+            assert name in command.commands, f"{page}: insight {text}"
+            command = command.commands[name]
+        options = {option for parameter in command.params for option in parameter.opts}
+        for word in words:
+            assert not word.startswith("--") or word in options | {"--help"}, f"{page}: insight {text}"
+
+
+@pytest.mark.parametrize("page", TWINS)
+def test_every_make_target_on_the_page_exists(page: str) -> None:
+    """Each `make X` of the page is a target of the Makefile."""
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert set(re.findall(r"(?:`|^)make ([a-z]+)", (ROOT / page).read_text(), flags=re.MULTILINE)) <= targets
+
+
+def test_links_lead_somewhere() -> None:
+    """Every relative link of every page names a file of the tree."""
+    pages = [page for page in ROOT.rglob("*.md") if not {".venv", ".insight", "node_modules"} & set(page.parts)]
+    assert len(pages) > 8
+    broken = [
+        f"{page.relative_to(ROOT)}: {link}"
+        for page in pages
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
+        if not (page.parent / link).exists()
+    ]
+    assert broken == []
+
+
+def test_the_twins_have_one_shape() -> None:
+    """The English and the Chinese page have the same headings, code blocks and table rows, in the same order."""
+
+    def shape(page: str) -> list[str]:
+        lines = (ROOT / page).read_text().splitlines()
+        marks = [re.match(r"#+ |```|\|", line) for line in lines]
+        return [mark.group(0) for mark in marks if mark]
+
+    assert shape("README.md") == shape("README.zh-CN.md")
+
+
+def test_every_room_has_a_page() -> None:
+    """Each package folder tells its input, its output and where to add things."""
+    rooms = [
+        path.parent for package in ("features", "training", "serving") for path in (ROOT / package).rglob("__init__.py")
+    ]
+    without = [str(room.relative_to(ROOT)) for room in rooms if not (room / "README.md").exists()]
+    assert without == []
