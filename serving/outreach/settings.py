@@ -1,0 +1,231 @@
+"""What `configs/outreach.yaml` may say: the contact policy, the actions, the teams and the value of an event."""
+
+from __future__ import annotations
+
+from datetime import date, time
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from features.kit.config import Config, config_path, load_config
+
+Band = Literal["very_high", "high", "raised", "normal"]
+Channel = Literal["call", "message", "app", "hall"]
+Purpose = Literal["service", "care", "retention", "marketing"]
+ActionKind = Literal["S", "D", "M", "none"]
+NO_CONTACT = "no_contact"
+
+
+class Words(Config):
+    """One text in both languages."""
+
+    zh: str
+    en: str
+
+    def of(self, locale: str) -> str:
+        """Returns the text in a language; Chinese unless English is asked for."""
+        return self.en if locale == "en" else self.zh
+
+
+class PurposeRule(Config):
+    """What stops a contact of one purpose."""
+
+    consent: Literal["none", "not_withdrawn", "explicit"]
+    consent_purpose: str = ""
+    refusals: tuple[str, ...]
+
+
+class Cap(Config):
+    """At most so many contacts of one person in so many days."""
+
+    days: int = Field(gt=0)
+    contacts: int = Field(gt=0)
+
+
+class QuietHours(Config):
+    """Local hours without contacts, `[start, end)`, by default and per province."""
+
+    default: tuple[tuple[time, time], ...]
+    provinces: dict[str, tuple[tuple[time, time], ...]] = Field(default_factory=dict)
+
+
+class HolidayWindow(Config):
+    """Days around a named festival that count as the festival."""
+
+    name: str
+    days_before: int = Field(ge=0)
+    days_after: int = Field(ge=0)
+
+
+class Holidays(Config):
+    """Whose statutory days, and which further days."""
+
+    country: str
+    windows: tuple[HolidayWindow, ...] = ()
+    also: tuple[date, ...] = ()
+
+
+class PolicySettings(Config):
+    """The numbers of the contact policy."""
+
+    adult_age: int
+    port_request_days: int
+    reissued_days: int
+    caps: tuple[Cap, ...]
+    cool_down_days: int
+    complaint_quiet_days: int
+    quiet_hours: QuietHours
+    holidays: Holidays
+
+
+class ControlSettings(Config):
+    """The share of persons withheld, and the salt that draws them."""
+
+    share: float = Field(ge=0, lt=1)
+    salt: str
+
+
+class ClaimSettings(Config):
+    """How long a person is reserved, and how long they rest afterwards (days)."""
+
+    days: int = Field(gt=0)
+    attempts: int = Field(gt=0)
+    unreached_rest_days: int
+    solved_rest_days: int
+    declined_rest_days: int
+
+
+class Capacity(Config):
+    """Attempts that one team can make in a day with one skill."""
+
+    team: str
+    skill: str
+    attempts: int = Field(ge=0)
+
+
+class ChannelSettings(Words):
+    """What an attempt on a channel costs, and which team sends it if not the action's own."""
+
+    cost: Decimal
+    team: str = ""
+    skill: str = ""
+
+
+class ValueSettings(Config):
+    """What an event is worth (currency units)."""
+
+    margin_share: float
+    months_kept: int
+    bill_when_unknown: Decimal
+    complaint_cost: Decimal
+    dissatisfaction_cost: Decimal
+    upgrade_fee_gain: Decimal
+    upgrade_months: int
+
+
+class Effect(Config):
+    """The relative change of P(event) that an action makes, its interval and the share of customers it harms."""
+
+    relative: float
+    low: float
+    high: float
+    harm_share: float = Field(ge=0, le=1)
+    source: str
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Effect:
+        if not self.low <= self.relative <= self.high:
+            raise ValueError("the effect must lie inside its interval")
+        return self
+
+
+class NotWhen(Words):
+    """The codes that stop this one action, and how the agent reads them."""
+
+    codes: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+
+
+_NOTHING = Words(zh="", en="")
+
+
+class Action(Words):
+    """One action that the operator may take."""
+
+    kind: ActionKind
+    purpose: Purpose = "service"
+    channels: tuple[Channel, ...] = ()
+    team: str = ""
+    skill: str = ""
+    not_again_days: int = 0
+    refund_limit: Decimal | None = None
+    authority: Words = _NOTHING
+    may_grant: Words = _NOTHING
+    must_not_say: Words = _NOTHING
+    opening: Words = _NOTHING
+    opening_plain: Words = _NOTHING
+    message: Words = _NOTHING
+    not_when: NotWhen = NotWhen(zh="", en="")
+    call_cost: Decimal | None = None
+    harm: Decimal = Decimal(0)
+    effects: dict[str, Effect] = Field(default_factory=dict)
+
+
+class MessageFrame(Config):
+    """How a marketing message begins and ends."""
+
+    signature: str
+    refuse: str
+
+
+class OutreachSettings(Config):
+    """The whole of `configs/outreach.yaml`."""
+
+    format_version: Literal[1]
+    purposes: dict[Purpose, PurposeRule]
+    policy: PolicySettings
+    control: ControlSettings
+    claim: ClaimSettings
+    capacity: tuple[Capacity, ...]
+    channels: dict[Channel, ChannelSettings]
+    teams: dict[str, Words]
+    bands_needed: dict[Literal["S", "D", "M"], tuple[Band, ...]]
+    duties: tuple[str, ...]
+    value: ValueSettings
+    never_say: Words
+    message_frame: dict[Literal["zh", "en"], MessageFrame]
+    actions: dict[str, Action]
+
+    @model_validator(mode="after")
+    def _teams_exist(self) -> OutreachSettings:
+        wanted = {(a.team, a.skill) for a in self.actions.values() if {"call", "hall"} & set(a.channels)}
+        wanted |= {(c.team, c.skill) for c in self.channels.values() if c.team}
+        missing = sorted(wanted - {(c.team, c.skill) for c in self.capacity})
+        if missing:
+            raise ValueError(f"no capacity is given for team and skill {missing[0]}")
+        if NO_CONTACT not in self.actions:
+            raise ValueError("the action 'no_contact' is missing")
+        return self
+
+    @property
+    def longest_cap_days(self) -> int:
+        """Returns how far back contacts count."""
+        rests = (self.claim.declined_rest_days, self.policy.cool_down_days)
+        return max(*(cap.days for cap in self.policy.caps), *rests)
+
+    def route(self, action: Action, channel: str) -> tuple[str, str]:
+        """Returns the team and the skill that work an action on a channel."""
+        settings = self.channels[channel]  # type: ignore[index]
+        return (settings.team, settings.skill) if settings.team else (action.team, action.skill)
+
+    def attempt_cost(self, action: Action, channel: str) -> Decimal:
+        """Returns the cost of one attempt in currency units."""
+        if channel == "call" and action.call_cost is not None:
+            return action.call_cost
+        return self.channels[channel].cost  # type: ignore[index]
+
+
+def load_settings() -> OutreachSettings:
+    """Returns the outreach configuration. Raises ConfigurationError naming the file and the key."""
+    return load_config(OutreachSettings, config_path("outreach.yaml"))
