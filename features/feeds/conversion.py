@@ -1,0 +1,139 @@
+"""SQL that turns what an operator delivers (mostly text) into the contract's types: exact, or NULL, never rounded away.
+
+A value that does not convert becomes NULL, so "raw is there, typed is not" is the test for a bad value. Lengths of
+time and data volumes with a declared unit are multiplied out and rounded half up to the whole contract unit.
+"""
+
+from __future__ import annotations
+
+from features.feeds.contracts import Column, Kind
+from features.feeds.sources import UNITS
+
+TRUE_WORDS = ("true", "t", "yes", "y", "1", "1.0", "是")
+FALSE_WORDS = ("false", "f", "no", "n", "0", "0.0", "否")
+BAD_VALUE = {
+    Kind.INTEGER: "not_a_whole_number",
+    Kind.MONEY: "not_an_amount",
+    Kind.NUMBER: "not_a_number",
+    Kind.FLAG: "not_yes_or_no",
+    Kind.INSTANT: "not_a_time",
+    Kind.DATE: "not_a_date",
+    Kind.TEXT: "not_text",
+    Kind.CATEGORY: "not_text",
+}
+"""The quarantine reason of a value that does not convert, by kind."""
+
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+_EXACT = "DECIMAL(24, 9)"
+_HAS_OFFSET = r"\d:\d{2}.*(Z|z|[+-]\d{2}(:?\d{2})?)$"
+
+
+def quoted(name: str) -> str:
+    """Returns an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Returns an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def to_utc(local: str, zone: str) -> str:
+    """Returns SQL for the UTC instant of a local timestamp."""
+    return f"(({local}) AT TIME ZONE {literal(zone)}) AT TIME ZONE 'UTC'"
+
+
+def to_local(instant: str, zone: str) -> str:
+    """Returns SQL for the local timestamp of a UTC instant."""
+    return f"(({instant}) AT TIME ZONE 'UTC') AT TIME ZONE {literal(zone)}"
+
+
+def is_lossless(source_type: str, kind: Kind) -> bool:
+    """Tells whether every value of a typed source column converts, so that no bad-value test is needed."""
+    if kind in (Kind.TEXT, Kind.CATEGORY):
+        return True
+    direct = {Kind.INTEGER: _WHOLE[:4], Kind.MONEY: _WHOLE[:4], Kind.FLAG: ("BOOLEAN",), Kind.DATE: ("DATE",)}
+    return source_type in direct.get(kind, ()) or (kind is Kind.INSTANT and source_type.startswith("TIMESTAMP"))
+
+
+def converted(value: str, source_type: str, column: Column, *, unit: str, scale: int, zone: str) -> str:
+    """Returns SQL of the contract's type for a source value.
+
+    Args:
+        value: An SQL expression.
+        source_type: Its DuckDB type.
+        column: The contract's column.
+        unit: The declared source unit, or an empty string.
+        scale: Decimals of the landed money.
+        zone: The operator's time zone.
+    """
+    is_text = source_type == "VARCHAR"
+    kind = column.kind
+    if kind in (Kind.TEXT, Kind.CATEGORY):
+        return f"nullif(trim(CAST({value} AS VARCHAR)), '')" if is_text else f"CAST({value} AS VARCHAR)"
+    if kind is Kind.MONEY:
+        return _money(value, source_type, unit or "major", scale)
+    if kind is Kind.INTEGER:
+        return _integer(value, source_type, UNITS[unit][1] if unit else 1)
+    if kind in (Kind.DATE, Kind.INSTANT):
+        return (_date if kind is Kind.DATE else _instant)(value, source_type, zone)
+    return _number(value) if kind is Kind.NUMBER else _flag(value, source_type)
+
+
+def _integer(value: str, source_type: str, factor: int) -> str:
+    if source_type in _WHOLE:
+        return f"TRY_CAST({value} AS BIGINT)" + (f" * {factor}" if factor != 1 else "")
+    exact = f"TRY_CAST({value} AS {_EXACT})"
+    if factor != 1:
+        return f"TRY_CAST(round({exact} * CAST({factor} AS DECIMAL(10, 0))) AS BIGINT)"
+    return f"CASE WHEN {exact} = trunc({exact}) THEN TRY_CAST({exact} AS BIGINT) END"
+
+
+def _money(value: str, source_type: str, unit: str, scale: int) -> str:
+    power = {"major": scale, "cent": scale - 2, "minor": 0}[unit]
+    if source_type in _WHOLE and power >= 0:
+        return f"TRY_CAST({value} AS BIGINT) * {10**power}"
+    minor = f"(TRY_CAST({value} AS {_EXACT}) * {10**power if power >= 0 else 0.1 if power == -1 else 0.01})"
+    return f"CASE WHEN {minor} = trunc({minor}) THEN TRY_CAST({minor} AS BIGINT) END"
+
+
+def _number(value: str) -> str:
+    number = f"TRY_CAST({value} AS DOUBLE)"
+    return f"CASE WHEN isfinite({number}) THEN {number} END"
+
+
+def _flag(value: str, source_type: str) -> str:
+    if source_type == "BOOLEAN":
+        return value
+    word = f"lower(trim(CAST({value} AS VARCHAR)))"
+    true_words = ", ".join(literal(text) for text in TRUE_WORDS)
+    false_words = ", ".join(literal(text) for text in FALSE_WORDS)
+    return f"CASE WHEN {word} IN ({true_words}) THEN true WHEN {word} IN ({false_words}) THEN false END"
+
+
+def _date(value: str, source_type: str, zone: str) -> str:
+    if source_type == "DATE":
+        return value
+    if source_type == "TIMESTAMP WITH TIME ZONE":
+        return f"CAST({value} AT TIME ZONE {literal(zone)} AS DATE)"
+    if source_type.startswith("TIMESTAMP"):
+        return f"CAST({value} AS DATE)"
+    text = f"trim(CAST({value} AS VARCHAR))"
+    return (
+        f"CASE WHEN length({text}) = 7 THEN TRY_CAST({text} || '-01' AS DATE) "
+        f"WHEN regexp_full_match({text}, '\\d{{8}}') THEN CAST(try_strptime({text}, '%Y%m%d') AS DATE) "
+        f"WHEN regexp_full_match({text}, '\\d{{6}}') THEN CAST(try_strptime({text} || '01', '%Y%m%d') AS DATE) "
+        f"WHEN length({text}) > 10 THEN CAST(TRY_CAST({text} AS TIMESTAMP) AS DATE) ELSE TRY_CAST({text} AS DATE) END"
+    )
+
+
+def _instant(value: str, source_type: str, zone: str) -> str:
+    if source_type == "TIMESTAMP WITH TIME ZONE":
+        return f"date_trunc('second', {value} AT TIME ZONE 'UTC')"
+    if source_type.startswith("TIMESTAMP") or source_type == "DATE":
+        return f"date_trunc('second', {to_utc(f'CAST({value} AS TIMESTAMP)', zone)})"
+    text = f"trim(CAST({value} AS VARCHAR))"
+    with_offset = f"TRY_CAST({text} AS TIMESTAMPTZ) AT TIME ZONE 'UTC'"
+    without = to_utc(f"TRY_CAST({text} AS TIMESTAMP)", zone)
+    has_offset = f"regexp_matches({text}, {literal(_HAS_OFFSET)})"
+    return f"date_trunc('second', CASE WHEN {has_offset} THEN {with_offset} ELSE {without} END)"

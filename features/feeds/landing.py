@@ -1,0 +1,363 @@
+"""Landing: a source's files become checked, versioned feeds; nothing is visible before one manifest is switched.
+
+    files --stage_files--> views --stage_feed--> typed, checked rows --merge--> months of Parquet --> manifest
+
+Everything is checked before anything is written; the run stops if too many rows are bad. Parquet files are immutable
+and named by what they hold; a killed run leaves only orphans, which the next run removes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import orjson
+
+from features.feeds.checks import Load, stage_feed, staged_name
+from features.feeds.contracts import FEEDS, Feed, Grain
+from features.feeds.conversion import literal
+from features.feeds.identity import LINKS, refuse_unknown_customers, resolve_owners, write_links
+from features.feeds.manifest import (
+    LandedFeed,
+    Manifest,
+    Operator,
+    check_same_operator,
+    read_manifest,
+    remove_orphans,
+    switch_manifest,
+    version_of,
+)
+from features.feeds.parts import Writer
+from features.feeds.quarantine import check_limits, collect_refused, first_refused, reasons_of, write_quarantine
+from features.feeds.sources import FeedMapping, Source
+from features.feeds.staging import View, fingerprints_of, lock_down, open_scratch, scratch_folder, stage_files
+from features.feeds.versions import Shape
+from features.kit.clock import add_months, utc_now
+from features.kit.errors import DataError
+from features.kit.home import Home
+from features.kit.progress import SILENT, Progress
+from features.kit.runs import hit
+
+RULES_VERSION = 1
+"""Raised whenever landing would make other rows of the same files; part of every signature."""
+
+NOT_ACTIVITY = ("customers", "persons", "numbers", "subscriptions", "fixed_services", "consents", "attributes")
+"""Feeds whose rows may be years older than the operator's first delivered day."""
+
+
+@dataclass
+class FeedReport:
+    """What became of one feed's rows.
+
+    Attributes:
+        accepted: Rows that passed every check, repeats included.
+        repeated: Accepted rows that were known already.
+        quarantined: Rows refused.
+        reasons: Reason -> rows.
+        first: The first refused row in words, or an empty string.
+        unchanged: The same files under the same mapping had landed before.
+    """
+
+    accepted: int = 0
+    repeated: int = 0
+    quarantined: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    first: str = ""
+    unchanged: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns plain values."""
+        return dict(self.__dict__)
+
+
+@dataclass
+class LandingReport:
+    """What one landing did.
+
+    Attributes:
+        as_of: The latest as-of date that the feeds allow.
+        first_day: The first day that they cover.
+        feeds: Feed -> report.
+        files: View -> rows and refused rows of the raw files.
+        missing: Feeds that no row has ever landed for.
+        version: Hash of the active manifest.
+    """
+
+    as_of: date
+    first_day: date
+    feeds: dict[str, FeedReport]
+    files: dict[str, dict[str, Any]]
+    missing: tuple[str, ...]
+    version: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns plain values."""
+        return {
+            "as_of": self.as_of.isoformat(),
+            "first_day": self.first_day.isoformat(),
+            "feeds": {name: report.as_dict() for name, report in self.feeds.items()},
+            "files": self.files,
+            "missing": list(self.missing),
+            "version": self.version,
+        }
+
+
+def land(
+    source: Source,
+    data: Path,
+    home: Home,
+    progress: Progress = SILENT,
+    *,
+    threads: int = 1,
+    arrived_at: datetime | None = None,
+) -> LandingReport:
+    """Lands everything the mapping finds under `data` and returns what became of the rows.
+
+    Args:
+        source: The mapping.
+        data: The folder with the operator's files.
+        home: The folder of the state.
+        progress: Shows each feed.
+        threads: DuckDB threads.
+        arrived_at: When the delivery arrived, UTC; default: now.
+
+    Raises:
+        ConfigurationError: If the mapping does not fit the files or the contract.
+        DataError: If a file is missing, truncated or wrongly encoded.
+        QuarantineLimitError: If too many rows of a feed are bad; nothing is published then.
+    """
+    if not data.is_dir():
+        raise DataError(f"{data}: no such folder", remedy="check --data")
+    arrival = (arrived_at or utc_now()).replace(tzinfo=None)
+    old = read_manifest(home)
+    operator = Operator.of(source)
+    if old is not None:
+        check_same_operator(old.operator, operator)
+    remove_orphans(home, old)
+    landing = _Landing(source, data, home, arrival, old, threads)
+    todo, signatures = landing.plan()
+    with scratch_folder(home) as folder:
+        views, reports = landing.check_all(folder, todo, progress)
+        landed = dict(old.feeds) if old else {}
+        writer = Writer(home, folder, threads=threads)
+        try:
+            for feed, mapping in todo:
+                with progress.step(f"land {feed.name}"):
+                    landed[feed.name] = landing.write(writer, feed, mapping, reports[feed.name], signatures[feed.name])
+            landing.close_books(writer.connection, views, reports)
+            links = {name: landed[name] for name in LINKS if name in landed}
+            derived = write_links(writer, links, old.derived if old else {})
+        finally:
+            writer.close()
+    manifest = _manifest(source, operator, landed, derived, arrival)
+    hit("ingest.before_manifest")
+    if old is None or manifest != old:
+        switch_manifest(home, manifest)
+    hit("ingest.after_manifest")
+    for name in source.feeds:
+        if name not in reports and name in landed:
+            reports[name] = FeedReport(**(landed[name].report | {"unchanged": True}))
+    files = {view.name: {"rows": view.rows, "refused": view.refused} for view in views.values()}
+    missing = tuple(name for name in FEEDS if name not in landed)
+    ordered = {name: reports[name] for name in FEEDS if name in reports}
+    return LandingReport(manifest.latest_as_of, manifest.first_day, ordered, files, missing, version_of(manifest))
+
+
+def check(source: Source, data: Path, folder_home: Home, progress: Progress = SILENT) -> dict[str, FeedReport]:
+    """Runs every check of `land` in a scratch home and writes nothing else. Raises what `land` raises."""
+    landing = _Landing(source, data, folder_home, utc_now().replace(tzinfo=None), None, 1)
+    todo, _ = landing.plan()
+    with scratch_folder(folder_home) as folder:
+        _, reports = landing.check_all(folder, todo, progress)
+    return reports
+
+
+class _Landing:
+    """The state of one landing run."""
+
+    def __init__(
+        self, source: Source, data: Path, home: Home, arrival: datetime, old: Manifest | None, threads: int
+    ) -> None:
+        self.source = source
+        self.data = data
+        self.home = home
+        self.arrival = arrival
+        self.old = old
+        self.threads = threads
+        self.fingerprints = {name: fingerprints_of(data, file) for name, file in source.files.items()}
+
+    def views_of(self, mapping: FeedMapping) -> list[str]:
+        """Returns the views that a SELECT names."""
+        words = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", mapping.select))
+        return [name for name in self.source.files if name in words]
+
+    def mapping_hash(self, name: str, mapping: FeedMapping) -> str:
+        """Returns the hash of everything but the files that decides which rows a feed gets."""
+        files = {view: self.source.files[view].model_dump(mode="json") for view in self.views_of(mapping)}
+        attributes = [a.model_dump() for a in self.source.attributes] if name == "attributes" else []
+        operator = self.source.operator.model_dump(mode="json")
+        content = [RULES_VERSION, mapping.model_dump(mode="json"), files, attributes, operator, self.source.snapshot_at]
+        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+    def plan(self) -> tuple[list[tuple[Feed, FeedMapping]], dict[str, str]]:
+        """Returns the feeds that have anything new, in landing order, and every feed's signature."""
+        todo: list[tuple[Feed, FeedMapping]] = []
+        signatures: dict[str, str] = {}
+        for name in FEEDS:
+            mapping = self.source.feeds.get(name)
+            if mapping is None:
+                continue
+            views = self.views_of(mapping)
+            if any(self.source.files[view].optional and not self.fingerprints[view] for view in views):
+                continue
+            files = {view: self.fingerprints[view] for view in views}
+            around = [signatures.get("customers", ""), signatures.get("numbers", "")]
+            content = [self.mapping_hash(name, mapping), files, [] if FEEDS[name].reference else around]
+            signatures[name] = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+            before = self.old.feeds.get(name) if self.old else None
+            if before is None or before.signature != signatures[name]:
+                todo.append((self.source.contract(name), mapping))
+        return todo, signatures
+
+    def before(self, name: str) -> LandedFeed | None:
+        """Returns what had landed of a feed."""
+        return self.old.feeds.get(name) if self.old else None
+
+    def files_of(self, mapping: FeedMapping) -> dict[str, str]:
+        """Returns the fingerprints of a SELECT's files."""
+        return {file: sha for view in self.views_of(mapping) for file, sha in self.fingerprints[view].items()}
+
+    def only_new_files(self, feed: Feed, mapping: FeedMapping) -> str:
+        """Returns a condition that leaves out files landed before under the same mapping."""
+        before = self.before(feed.name)
+        if before is None or before.mapping != self.mapping_hash(feed.name, mapping):
+            return ""
+        if any(reason.startswith(("unknown_customer", "number_without_owner")) for reason in before.report["reasons"]):
+            return ""  # rows that were refused for want of their customer get another chance
+        seen = [name for name, sha in self.files_of(mapping).items() if before.files.get(name) == sha]
+        return f"_file NOT IN ({', '.join(literal(name) for name in seen)})" if seen else ""
+
+    def check_all(
+        self, folder: Path, todo: list[tuple[Feed, FeedMapping]], progress: Progress
+    ) -> tuple[dict[str, View], dict[str, FeedReport]]:
+        """Stages and checks every feed; raises before anything is written if the rows are too bad."""
+        reports: dict[str, FeedReport] = {}
+        wanted = frozenset(view for _, mapping in todo for view in self.views_of(mapping))
+        connection = open_scratch(folder, threads=self.threads)
+        try:
+            lock_down(connection, [self.data, folder])
+            with progress.step("read files"):
+                views = stage_files(connection, self.source, self.data, folder, wanted=wanted)
+            for feed, mapping in todo:
+                with progress.step(f"check {feed.name}"):
+                    load = Load(self.arrival, is_first=self.before(feed.name) is None)
+                    where = self.only_new_files(feed, mapping) if _names_file(connection, mapping) else ""
+                    stage_feed(connection, self.source, feed, mapping, load, where)
+                    hit("ingest.after_check")
+        finally:
+            connection.close()
+        connection = open_scratch(folder, threads=self.threads)
+        try:
+            for feed, mapping in todo:
+                if mapping.keyed_by == "number":
+                    resolve_owners(connection, self.home, feed, self.before("numbers"))
+                if not feed.reference and feed.name != "customers":
+                    refuse_unknown_customers(connection, self.home, feed, self.before("customers"))
+                collect_refused(connection, feed)
+                reports[feed.name] = _report(connection, feed)
+            self.close_books(connection, views, reports)
+        finally:
+            connection.close()
+        return views, reports
+
+    def close_books(
+        self, connection: duckdb.DuckDBPyConnection, views: dict[str, View], reports: dict[str, FeedReport]
+    ) -> None:
+        """Writes the quarantine files and stops the run if too many rows are bad."""
+        by_number = {name for name, mapping in self.source.feeds.items() if mapping.keyed_by == "number"}
+        personal = frozenset({*by_number, *LINKS, *self._views_behind({*by_number, *LINKS})})
+        write_quarantine(connection, self.home, [*views, *reports], personal)
+        check_limits(connection, self.source, views, reports)
+
+    def _views_behind(self, feeds: set[str]) -> set[str]:
+        return {view for name in feeds & set(self.source.feeds) for view in self.views_of(self.source.feeds[name])}
+
+    def write(self, writer: Writer, feed: Feed, mapping: FeedMapping, report: FeedReport, signature: str) -> LandedFeed:
+        """Merges a feed's staged rows with what had landed and writes the months that changed."""
+        shape = Shape(feed, self.source.operator.time_zone, replaces_period=mapping.replace == "period")
+        before = self.before(feed.name)
+        outcome = writer.write_feed(shape, before, self.arrival, signature)
+        if outcome.conflicts:
+            report.accepted -= outcome.conflicts
+            report.quarantined += outcome.conflicts
+            report.reasons = reasons_of(writer.connection, feed.name)
+            report.first = first_refused(writer.connection, feed.name)
+        report.repeated = outcome.repeated
+        mapping_hash = self.mapping_hash(feed.name, mapping)
+        files = self.files_of(mapping)
+        if before is not None and before.mapping == mapping_hash:
+            files = before.files | files
+        first, last = _days(writer, shape, outcome.parts)
+        return LandedFeed(
+            parts=outcome.parts,
+            columns=tuple(column.name for column in feed.columns),
+            first_day=first,
+            last_day=last,
+            signature=signature,
+            mapping=mapping_hash,
+            files=files,
+            report=report.as_dict(),
+        )
+
+
+def _report(connection: duckdb.DuckDBPyConnection, feed: Feed) -> FeedReport:
+    row = connection.execute(f"SELECT count(*) FROM {staged_name(feed)} WHERE _reason IS NULL").fetchone()
+    reasons = reasons_of(connection, feed.name)
+    return FeedReport(
+        accepted=int(row[0]) if row else 0,
+        quarantined=sum(reasons.values()),
+        reasons=reasons,
+        first=first_refused(connection, feed.name),
+    )
+
+
+def _names_file(connection: duckdb.DuckDBPyConnection, mapping: FeedMapping) -> bool:
+    try:
+        described = connection.execute(
+            f"SELECT column_name FROM (DESCRIBE {mapping.select.rstrip().rstrip(';')})"
+        ).fetchall()
+    except duckdb.Error:
+        return False  # stage_feed says what is wrong
+    return any(row[0] == "_file" for row in described)
+
+
+def _days(writer: Writer, shape: Shape, parts: tuple[Any, ...]) -> tuple[date | None, date | None]:
+    if shape.feed.reference or not parts:
+        return None, None
+    first, last = writer.civil_days(shape, parts)
+    if last is not None and shape.feed.grain is Grain.MONTH:
+        last = add_months(last, 1) - timedelta(days=1)
+    return first, last
+
+
+def _manifest(
+    source: Source, operator: Operator, landed: dict[str, LandedFeed], derived: dict[str, Any], arrival: datetime
+) -> Manifest:
+    delivered = {name: feed for name, feed in landed.items() if name in source.feeds and feed.last_day}
+    activity = [feed for name, feed in delivered.items() if name not in NOT_ACTIVITY] or list(delivered.values())
+    first = source.delivered_from or min((f.first_day for f in activity if f.first_day), default=None)
+    until = source.delivered_until or max(
+        (feed.last_day + timedelta(days=1) for feed in activity if feed.last_day), default=None
+    )
+    if operator.snapshot_on is not None:
+        first, until = first or operator.snapshot_on, operator.snapshot_on + timedelta(days=1)
+    if first is None or until is None:
+        raise DataError("no row of any dated feed was accepted", remedy="see the quarantine folder for the reasons")
+    if source.delivered_until is None and operator.snapshot_on is None:
+        until = min(until, arrival.date() + timedelta(days=1))
+    return Manifest(operator=operator, first_day=first, latest_as_of=until, feeds=landed, derived=derived)

@@ -1,0 +1,171 @@
+"""Writes a feed's months: staged rows merged with what had landed, one immutable Parquet file a month."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from features.feeds.checks import staged_name
+from features.feeds.contracts import Grain
+from features.feeds.conversion import literal, to_local
+from features.feeds.manifest import LandedFeed, Part
+from features.feeds.staging import open_scratch
+from features.feeds.versions import CONFLICT, Shape, merge, month_bounds, select_incoming
+from features.kit.errors import DataError
+from features.kit.files import atomic_path
+from features.kit.home import Home
+from features.kit.runs import hit
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What writing one feed did: its active parts, incoming rows known already, and rows in conflict."""
+
+    parts: tuple[Part, ...]
+    repeated: int
+    conflicts: int
+
+
+class Writer:
+    """Writes parts from the scratch database of one landing."""
+
+    def __init__(self, home: Home, folder: Path, *, threads: int) -> None:
+        self.home = home
+        self.connection = open_scratch(folder, threads=threads)
+
+    def close(self) -> None:
+        """Closes the scratch database."""
+        self.connection.close()
+
+    def write_feed(self, shape: Shape, before: LandedFeed | None, arrived_at: datetime, signature: str) -> Outcome:
+        """Merges `staged__<feed>` into the parts that landed before and returns the parts that are active now."""
+        parts = {part.month: part for part in before.parts} if before else {}
+        available = self._columns(staged_name(shape.feed))
+        event_decides_month = shape.feed.grain is not Grain.INSTANT or (
+            "event_id" not in available and "event_at" in shape.feed.key
+        )
+        units: list[str | None] = [None]
+        if shape.by_month and event_decides_month:
+            units = list(self._staged_months(shape))
+        repeated = conflicts = 0
+        for unit in units:
+            old = [part for month, part in parts.items() if unit is None or month == unit]
+            for delivery, rows in self._deliveries(shape, available, arrived_at, unit, old):
+                self._load_incoming(rows)
+                self._load_landed(shape, before, old)
+                removed_at = delivery or arrived_at
+                merged = merge(self.connection, shape, removed_at=removed_at, moves_conflicts=delivery is None)
+                repeated += merged.repeated
+                conflicts += merged.conflicts
+                self._note_conflicts(shape)
+                name = f"{signature}|{arrived_at}|{delivery}"
+                for month in merged.changed_months:
+                    parts[month] = self._write_month(shape, month, parts.get(month), name, delivery)
+                old = [part for month, part in parts.items() if unit is None or month == unit]
+        return Outcome(tuple(parts[month] for month in sorted(parts)), repeated, conflicts)
+
+    def _columns(self, table: str) -> set[str]:
+        rows = self.connection.execute(f"SELECT column_name FROM (DESCRIBE {table})").fetchall()
+        return {str(row[0]) for row in rows}
+
+    def _staged_months(self, shape: Shape) -> list[str]:
+        rows = self.connection.execute(
+            f"SELECT DISTINCT {shape.month_of('event_at')} AS month "
+            f"FROM (SELECT DISTINCT event_at FROM {staged_name(shape.feed)} WHERE _reason IS NULL) ORDER BY month"
+        ).fetchall()
+        return [str(row[0]) for row in rows]
+
+    def _deliveries(
+        self, shape: Shape, available: set[str], arrived_at: datetime, unit: str | None, old: list[Part]
+    ) -> list[tuple[datetime | None, str]]:
+        """Returns one SELECT of incoming rows per delivery, oldest first; a delivery landed before is left out."""
+        where = "_reason IS NULL"
+        if unit is not None:
+            start, end = month_bounds(unit, shape.zone)
+            where += f" AND event_at >= TIMESTAMP '{start}' AND event_at < TIMESTAMP '{end}'"
+        staged = staged_name(shape.feed)
+        if "delivered_at" not in available:
+            return [(None, select_incoming(shape, staged, available, arrived_at, where))]
+        newest = max((part.delivered_at for part in old if part.delivered_at), default="")
+        moments = self.connection.execute(
+            f"SELECT DISTINCT delivered_at FROM {staged} WHERE {where} AND "
+            f"strftime(delivered_at, '%Y-%m-%d %H:%M:%S') > ? ORDER BY delivered_at",
+            [newest],
+        ).fetchall()
+        return [
+            (
+                moment,
+                select_incoming(shape, staged, available, arrived_at, f"{where} AND delivered_at = '{moment}'"),
+            )
+            for (moment,) in moments
+        ]
+
+    def _load_incoming(self, rows: str) -> None:
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE incoming AS {rows}")
+
+    def _load_landed(self, shape: Shape, before: LandedFeed | None, old: list[Part]) -> None:
+        if not old:
+            columns = ", ".join(shape.stored)
+            self.connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE landed AS SELECT {columns} FROM incoming WHERE false"
+            )
+            return
+        known = set(before.columns) if before else set(shape.stored)
+        absent = [column for column in shape.feed.columns if before and column.name not in known]
+        extra = "".join(f", CAST(NULL AS {column.sql_type}) AS {column.name}" for column in absent)
+        paths = ", ".join(literal(str(self.home.root / part.path)) for part in old)
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE landed AS SELECT {', '.join(shape.stored)} "
+            f"FROM (SELECT *{extra} FROM read_parquet([{paths}]))"
+        )
+
+    def _note_conflicts(self, shape: Shape) -> None:
+        key = ", ".join(f"CAST({name} AS VARCHAR)" for name in shape.feed.key)
+        owner, reason = literal(shape.feed.name), literal(f"{CONFLICT}:{shape.feed.key[0]}")
+        self.connection.execute(
+            f"INSERT INTO refused_rows SELECT {owner}, {reason}, "
+            f"_file, _row, concat_ws('|', {key}), CAST(to_json(c) AS VARCHAR) FROM conflicts c"
+        )
+
+    def _write_month(self, shape: Shape, month: str, before: Part | None, name: str, delivery: datetime | None) -> Part:
+        where = f"{shape.month_of('event_at')} = {literal(month)}"
+        select = f"SELECT {', '.join(shape.stored)} FROM merged WHERE {where} ORDER BY {shape.order}"
+        path = self._part_path(shape, month, f"{before.path if before else ''}|{name}")
+        rows = self.write_parquet(path, select)
+        hit("ingest.after_part")
+        delivered_at = f"{delivery:%Y-%m-%d %H:%M:%S}" if delivery else (before.delivered_at if before else None)
+        return Part(path=path.relative_to(self.home.root).as_posix(), month=month, rows=rows, delivered_at=delivered_at)
+
+    def _part_path(self, shape: Shape, month: str, inputs: str) -> Path:
+        digest = hashlib.sha256(f"{shape.feed.name}|{month}|{inputs}".encode()).hexdigest()[:12]
+        folder = self.home.personal if shape.feed.personal else self.home.feeds
+        return folder / shape.feed.name / f"{month}-{digest}.parquet"
+
+    def write_parquet(self, path: Path, select: str) -> int:
+        """Writes a SELECT to Parquet, whole or not at all, and returns its rows; personal files are private."""
+        import pyarrow.parquet as pq
+
+        private = self.home.personal in path.parents
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o755)
+        with atomic_path(path) as temporary:
+            if private:
+                temporary.touch(mode=0o600)
+            copied = self.connection.execute(
+                f"COPY ({select}) TO {literal(str(temporary))} (FORMAT parquet, COMPRESSION zstd)"
+            ).fetchone()
+            rows = int(copied[0]) if copied else 0
+            if pq.read_metadata(temporary).num_rows != rows:
+                raise DataError(f"{path}: fewer rows on disk than written", remedy="check the disk, then run again")
+        return rows
+
+    def civil_days(self, shape: Shape, parts: Sequence[Part]) -> tuple[date | None, date | None]:
+        """Returns the first and the last civil day of the events in the parts."""
+        paths = ", ".join(literal(str(self.home.root / part.path)) for part in parts)
+        low, high = to_local("min(event_at)", shape.zone), to_local("max(event_at)", shape.zone)
+        row = self.connection.execute(
+            f"SELECT CAST({low} AS DATE), CAST({high} AS DATE) FROM read_parquet([{paths}])"
+        ).fetchone()
+        return (row[0], row[1]) if row else (None, None)

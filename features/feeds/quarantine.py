@@ -1,0 +1,91 @@
+"""Refused rows: counted by reason, kept with file and row (or key), and too many of them stop the run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+
+from features.feeds.checks import staged_name
+from features.feeds.contracts import Feed
+from features.feeds.conversion import literal
+from features.feeds.sources import Source
+from features.feeds.staging import View
+from features.kit.errors import QuarantineLimitError
+from features.kit.files import atomic_path
+from features.kit.home import Home
+
+
+def collect_refused(connection: duckdb.DuckDBPyConnection, feed: Feed) -> None:
+    """Moves a feed's refused staged rows into the table `refused_rows`."""
+    table = staged_name(feed)
+    connection.execute(
+        f"INSERT INTO refused_rows SELECT {literal(feed.name)}, _reason, _file, _row, NULL, _content "
+        f"FROM {table} WHERE _reason IS NOT NULL"
+    )
+
+
+def reasons_of(connection: duckdb.DuckDBPyConnection, owner: str) -> dict[str, int]:
+    """Returns reason -> refused rows of a feed or a view, most frequent first."""
+    rows = connection.execute(
+        "SELECT reason, count(*) AS n FROM refused_rows WHERE owner = ? GROUP BY ALL ORDER BY n DESC, reason", [owner]
+    ).fetchall()
+    return {str(reason): int(count) for reason, count in rows}
+
+
+def first_refused(connection: duckdb.DuckDBPyConnection, owner: str) -> str:
+    """Returns the first refused row of the most frequent reason in words, or an empty string."""
+    rows = connection.execute(
+        "SELECT reason, file, row_number, key, content FROM refused_rows WHERE owner = ? ORDER BY "
+        "count(*) OVER (PARTITION BY reason) DESC, reason, file, row_number, key, content LIMIT 1",
+        [owner],
+    ).fetchall()
+    if not rows:
+        return ""
+    reason, file, row, key, content = rows[0]
+    place = f"{file} row {row}" if row is not None else f"key {key or content}"
+    return f"{reason} in {place}"
+
+
+def write_quarantine(
+    connection: duckdb.DuckDBPyConnection, home: Home, owners: list[str], personal: frozenset[str]
+) -> None:
+    """Writes each owner's refused rows to one file, in place of the earlier one; personal ones stay private."""
+    for owner in owners:
+        private = owner in personal
+        folder = (home.personal if private else home.root) / "quarantine"
+        path = folder / f"{owner}.parquet"
+        found = reasons_of(connection, owner)
+        if not found:
+            path.unlink(missing_ok=True)
+            continue
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o755)
+        with atomic_path(path) as temporary:
+            if private:
+                temporary.touch(mode=0o600)
+            connection.execute(
+                f"COPY (SELECT reason, file, row_number, key, content FROM refused_rows WHERE owner = {literal(owner)} "
+                f"ORDER BY ALL) TO {literal(str(temporary))} (FORMAT parquet, COMPRESSION zstd)"
+            )
+
+
+def check_limits(
+    connection: duckdb.DuckDBPyConnection, source: Source, views: dict[str, View], reports: dict[str, Any]
+) -> None:
+    """Raises QuarantineLimitError for the first view or feed with too many bad rows; it names the first of them."""
+    for name, view in views.items():
+        bad = sum(view.refused.values())
+        _check(
+            f"files.{name}", bad, view.rows, source.files[name].max_quarantine_share, first_refused(connection, name)
+        )
+    for name, report in reports.items():
+        total = report.accepted + report.quarantined
+        _check(f"feed {name}", report.quarantined, total, source.feeds[name].max_quarantine_share, report.first)
+
+
+def _check(what: str, bad: int, total: int, limit: float, first: str) -> None:
+    if bad > limit * total:
+        raise QuarantineLimitError(
+            f"{what}: {bad} of {total} rows refused ({bad / total:.1%}, limit {limit:.1%}); mostly {first}",
+            remedy="correct the file or the mapping; nothing was published, the rows are in the quarantine folder",
+        )

@@ -1,0 +1,343 @@
+"""Raw files as views of one scratch DuckDB: CSV as text with `_file` and `_row`, Parquet with its own types.
+
+DuckDB's CSV reader has no row number, so CSV passes through pyarrow's streaming reader on one thread into scratch
+Parquet, which also gives the physical number of every malformed row. `_row` 1 is the first row below the header.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from features.feeds.contracts import Column, Kind
+from features.feeds.conversion import BAD_VALUE, converted, is_lossless, literal, quoted
+from features.feeds.sources import File, Source
+from features.kit.errors import ConfigurationError, DataError
+from features.kit.files import sha256_of
+from features.kit.home import Home
+
+MEMORY_LIMIT = "1400MB"
+_PARQUET = (".parquet", ".pq")
+_BLOCK_BYTES = 8 << 20
+
+
+@dataclass
+class View:
+    """One staged view.
+
+    Attributes:
+        name: Its name in SQL.
+        fingerprints: File name (relative to the data folder) -> sha256.
+        rows: Rows read, bad ones included.
+        refused: Reason -> rows that never reach a SELECT.
+    """
+
+    name: str
+    fingerprints: dict[str, str]
+    rows: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+
+
+def matching_files(data: Path, file: File) -> list[Path]:
+    """Returns the files of one view, sorted by name."""
+    found = {path for pattern in file.patterns for path in data.glob(pattern) if path.is_file()}
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
+def fingerprints_of(data: Path, file: File) -> dict[str, str]:
+    """Returns name -> sha256 of the files of one view."""
+    return {path.relative_to(data).as_posix(): sha256_of(path) for path in matching_files(data, file)}
+
+
+@contextmanager
+def scratch_folder(home: Home) -> Iterator[Path]:
+    """Yields an empty folder that only its owner may read; it is gone afterwards, and a killed run's is cleared."""
+    folder = home.personal / ".staging"
+    home.personal.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def open_scratch(folder: Path, *, threads: int) -> duckdb.DuckDBPyConnection:
+    """Opens the scratch database, spilling into its own folder."""
+    connection = duckdb.connect(str(folder / "staging.duckdb"))
+    connection.execute(f"SET threads={threads}")
+    connection.execute(f"SET memory_limit='{MEMORY_LIMIT}'")
+    connection.execute(f"SET temp_directory={literal(str(folder / 'spill'))}")
+    connection.execute("SET TimeZone='UTC'")
+    connection.execute("SET enable_progress_bar=false")
+    return connection
+
+
+def lock_down(connection: duckdb.DuckDBPyConnection, folders: list[Path]) -> None:
+    """Lets a mapping's SQL read the given folders and nothing else, and keeps it from changing that."""
+    allowed = ", ".join(literal(str(folder.resolve()) + "/") for folder in folders)
+    connection.execute(f"SET allowed_directories=[{allowed}]")
+    connection.execute("SET enable_external_access=false")
+    connection.execute("SET lock_configuration=true")
+
+
+def stage_files(
+    connection: duckdb.DuckDBPyConnection, source: Source, data: Path, folder: Path, *, wanted: frozenset[str]
+) -> dict[str, View]:
+    """Creates the wanted views and the table `refused_rows` of rows that no SELECT sees.
+
+    Raises:
+        DataError: Naming the file that is missing, empty, truncated, wrongly encoded or of another layout.
+    """
+    connection.execute(
+        "CREATE TABLE refused_rows (owner VARCHAR, reason VARCHAR, file VARCHAR, row_number BIGINT, key VARCHAR, "
+        "content VARCHAR)"
+    )
+    views: dict[str, View] = {}
+    for name, file in source.files.items():
+        paths = matching_files(data, file)
+        if name not in wanted or (not paths and file.optional):
+            continue
+        if not paths:
+            raise DataError(
+                f"{data}: no file matches '{', '.join(file.patterns)}' (files.{name})",
+                remedy="check --data, or mark the files as `optional: true`",
+            )
+        view = View(name, {path.relative_to(data).as_posix(): sha256_of(path) for path in paths})
+        if all(path.suffix in _PARQUET for path in paths):
+            scan = _parquet_scan(connection, paths, data)
+        else:
+            scan = _stage_csv(connection, paths, data, file, view, folder)
+        connection.execute(f"CREATE VIEW {quoted(name + '__raw')} AS {scan}")
+        _create_checked_view(connection, name, file, source, view)
+        views[name] = view
+    return views
+
+
+def _parquet_scan(connection: duckdb.DuckDBPyConnection, paths: list[Path], data: Path) -> str:
+    layout: list[tuple[Any, ...]] = []
+    for path in paths:
+        try:
+            found = connection.execute(
+                f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet({literal(str(path))}))"
+            ).fetchall()
+        except duckdb.Error as error:
+            first_line = str(error).splitlines()[0]
+            raise DataError(
+                f"{path}: not a whole Parquet file ({first_line})", remedy="deliver the file again"
+            ) from None
+        _same_layout(path, paths[0], [row[0] for row in found], [row[0] for row in layout or found])
+        layout = layout or found
+    names = ", ".join(literal(str(path)) for path in paths)
+    prefix = len(str(data.as_posix()).rstrip("/")) + 2
+    return (
+        f"SELECT * EXCLUDE (_path, file_row_number), substr(_path, {prefix}) AS _file, file_row_number + 1 AS _row "
+        f"FROM read_parquet([{names}], filename='_path', file_row_number=true)"
+    )
+
+
+def _same_layout(path: Path, first: Path, names: list[str], expected: list[str]) -> None:
+    missing, extra = sorted(set(expected) - set(names)), sorted(set(names) - set(expected))
+    if missing:
+        raise DataError(f"{path}: the column '{missing[0]}' of {first.name} is missing")
+    if extra:
+        raise DataError(f"{path}: the column '{extra[0]}' is not in {first.name}")
+
+
+def _stage_csv(
+    connection: duckdb.DuckDBPyConnection, paths: list[Path], data: Path, file: File, view: View, folder: Path
+) -> str:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns: list[str] = []
+    staged = folder / f"{view.name}.parquet"
+    writer = None
+    try:
+        for path in paths:
+            header = _header(path, file)
+            columns = columns or header
+            _same_layout(path, paths[0], header, columns)
+            relative = path.relative_to(data).as_posix()
+            bad: list[Any] = []
+            for table in _csv_tables(path, header, file, bad):
+                numbered = table.select(columns).append_column(
+                    "_file", pa.array([relative] * table.num_rows, pa.string())
+                )
+                numbered = numbered.append_column("_row", table["_row"])
+                if writer is None:
+                    writer = pq.ParquetWriter(staged, numbered.schema, compression="lz4")
+                writer.write_table(numbered)
+            for row in bad:
+                connection.execute(
+                    "INSERT INTO refused_rows VALUES (?, 'wrong_column_count', ?, ?, NULL, ?)",
+                    [view.name, relative, row.number - 1, str(row.text)[:2000]],
+                )
+            if bad:
+                view.refused["wrong_column_count"] = view.refused.get("wrong_column_count", 0) + len(bad)
+        if writer is None:
+            schema = pa.schema([(name, pa.string()) for name in [*columns, "_file"]] + [("_row", pa.int64())])
+            writer = pq.ParquetWriter(staged, schema)
+    finally:
+        if writer is not None:
+            writer.close()
+    return f"SELECT * FROM read_parquet({literal(str(staged))})"
+
+
+def _header(path: Path, file: File) -> list[str]:
+    encoding = "utf-8-sig" if file.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else file.encoding
+    try:
+        with _open_bytes(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
+            names = next(csv.reader(text, delimiter=file.delimiter), [])
+    except UnicodeError as error:
+        raise _encoding_error(path, file, error) from None
+    names = [name.lstrip("\ufeff") for name in names]
+    if not names:
+        raise DataError(f"{path}: the file is empty", remedy="deliver the file again")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{path}: the column '{twice}' stands twice in the header")
+    return names
+
+
+def _open_bytes(path: Path) -> Any:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+
+
+def _csv_tables(path: Path, header: list[str], file: File, bad: list[Any]) -> Iterator[Any]:
+    """Yields the file in blocks with `_row`; malformed rows go to `bad` and keep their number."""
+    import pyarrow as pa
+    import pyarrow.csv as pc
+
+    def note(row: Any) -> str:
+        bad.append(row)
+        return "skip"
+
+    encoding = "utf8" if file.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig") else file.encoding
+    try:
+        reader = pc.open_csv(
+            path,
+            read_options=pc.ReadOptions(
+                use_threads=False, encoding=encoding, block_size=_BLOCK_BYTES, column_names=header, skip_rows=1
+            ),
+            parse_options=pc.ParseOptions(delimiter=file.delimiter, newlines_in_values=True, invalid_row_handler=note),
+            convert_options=pc.ConvertOptions(
+                column_types=dict.fromkeys(header, pa.string()),
+                strings_can_be_null=True,
+                null_values=list(file.null_values),
+            ),
+        )
+        row = 0
+        seen = 0
+        for batch in reader:
+            numbers: list[int] = []
+            while len(numbers) < batch.num_rows:
+                row += 1
+                if seen < len(bad) and bad[seen].number - 1 == row:
+                    seen += 1
+                else:
+                    numbers.append(row)
+            yield pa.Table.from_batches([batch]).append_column("_row", pa.array(numbers, pa.int64()))
+    except UnicodeError as error:
+        raise _encoding_error(path, file, error) from None
+    except (pa.ArrowInvalid, OSError, EOFError) as error:
+        if "UTF8" in str(error):
+            raise _encoding_error(path, file, error) from None
+        first_line = str(error).splitlines()[0]
+        raise DataError(
+            f"{path}: not readable as CSV, truncated or with an open quote ({first_line})",
+            remedy="deliver the file again",
+        ) from None
+    if bad and bad[-1].actual_columns < bad[-1].expected_columns and _ends_mid_line(path, bad[-1].text):
+        raise DataError(
+            f"{path}: truncated in row {bad[-1].number - 1} ({bad[-1].actual_columns} of "
+            f"{bad[-1].expected_columns} columns, no end of line)",
+            remedy="deliver the file again",
+        )
+
+
+def _ends_mid_line(path: Path, last: str) -> bool:
+    if path.suffix == ".gz":
+        return False
+    with path.open("rb") as raw:
+        raw.seek(max(0, path.stat().st_size - 4096))
+        tail = raw.read()
+    return not tail.endswith((b"\n", b"\r")) and tail.endswith(last.encode("utf-8", "replace")[-64:])
+
+
+def _encoding_error(path: Path, file: File, error: Exception) -> DataError:
+    place = f" at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
+    if not place:
+        decoded = 0
+        with _open_bytes(path) as raw:
+            try:
+                for line in raw:
+                    line.decode(file.encoding)
+                    decoded += len(line)
+            except UnicodeDecodeError as found:
+                place = f" at byte {decoded + found.start}"
+    return DataError(
+        f"{path}: not {file.encoding}{place}", remedy="name the file's `encoding` in the mapping, such as gb18030"
+    )
+
+
+def _create_checked_view(
+    connection: duckdb.DuckDBPyConnection, name: str, file: File, source: Source, view: View
+) -> None:
+    """Creates the view a SELECT sees: declared columns typed, rows that fail the file's own checks left out."""
+    raw = quoted(name + "__raw")
+    described = connection.execute(f"SELECT column_name, column_type FROM (DESCRIBE {raw})").fetchall()
+    types = {str(column): str(kind) for column, kind in described}
+    for column in (*file.types, *file.required):
+        if column not in types:
+            raise DataError(f"{next(iter(view.fingerprints))}: there is no column '{column}' (files.{name})")
+    view.rows = _count(connection, raw) + view.refused.get("wrong_column_count", 0)
+    tests: list[tuple[str, str]] = []
+    selected: list[str] = []
+    for column, source_type in types.items():
+        value = quoted(column)
+        if column in file.required:
+            tests.append((f"missing:{column}", f"{value} IS NULL"))
+        if column not in file.types:
+            selected.append(value)
+            continue
+        target = Column(column, Kind(file.types[column]))
+        typed = converted(value, source_type, target, unit="", scale=0, zone=source.operator.time_zone)
+        if not is_lossless(source_type, target.kind):
+            tests.append((f"{BAD_VALUE[target.kind]}:{column}", f"{value} IS NOT NULL AND ({typed}) IS NULL"))
+        selected.append(f"{typed} AS {value}")
+    cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for reason, test in tests)
+    typed_view = quoted(name + "__typed")
+    reason = f"CASE {cases} END" if cases else "CAST(NULL AS VARCHAR)"
+    connection.execute(f"CREATE VIEW {typed_view} AS SELECT {', '.join(selected)}, {reason} AS _reason FROM {raw}")
+    own = " ".join(f"WHEN _reason IS NULL AND ({test}) THEN {literal(code)}" for code, test in file.reject.items())
+    verdict = f"CASE {own} ELSE _reason END" if own else "_reason"
+    try:
+        if tests or file.reject:
+            connection.execute(
+                f"INSERT INTO refused_rows SELECT {literal(name)}, {verdict}, _file, _row, NULL, "
+                f"CAST(to_json(t) AS VARCHAR) FROM {typed_view} t WHERE ({verdict}) IS NOT NULL"
+            )
+        connection.execute(
+            f"CREATE VIEW {quoted(name)} AS SELECT * EXCLUDE (_reason) FROM {typed_view} WHERE ({verdict}) IS NULL"
+        )
+    except duckdb.Error as error:
+        raise ConfigurationError(f"files.{name}: {str(error).splitlines()[0]}") from None
+    counted = connection.execute(
+        "SELECT reason, count(*) FROM refused_rows WHERE owner = ? GROUP BY ALL", [name]
+    ).fetchall()
+    view.refused = {str(code): int(count) for code, count in counted}
+
+
+def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
+    row = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,210 @@
+"""Every version of every event, and from when to when it was the one that was known.
+
+A delivery is merged into what landed before: byte-equal repeats vanish, a changed row becomes a new version, and each
+version's `superseded_at` is the knowledge time of its successor or of its removal. Knowledge times never change once
+landed, so a correction known after D leaves what was known on D as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import duckdb
+
+from features.feeds.contracts import Feed, Grain
+from features.feeds.conversion import literal, quoted, to_local
+
+CONFLICT = "conflicting_duplicate"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How one feed's rows look in Parquet.
+
+    Attributes:
+        feed: The contract.
+        zone: The operator's time zone; months are civil months there.
+        replaces_period: Whether a delivery of a period removes what it no longer holds.
+    """
+
+    feed: Feed
+    zone: str
+    replaces_period: bool = False
+
+    @property
+    def owner(self) -> list[str]:
+        """Returns the customer column, if the feed has one."""
+        return [] if self.feed.reference else ["customer_id"]
+
+    @property
+    def stores_event_id(self) -> bool:
+        """Tells whether the id is a column; a day's or a month's id is computed from its key when asked for."""
+        return self.feed.grain is Grain.INSTANT
+
+    @property
+    def identity(self) -> list[str]:
+        """Returns the columns that identify an event."""
+        return ["event_id"] if self.stores_event_id else list(self.feed.key)
+
+    @property
+    def content(self) -> list[str]:
+        """Returns the columns whose change makes a new version."""
+        return [*self.owner, "event_at", *(column.name for column in self.feed.columns)]
+
+    @property
+    def stored(self) -> list[str]:
+        """Returns the columns of the Parquet files, in order."""
+        ids = ["event_id"] if self.stores_event_id else []
+        times = ["event_at", "known_at", "superseded_at", "arrived_at"]
+        return [*self.owner, *ids, *times, *(column.name for column in self.feed.columns)]
+
+    @property
+    def by_month(self) -> bool:
+        """Tells whether the feed has one file a month."""
+        return not (self.feed.reference or self.feed.personal or self.feed.name == "customers")
+
+    @property
+    def order(self) -> str:
+        """Returns the total order of rows within a file."""
+        names = [*self.owner, "event_at", *self.identity, "known_at", "superseded_at", *self.content]
+        return ", ".join(quoted(name) for name in dict.fromkeys(names))
+
+    def month_of(self, instant: str) -> str:
+        """Returns SQL for the civil month, "2026-05", of an instant, or "all"."""
+        return f"strftime({to_local(instant, self.zone)}, '%Y-%m')" if self.by_month else "'all'"
+
+    def period_of(self, instant: str) -> str:
+        """Returns SQL for the period that a re-delivery replaces."""
+        if self.feed.grain is Grain.DAY:
+            return instant
+        return f"strftime({to_local(instant, self.zone)}, '%Y-%m')"
+
+
+def event_id_sql(feed: Feed) -> str:
+    """Returns SQL for an event's id from its natural key: 24 hex digits, equal on every machine."""
+    parts = ", ".join(f"CAST({quoted(name)} AS VARCHAR)" for name in feed.key)
+    return f"left(md5(concat_ws('|', {literal(feed.name)}, {parts})), 24)"
+
+
+def select_incoming(shape: Shape, staged: str, available: set[str], arrived_at: datetime, where: str) -> str:
+    """Returns SQL for staged rows in stored columns; absent contract columns are NULL."""
+    selected = list(shape.owner)
+    if shape.stores_event_id:
+        selected.append("event_id" if "event_id" in available else f"{event_id_sql(shape.feed)} AS event_id")
+    selected += [
+        "event_at",
+        "known_at",
+        "CAST(NULL AS TIMESTAMP) AS superseded_at",
+        f"TIMESTAMP '{arrived_at:%Y-%m-%d %H:%M:%S}' AS arrived_at",
+    ]
+    selected += [
+        quoted(column.name) if column.name in available else f"CAST(NULL AS {column.sql_type}) AS {quoted(column.name)}"
+        for column in shape.feed.columns
+    ]
+    return f"SELECT {', '.join(selected)}, _file, _row FROM {staged} WHERE {where}"
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The outcome of one merge.
+
+    Attributes:
+        relation: The table with all versions; `_state` is 0 for untouched rows, 1 for new or newly superseded ones.
+        repeated: Incoming rows that were known already.
+        changed_months: Months with at least one touched row.
+        conflicts: Refused incoming rows, to be found in the table `conflicts`.
+    """
+
+    relation: str
+    repeated: int
+    changed_months: tuple[str, ...]
+    conflicts: int
+
+
+def merge(
+    connection: duckdb.DuckDBPyConnection, shape: Shape, *, removed_at: datetime, moves_conflicts: bool
+) -> Merged:
+    """Merges the table `incoming` into the table `landed` (both in stored columns) and leaves `merged`.
+
+    `incoming` also has `_file` and `_row`. Rows that share event and knowledge time but differ are a conflict: within
+    one delivery all of them are refused (table `conflicts`); against a landed version the incoming one becomes known
+    on arrival if `moves_conflicts`, else it is the newer of the two.
+
+    Args:
+        connection: The scratch database.
+        shape: The feed's shape.
+        removed_at: When rows absent from a re-delivered period became known to be gone, naive UTC.
+        moves_conflicts: See above; False where deliveries carry their own order.
+    """
+    key = ", ".join(quoted(name) for name in shape.identity)
+    content = f"hash({', '.join(quoted(name) for name in shape.content)})"
+    stored = ", ".join(quoted(name) for name in shape.stored)
+    same_key = " AND ".join(f"i.{quoted(name)} = l.{quoted(name)}" for name in shape.identity)
+    removal = f"TIMESTAMP '{removed_at:%Y-%m-%d %H:%M:%S}'"
+    run = connection.execute
+    incoming = _count(connection, "incoming")
+    run(
+        f"CREATE OR REPLACE TEMP TABLE repeated_keys AS SELECT {key}, known_at, count(DISTINCT {content}) AS contents "
+        f"FROM incoming GROUP BY ALL HAVING count(*) > 1"
+    )
+    same_moment = f"{same_key} AND i.known_at = l.known_at"
+    run(
+        f"CREATE OR REPLACE TEMP TABLE conflicts AS SELECT i.* FROM incoming i "
+        f"SEMI JOIN (SELECT * FROM repeated_keys WHERE contents > 1) l ON {same_moment}"
+    )
+    conflicts = _count(connection, "conflicts")
+    run(
+        f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT DISTINCT {stored} FROM incoming i "
+        f"ANTI JOIN (SELECT * FROM repeated_keys WHERE contents > 1) l ON {same_moment}"
+    )
+    run(f"CREATE OR REPLACE TEMP TABLE known AS SELECT *, {content} AS _content, 0 AS _state FROM landed")
+    run(f"CREATE OR REPLACE TEMP TABLE added AS SELECT *, {content} AS _content, 1 AS _state FROM fresh")
+    run(f"DELETE FROM added i USING known l WHERE {same_moment} AND i._content = l._content")
+    if moves_conflicts:
+        run(
+            f"UPDATE added i SET known_at = greatest(i.known_at, i.arrived_at) FROM known l WHERE {same_moment} "
+            f"AND i.arrived_at > i.known_at"
+        )
+    versions = (
+        f"SELECT *, lag(_content) OVER w AS _before, lag(superseded_at) OVER w AS _gone "
+        f"FROM (SELECT * FROM known UNION ALL SELECT * FROM added) "
+        f"WINDOW w AS (PARTITION BY {key} ORDER BY known_at, _state, superseded_at NULLS LAST)"
+    )
+    run(
+        f"CREATE OR REPLACE TEMP TABLE kept AS SELECT * EXCLUDE (_before, _gone) FROM ({versions}) "
+        f"WHERE _state = 0 OR _before IS NULL OR _before <> _content OR (_gone IS NOT NULL AND _gone <= known_at)"
+    )
+    gone = "CAST(NULL AS TIMESTAMP)"
+    if shape.replaces_period:
+        period = shape.period_of("event_at")
+        gone = (
+            f"CASE WHEN {period} IN (SELECT {period} FROM incoming) "
+            f"AND ({key}) NOT IN (SELECT ({key}) FROM incoming) "
+            f"AND coalesce(superseded_at > {removal}, true) THEN greatest(known_at, {removal}) END"
+        )
+    run(
+        f"CREATE OR REPLACE TEMP TABLE merged AS SELECT * EXCLUDE (_content, _until) REPLACE (_until AS superseded_at, "
+        f"CASE WHEN _until IS DISTINCT FROM superseded_at THEN 1 ELSE _state END AS _state) "
+        f"FROM (SELECT *, least(superseded_at, lead(known_at) OVER w, {gone}) AS _until FROM kept "
+        f"WINDOW w AS (PARTITION BY {key} ORDER BY known_at, _state, superseded_at NULLS LAST))"
+    )
+    months = run(
+        f"SELECT DISTINCT {shape.month_of('event_at')} AS month FROM merged WHERE _state = 1 ORDER BY month"
+    ).fetchall()
+    added = _count(connection, "merged") - _count(connection, "landed")
+    return Merged("merged", incoming - conflicts - added, tuple(str(row[0]) for row in months), conflicts)
+
+
+def month_bounds(month: str, zone: str) -> tuple[datetime, datetime]:
+    """Returns the UTC instants `[start, end)` of a civil month "2026-05"."""
+    from features.kit.clock import add_months, instant_of
+
+    start = date.fromisoformat(f"{month}-01")
+    first, last = instant_of(start, zone), instant_of(add_months(start, 1), zone)
+    return first.replace(tzinfo=None), last.replace(tzinfo=None)
+
+
+def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
+    row = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
+    return int(row[0]) if row else 0
