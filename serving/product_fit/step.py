@@ -1,0 +1,58 @@
+"""The product-fit step: every customer on one as-of date, written as `<home>/product_fit/as_of=DATE/fit.parquet`."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from features.feeds.reading import Feeds
+from features.kit.errors import NotReadyError
+from features.kit.files import atomic_path, write_json
+from features.kit.home import Home
+from features.kit.journey import Journey
+from features.kit.progress import SILENT, Progress
+from features.kit.runs import hit, recorded_run, run_lock
+from serving.product_fit.fit import FIT_SCHEMA, Fitter
+from serving.product_fit.settings import read_settings
+
+
+def fit_path(home: Home, as_of: date) -> Path:
+    """Returns where the product fit of an as-of date lies."""
+    return home.product_fit / f"as_of={as_of}" / "fit.parquet"
+
+
+def fit_base(
+    home: Home, as_of: date, *, out: Path | None = None, threads: int = 1, progress: Progress = SILENT
+) -> dict[str, Any]:
+    """Fits every customer and writes one Parquet file, whole or not at all; returns the totals.
+
+    Raises:
+        NotReadyError: If no plan catalogue, subscription or use is known on the date.
+    """
+    import pyarrow.parquet as pq
+
+    fitter = Fitter(Feeds.open(home), as_of, read_settings(), threads=threads)
+    path = out or fit_path(home, as_of)
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, FIT_SCHEMA, compression="zstd") as writer:
+        for table in fitter.tables(progress):
+            writer.write_table(table)
+    hit("fit.after_table")
+    summary = fitter.summary() | {"path": str(path)}
+    if out is None:
+        write_json(path.with_name("summary.json"), summary)
+    return summary
+
+
+def fit(journey: Journey, progress: Progress) -> dict[str, Any]:
+    """Runs the step; a source without a catalogue or use is told so and gets no offer.
+
+    Returns:
+        The totals of `Fitter.summary`, or `{"skipped": reason}`.
+    """
+    with run_lock(journey.home, "fit"), recorded_run(journey.home, "fit"):
+        as_of = journey.as_of or Feeds.open(journey.home).latest_as_of()
+        try:
+            return fit_base(journey.home, as_of, threads=journey.threads, progress=progress)
+        except NotReadyError as error:
+            return {"skipped": error.message}
