@@ -99,6 +99,11 @@ class Bands:
         return np.searchsorted(self._from, places, side="right").astype(np.int64)
 
 
+def percentile_of(place: int) -> float:
+    """Returns a place as percent. Example: 985 of 1000 is 98.5: in the top 1.5 %."""
+    return place / (STEPS / 100)
+
+
 def scores_folder(home: Home, target: str, version: str, as_of: date) -> Path:
     """Returns where the scores of one model version and as-of date lie."""
     return home.scores / target / version / f"as_of={as_of.isoformat()}"

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import orjson
 
 from features.kit.errors import BundleError
-from serving.scoring.ranks import STEPS, Bands, RankTable
+from serving.scoring.ranks import Bands, RankTable, percentile_of
 from serving.scoring.reasons import Locale, Reason, ReasonBook, ReasonPicker, ReasonWriter
 from serving.scoring.settings import ScoreSettings
 from training.bundle import LoadedBundle
@@ -285,11 +285,6 @@ class Scorer:
                     f"{self.bundle.folder}: the codes of '{trained.name}' are not those it was trained on",
                     remedy="train again on these portraits",
                 )
-
-
-def percentile_of(place: int) -> float:
-    """Returns a place as percent. Example: 985 of 1000 is 98.5: in the top 1.5 %."""
-    return place / (STEPS / 100)
 
 
 def _reasons_in(facts: str) -> dict[str, Any]:

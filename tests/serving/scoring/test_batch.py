@@ -1,0 +1,205 @@
+"""The whole base equals single customers to the last bit, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import orjson
+import pyarrow.parquet as pq
+import pytest
+
+from features.kit.errors import BundleError, NotReadyError
+from features.kit.journey import Journey
+from features.kit.progress import SILENT
+from serving.scoring.batch import Scores, explain_customers, score_base
+from serving.scoring.ranks import RankTables
+from serving.scoring.step import score
+
+from .conftest import AS_OF, CUSTOMERS, make_bundle, promote, save_portraits
+
+
+def test_batch_equals_single_customers_to_the_last_bit(fresh):
+    """Raw score, propensity, percentile, band and reasons of each customer alone are those of the batch."""
+    report = score_base(fresh.home, "churn", AS_OF, explain="all", chunk_rows=37, check_in_child=False)
+    rows = pq.read_table(report.path, partitioning=None).to_pylist()
+    ranks = RankTables(fresh.home).get("churn", "v1", AS_OF)
+    assert [row["customer_id"] for row in rows] == fresh.ids
+    for place in range(0, CUSTOMERS, 23):
+        alone = fresh.values[place : place + 1]
+        (single,) = fresh.scorer.score([fresh.ids[place]], alone, [fresh.facts[place]], as_of=AS_OF, ranks=ranks)
+        row = rows[place]
+        assert row["margin"] == fresh.scorer.rows(alone).margins[0]
+        for name in ("customer_id", "status", "propensity", "percentile", "times_base", "band"):
+            assert row[name] == getattr(single, name), name
+        assert row["reason_codes"] == [reason.code for reason in single.reasons]
+        assert (tuple(row["missing"]), tuple(row["flags"])) == (single.missing, single.flags)
+
+
+@pytest.mark.parametrize("chunk_rows", [29, 101, 100_000])
+def test_the_chunk_size_changes_nothing(fresh, chunk_rows):
+    """The file of any chunk size is byte-equal, and so is the rank table."""
+    expected = score_base(fresh.home, "churn", AS_OF, check_in_child=False).path
+    want = [(expected.parent / name).read_bytes() for name in ("scores.parquet", "ranks.json")]
+    score_base(fresh.home, "churn", AS_OF, chunk_rows=chunk_rows, check_in_child=False)
+    assert want == [(expected.parent / name).read_bytes() for name in ("scores.parquet", "ranks.json")]
+
+
+def test_two_threads_change_nothing(fresh):
+    """Scores of one and of two threads are byte-equal."""
+    one = score_base(fresh.home, "churn", AS_OF, explain="all", check_in_child=False).path.read_bytes()
+    two = score_base(fresh.home, "churn", AS_OF, explain="all", threads=2, check_in_child=False).path.read_bytes()
+    assert one == two
+
+
+def test_reasons_go_to_the_top_and_to_whom_it_was_asked_for(fresh):
+    """By default the top 5 % are explained, with `ids` these too, with `none` nobody."""
+
+    def explained(**how):
+        table = pq.read_table(
+            score_base(fresh.home, "churn", AS_OF, check_in_child=False, **how).path, partitioning=None
+        )
+        return {row["customer_id"] for row in table.to_pylist() if row["reason_codes"] is not None}
+
+    table = pq.read_table(score_base(fresh.home, "churn", AS_OF, check_in_child=False).path, partitioning=None)
+    top = {row["customer_id"] for row in table.to_pylist() if row["percentile"] >= 95}
+    assert len(top) == CUSTOMERS // 20
+    other = next(customer_id for customer_id in fresh.ids if customer_id not in top)
+    assert explained() == top
+    assert explained(ids=frozenset({other})) == top | {other}
+    assert explained(explain="none") == set()
+    assert explained(explain="all") == set(fresh.ids)
+
+
+def test_who_has_no_data_has_no_number_and_moves_no_rank(fresh):
+    """Empty portraits are `not_enough_data` with nulls, and the rank table is that of the others."""
+    table = fresh.table
+    before = score_base(fresh.home, "churn", AS_OF, check_in_child=False)
+    knots = RankTables(fresh.home).get("churn", "v1", AS_OF).knots
+    import pyarrow as pa
+
+    empty = pa.table({
+        name: pa.array([f"9{row:09d}" for row in range(20)]) if name == "customer_id"
+        else table.column(name).slice(0, 20) if name not in fresh.features.names
+        else pa.nulls(20, table.column(name).type)
+        for name in table.column_names
+    })  # fmt: skip
+    save_portraits(fresh.home, fresh.features, pa.concat_tables([table, empty]))
+    report = score_base(fresh.home, "churn", AS_OF, explain="all", check_in_child=False)
+    assert (report.rows, report.refused, report.mean) == (CUSTOMERS + 20, 20, before.mean)
+    assert RankTables(fresh.home).get("churn", "v1", AS_OF).knots.tobytes() == knots.tobytes()
+    for row in pq.read_table(report.path, partitioning=None).to_pylist()[CUSTOMERS:]:
+        assert row["status"] == "not_enough_data"
+        assert [row[name] for name in ("propensity", "percentile", "times_base", "band", "reason_codes")] == [None] * 5
+        assert len(row["missing"]) == 9
+
+
+def test_the_pointer_names_the_newest_scores(fresh):
+    """After a promotion the scores of the new version count; those of the old one stay beside them."""
+    score_base(fresh.home, "churn", AS_OF, check_in_child=False)
+    make_bundle(fresh.home, fresh.features, fresh.values, version="v2", seed=9)
+    promote(fresh.home, "churn", "v2")
+    assert Scores.current(fresh.home, "churn").version == "v1"
+    score_base(fresh.home, "churn", AS_OF, check_in_child=False)
+    current = Scores.current(fresh.home, "churn")
+    assert (current.version, current.as_of) == ("v2", AS_OF)
+    assert current.read(["customer_id"]).num_rows == CUSTOMERS
+    assert RankTables(fresh.home).get("churn", "v1", AS_OF).version == "v1"
+    assert Scores.current(fresh.home, "upgrade") is None
+
+
+@pytest.mark.parametrize("point", ["score.before_scores", "score.after_scores", "score.before_pointer"])
+def test_a_killed_batch_leaves_the_old_scores_in_charge(fresh, point):
+    """Killed anywhere, the pointer names whole scores of the old version; a re-run completes."""
+    score_base(fresh.home, "churn", AS_OF, check_in_child=False)
+    make_bundle(fresh.home, fresh.features, fresh.values, version="v2", seed=9)
+    promote(fresh.home, "churn", "v2")
+    log = fresh.home.root / "hits.log"
+    environment = os.environ | {"INSIGHT_FAILPOINT": f"{point}:1:kill", "INSIGHT_FAILPOINT_LOG": str(log)}
+    command = [sys.executable, "-m", "features.kit.cli", "score", "--as-of", str(AS_OF), "--home", str(fresh.home.root)]
+    main = "import sys; from features.kit.cli import main; sys.argv[0] = 'insight'; main()"
+    victim = subprocess.run(
+        [sys.executable, "-c", main, *command[3:]], env=environment, capture_output=True, check=False
+    )
+    assert victim.returncode == -9
+    assert f"fired:{point}" in log.read_text()
+    assert Scores.current(fresh.home, "churn").version == "v1"
+    assert Scores.current(fresh.home, "churn").read().num_rows == CUSTOMERS
+    score_base(fresh.home, "churn", AS_OF, check_in_child=False)
+    assert Scores.current(fresh.home, "churn").version == "v2"
+    assert not [
+        path for path in fresh.home.scores.rglob(".*") if path.suffix == ".parquet" and path.stat().st_size == 0
+    ]
+
+
+def test_the_step_scores_every_champion_of_the_journey(fresh):
+    """One summary per target with a champion; a target without one is not there; no as-of date is refused."""
+    make_bundle(fresh.home, fresh.features, fresh.values, target="complaint", seed=9)
+    promote(fresh.home, "complaint", "v1")
+    journey = Journey(home=fresh.home, source=fresh.home.root, data=fresh.home.root, as_of=AS_OF, threads=1)
+    targets = score(journey, SILENT)["targets"]
+    assert set(targets) == {"churn", "complaint"}
+    assert (targets["churn"]["rows"], targets["churn"]["base_rate"], targets["churn"]["version"]) == (
+        CUSTOMERS,
+        0.02,
+        "v1",
+    )
+    only = score(journey.model_copy(update={"targets": ("churn",)}), SILENT)["targets"]
+    assert set(only) == {"churn"}
+    with pytest.raises(NotReadyError, match="no as-of date"):
+        score(journey.model_copy(update={"as_of": None}), SILENT)
+
+
+def test_what_is_not_there_is_named(fresh):
+    """No champion, no portrait of the date, a damaged champion: one line each, and nothing is written."""
+    with pytest.raises(NotReadyError, match="no model of 'upgrade'"):
+        score_base(fresh.home, "upgrade", AS_OF)
+    with pytest.raises(NotReadyError, match="2020-01-01"):
+        score_base(fresh.home, "churn", date(2020, 1, 1))
+    model = fresh.home.bundles / "churn" / "v1" / "model.txt"
+    model.write_text(model.read_text().replace("0.1", "0.2", 1))
+    with pytest.raises(BundleError, match=r"model\.txt"):
+        score_base(fresh.home, "churn", AS_OF)
+    assert not fresh.home.scores.exists()
+
+
+def test_chosen_customers_are_explained_as_in_the_batch(fresh):
+    """`explain_customers` gives the codes of the batch; somebody without a portrait is left out."""
+    rows = pq.read_table(
+        score_base(fresh.home, "churn", AS_OF, explain="all", check_in_child=False).path, partitioning=None
+    )
+    expected = dict(zip(rows.column("customer_id").to_pylist(), rows.column("reason_codes").to_pylist(), strict=True))
+    some = fresh.ids[5:300:7]
+    assert {one: expected[one] for one in some} == explain_customers(fresh.home, "churn", AS_OF, [*some, "nobody"])
+
+
+def test_the_command_line_scores_and_writes_a_table(fresh, tmp_path):
+    """`insight score` takes the newest portraits, prints one JSON object and writes one row per customer and target."""
+    out = tmp_path / "scores.csv"
+    main = "from features.kit.cli import main; main()"
+    command = [sys.executable, "-c", main, "score", "--home", str(fresh.home.root), "--out", str(out), "--json"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = orjson.loads(done.stdout)
+    assert (said["as_of"], said["targets"]["churn"]["rows"]) == (str(AS_OF), CUSTOMERS)
+    lines = out.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1 + CUSTOMERS
+    assert lines[0].startswith(
+        "customer_id,target,status,propensity,percentile,times_base,band,reason_codes,model_version"
+    )
+
+
+def test_ids_of_18_digits_survive(fresh):
+    """A long id is text all the way."""
+    import pyarrow as pa
+
+    long_ids = pa.array([f"1234567890123456{row:02d}" for row in range(20)])
+    table = fresh.table.slice(0, 20).set_column(0, "customer_id", long_ids)
+    save_portraits(fresh.home, fresh.features, table)
+    path = score_base(replace(fresh).home, "churn", AS_OF, check_in_child=False).path
+    assert pq.read_table(path, partitioning=None).column("customer_id").to_pylist() == long_ids.to_pylist()
+    assert np.isfinite(pq.read_table(path, partitioning=None).column("propensity").to_numpy()).all()
