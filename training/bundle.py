@@ -23,6 +23,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,13 @@ def model_name(feature: str) -> str:
 def model_hash(text: str) -> str:
     """Returns the sha256 of a model text up to `parameters:`, which would record the thread count."""
     return hashlib.sha256(text.split("\nparameters:", 1)[0].encode()).hexdigest()
+
+
+def version_name(last_as_of: date, text: str, calibration: Calibration, *hashes: str) -> str:
+    """Returns a version's name: the last as-of date it learned from, and 8 hex digits over all that it is."""
+    digest = hashlib.sha256("|".join((model_hash(text), *hashes)).encode())
+    digest.update(calibration.scores.tobytes() + calibration.propensities.tobytes())
+    return f"{last_as_of:%Y%m%d}-{digest.hexdigest()[:8]}"
 
 
 def write(bundles: Path, manifest: Manifest, model_text: str, calibration: Calibration, golden: Vectors, card: str,

@@ -1,9 +1,110 @@
-"""The commands of this room."""
+"""The commands of this floor: `insight train | promote | rollback | models`."""
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 import typer
+
+from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
+from features.kit.errors import ConfigurationError
+
+TargetArgument = Annotated[str, typer.Argument(help="A target of configs/targets/, such as churn.")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds this room's commands to `insight`."""
+    for command in (train, promote, rollback, models):
+        app.command()(command)
+
+
+def train(
+    target: TargetArgument,
+    home: HomeOption = None,
+    as_of: Annotated[str | None, typer.Option(help="Pretend that nothing later has been delivered.")] = None,
+    changes: Annotated[list[str] | None, typer.Option("--set", help="Change a key: learner.trees=300.")] = None,
+    tune: Annotated[bool, typer.Option("--tune", help="Search better learner settings first.")] = False,
+    promote_it: Annotated[bool, typer.Option("--promote/--no-promote", help="Promote by the written rule.")] = True,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 7,
+    threads: Annotated[int, typer.Option(help="Native threads.", min=1)] = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a target on the built portraits, judge it on later as-of dates, and promote it by the written rule."""
+    from features.kit.progress import Progress
+    from features.kit.runs import recorded_run, run_lock
+    from training.pipeline import train_target
+    from training.targets import load_target
+
+    state = open_home(home)
+    chosen = load_target(target).override(_pairs(changes or []))
+    with run_lock(state, f"train {target}"), recorded_run(state, f"train {target}"):
+        result = train_target(
+            state,
+            chosen,
+            as_of=parse_date(as_of, flag="--as-of"),
+            seed=seed,
+            threads=threads,
+            tune=tune,
+            may_promote=promote_it,
+            progress=Progress(quiet=as_json),
+        )
+    if as_json:
+        print_json({"target": target} | result)
+    elif result["version"]:
+        low, high = result["auc_ci"]
+        print(f"{target} {result['version']}: AUC {result['auc']:.3f} ({low:.3f} to {high:.3f}), {result['reason']}")
+
+
+def promote(
+    target: TargetArgument,
+    version: Annotated[str, typer.Argument(help="A version that `insight models` lists.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a version the champion, after every check of its bundle."""
+    from features.kit.runs import recorded_run, run_lock
+    from training.promote import promote as make_champion
+
+    state = open_home(home)
+    with run_lock(state, f"promote {target}"), recorded_run(state, f"promote {target}"):
+        moved = make_champion(state, target, version)
+    _tell({"target": target, "version": version, "moved": moved}, f"{target}: {version} serves", as_json=as_json)
+
+
+def rollback(target: TargetArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Make the version before the champion serve again."""
+    from features.kit.runs import recorded_run, run_lock
+    from training.promote import rollback as go_back
+
+    state = open_home(home)
+    with run_lock(state, f"rollback {target}"), recorded_run(state, f"rollback {target}"):
+        version = go_back(state, target)
+    _tell({"target": target, "version": version}, f"{target}: {version} serves again", as_json=as_json)
+
+
+def models(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List every version of every target; champions are marked, damaged bundles named."""
+    from training.promote import models as list_models
+
+    found = list_models(open_home(home))
+    if as_json:
+        print_json({"models": found})
+        return
+    for line in found:
+        mark = "*" if line["champion"] else " "
+        what = line["error"] if line["state"] == "damaged" else f"AUC {line['auc']}  {line['created_at']}"
+        print(f"{mark} {line['target']:<16} {line['version']:<18} {line['state']:<8} {what}")
+
+
+def _pairs(changes: list[str]) -> dict[str, str]:
+    for change in changes:
+        if "=" not in change:
+            raise ConfigurationError(f"--set {change}: expected key=value")
+    return dict(change.split("=", 1) for change in changes)
+
+
+def _tell(content: dict[str, Any], line: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(content)
+    else:
+        print(line)

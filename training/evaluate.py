@@ -1,0 +1,132 @@
+"""The judgement of a model on rows that it never saw: one plain dictionary, for the report, the card and MLflow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from training import metrics
+from training.metrics import Floats, Labels
+
+MIN_CLASS_ROWS = 30
+MIN_CLASS_POSITIVES = 10
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Rows of the test windows with what was promised and what happened; all arrays have length n.
+
+    Attributes:
+        customers: The ids.
+        labels: 0 or 1.
+        kinds: The kind of a positive's event, else an empty string.
+        scores: Raw scores, by which rows are ranked.
+        propensities: Calibrated propensities.
+        classes: Primary customer class at the as-of date, or None if unknown.
+        oracle: The simulator's true probabilities (evaluation only), or None; NaN where it has none.
+    """
+
+    customers: npt.NDArray[Any]
+    labels: Labels
+    kinds: npt.NDArray[Any]
+    scores: Floats
+    propensities: Floats
+    classes: npt.NDArray[Any] | None = None
+    oracle: Floats | None = None
+
+    def only(self, rows: npt.NDArray[np.bool_]) -> Judged:
+        """Returns some of the rows."""
+        return Judged(
+            self.customers[rows],
+            self.labels[rows],
+            self.kinds[rows],
+            self.scores[rows],
+            self.propensities[rows],
+            None if self.classes is None else self.classes[rows],
+            None if self.oracle is None else self.oracle[rows],
+        )
+
+
+def evaluate(judged: Judged) -> dict[str, Any]:
+    """Returns every metric with its interval, apart by kind of event and by customer class, beside the oracle."""
+    area = metrics.auc(judged.scores, judged.labels, judged.customers)
+    others = metrics.bootstrapped(judged.scores, judged.propensities, judged.labels, judged.customers)
+    result: dict[str, Any] = {
+        "auc": round(area.value, 4),
+        "auc_ci": area.as_list(),
+        "rows": len(judged.labels),
+        "test_positives": int(judged.labels.sum()),
+        "base_rate": round(float(judged.labels.mean()), 6),
+        "mean_propensity": round(float(judged.propensities.mean()), 6),
+    }
+    for name, figure in others.items():
+        result[name] = round(figure.value, 5)
+        result[f"{name}_ci"] = [round(figure.low, 5), round(figure.high, 5)]
+    result["by_kind"] = _by_kind(judged)
+    if judged.classes is not None:
+        result["by_class"] = _by_class(judged, judged.classes)
+    if judged.oracle is not None:
+        result |= beside_the_oracle(judged, judged.oracle)
+    return result
+
+
+def beside_the_oracle(judged: Judged, oracle: Floats) -> dict[str, Any]:
+    """Returns the best possible AUC on the same rows and the paired gap to it."""
+    known = ~np.isnan(oracle)
+    if not known.any():
+        return {}
+    seen = judged.only(known)
+    best = metrics.auc(oracle[known], seen.labels, seen.customers)
+    gap = metrics.auc_gap(seen.scores, oracle[known], seen.labels, seen.customers)
+    return {
+        "oracle_auc": round(best.value, 4),
+        "oracle_auc_ci": best.as_list(),
+        "auc_gap": round(gap.value, 4),
+        "auc_gap_ci": gap.as_list(),
+        "oracle_rows": int(known.sum()),
+    }
+
+
+def _by_kind(judged: Judged) -> dict[str, Any]:
+    """Returns count and AUC of each kind of event against all rows without any."""
+    kinds = sorted({str(kind) for kind in np.unique(judged.kinds[judged.labels == 1])} - {""})
+    result: dict[str, Any] = {}
+    for kind in kinds:
+        rows = (judged.labels == 0) | (judged.kinds == kind)
+        part = judged.only(rows)
+        area = metrics.auc(part.scores, part.labels, part.customers)
+        result[kind] = {
+            "positives": int(part.labels.sum()),
+            "auc": round(area.value, 4),
+            "auc_ci": area.as_list(),
+        }
+    return result
+
+
+def _by_class(judged: Judged, classes: npt.NDArray[Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name in sorted({str(one) for one in np.unique(classes)}):
+        part = judged.only(classes == name)
+        positives = int(part.labels.sum())
+        cell: dict[str, Any] = {"rows": len(part.labels), "positives": positives}
+        negatives = len(part.labels) - positives
+        if len(part.labels) < MIN_CLASS_ROWS or positives < MIN_CLASS_POSITIVES or negatives < MIN_CLASS_POSITIVES:
+            result[name] = cell | {"note": "too few"}
+            continue
+        order = np.lexsort((part.customers, -part.scores))
+        area = metrics.auc(part.scores, part.labels, part.customers)
+        bins = metrics.calibration_bins(part.propensities, part.customers)
+        result[name] = cell | {
+            "rate": round(float(part.labels.mean()), 5),
+            "mean_propensity": round(float(part.propensities.mean()), 5),
+            "auc": round(area.value, 4),
+            "auc_ci": area.as_list(),
+            "average_precision": round(metrics.average_precision(part.labels[order]), 4),
+            "lift_at_5": round(metrics.lift(part.labels[order]), 3),
+            "brier": round(metrics.brier(part.propensities, part.labels), 5),
+            "calibration_error": round(metrics.calibration_error(part.propensities, part.labels, bins), 5),
+        }
+    return result

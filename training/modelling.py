@@ -1,0 +1,116 @@
+"""Fit, judge, calibrate: the models of a split, and the one that will serve.
+
+The judged figures come from models that saw neither the judged labels nor anything within the embargo before them, with
+a calibration that was learned on yet earlier out-of-time predictions. The served model is then learned from all
+labelled rows and calibrated on all out-of-time predictions; its own figures can only be known later (monitoring).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from features.kit.progress import SILENT, Progress
+from training.bundle import Calibration, Floats
+from training.calibrate import Method, calibrate
+from training.dataset import Dataset
+from training.learner import BoostedTrees
+from training.splits import Rows, Split, grouped_split
+from training.targets import Target
+
+INNER_GROUPS = 3
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a split's models say about rows that they never saw, and the model that will serve.
+
+    Attributes:
+        rows: The judged rows, ascending.
+        scores: Their raw scores, float64.
+        propensities: Their calibrated propensities, float64.
+        model: The model learned from all rows.
+        calibration: Its calibration.
+        method: How that calibration was learned.
+        learned_rows: How many rows the model was learned from.
+        notes: What must be said about it.
+    """
+
+    rows: Rows
+    scores: Floats
+    propensities: Floats
+    model: BoostedTrees
+    calibration: Calibration
+    method: Method
+    learned_rows: int
+    notes: tuple[str, ...]
+
+
+def fit(
+    target: Target, data: Dataset, split: Split, final: Rows, *, seed: int, threads: int, progress: Progress = SILENT
+) -> Fitted:
+    """Returns the judged rows of a split and the model that will serve.
+
+    Args:
+        target: The target's configuration.
+        data: The matrix.
+        split: Its folds; their training rows are learned from as they are.
+        final: The rows that the served model is learned from.
+        seed: Of everything random.
+        threads: Native threads.
+        progress: Shown per model.
+    """
+    with progress.step(f"{target.name}: models", len(split.folds) + 1) as tick:
+        scores = np.full(len(data.labels), np.nan)
+        for fold in split.folds:
+            scores[fold.test] = learn(target, data, fold.train, seed=seed, threads=threads).decision_function(
+                data.values[fold.test]
+            )
+            tick(1)
+        judged = split.rows("test")
+        notes: list[str] = []
+        if split.kind == "grouped":
+            propensities = _crosswise(target, split, scores, data.labels)[judged]
+            pool = judged
+        else:
+            pool = split.rows("calibration")
+            if not len(pool):
+                pool = split.folds[-1].train
+                notes.append("the history is too short for an out-of-time calibration; learned crosswise by customer")
+                scores[pool] = _inner_scores(target, data, pool, seed=seed, threads=threads)
+            propensities = calibrate(scores[pool], data.labels[pool], target.calibration)[0].propensity(scores[judged])
+            pool = np.union1d(pool, judged) if len(split.rows("calibration")) else judged
+        calibration, method = calibrate(scores[pool], data.labels[pool], target.calibration)
+        model = learn(target, data, final, seed=seed, threads=threads)
+        tick(1)
+    if method != target.calibration:
+        notes.append(f"too few positives for {target.calibration} calibration; {method} was used")
+    return Fitted(judged, scores[judged], propensities, model, calibration, method, len(final), tuple(notes))
+
+
+def learn(target: Target, data: Dataset, rows: Rows, *, seed: int, threads: int) -> BoostedTrees:
+    """Returns a model learned from some rows."""
+    learner = BoostedTrees.of(target.learner, categories=data.categories, names=data.names, seed=seed, threads=threads)
+    return learner.fit(data.values[rows], data.labels[rows])
+
+
+def _crosswise(target: Target, split: Split, scores: Floats, labels: npt.NDArray[np.int8]) -> Floats:
+    """Returns propensities where each fold is calibrated on the other folds."""
+    propensities = np.full(len(scores), np.nan)
+    judged = split.rows("test")
+    for fold in split.folds:
+        others = np.setdiff1d(judged, fold.test)
+        propensities[fold.test] = calibrate(scores[others], labels[others], target.calibration)[0].propensity(
+            scores[fold.test]
+        )
+    return propensities
+
+
+def _inner_scores(target: Target, data: Dataset, rows: Rows, *, seed: int, threads: int) -> Floats:
+    scores = np.empty(len(rows))
+    for fold in grouped_split(data.customers[rows].tolist(), data.labels[rows], INNER_GROUPS, seed=seed).folds:
+        model = learn(target, data, rows[fold.train], seed=seed, threads=threads)
+        scores[fold.test] = model.decision_function(data.values[rows[fold.test]])
+    return scores

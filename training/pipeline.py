@@ -1,0 +1,241 @@
+"""One target from feeds to a promoted bundle: the steps in order."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import date
+from importlib.metadata import version as installed_version
+from typing import Any
+
+import numpy as np
+
+from features.kit.clock import utc_now
+from features.kit.errors import InsightError
+from features.kit.home import Home
+from features.kit.progress import SILENT, Progress
+from training import bundle, promote, tracking
+from training.card import model_card
+from training.evaluate import Judged, evaluate
+from training.explain import PICTURE_ROWS, importance, shap_picture
+from training.leakage import Leak, audit
+from training.modelling import Fitted, fit
+from training.prepare import Prepared, labelled_spine, positives, prepare, training_dates
+from training.targets import Target
+from training.tune import tuned
+
+Say = Callable[[str], None]
+
+
+def say_on_stderr(line: str) -> None:
+    """Tells a person something that must not be missed."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def train_target(
+    home: Home, target: Target, *, as_of: date | None = None, seed: int = 7, threads: int = 1, tune: bool = False,
+    may_promote: bool = True, progress: Progress = SILENT, say: Say = say_on_stderr,
+) -> dict[str, Any]:  # fmt: skip
+    """Trains one target, writes its bundle, records it and promotes it if the written rule allows.
+
+    Args:
+        home: The state.
+        target: The target's configuration.
+        as_of: Pretend that nothing later has been delivered; None means all that has.
+        seed: Of everything random.
+        threads: Native threads.
+        tune: Search better learner settings first.
+        may_promote: False leaves the champion as it is.
+        progress: Shown while it runs.
+        say: Told what must not be missed.
+
+    Returns:
+        The summary that ends in `--json`. A target that the data cannot carry is a refusal, not an error:
+        `promoted: false` with a `reason`: `no_feed`, `no_labelled_dates` or `too_few_positives`.
+    """
+    from features.feeds.reading import Feeds
+    from features.portraits.reading import Portraits
+
+    feeds, portraits = Feeds.open(home), Portraits.open(home)
+    if not target.supported(feeds.names):
+        wanted = sorted({feed for event in target.events for feed in event.needs} - set(feeds.names))
+        return refusal(home, target, "no_feed", f"needs {', '.join(wanted)}", say=say)
+    dates = training_dates(feeds, portraits.as_of_dates(), target, as_of)
+    if not dates:
+        return refusal(home, target, "no_labelled_dates", "no as-of date is old enough to have labels", say=say)
+    chosen = labelled_spine(feeds, target, dates, threads=threads, progress=progress)
+    to_learn, to_judge = positives(chosen, target)
+    rule = target.promotion
+    if to_learn < rule.min_training_positives or to_judge < rule.min_test_positives:
+        why = (
+            f"{to_learn} in training (at least {rule.min_training_positives}) and {to_judge} in the test windows "
+            f"(at least {rule.min_test_positives})"
+        )
+        return refusal(home, target, promote.TOO_FEW, why, say=say, positives=int(chosen.labels.sum()))
+    with progress.step(f"{target.name}: portraits"):
+        prepared = prepare(home, target, chosen, seed=seed, threads=threads)
+    with progress.step(f"{target.name}: leakage check"):
+        leaks = audit(prepared.data, prepared.final, seed=seed, threads=threads)
+        for leak in leaks:
+            say(f"{target.name}: left out '{leak.name}', it leaks the label ({leak.check}): {leak.evidence}")
+        prepared = without_leaks(prepared, leaks)
+    found: tuple[str, ...] = ()
+    if tune:
+        target, sentence = tuned(target, prepared.data, prepared.split, seed=seed, threads=threads, progress=progress)
+        found = (f"tuning: {sentence}",)
+    fitted = fit(target, prepared.data, prepared.split, prepared.final, seed=seed, threads=threads, progress=progress)
+    with progress.step(f"{target.name}: judgement"):
+        metrics = evaluate(judged_rows(home, target, prepared, fitted, portraits))
+    with progress.step(f"{target.name}: bundle"):
+        version = write_bundle(home, target, prepared, fitted, metrics, leaks, portraits.feature_list.identity, threads)
+    folder = home.bundles / target.name / version
+    champion = promote.champion_metrics(home, target.name, portraits.feature_list.identity)
+    promoted, reason = promote.verdict(rule, metrics, champion)
+    with progress.step(f"{target.name}: registry"):
+        log(home, target, version, prepared, fitted, metrics)
+        if promoted and may_promote:
+            promote.promote(home, target.name, version)
+    return metrics | {
+        "positives": int(chosen.labels.sum()),
+        "training_positives": to_learn,
+        "promoted": promoted and may_promote,
+        "reason": reason if may_promote or not promoted else "not_asked",
+        "version": version,
+        "folds": prepared.split.kind,
+        "features": len(prepared.data.features),
+        "learned_rows": fitted.learned_rows,
+        "unmatched": prepared.data.unmatched,
+        "left_out": [asdict(leak) for leak in leaks],
+        "skipped": chosen.skipped,
+        "notes": [*prepared.notes, *found, *fitted.notes],
+        "shap": str(folder / "shap.png"),
+        "card": str(folder / bundle.CARD),
+    }
+
+
+def refusal(home: Home, target: Target, reason: str, why: str, *, say: Say, **facts: Any) -> dict[str, Any]:
+    """Returns the summary of a target that cannot be trained, after saying and recording it."""
+    say(f"{target.name}: no model, {reason}: {why}")
+    tracking.log_training(
+        home, target.name, "", parameters={}, metrics=facts, tags={"reason": reason, "why": why}, folder=None
+    )
+    return {"promoted": False, "reason": reason, "why": why, "auc": None, "version": None, **facts}
+
+
+def without_leaks(prepared: Prepared, leaks: tuple[Leak, ...]) -> Prepared:
+    """Returns the matrix without the leaking columns."""
+    from dataclasses import replace
+
+    return replace(prepared, data=prepared.data.without([leak.name for leak in leaks])) if leaks else prepared
+
+
+def judged_rows(home: Home, target: Target, prepared: Prepared, fitted: Fitted, portraits: Any) -> Judged:
+    """Returns the judged rows with their customer classes and, on the simulator, the true probabilities."""
+    data = prepared.data.take(fitted.rows)
+    classes = np.full(len(data.labels), "", dtype=object)
+    truth = np.full(len(data.labels), np.nan)
+    for day in np.unique(data.as_of):
+        rows, as_of = np.flatnonzero(data.as_of == day), day.astype(object)
+        told = portraits.read(as_of, ["customer_id", "primary_class"])
+        class_of = dict(zip(told["customer_id"].to_pylist(), told["primary_class"].to_pylist(), strict=True))
+        classes[rows] = [class_of.get(customer) or "unclassified" for customer in data.customers[rows]]
+        known = oracle(home, target.name, as_of)
+        truth[rows] = [known.get(customer, np.nan) for customer in data.customers[rows]]
+    return Judged(
+        data.customers,
+        data.labels,
+        data.kinds,
+        fitted.scores,
+        fitted.propensities,
+        classes.astype(str),
+        None if np.isnan(truth).all() else truth,
+    )
+
+
+def oracle(home: Home, target: str, as_of: date) -> dict[str, float]:
+    """Returns the simulator's true probabilities, for evaluation only; empty where there is no simulator."""
+    if not (home.simulation / "oracle").exists():
+        return {}
+    from features.simulator.oracle import read_probabilities
+
+    try:
+        table = read_probabilities(home.simulation, target, as_of)
+    except InsightError:
+        return {}
+    return dict(zip(table["customer_id"].to_pylist(), table["probability"].to_pylist(), strict=True))
+
+
+def write_bundle(
+    home: Home, target: Target, prepared: Prepared, fitted: Fitted, metrics: dict[str, Any], leaks: tuple[Leak, ...],
+    identity: str, threads: int,
+) -> str:  # fmt: skip
+    """Writes the bundle with its card and picture, and returns its version."""
+    data, model, calibration = prepared.data, fitted.model, fitted.calibration
+    values = data.values[fitted.rows]
+    few = np.sort(np.random.default_rng(0).permutation(len(values))[:PICTURE_ROWS])
+    contributions = model.booster_.predict(values[few], pred_contrib=True, num_threads=threads)
+    # The golden rows span the whole range of scores.
+    by_score = np.lexsort((data.customers[fitted.rows], fitted.scores))
+    golden = values[by_score[np.linspace(0, len(values) - 1, bundle.GOLDEN_ROWS).astype(int)]]
+    text, data_hash = model.model_text, data.content_hash()
+    version = bundle.version_name(data.as_of.max().astype(object), text, calibration, data_hash, target.content_hash())
+    left_out = {leak.name: f"{leak.check}: {leak.evidence}" for leak in leaks}
+    manifest = bundle.Manifest(
+        target=target.name,
+        version=version,
+        created_at=utc_now().isoformat(),
+        portrait_identity=identity,
+        features=data.features,
+        base_rate=float(data.labels[fitted.rows].mean()),
+        lead_days=target.lead_days,
+        horizon_days=target.horizon_days,
+        label_delay_days=target.label_delay_days,
+        data_hash=data_hash,
+        config_hash=target.content_hash(),
+        code_version=installed_version("customer-insight"),
+        metrics=metrics,
+        learner=target.learner.model_dump() | {"calibration": fitted.method},
+        left_out=left_out,
+    )
+    card = model_card(
+        target,
+        version=version,
+        data={
+            "as-of dates": f"{data.as_of.min()} to {data.as_of.max()}, {len(np.unique(data.as_of))} dates",
+            "labelled rows": f"{prepared.spine.table.num_rows:,} ({int(prepared.spine.labels.sum()):,} positive)",
+            "rows learned from (negatives thinned)": f"{fitted.learned_rows:,}",
+            "rows decided by hindsight, left out": f"{sum(day['decided'] for day in prepared.spine.log):,}",
+            "rows without a portrait": data.unmatched,
+            "features": len(data.features),
+        },
+        folds=prepared.split.log,
+        metrics=metrics,
+        importance=importance(contributions, data.names),
+        left_out=left_out,
+        skipped=prepared.spine.skipped,
+        notes=[*prepared.notes, *fitted.notes],
+    )
+    picture = shap_picture(contributions, values[few], data.names)
+    bundle.write(home.bundles, manifest, text, calibration, golden, card, {"shap.png": picture})
+    return version
+
+
+def log(home: Home, target: Target, version: str, prepared: Prepared, fitted: Fitted, metrics: dict[str, Any]) -> None:
+    """Records the training in MLflow."""
+    tracking.log_training(
+        home,
+        target.name,
+        version,
+        parameters=target.learner.model_dump()
+        | {
+            "calibration": fitted.method,
+            "features": len(prepared.data.features),
+            "folds": prepared.split.kind,
+            "learned_rows": fitted.learned_rows,
+            "config_hash": target.content_hash(),
+        },
+        metrics=metrics,
+        tags={"target": target.name, "bundle_version": version},
+        folder=home.bundles / target.name / version,
+    )

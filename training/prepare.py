@@ -1,0 +1,140 @@
+"""From feeds and portraits to a matrix with folds: everything that happens before a model is fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.kit.clock import last_labelled
+from features.kit.errors import NotReadyError
+from features.kit.home import Home
+from features.kit.progress import SILENT, Progress
+from training.dataset import Dataset, Spine, dataset, spine, thinned, thinned_split, without_duplicates
+from training.splits import Rows, Split, grouped_split, temporal_split
+from training.targets import Target
+
+if TYPE_CHECKING:
+    from features.feeds.reading import Feeds
+
+DAYS_OF_MONTH = 4
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A matrix, its folds, and how they came about.
+
+    Attributes:
+        spine: The labelled cohort.
+        data: The matrix of the rows that are needed.
+        split: Folds over the rows of `data`.
+        final: The rows that the served model is learned from.
+        notes: What must be said about them.
+    """
+
+    spine: Spine
+    data: Dataset
+    split: Split
+    final: Rows
+    notes: tuple[str, ...]
+
+
+def training_dates(feeds: Feeds, built: list[date], target: Target, as_of: date | None) -> list[date]:
+    """Returns the as-of dates with portraits whose labels are surely known, oldest first.
+
+    On a snapshot that is its one date. `as_of` pretends that nothing after it has been delivered.
+    """
+    known_until = feeds.latest_as_of() if as_of is None else min(as_of, feeds.latest_as_of())
+    if feeds.operator.snapshot_on is not None:
+        return [day for day in built if day <= known_until][-1:]
+    last = last_labelled(known_until, target.lead_days, target.horizon_days, target.label_delay_days)
+    return [day for day in built if day <= last]
+
+
+def labelled_spine(
+    feeds: Feeds, target: Target, dates: list[date], *, threads: int = 1, progress: Progress = SILENT
+) -> Spine:
+    """Returns the labelled cohort of the dates."""
+    connection = feeds.connect(threads=threads)
+    try:
+        return spine(
+            connection,
+            frozenset(feeds.names),
+            target,
+            dates,
+            time_zone=feeds.operator.time_zone,
+            snapshot=feeds.operator.snapshot_on is not None,
+            progress=progress,
+        )
+    finally:
+        connection.close()
+
+
+def prepare(home: Home, target: Target, chosen: Spine, *, seed: int, threads: int) -> Prepared:
+    """Returns the matrix and the folds of a spine.
+
+    Raises:
+        NotReadyError: If no row of the spine has a portrait.
+    """
+    labels, settings, thin = chosen.labels, target.folds, target.learner.negatives_per_positive
+    notes: list[str] = []
+    split = temporal_split(chosen.as_of, labels, target.embargo_days, settings)
+    if split is not None:
+        days = len({int(str(day)[-2:]) for day in np.unique(chosen.as_of)})
+        if days < DAYS_OF_MONTH:
+            notes.append(f"trained on only {days} different days of the month")
+        split = thinned_split(split, labels, thin, seed=seed)
+        final = thinned(labels, np.arange(len(labels)), thin, seed=seed)
+        needed = np.unique(np.concatenate([final, *(part for fold in split.folds for part in (fold.train, fold.test))]))
+        data = dataset(home, chosen.take(needed), target.features, threads=threads)
+        _matched(data)
+        place = np.full(len(labels), -1, dtype=np.intp)
+        place[needed[data.rows]] = np.arange(len(data.rows))
+        split = replace(
+            split,
+            folds=tuple(
+                replace(fold, train=_there(place, fold.train), test=_there(place, fold.test)) for fold in split.folds
+            ),
+        )
+        return Prepared(chosen, data, split, _there(place, final), tuple(notes))
+    data, repeated = without_duplicates(_matched(dataset(home, chosen, target.features, threads=threads)))
+    if repeated:
+        notes.append(f"{repeated} rows that repeat another row were left out")
+    dates = len(np.unique(chosen.as_of))
+    notes.append(
+        f"{'one as-of date' if dates == 1 else 'a history too short for temporal folds'}: "
+        f"{settings.groups} folds by customer; the figures do not show how the model ages"
+    )
+    split = grouped_split(data.customers.tolist(), data.labels, settings.groups, seed=seed)
+    everything = np.arange(len(data.labels))
+    return Prepared(
+        chosen,
+        data,
+        thinned_split(split, data.labels, thin, seed=seed),
+        thinned(data.labels, everything, thin, seed=seed),
+        tuple(notes),
+    )
+
+
+def positives(chosen: Spine, target: Target) -> tuple[int, int]:
+    """Returns how many positives the last model would learn from, and how many it would be judged on."""
+    labels = chosen.labels
+    split = temporal_split(chosen.as_of, labels, target.embargo_days, target.folds) if len(labels) else None
+    if split is not None:
+        last = split.folds[-1]
+        return int(labels[last.train].sum()), int(labels[last.test].sum())
+    total = int(labels.sum())
+    return total * (target.folds.groups - 1) // target.folds.groups, total
+
+
+def _matched(data: Dataset) -> Dataset:
+    if not len(data.rows):
+        raise NotReadyError("no customer of the cohort has a portrait", remedy="run `insight build`")
+    return data
+
+
+def _there(place: Rows, rows: Rows) -> Rows:
+    found = place[rows]
+    return found[found >= 0]

@@ -1,0 +1,164 @@
+"""The one place that talks to MLflow: what each training did, and which version is champion (a mirror of the bundles).
+
+MLflow is used as a client library on SQLite, with telemetry off and explicit logging (autolog costs seconds).
+The truth is `champion.json`; the alias here follows it and is repaired by every `models`, `promote` and `rollback`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import warnings
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from features.kit.home import Home
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+_VERSION_TAG = "bundle_version"
+_LONGEST = 500
+
+
+def log_training(
+    home: Home,
+    target: str,
+    version: str,
+    *,
+    parameters: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    tags: Mapping[str, str],
+    folder: Path | None,
+) -> None:
+    """Records one training: parameters, metrics, tags and, if there is one, the whole bundle as a model version.
+
+    Logging the same version again adds a run and keeps the one registered version.
+    """
+    from mlflow.entities import Metric, Param, RunTag
+
+    client = _client(home)
+    run = client.create_run(_experiment(home, target), run_name=version or "refused")
+    now = int(time.time() * 1000)
+    client.log_batch(
+        run.info.run_id,
+        metrics=[Metric(name, float(value), now, 0) for name, value in _numbers(metrics).items()],
+        params=[Param(name, str(value)[:_LONGEST]) for name, value in parameters.items()],
+        tags=[RunTag(name, str(value)) for name, value in tags.items()],
+    )
+    if folder is not None:
+        client.log_artifacts(run.info.run_id, str(folder), artifact_path="bundle")
+        if _registered(home, target, version) is None:
+            source = str(folder.resolve())
+            client.create_model_version(target, source, run_id=run.info.run_id, tags={_VERSION_TAG: version})
+    client.set_terminated(run.info.run_id)
+
+
+def mirror_champion(home: Home, target: str, version: str | None) -> bool:
+    """Points the alias `champion` at a bundle's version and returns whether anything had to change.
+
+    A bundle that MLflow never saw (a copied home, a run that was killed) is registered first.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = _client(home)
+    _experiment(home, target)
+    try:
+        now = client.get_model_version_by_alias(target, CHAMPION)
+    except MlflowException:
+        now = None
+    if version is None:
+        if now is not None:
+            client.delete_registered_model_alias(target, CHAMPION)
+        return now is not None
+    wanted = _registered(home, target, version)
+    if wanted is None:
+        source = str((home.bundles / target / version).resolve())
+        wanted = client.create_model_version(target, source, tags={_VERSION_TAG: version})
+    if now is not None and now.version == wanted.version:
+        return False
+    client.set_registered_model_alias(target, CHAMPION, wanted.version)
+    return True
+
+
+def alias_version(home: Home, target: str) -> str | None:
+    """Returns the bundle version that the alias `champion` names in MLflow, or None."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = _client(home).get_model_version_by_alias(target, CHAMPION)
+    except MlflowException:
+        return None
+    return str(found.tags[_VERSION_TAG])
+
+
+def prepare(home: Home) -> None:
+    """Imports MLflow and creates its database, so that the first training does not wait for it."""
+    _client(home)
+
+
+def _registered(home: Home, target: str, version: str) -> Any:
+    found = _client(home).search_model_versions(f"name = '{target}' and tags.{_VERSION_TAG} = '{version}'")
+    return found[0] if found else None
+
+
+@lru_cache(maxsize=64)
+def _experiment_of(database: str, artifacts: str, target: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    client = _client_of(database)
+    known = client.get_experiment_by_name(target)
+    identity = known.experiment_id if known else client.create_experiment(target, artifact_location=artifacts)
+    try:
+        client.get_registered_model(target)
+    except MlflowException:
+        client.create_registered_model(target)
+    return str(identity)
+
+
+def _experiment(home: Home, target: str) -> str:
+    artifacts = (home.mlruns / "artifacts" / target).resolve()
+    return _experiment_of(_database(home), artifacts.as_uri(), target)
+
+
+def _client(home: Home) -> Any:
+    home.mlruns.mkdir(parents=True, exist_ok=True)
+    return _client_of(_database(home))
+
+
+def _database(home: Home) -> str:
+    return f"sqlite:///{(home.mlruns / 'mlflow.db').resolve()}"
+
+
+@lru_cache(maxsize=8)
+def _client_of(database: str) -> Any:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    # MLflow says on stderr how it creates its tables; a person who trains a model need not know.
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its imports warn about their own future
+        from mlflow import MlflowClient
+
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        client = MlflowClient(database, database)
+        client.search_experiments(max_results=1)
+    return client
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the plain numbers of a nested evaluation under dotted names; intervals become `_low` and `_high`."""
+    found: dict[str, float] = {}
+    for name, value in metrics.items():
+        if isinstance(value, bool) or value is None:
+            continue
+        if isinstance(value, int | float):
+            found[name] = float(value)
+        elif isinstance(value, list | tuple) and name.endswith("_ci") and len(value) == 2:
+            found[f"{name[:-3]}_low"], found[f"{name[:-3]}_high"] = float(value[0]), float(value[1])
+        elif isinstance(value, dict):
+            found |= {f"{name}.{inner}": number for inner, number in _numbers(value).items()}
+    return {name: number for name, number in found.items() if number == number}  # noqa: PLR0124 - drops NaN
