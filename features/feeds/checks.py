@@ -100,8 +100,8 @@ def _target_columns(source: Source, feed: Feed, mapping: FeedMapping, types: dic
     for column in (*owner, *feed.columns):
         if column.required and column.name not in types:
             raise ConfigurationError(f"{name}: there is no column '{column.name}', which the feed needs")
-    if feed.grain is not Grain.INSTANT and ("event_id" in types or "event_at" in types):
-        raise ConfigurationError(f"{name}: a {feed.grain} is known by its key; leave out event_id and event_at")
+    if feed.grain is not Grain.INSTANT and "event_id" in types:
+        raise ConfigurationError(f"{name}: a {feed.grain} is known by its key; leave out event_id")
     if mapping.known_after is not None and "known_at" in types:
         raise ConfigurationError(f"{name}: both a column known_at and known_after are given; keep one")
     if mapping.known_after is None and "known_at" not in types and source.snapshot_at is None:
@@ -116,7 +116,8 @@ def _target_columns(source: Source, feed: Feed, mapping: FeedMapping, types: dic
             )
     times = tuple(Column(n, Kind.INSTANT, required=True) for n in ("event_at", "known_at", "delivered_at"))
     ids = (Column("event_id", Kind.TEXT, required=True),)
-    return tuple(c for c in (*owner, *ids, *times, *feed.columns) if c.name in types)
+    dated_by_period = {"event_at"} if feed.period else set()
+    return tuple(c for c in (*owner, *ids, *times, *feed.columns) if c.name in types and c.name not in dated_by_period)
 
 
 def default_event(feed: Feed, types: dict[str, str]) -> str | None:

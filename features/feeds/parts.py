@@ -19,6 +19,9 @@ from features.kit.files import atomic_path
 from features.kit.home import Home
 from features.kit.runs import hit
 
+SMALL_ROWS = 400_000
+"""Up to so many staged rows all months are merged at once; above, memory stays flat month by month."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -41,31 +44,58 @@ class Writer:
         self.connection.close()
 
     def write_feed(self, shape: Shape, before: LandedFeed | None, arrived_at: datetime, signature: str) -> Outcome:
-        """Merges `staged__<feed>` into the parts that landed before and returns the parts that are active now."""
+        """Merges `staged__<feed>` into the parts that landed before and returns the parts that are active now.
+
+        A big feed whose event time decides the month goes month by month; everything else is merged in one go.
+        """
         parts = {part.month: part for part in before.parts} if before else {}
-        available = self._columns(staged_name(shape.feed))
-        event_decides_month = shape.feed.grain is not Grain.INSTANT or (
+        staged = staged_name(shape.feed)
+        available = self._columns(staged)
+        decides_month = shape.feed.grain is not Grain.INSTANT or (
             "event_id" not in available and "event_at" in shape.feed.key
         )
-        units: list[str | None] = [None]
-        if shape.by_month and event_decides_month:
-            units = list(self._staged_months(shape))
+        months = self._staged_months(shape)
+        if not months:
+            return Outcome(tuple(parts[month] for month in sorted(parts)), 0, 0)
+        units = [[month] for month in months] if decides_month and self._rows(staged) > SMALL_ROWS else [months]
         repeated = conflicts = 0
         for unit in units:
-            old = [part for month, part in parts.items() if unit is None or month == unit]
-            for delivery, rows in self._deliveries(shape, available, arrived_at, unit, old):
-                self._load_incoming(rows)
+            where = self._within(shape, unit if decides_month else None)
+            for delivery, rows in self._deliveries(shape, available, arrived_at, where, list(parts.values())):
+                name = f"{signature}|{arrived_at}|{delivery}"
+                old = [part for month, part in parts.items() if month in unit or not decides_month]
+                if not old and not self._has_repeats(shape, available, where):
+                    for month in unit:
+                        parts[month] = self._write_month(shape, month, None, name, delivery, f"({rows})")
+                    continue
+                self.connection.execute(f"CREATE OR REPLACE TEMP TABLE incoming AS {rows}")
                 self._load_landed(shape, before, old)
-                removed_at = delivery or arrived_at
-                merged = merge(self.connection, shape, removed_at=removed_at, moves_conflicts=delivery is None)
+                merged = merge(
+                    self.connection, shape, removed_at=delivery or arrived_at, moves_conflicts=delivery is None
+                )
                 repeated += merged.repeated
                 conflicts += merged.conflicts
                 self._note_conflicts(shape)
-                name = f"{signature}|{arrived_at}|{delivery}"
                 for month in merged.changed_months:
-                    parts[month] = self._write_month(shape, month, parts.get(month), name, delivery)
-                old = [part for month, part in parts.items() if unit is None or month == unit]
+                    parts[month] = self._write_month(shape, month, parts.get(month), name, delivery, "merged")
         return Outcome(tuple(parts[month] for month in sorted(parts)), repeated, conflicts)
+
+    def _rows(self, table: str) -> int:
+        row = self.connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+        return int(row[0]) if row else 0
+
+    def _has_repeats(self, shape: Shape, available: set[str], where: str) -> bool:
+        key = "event_id" if "event_id" in available else ", ".join(shape.feed.key)
+        found = self.connection.execute(
+            f"SELECT 1 FROM {staged_name(shape.feed)} WHERE {where} GROUP BY {key} HAVING count(*) > 1 LIMIT 1"
+        ).fetchone()
+        return found is not None
+
+    def _within(self, shape: Shape, months: Sequence[str] | None) -> str:
+        if months is None or not shape.by_month or len(months) > 1:
+            return "_reason IS NULL"
+        start, end = month_bounds(months[0], shape.zone)
+        return f"_reason IS NULL AND event_at >= TIMESTAMP '{start}' AND event_at < TIMESTAMP '{end}'"
 
     def _columns(self, table: str) -> set[str]:
         rows = self.connection.execute(f"SELECT column_name FROM (DESCRIBE {table})").fetchall()
@@ -79,32 +109,27 @@ class Writer:
         return [str(row[0]) for row in rows]
 
     def _deliveries(
-        self, shape: Shape, available: set[str], arrived_at: datetime, unit: str | None, old: list[Part]
+        self, shape: Shape, available: set[str], arrived_at: datetime, where: str, old: list[Part]
     ) -> list[tuple[datetime | None, str]]:
-        """Returns one SELECT of incoming rows per delivery, oldest first; a delivery landed before is left out."""
-        where = "_reason IS NULL"
-        if unit is not None:
-            start, end = month_bounds(unit, shape.zone)
-            where += f" AND event_at >= TIMESTAMP '{start}' AND event_at < TIMESTAMP '{end}'"
+        """Returns one SELECT of incoming rows per delivery, oldest first; deliveries landed before are left out."""
         staged = staged_name(shape.feed)
         if "delivered_at" not in available:
             return [(None, select_incoming(shape, staged, available, arrived_at, where))]
-        newest = max((part.delivered_at for part in old if part.delivered_at), default="")
+        landed = {part.month: part.delivered_at for part in old if part.delivered_at}
+        late = "".join(
+            f" AND NOT ({shape.month_of('event_at')} = {literal(month)} AND delivered_at <= TIMESTAMP '{moment}')"
+            for month, moment in landed.items()
+        )
         moments = self.connection.execute(
-            f"SELECT DISTINCT delivered_at FROM {staged} WHERE {where} AND "
-            f"strftime(delivered_at, '%Y-%m-%d %H:%M:%S') > ? ORDER BY delivered_at",
-            [newest],
+            f"SELECT DISTINCT delivered_at FROM {staged} WHERE {where}{late} ORDER BY delivered_at"
         ).fetchall()
         return [
             (
                 moment,
-                select_incoming(shape, staged, available, arrived_at, f"{where} AND delivered_at = '{moment}'"),
+                select_incoming(shape, staged, available, arrived_at, f"{where}{late} AND delivered_at = '{moment}'"),
             )
             for (moment,) in moments
         ]
-
-    def _load_incoming(self, rows: str) -> None:
-        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE incoming AS {rows}")
 
     def _load_landed(self, shape: Shape, before: LandedFeed | None, old: list[Part]) -> None:
         if not old:
@@ -130,9 +155,14 @@ class Writer:
             f"_file, _row, concat_ws('|', {key}), CAST(to_json(c) AS VARCHAR) FROM conflicts c"
         )
 
-    def _write_month(self, shape: Shape, month: str, before: Part | None, name: str, delivery: datetime | None) -> Part:
-        where = f"{shape.month_of('event_at')} = {literal(month)}"
-        select = f"SELECT {', '.join(shape.stored)} FROM merged WHERE {where} ORDER BY {shape.order}"
+    def _write_month(
+        self, shape: Shape, month: str, before: Part | None, name: str, delivery: datetime | None, relation: str
+    ) -> Part:
+        where = "true"
+        if shape.by_month:
+            start, end = month_bounds(month, shape.zone)
+            where = f"event_at >= TIMESTAMP '{start}' AND event_at < TIMESTAMP '{end}'"
+        select = f"SELECT {', '.join(shape.stored)} FROM {relation} WHERE {where} ORDER BY {shape.order}"
         path = self._part_path(shape, month, f"{before.path if before else ''}|{name}")
         rows = self.write_parquet(path, select)
         hit("ingest.after_part")

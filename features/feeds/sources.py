@@ -155,8 +155,8 @@ class FeedMapping(Config):
 
     Attributes:
         select: One SELECT over the views; its columns have the contract's names. Text is converted and checked at
-            landing. Times without an offset are the operator's local times. Feeds of days or months need no
-            `event_at`. A column `delivered_at` orders several deliveries within one load.
+            landing. Times without an offset are the operator's local times. Feeds of days or months are dated by
+            their period; an `event_at` of theirs is ignored. A column `delivered_at` orders the deliveries in a load.
         known_after: ISO delay after the event, or after the end of its day or month; else the SELECT has `known_at`.
         at: With `known_after`: the local time of day at which the delay ends, as "06:00".
         keyed_by: `number`: the SELECT has `number` instead of `customer_id`, and the owner at event time is looked up.
