@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -202,18 +201,32 @@ def test_a_misspelt_variable_is_named(tmp_path, monkeypatch):
         open_database(Home(tmp_path))
 
 
-@pytest.mark.skipif(
-    "INSIGHT_TEST_POSTGRESQL" not in os.environ, reason="no PostgreSQL named in INSIGHT_TEST_POSTGRESQL"
-)
-def test_postgresql_does_the_same(tmp_path, monkeypatch):
-    """Keys, audit and idempotency work on PostgreSQL as on SQLite."""
-    monkeypatch.setenv("INSIGHT_DATABASE_URL", os.environ["INSIGHT_TEST_POSTGRESQL"])
+@pytest.mark.xdist_group("postgresql")
+def test_postgresql_does_the_same(postgresql, tmp_path, monkeypatch):
+    """On PostgreSQL four processes open a fresh database at once; keys, audit and idempotency work as on SQLite."""
+    monkeypatch.setenv("INSIGHT_DATABASE_URL", postgresql)
+    program = (
+        "import sys; from features.kit.home import Home; from serving.database.session import open_database; "
+        "from serving.database.keys import create_key; "
+        "create_key(open_database(Home.at(sys.argv[1])), 'one', frozenset({'scores:read'}), actor='cli')"
+    )
+    children = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(4)]
+    assert [child.wait() for child in children] == [0] * 4
     engine = open_database(Home(tmp_path))
+    assert {*inspect(engine).get_table_names()} == {*all_tables().tables, "alembic_version"}
     key, full = create_key(engine, "crm", frozenset({"scores:read"}), actor="cli")
     assert find_key(engine, full) == key
-    with writing(engine) as session:
-        record(session, actor="a", action="x", subject="1")
+    assert len(list_keys(engine)) == 5
     assert first_tampered(engine) is None
+    with writing(engine) as session:
+        assert remembered(session, "key1", "k", b"{}") is None
+        remember(session, "key1", "k", b"{}", Answer(201, b"x"))
+    with reading(engine) as session:
+        assert remembered(session, "key1", "k", b"{}") == Answer(201, b"x")
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM audit WHERE entry_id = 4"))
+    assert first_tampered(engine) == 4
+    assert not (tmp_path / "operations.db").exists()
     engine.dispose()
 
 

@@ -1,0 +1,48 @@
+"""A real PostgreSQL server for the tests, started from the machine's own binaries."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """Starts a server on a free port and returns its address; skips where no PostgreSQL is installed."""
+    found = shutil.which("initdb") or next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
+    if found is None:
+        pytest.skip("no PostgreSQL binaries on this machine")
+    binaries = (
+        Path(found).resolve().parent if (Path(found).resolve().parent / "pg_ctl").exists() else Path(found).parent
+    )
+    root = os.geteuid() == 0
+    who = (
+        {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid} if root else {}
+    )  # the server refuses to run as root
+    folder = Path(tempfile.mkdtemp(prefix="insight-pg-"))
+    if root:
+        shutil.chown(folder, "nobody")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data = folder / "data"
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+
+    def run(*command: str) -> None:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False, **who)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    try:
+        run(str(binaries / "initdb"), "-D", str(data), "-U", "insight", "--auth=trust", "-E", "UTF8", "--no-sync")
+        run(str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
+        yield f"postgresql://insight@127.0.0.1:{port}/postgres"
+        run(str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
