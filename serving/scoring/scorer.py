@@ -151,18 +151,17 @@ class Scorer:
         self._check_codes(inputs)
         self._picker = ReasonPicker(book, bundle.manifest.target, bundle.manifest.feature_names, names)
         self.dimensions = tuple(dict.fromkeys(feature.dimension for feature in inputs))
-        self._of_dimension = [
-            np.array([place for place, feature in enumerate(inputs) if feature.dimension == dimension], dtype=np.intp)
-            for dimension in self.dimensions
-        ]
         trained = bundle.manifest.features
         self._category_places = np.array([p for p, f in enumerate(trained) if f.kind == "category"], dtype=np.intp)
         self._category_sizes = np.array([len(trained[p].categories) for p in self._category_places], dtype=np.float32)
         self.categories = tuple(trained[place].name for place in self._category_places)
         gains = bundle.gains()
         gains = gains if gains.sum() > 0 else np.ones_like(gains)
-        self._weights = np.rint(gains / gains.sum() * _GAIN_UNITS).astype(np.int64)
-        self._least_known = settings.least_known_share * float(self._weights.sum())
+        weights = np.rint(gains / gains.sum() * _GAIN_UNITS)
+        belongs = [[feature.dimension == dimension for dimension in self.dimensions] for feature in inputs]
+        self._unknown_counts = np.column_stack([weights, np.array(belongs, dtype=np.float64)])
+        self._dimension_sizes = self._unknown_counts[:, 1:].sum(axis=0)
+        self._most_unknown = (1 - settings.least_known_share) * float(weights.sum())
 
     @property
     def version(self) -> str:
@@ -179,12 +178,12 @@ class Scorer:
         inputs = self._inputs(values)
         margins = self.bundle.margins(inputs, threads=threads)
         unknown = np.isnan(inputs)
-        known_weight = (~unknown).astype(np.int64) @ self._weights  # whole numbers: exact in any order
-        is_enough = (known_weight >= self._least_known) & (known_weight > 0)
+        counts = unknown.astype(np.float64) @ self._unknown_counts  # whole numbers: exact in any order of adding
+        is_enough = (counts[:, 0] <= self._most_unknown) & ~unknown.all(axis=1)
         propensities = np.where(is_enough, self.bundle.propensity(margins), np.nan)
         base_rate = self.bundle.manifest.base_rate
         times_base = propensities / base_rate if base_rate > 0 else np.full(len(inputs), np.nan)
-        is_missing = np.column_stack([unknown[:, places].all(axis=1) for places in self._of_dimension])
+        is_missing = counts[:, 1:] == self._dimension_sizes
         is_unseen = inputs[:, self._category_places] >= self._category_sizes
         return ScoredRows(margins, propensities, times_base, is_enough, is_missing, is_unseen)
 

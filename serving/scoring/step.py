@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from features.kit.errors import NotReadyError
+from features.kit.errors import BundleError, NotReadyError
 from features.kit.journey import Journey
 from features.kit.progress import Progress
 from features.kit.runs import recorded_run, run_lock
@@ -13,11 +13,11 @@ from features.kit.runs import recorded_run, run_lock
 def score(journey: Journey, progress: Progress) -> dict[str, Any]:
     """Returns `{"targets": {target: {"rows", "refused", "version", "base_rate", "mean", "explained", "seconds"}}}`.
 
-    A target without a champion is left out: its refusal is told by the training.
+    A target without a champion is left out: its refusal is told by the training. A champion that must not be loaded,
+    or does not fit these portraits, is told as `{"rows": 0, "reason": ...}`; the other targets go on.
 
     Raises:
         NotReadyError: If the journey has no as-of date or the portraits of it are not built.
-        BundleError: If a champion fails its checks.
     """
     from serving.scoring.batch import score_base
 
@@ -26,7 +26,11 @@ def score(journey: Journey, progress: Progress) -> dict[str, Any]:
     targets: dict[str, Any] = {}
     with run_lock(journey.home, "score"), recorded_run(journey.home, "score"):
         for target in champions(journey):
-            report = score_base(journey.home, target, journey.as_of, threads=journey.threads, progress=progress)
+            try:
+                report = score_base(journey.home, target, journey.as_of, threads=journey.threads, progress=progress)
+            except BundleError as error:
+                targets[target] = {"rows": 0, "reason": error.message}
+                continue
             targets[target] = {
                 "rows": report.rows,
                 "refused": report.refused,

@@ -137,7 +137,7 @@ def test_a_killed_batch_leaves_the_old_scores_in_charge(fresh, point):
 
 
 def test_the_step_scores_every_champion_of_the_journey(fresh):
-    """One summary per target with a champion; a target without one is not there; no as-of date is refused."""
+    """One summary per target with a champion; none for the others; a damaged one is told."""
     make_bundle(fresh.home, fresh.features, fresh.values, target="complaint", seed=9)
     promote(fresh.home, "complaint", "v1")
     journey = Journey(home=fresh.home, source=fresh.home.root, data=fresh.home.root, as_of=AS_OF, threads=1)
@@ -150,6 +150,11 @@ def test_the_step_scores_every_champion_of_the_journey(fresh):
     )
     only = score(journey.model_copy(update={"targets": ("churn",)}), SILENT)["targets"]
     assert set(only) == {"churn"}
+    (fresh.home.bundles / "complaint" / "v1" / "card.md").write_text("another card")
+    damaged = score(journey, SILENT)["targets"]
+    assert damaged["churn"]["rows"] == CUSTOMERS
+    assert damaged["complaint"]["rows"] == 0
+    assert "card.md" in damaged["complaint"]["reason"]
     with pytest.raises(NotReadyError, match="no as-of date"):
         score(journey.model_copy(update={"as_of": None}), SILENT)
 
