@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from features.feeds.contracts import Column, Kind
@@ -24,8 +23,6 @@ from features.portraits.staging import STAGED, Moment, Staged
 _LINK_FEEDS = {"persons": staging.PERSON_LINKS, "numbers": staging.NUMBER_FLAGS}
 _READ_ONCE = frozenset({"usage_daily", "network_experience", "month_days"})
 """Large feeds are streamed through their one aggregation; the small ones are kept, because facts read them too."""
-
-_SMALL_INPUTS = frozenset({"customers", "subscriptions", "hotline_calls"})
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ def attribute_columns(declared: Sequence[Any]) -> tuple[Column, ...]:
 
 def present_feeds(engine: Engine) -> frozenset[str]:
     """Returns the feeds of which at least one row was known (views `known_*` must exist)."""
-    names = {staged.feed: f"known_{staged.name}" for staged in STAGED.values()}
+    names = {staged.feed: f"known_{staged.feed}" for staged in STAGED.values()}
     parts = [f"SELECT '{feed}' AS feed WHERE EXISTS (SELECT 1 FROM {view})" for feed, view in names.items()]
     found = set(engine.arrow(" UNION ALL ".join(parts)).column("feed").to_pylist())
     aliases = {feed for feed, view in _LINK_FEEDS.items() if view in found}
@@ -87,13 +84,25 @@ def stage_all(engine: Engine, request: Request) -> None:
         (engine.view if name in _READ_ONCE else engine.keep)(f"staged_{name}", sql)
 
 
-def compute(engine: Engine, request: Request, present: frozenset[str]) -> None:
-    """Keeps the table `portrait_features`: customer_id and every feature with its final type, unsorted.
+def prepare(engine: Engine, request: Request, present: frozenset[str]) -> None:
+    """Keeps `base` (the customers of the portrait) and makes `source_<name>` of every source that is there.
 
-    Staged tables must exist; `source_<name>` is kept for every small source, for the facts.
+    Staged tables must exist. Facts read the sources too.
     """
-    staged = {name: staging.ibis_table(f"staged_{name}", _staged_types(one, request)) for name, one in STAGED.items()}
+    staged = _staged_tables(request)
     engine.keep("base", _base_sql())
+    for name, source in SOURCES.items():
+        if is_present(name, present):
+            sql = engine.compile(source.table(staged, request.settings))
+            (engine.view if name in _READ_ONCE else engine.keep)(f"source_{name}", sql)
+
+
+def reduce(engine: Engine, request: Request, present: frozenset[str]) -> None:
+    """Keeps `portrait_features`: customer_id and every feature with its final type, unsorted.
+
+    The sources must exist; a missing one gives NULL in its features.
+    """
+    staged = _staged_tables(request)
     columns: dict[str, str] = {}
     joins: list[str] = []
     for name in dict.fromkeys(one.source for one in request.definitions):
@@ -101,8 +110,6 @@ def compute(engine: Engine, request: Request, present: frozenset[str]) -> None:
         if not is_present(name, present):
             columns |= {one.feature.name: "NULL" for one in mine}
             continue
-        source_sql = _source_sql(engine, name, staged, request)
-        (engine.view if name in _READ_ONCE else engine.keep)(f"source_{name}", source_sql)
         engine.keep(f"features_{name}", _features_sql(engine, name, tuple(mine), staged, request))
         joins.append(f"LEFT JOIN features_{name} ON features_{name}.customer_id = base.customer_id")
         for one in mine:
@@ -136,11 +143,13 @@ def _staged_types(staged: Staged, request: Request) -> dict[str, str]:
     ]
     since = {f"days_since_{name}": "BIGINT" for name in times}
     event = {"days_ago": "BIGINT", "is_this_month": "BOOLEAN"} if "event_at" in types else {}
+    if "event_id" in types:
+        event["civil_hour"] = "BIGINT"
     return types | since | event
 
 
-def _source_sql(engine: Engine, name: str, staged: dict[str, Any], request: Request) -> str:
-    return engine.compile(SOURCES[name].table(staged, request.settings))
+def _staged_tables(request: Request) -> dict[str, Any]:
+    return {name: staging.ibis_table(f"staged_{name}", _staged_types(one, request)) for name, one in STAGED.items()}
 
 
 def _features_sql(

@@ -67,6 +67,12 @@ class DuckDBEngine:
         """Returns an Arrow table."""
         return self.connection.execute(sql).to_arrow_table()
 
+    def adopt(self, name: str, table: pa.Table) -> None:
+        """Keeps the rows of an Arrow table under a name."""
+        self.connection.register("adopted", table)
+        self.keep(name, "SELECT * FROM adopted")
+        self.connection.unregister("adopted")
+
 
 class SparkEngine:
     """For bases beyond one machine: the same expressions on a Spark session whose time zone is UTC."""
@@ -76,6 +82,16 @@ class SparkEngine:
 
         self.session = session
         self._ibis = ibis.pyspark.connect(session)
+
+    @classmethod
+    def start(cls, threads: int) -> SparkEngine:
+        """Returns an engine on this process's Spark session, a local one unless Spark's own settings say otherwise."""
+        from pyspark.sql import SparkSession
+
+        builder = SparkSession.builder.appName("customer-insight").config("spark.sql.session.timeZone", "UTC")
+        builder = builder.config("spark.sql.ansi.enabled", "true").config("spark.ui.enabled", "false")
+        builder = builder.config("spark.sql.ansi.doubleQuotedIdentifiers", "true")
+        return cls(builder.master(f"local[{threads}]").getOrCreate())
 
     def landed(self, name: str, paths: Sequence[str], types: dict[str, str]) -> None:
         """Makes a view of files."""

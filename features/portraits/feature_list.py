@@ -147,3 +147,11 @@ class FeatureList:
             for f in self.features
         )
         return replace(self, features=grown)
+
+    def with_dictionaries(self, stored: FeatureList) -> FeatureList:
+        """Returns this list with the stored dictionaries in front of its own, so that no code ever moves."""
+        before = {feature.name: feature.categories for feature in stored.features}
+        grown = tuple(
+            replace(f, categories=tuple(dict.fromkeys((*before.get(f.name, ()), *f.categories)))) for f in self.features
+        )
+        return replace(self, features=grown)

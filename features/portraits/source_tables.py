@@ -99,10 +99,10 @@ def hotline_calls(staged: Tables, _: PortraitSettings) -> Any:
 
 
 def bills(staged: Tables, _: PortraitSettings) -> Any:
-    """Returns the bills with `rank` (1 = newest), lateness, what is overdue, and a service charged for the first time."""
+    """Returns the bills with `rank` (1 = newest), lateness, what is overdue and a first-time charge."""
     import ibis
 
-    rows = ranked(staged["bills"], ["customer_id"], [staged["bills"].days_ago, staged["bills"].event_id])
+    rows = ranked(staged["bills"], ["customer_id"], [staged["bills"].days_ago, staged["bills"].known_at.desc()])
     is_paid = _yes(rows.days_since_paid_at >= 1)
     is_due = _yes(rows.days_since_due_at >= 1)
     first = ibis.window(group_by=[rows.customer_id, rows.value_added_item])
@@ -161,7 +161,7 @@ def plan_in_force(staged: Tables, settings: PortraitSettings) -> Any:
 
 def usage_months(staged: Tables, settings: PortraitSettings) -> Any:
     """Returns the known months with `rank` (1 = newest), the plan in force in each and how its allowance fitted."""
-    months = ranked(staged["usage_monthly"], ["customer_id"], [lambda t: t.days_ago, lambda t: t.event_id])
+    months = ranked(staged["usage_monthly"], ["customer_id"], [staged["usage_monthly"].days_ago])
     months = months.filter(months.rank <= 6).select(
         "customer_id", "period", "rank", "days_ago", "data_kb", "billed_minutes", throttled=months.is_throttled
     )
@@ -198,6 +198,13 @@ def touches(staged: Tables, settings: PortraitSettings) -> Any:
     favourite = each.select("customer_id", favourite=each.channel)
     rows = both.inner_join(favourite, "customer_id")
     return rows.mutate(is_assisted=rows.channel.isin(("call", "hall")), is_preferred=rows.channel == rows.favourite)
+
+
+def pack_orders(staged: Tables, _: PortraitSettings) -> Any:
+    """Returns the orders of data packs; packs for use abroad are roaming, not a need for more data at home."""
+    abroad = staged["packs"].filter(lambda t: t.scope == "roaming").select("pack_id").distinct()
+    rows = staged["pack_orders"]
+    return rows.anti_join(abroad, "pack_id")
 
 
 def roaming_sessions(staged: Tables, _: PortraitSettings) -> Any:

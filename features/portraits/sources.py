@@ -50,7 +50,7 @@ SOURCES: dict[str, Source] = {
         Source("plan_in_force", ("subscriptions",), tables.plan_in_force),
         Source("subscriptions", ("subscriptions",), _as_staged("subscriptions")),
         Source("port_requests", ("port_requests",), _as_staged("port_requests")),
-        Source("pack_orders", ("pack_orders",), _as_staged("pack_orders")),
+        Source("pack_orders", ("pack_orders",), tables.pack_orders),
         Source("channel_contacts", ("channel_contacts",), _as_staged("channel_contacts")),
         Source("touches", ("channel_contacts", "hotline_calls"), tables.touches),
         Source("roaming_sessions", ("roaming_sessions",), tables.roaming_sessions),

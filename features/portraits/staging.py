@@ -3,7 +3,9 @@
 This is the only place where an as-of date meets a row. A staged row keeps its feed's columns and gains
 
     days_ago              civil days from the event to the as-of date, 1 = yesterday; only rows with days_ago >= 1
-    days_since_<column>   the same for every instant and date column; negative = still to come
+    civil_hour            hour of the operator's clock, for feeds of instants
+    days_since_<column>   the same as days_ago for every instant and date column; negative = still to come
+    is_this_month         whether the event lies in the calendar month of D (none does when D is a 1st)
 
 so nothing behind it needs a date: the expressions of the features compile once for all as-of dates.
 
@@ -20,7 +22,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from features.feeds.contracts import FEEDS, Column, Kind
+from features.feeds.contracts import FEEDS, Column, Grain, Kind
 from features.kit.clock import instant_of, month_start
 from features.portraits.windows import LOOK_BACK_DAYS
 
@@ -126,8 +128,10 @@ def landed_types(feed: str, attributes: Sequence[Column] = ()) -> dict[str, str]
     times = {"known_at": "TIMESTAMP", "superseded_at": "TIMESTAMP"}
     if feed in LINK_COLUMNS:
         return {"customer_id": "VARCHAR", **own, **times}
-    identity = {"event_id": "VARCHAR"} if FEEDS[feed].reference else {"event_id": "VARCHAR", "customer_id": "VARCHAR"}
-    return {**identity, "event_at": "TIMESTAMP", **own, **times}
+    contract = FEEDS[feed]
+    owner = {} if contract.reference else {"customer_id": "VARCHAR"}
+    identity = {"event_id": "VARCHAR"} if contract.grain is Grain.INSTANT else {}
+    return {**owner, **identity, "event_at": "TIMESTAMP", **own, **times}
 
 
 def ibis_table(name: str, types: dict[str, str]) -> Any:
@@ -138,16 +142,18 @@ def ibis_table(name: str, types: dict[str, str]) -> Any:
 
 
 def stage(staged: Staged, moment: Moment, attributes: Sequence[Column] = ()) -> Any:
-    """Returns the staged rows of `known_<name>` (the rows known at the moment), as an Ibis expression."""
+    """Returns the staged rows of `known_<feed>` (the rows known at the moment), as an Ibis expression."""
     import ibis
 
-    rows = ibis_table(f"known_{staged.name}", landed_types(staged.feed, attributes))
+    rows = ibis_table(f"known_{staged.feed}", landed_types(staged.feed, attributes))
     times = [one for one in columns_of(staged.feed, attributes) if one.kind in (Kind.DATE, Kind.INSTANT)]
     since = {f"days_since_{one.name}": _days_since(rows[one.name], one.kind, staged, moment) for one in times}
     if "event_at" not in rows.columns:
         return rows.mutate(**since)
     days_ago = _days_since(rows.event_at, Kind.INSTANT, staged, moment)
     rows = rows.mutate(days_ago=days_ago, **since)
+    if FEEDS[staged.feed].grain is Grain.INSTANT:
+        rows = rows.mutate(civil_hour=_civil_seconds(rows.event_at, staged, moment) % _DAY_SECONDS // 3600)
     rows = rows.mutate(is_this_month=rows.days_ago <= (moment.as_of - month_start(moment.as_of)).days)
     rows = rows.filter(rows.event_at < ibis.timestamp(moment.instant.replace(tzinfo=None)))
     if staged.days is None:
@@ -163,9 +169,13 @@ def _days_since(column: Any, kind: Kind, staged: Staged, moment: Moment) -> Any:
     today = (moment.as_of - _EPOCH).days
     if kind is Kind.DATE:
         return ibis.date(moment.as_of).delta(column, unit="day").cast("int64")
+    return ibis.literal(today, "int64") - (_civil_seconds(column, staged, moment) // _DAY_SECONDS)
+
+
+def _civil_seconds(column: Any, staged: Staged, moment: Moment) -> Any:
+    """Returns whole seconds since 1970-01-01 00:00 of the operator's clock."""
     first = _FIRST_TRANSITION if staged.days is None else moment.as_of - timedelta(days=staged.days + 2)
-    seconds = column.epoch_seconds().cast("int64") + _offset(column, moment, first)
-    return ibis.literal(today, "int64") - (seconds // _DAY_SECONDS)
+    return column.epoch_seconds().cast("int64") + _offset(column, moment, first)
 
 
 def _offset(column: Any, moment: Moment, first: date) -> Any:

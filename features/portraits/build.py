@@ -1,0 +1,201 @@
+"""Portraits of the whole base on as-of dates: one Parquet partition a date, written whole or not at all.
+
+    landed feeds --as known on D--> staged rows --> sources --> features (float32) --+--> portrait.parquet
+                                                      |                              |
+                                                      +--> class, facts, card -------+--> class_report.json
+
+A partition says from which feeds version and which specification it was built; an equal one is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from features.kit.clock import instant_of, months_between, utc_now
+from features.kit.errors import DataError
+from features.kit.files import atomic_path, read_json, write_json
+from features.kit.home import Home
+from features.kit.progress import SILENT, Progress
+from features.kit.runs import hit
+from features.portraits import compute, staging
+from features.portraits.engines import DuckDBEngine, Engine, SparkEngine
+from features.portraits.feature_list import FeatureList, definitions
+from features.portraits.reading import PORTRAIT_FILE, REPORT_FILE, partition
+from features.portraits.settings import PortraitSettings, load_settings
+from features.portraits.staging import STAGED, Moment, Staged
+from features.portraits.story import story_sql
+
+if TYPE_CHECKING:
+    from features.feeds.reading import Feeds
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did.
+
+    Attributes:
+        identity: The identity of the portraits.
+        built: As-of date -> rows, of the partitions written.
+        kept: The dates whose partition was up to date.
+        missing: Dimensions without a feed on the newest date built.
+    """
+
+    identity: str
+    built: dict[date, int]
+    kept: tuple[date, ...]
+    missing: tuple[str, ...]
+
+
+def build_portraits(
+    home: Home,
+    feeds: Feeds,
+    dates: Sequence[date],
+    *,
+    threads: int = 1,
+    progress: Progress = SILENT,
+    settings: PortraitSettings | None = None,
+    on_spark: bool = False,
+) -> BuildReport:
+    """Builds the portraits of the dates that are not up to date, oldest first, then points `current.json` at them.
+
+    Raises:
+        DataError: If a declared attribute takes the name of a feature, or a written partition lacks rows.
+    """
+    settings = settings or load_settings()
+    declared = feeds.operator.attributes
+    origin = {"feeds_version": feeds.version, "specification": _specification(settings)}
+    empty = FeatureList.declared(declared)
+    root = home.portraits / empty.identity
+    has_list = (root / "feature_list.json").exists()
+    features = empty.with_dictionaries(FeatureList.load_identity(home, empty.identity)) if has_list else empty
+    todo = [day for day in dates if not _is_current(partition(root, day), origin)]
+    built: dict[date, int] = {}
+    missing: list[str] = []
+    with progress.step("build portraits", total=len(todo)) as tick, feeds.connect(threads=threads) as connection:
+        engine = DuckDBEngine(connection)
+        spark = SparkEngine.start(threads) if on_spark and todo else None
+        for day in todo:
+            request = compute.Request(
+                Moment(day, feeds.operator.time_zone),
+                definitions(declared),
+                settings,
+                compute.attribute_columns(declared),
+            )
+            present = _fill(engine, spark, feeds, request)
+            missing = compute.missing_dimensions(present, request.definitions)
+            features = features.with_values(_values_seen(engine, features))
+            features.save(home)
+            hit("build.before_partition")
+            built[day] = _write(engine, request, partition(root, day) / PORTRAIT_FILE, missing)
+            hit("build.after_partition")
+            report = {"as_of": day, "rows": built[day], "missing": missing, "built_from": origin}
+            write_json(partition(root, day) / REPORT_FILE, report)
+            tick(1)
+    hit("build.before_pointer")
+    write_json(home.portraits / "current.json", {"identity": features.identity})
+    return BuildReport(features.identity, built, tuple(day for day in dates if day not in built), tuple(missing))
+
+
+def stage(engine: Engine, feeds: Feeds, request: compute.Request) -> frozenset[str]:
+    """Makes staged rows and sources of one as-of date; returns the feeds of which anything was known."""
+    reach = {staged.feed: staged for staged in sorted(STAGED.values(), key=lambda one: one.days or 10**6)}
+    for staged in reach.values():
+        _show_known(engine, feeds, staged, request)
+    present = compute.present_feeds(engine)
+    compute.stage_all(engine, request)
+    compute.prepare(engine, request, present)
+    return present
+
+
+def features_of(engine: Engine, feeds: Feeds, request: compute.Request) -> frozenset[str]:
+    """Keeps `portrait_features` of one as-of date; returns the feeds of which anything was known."""
+    present = stage(engine, feeds, request)
+    compute.reduce(engine, request, present)
+    return present
+
+
+def _fill(engine: DuckDBEngine, spark: SparkEngine | None, feeds: Feeds, request: compute.Request) -> frozenset[str]:
+    """Keeps features and sources in DuckDB; on Spark only the features are computed there and handed over."""
+    if spark is None:
+        return features_of(engine, feeds, request)
+    features_of(spark, feeds, request)
+    engine.adopt("portrait_features", spark.arrow("SELECT * FROM portrait_features"))
+    return stage(engine, feeds, request)
+
+
+def _show_known(engine: Engine, feeds: Feeds, staged: Staged, request: compute.Request) -> None:
+    """Makes `known_<feed>`: the rows of the feed that were known, from the files of the months in reach only."""
+    feed, day = staged.feed, request.moment.as_of
+    types = staging.landed_types(feed, request.attributes)
+    if feed in staging.LINK_COLUMNS:
+        part = feeds.manifest.derived.get(feed)
+        paths = [str(feeds.home.root / part.path)] if part else []
+    else:
+        paths = _paths_in_reach(feeds.paths(feed), staged, day)
+    if paths:
+        engine.landed(feed, paths, types)
+        engine.view(f"known_{feed}", feeds.as_known_sql(feed, day))
+    else:
+        engine.landed(f"known_{feed}", [], types)
+
+
+def _paths_in_reach(paths: Sequence[str], staged: Staged, day: date) -> list[str]:
+    """Returns the files whose month (the name's first 7 letters) overlaps `[day - days, day)`; other files stay."""
+    first = date.min if staged.days is None else day - timedelta(days=staged.days)
+    wanted = {f"{month:%Y-%m}" for month in months_between(max(first, date(1990, 1, 1)), day)}
+    return [path for path in paths if Path(path).name[:7] in wanted or not Path(path).name[:4].isdigit()]
+
+
+def _write(engine: DuckDBEngine, request: compute.Request, path: Path, missing: list[str]) -> int:
+    """Writes one partition sorted by customer; returns its rows."""
+    import pyarrow.parquet as pq
+
+    day = request.moment.as_of
+    instant = f"TIMESTAMP '{instant_of(day, request.moment.time_zone):%Y-%m-%d %H:%M:%S}'"
+    names = ", ".join(f"portrait_features.{one.feature.name}" for one in request.definitions)
+    engine.keep("portrait_story", story_sql(request, missing))
+    selected = (
+        f"SELECT customer_id, DATE '{day}' AS as_of_date, {instant} AS event_timestamp, "
+        f"{instant} AS created_timestamp, TIMESTAMP '{utc_now():%Y-%m-%d %H:%M:%S}' AS built_at, "
+        f"{names}, primary_class, also_classes, facts "
+        "FROM portrait_features JOIN portrait_story USING (customer_id) ORDER BY customer_id"
+    )
+    rows = int(engine.arrow("SELECT count(*) AS n FROM portrait_features").column("n")[0].as_py())
+    with atomic_path(path) as temporary:
+        target = str(temporary).replace("'", "''")
+        engine.connection.execute(f"COPY ({selected}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+        written = int(pq.read_metadata(temporary).num_rows)
+        if written != rows:
+            raise DataError(f"{path}: wrote {written} of {rows} rows")
+    return rows
+
+
+def _values_seen(engine: Engine, features: FeatureList) -> dict[str, list[str]]:
+    """Returns the values of every category that takes its values from the data."""
+    seen = {}
+    for name in features.open_categories:
+        column = engine.arrow(f"SELECT DISTINCT {name} AS v FROM portrait_features WHERE {name} IS NOT NULL").column(
+            "v"
+        )
+        seen[name] = [str(value) for value in column.to_pylist()]
+    return seen
+
+
+def _is_current(folder: Path, origin: dict[str, str]) -> bool:
+    report = folder / REPORT_FILE
+    return (folder / PORTRAIT_FILE).exists() and report.exists() and read_json(report).get("built_from") == origin
+
+
+def _specification(settings: PortraitSettings) -> str:
+    """Returns 16 hex digits over this room's code and its thresholds: a change of either rebuilds the partitions."""
+    files = sorted(resources.files("features.portraits").iterdir(), key=lambda one: one.name)
+    content: list[Any] = [one.read_bytes().hex() for one in files if one.name.endswith(".py")]
+    return hashlib.sha256(orjson.dumps([content, settings.content_hash()])).hexdigest()[:16]
