@@ -46,8 +46,8 @@ class RedisOnline(Config):
     tls: bool = False
     username: str | None = None
     password_variable: str | None = None
-    connect_deadline_ms: int = Field(default=250, gt=0)
-    deadline_ms: int = Field(default=250, gt=0)
+    connect_deadline_ms: int = Field(default=100, gt=0)
+    deadline_ms: int = Field(default=200, gt=0)
 
     def password(self) -> str | None:
         """Returns the password from the environment. Raises ConfigurationError if its variable is not set."""

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from datetime import UTC, date, datetime
-from itertools import chain, repeat
 from pathlib import Path
 
 from features.kit.errors import DataError, NotReadyError
@@ -73,12 +72,12 @@ class SqliteStore:
     def fill(self, view: str, block: Block) -> None:
         """Adds one block of customers to a view. Raises DataError if a customer is in it already."""
         insert = f'INSERT INTO "{sqlite_table(self._project, view)}" VALUES (?, ?, ?, NULL, NULL, ?, ?)'
-        at = block.event_epoch
-        identity = block.identity_value()
+        at, identity = block.event_epoch, block.identity_value()
         keys = [entity_key(customer_id) for customer_id in block.ids]
-        columns = ((FACTS, block.facts_values()), (FEATURE_LIST, repeat(identity)), (VALUES, block.vector_values()))
-        rows = chain.from_iterable(
-            zip(keys, repeat(name), values, repeat(at), repeat(at), strict=False) for name, values in columns
+        rows = (  # in key order, so that the index only grows at its end
+            (key, name, value, at, at)
+            for key, vector, facts in zip(keys, block.vector_values(), block.facts_values(), strict=True)
+            for name, value in ((FACTS, facts), (FEATURE_LIST, identity), (VALUES, vector))
         )
         try:
             with self._writing() as database:

@@ -1,11 +1,14 @@
 """A small home of portraits in the contract's layout, written by hand, and a real Redis where one is installed."""
 
 import json
+import multiprocessing
+import multiprocessing.forkserver
 import shutil
 import socket
 import subprocess
 import time
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -128,7 +131,27 @@ def any_store(request):
     return StoreSettings(project=project, online=RedisOnline(kind="redis", port=port, deadline_ms=5_000))
 
 
+@pytest.fixture(scope="session")
+def fresh_processes():
+    """Starts processes that share nothing with this one and have Feast loaded already (it takes seconds)."""
+    folder = str(Path(__file__).parent)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        patch.setenv("PYTHONPATH", folder)  # the server's own preload does not see our sys.path on Python 3.11
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["store_children"])
+        multiprocessing.forkserver.ensure_running()
+        yield context
+
+
 @pytest.fixture
-def a_day_later():
-    """One day."""
-    return timedelta(days=1)
+def portraits():
+    """The makers of portraits: `rows`, `write`, and the feature list."""
+
+    class Makers:
+        rows = staticmethod(portrait_rows)
+        write = staticmethod(write_portraits)
+        features = FEATURES
+        redis = staticmethod(start_redis)
+
+    return Makers
