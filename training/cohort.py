@@ -114,14 +114,15 @@ def cohort(
         f"SELECT customer_id, kind, status, activated_on FROM main.customers WHERE {seen} {gone} "
         "QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY event_at DESC, known_at DESC, event_id) = 1"
     )
-    flags = ", ".join(f"coalesce({rule.sql}, false) AS {rule.name}" for rule in applied)
-    names = " AND ".join(rule.name for rule in applied)
+    flags = ", ".join(f"coalesce({rule.sql}, false) AS keeps_{rule.name}" for rule in applied)
+    every = " AND ".join(f"keeps_{rule.name}" for rule in applied)
     table = connection.execute(
-        f"WITH base AS (SELECT * FROM ({base}) WHERE coalesce(status, 'active') <> 'closed') "
-        f"SELECT customer_id, {flags}, {names} AS is_kept FROM base ORDER BY customer_id"
+        f"WITH base AS (SELECT * FROM ({base}) WHERE coalesce(status, 'active') <> 'closed'), "
+        f"flagged AS (SELECT customer_id, {flags} FROM base) "
+        f"SELECT *, {every} AS is_kept FROM flagged ORDER BY customer_id"
     ).to_arrow_table()
     kept = table["is_kept"].to_numpy()
-    dropped = {rule.name: int((~table[rule.name].to_numpy()).sum()) for rule in applied}
+    dropped = {rule.name: int((~table[f"keeps_{rule.name}"].to_numpy()).sum()) for rule in applied}
     customers = tuple(table.filter(kept)["customer_id"].to_pylist())
     return Cohort(as_of, customers, table.num_rows, dropped, skipped)
 
