@@ -1,0 +1,105 @@
+"""How often the true cause of a departure or complaint is among the reasons shown: known only for a synthetic operator.
+
+Only evaluation may read the oracle, and this floor must not import the upper ones: the reasons come through the entry
+point group `insight.reasons`, a function `(home, target, as_of, ids) -> {customer_id: reason codes}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from features.kit.clock import DEFAULT_TIME_ZONE, instant_of, label_window
+from features.kit.home import Home
+from features.kit.journey import Journey
+from features.kit.progress import Progress
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+REASONS_GROUP = "insight.reasons"
+TARGETS = ("churn", "complaint")
+HORIZON_DAYS = 30
+NO_CAUSE = "mixed.no_single_cause"
+
+Explain = Callable[[Home, str, date, Sequence[str]], Mapping[str, Sequence[str]]]
+
+
+@dataclass(frozen=True)
+class CauseHit:
+    """How many events had their true cause among the reasons shown.
+
+    Attributes:
+        events: Events of the window whose true cause lies before the as-of date, of customers with reasons.
+        hits: Those whose cause is among the reasons.
+    """
+
+    events: int
+    hits: int
+
+    @property
+    def share(self) -> float | None:
+        """Returns hits over events, or None without events."""
+        return round(self.hits / self.events, 4) if self.events else None
+
+
+def true_causes(causes: pa.Table, event: str, as_of: datetime, until: datetime) -> dict[str, str]:
+    """Returns the true cause per customer of the events in `[as_of, until)`, where it lies before the as-of date.
+
+    Args:
+        causes: `customer_id, event, event_at, cause, cause_at` of the oracle, times in UTC without zone.
+        event: `churn` or `complaint`.
+        as_of: The instant of the as-of date, UTC.
+        until: The end of the label window, UTC.
+    """
+    start, end = (instant.astimezone(UTC).replace(tzinfo=None) for instant in (as_of, until))
+    first: dict[str, tuple[datetime, str, datetime | None]] = {}
+    for row in causes.to_pylist():
+        if row["event"] != event or not start <= row["event_at"] < end:
+            continue
+        known = first.get(row["customer_id"])
+        if known is None or row["event_at"] < known[0]:
+            first[row["customer_id"]] = (row["event_at"], row["cause"], row["cause_at"])
+    return {
+        customer_id: cause
+        for customer_id, (_, cause, cause_at) in first.items()
+        if cause != NO_CAUSE and cause_at is not None and cause_at < start
+    }
+
+
+def cause_hit(causes: Mapping[str, str], reasons: Mapping[str, Sequence[str]]) -> CauseHit:
+    """Returns how often the true cause is among the reasons; who has no reasons had no portrait and does not count."""
+    shown = {customer_id: cause for customer_id, cause in causes.items() if customer_id in reasons}
+    return CauseHit(len(shown), sum(cause in reasons[customer_id] for customer_id, cause in shown.items()))
+
+
+def evaluate(journey: Journey, progress: Progress) -> dict[str, Any]:
+    """Returns `{"cause_hit": {target: share}, "events": {target: n}, "evaluated_as_of": date}`.
+
+    The newest built as-of date whose label window lies within the data is judged, on the champions of `TARGETS`.
+    """
+    from features.portraits.reading import Portraits
+    from features.simulator.oracle import read_causes
+
+    explain: Explain = next(iter(entry_points(group=REASONS_GROUP))).load()
+    window = None
+    for built in Portraits.open(journey.home).as_of_dates():
+        candidate = label_window(built, 0, HORIZON_DAYS)
+        if journey.as_of is not None and candidate.end <= journey.as_of:
+            window = candidate
+    result: dict[str, Any] = {"cause_hit": {}, "events": {}, "evaluated_as_of": window and window.start}
+    trained = [target for target in TARGETS if (journey.home.bundles / target / "champion.json").exists()]
+    if window is None or not trained:
+        return result
+    causes = read_causes(journey.home.simulation)
+    start, end = (instant_of(day, DEFAULT_TIME_ZONE) for day in (window.start, window.end))
+    for target in trained:
+        with progress.step(f"true causes: {target}"):
+            wanted = true_causes(causes, target, start, end)
+            found = cause_hit(wanted, explain(journey.home, target, window.start, sorted(wanted)))
+        result["cause_hit"][target] = found.share
+        result["events"][target] = found.events
+    return result

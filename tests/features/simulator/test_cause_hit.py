@@ -1,0 +1,52 @@
+"""A reason is a hit only if it names the true cause of an event in the window, and the cause came before."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from features.simulator.evaluation import CauseHit, cause_hit, true_causes
+
+AS_OF, UNTIL = datetime(2026, 5, 31, 16, tzinfo=UTC), datetime(2026, 6, 30, 16, tzinfo=UTC)
+
+
+def at(day: int, month: int = 6) -> datetime:
+    """Returns noon of a day, UTC without zone."""
+    return datetime(2026, month, day, 12, tzinfo=UTC).replace(tzinfo=None)
+
+
+ROWS = [
+    # customer, event, when, true cause, cause's day
+    ("in_window", "churn", at(5), "usage.falling", at(20, 5)),
+    ("before", "churn", at(31, 5), "usage.falling", at(20, 5)),
+    ("after", "churn", at(1, 7), "usage.falling", at(20, 5)),
+    ("cause_later", "churn", at(9), "bill.jump", at(2)),
+    ("no_cause", "churn", at(9), "mixed.no_single_cause", None),
+    ("other_event", "complaint", at(9), "bill.jump", at(20, 5)),
+    ("twice", "complaint", at(20), "bill.jump", at(20, 5)),
+    ("twice", "complaint", at(3), "network.poor_quality", at(29, 5)),
+]
+
+
+def causes() -> pa.Table:
+    """Returns the oracle's table."""
+    names = ("customer_id", "event", "event_at", "cause", "cause_at")
+    return pa.table(dict(zip(names, map(list, zip(*ROWS, strict=True)), strict=True)))
+
+
+def test_only_causes_before_the_date_of_events_in_the_window_count():
+    """Events outside, later causes, no cause and other events are left out; of two events the first counts."""
+    assert true_causes(causes(), "churn", AS_OF, UNTIL) == {"in_window": "usage.falling"}
+    assert true_causes(causes(), "complaint", AS_OF, UNTIL) == {
+        "other_event": "bill.jump", "twice": "network.poor_quality",
+    }  # fmt: skip
+
+
+def test_a_hit_names_the_cause_and_who_has_no_portrait_does_not_count():
+    """Two of three customers with reasons are hits; without events the share is not a number."""
+    truth = {"a": "bill.jump", "b": "bill.jump", "c": "usage.falling", "gone": "bill.jump"}
+    shown = {"a": ["bill.jump"], "b": ["usage.falling", "calls.frequent"], "c": ["x", "y", "usage.falling"]}
+    assert cause_hit(truth, shown) == CauseHit(events=3, hits=2)
+    assert cause_hit(truth, shown).share == 0.6667
+    assert cause_hit({}, shown).share is None
