@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from importlib import import_module
 from typing import Any
 
 _lock = threading.Lock()
@@ -20,8 +21,7 @@ def load_feast() -> Any:
     with _lock:
         if "feast" not in sys.modules:
             os.environ.setdefault("FEAST_USAGE", "False")
-            import typeguard
-
+            typeguard = import_module("typeguard")  # Feast's dependency, not ours
             real = typeguard.typechecked
             typeguard.typechecked = _unchanged
             try:

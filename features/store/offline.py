@@ -6,6 +6,7 @@ once. A test holds the two equal, cell by cell.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -151,7 +152,8 @@ def _through_feast(
     entities["event_timestamp"] = entities["event_timestamp"].dt.tz_localize(UTC)
     registered = store.get_feature_service(service)
     refs = [f"{one.name}:{field.name}" for one in registered.feature_view_projections for field in one.features]
-    with _ibis_threads(threads):
+    with _ibis_threads(threads), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "fetch_arrow_table", DeprecationWarning)  # Ibis 12 calls DuckDB's old name
         joined = store.get_historical_features(
             entity_df=entities, features=[*refs, f"{OFFLINE_VIEW}:{BUILT_AT}"], filter_by_created_timestamp=True
         ).to_arrow()

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from features.kit.errors import ConfigurationError, DataError, NotReadyError
+from features.kit.errors import ConfigurationError, NotReadyError
 from features.store.layout import (
     FACTS,
     FEATURE_LIST,
@@ -246,14 +246,16 @@ class RedisStore:
     @contextmanager
     def _told(self) -> Iterator[None]:
         """Turns what the driver raises into one line."""
+        from redis.exceptions import NoPermissionError
+
         try:
             yield
-        except (self._redis.AuthenticationError, self._redis.AuthorizationError) as error:
+        except (self._redis.AuthenticationError, NoPermissionError) as error:
             raise ConfigurationError(
-                f"{self._where}: {error}", remedy="check online.username and its password"
+                f"{self._where}: {error}", remedy="check online.username and online.password_variable"
             ) from None
         except self._redis.ResponseError as error:
-            raise DataError(f"{self._where}: {error}", remedy="check the server's memory limit and version") from None
+            raise NotReadyError(f"{self._where}: {error}", remedy="check the server's memory limit") from None
         except (self._redis.RedisError, OSError) as error:
             raise NotReadyError(f"{self._where}: no answer in time ({error})") from None
 

@@ -24,6 +24,6 @@ def open_and_list(home, settings, answers):
     """Opens the registry and answers the names of its services, or the error."""
     try:
         store = open_registry(home, settings)
-        answers.put(sorted(one.name for one in store.list_feature_services(allow_cache=False)))
+        answers.put(sorted(one.name for one in store.list_feature_services()))
     except Exception as error:  # noqa: BLE001 - the test shows it
         answers.put(repr(error))

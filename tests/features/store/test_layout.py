@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-import mmh3
 import numpy as np
 import pytest
 
@@ -67,7 +66,6 @@ def test_redis_field_is_feasts(name):
     from feast.protos.feast.types.Value_pb2 import Value
 
     assert _mmh3(f"portrait_a:{name}") == layout.redis_field("portrait_a", name)
-    assert mmh3.hash(name, signed=False) == layout.murmur3(name.encode())
     proto = EntityKey(join_keys=["customer_id"], entity_values=[Value(string_val=name)])
     assert _redis_key("shop", proto) == layout.redis_key("shop", name)
 
