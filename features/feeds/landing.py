@@ -237,7 +237,7 @@ class _Landing:
         before = self.before(feed.name)
         if before is None or before.mapping != self.mapping_hash(feed.name, mapping):
             return ""
-        if any(reason.startswith(("unknown_customer", "number_without_owner")) for reason in before.report["reasons"]):
+        if any(reason.startswith(("unknown_customer", "number_without_owner")) for reason in before.report.get("reasons", {})):
             return ""  # rows that were refused for want of their customer get another chance
         seen = [name for name, sha in self.files_of(mapping).items() if before.files.get(name) == sha]
         return f"_file NOT IN ({', '.join(literal(name) for name in seen)})" if seen else ""
@@ -302,7 +302,7 @@ class _Landing:
         files = self.files_of(mapping)
         if before is not None and before.mapping == mapping_hash:
             files = before.files | files
-        first, last = _days(writer, shape, outcome.parts)
+        first, last = _days(writer, shape, before)
         return LandedFeed(
             parts=outcome.parts,
             columns=tuple(column.name for column in feed.columns),
@@ -336,13 +336,16 @@ def _names_file(connection: duckdb.DuckDBPyConnection, mapping: FeedMapping) -> 
     return any(row[0] == "_file" for row in described)
 
 
-def _days(writer: Writer, shape: Shape, parts: tuple[Any, ...]) -> tuple[date | None, date | None]:
-    if shape.feed.reference or not parts:
+def _days(writer: Writer, shape: Shape, before: LandedFeed | None) -> tuple[date | None, date | None]:
+    """Returns the civil days that the delivered rows span, with what was delivered before."""
+    if shape.feed.reference:
         return None, None
-    first, last = writer.civil_days(shape, parts)
+    first, last = writer.staged_days(shape)
     if last is not None and shape.feed.grain is Grain.MONTH:
         last = add_months(last, 1) - timedelta(days=1)
-    return first, last
+    firsts = [day for day in (first, before.first_day if before else None) if day]
+    lasts = [day for day in (last, before.last_day if before else None) if day]
+    return min(firsts, default=None), max(lasts, default=None)
 
 
 def _manifest(

@@ -191,11 +191,10 @@ class Writer:
                 raise DataError(f"{path}: fewer rows on disk than written", remedy="check the disk, then run again")
         return rows
 
-    def civil_days(self, shape: Shape, parts: Sequence[Part]) -> tuple[date | None, date | None]:
-        """Returns the first and the last civil day of the events in the parts."""
-        paths = ", ".join(literal(str(self.home.root / part.path)) for part in parts)
+    def staged_days(self, shape: Shape) -> tuple[date | None, date | None]:
+        """Returns the first and the last civil day of the accepted staged rows."""
         low, high = to_local("min(event_at)", shape.zone), to_local("max(event_at)", shape.zone)
         row = self.connection.execute(
-            f"SELECT CAST({low} AS DATE), CAST({high} AS DATE) FROM read_parquet([{paths}])"
+            f"SELECT CAST({low} AS DATE), CAST({high} AS DATE) FROM {staged_name(shape.feed)} WHERE _reason IS NULL"
         ).fetchone()
         return (row[0], row[1]) if row else (None, None)

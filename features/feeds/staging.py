@@ -90,6 +90,14 @@ def lock_down(connection: duckdb.DuckDBPyConnection, folders: list[Path]) -> Non
     connection.execute("SET lock_configuration=true")
 
 
+def create_refused_table(connection: duckdb.DuckDBPyConnection) -> None:
+    """Creates the table that collects every refused row of the run, by view or feed."""
+    connection.execute(
+        "CREATE TABLE refused_rows (owner VARCHAR, reason VARCHAR, file VARCHAR, row_number BIGINT, key VARCHAR, "
+        "content VARCHAR)"
+    )
+
+
 def stage_files(
     connection: duckdb.DuckDBPyConnection, source: Source, data: Path, folder: Path, *, wanted: frozenset[str]
 ) -> dict[str, View]:
@@ -98,10 +106,7 @@ def stage_files(
     Raises:
         DataError: Naming the file that is missing, empty, truncated, wrongly encoded or of another layout.
     """
-    connection.execute(
-        "CREATE TABLE refused_rows (owner VARCHAR, reason VARCHAR, file VARCHAR, row_number BIGINT, key VARCHAR, "
-        "content VARCHAR)"
-    )
+    create_refused_table(connection)
     views: dict[str, View] = {}
     for name, file in source.files.items():
         paths = matching_files(data, file)
