@@ -2,6 +2,9 @@
 
 Costs are compared over the next `horizon_months` at the observed use: the rest of a present discount, a new plan's
 opening discount and an early-exit fee all count. Each figure is one integer division of exact integer sums.
+
+An offer saves (enough, without one more month of over-use or throttling, and seldom dearer than today), or it ends a
+throttled customer's shown need and may then cost a little more.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from serving.product_fit.rating import Flags, Integers, Terms, bill, data_charge
 from serving.product_fit.settings import FitSettings, minor
 
 NO_PACK, PACKS_AS_NOW = -1, -2
-NOT_OFFERED = np.iinfo(np.int64).min
+NOT_OFFERED = -(1 << 60)
 _NEEDED_FIRST = 1 << 50
 """Added to the rank of an offer that meets the need of a throttled customer: it comes before any saving."""
 
@@ -88,13 +91,12 @@ def compare(
     now = catalogue.terms.at(np.maximum(months.people.current, 0)[:, None])
     discount = months.people.current_discount[:, None]
     base = _Charges(months, now)
-    stay_month = base.with_packs(months.pack_kb, months.domestic_fee, discount)
+    stay_month = base.with_packs(months.pack_kb, months.domestic_fee, np.int64(0))
+    stay_discounted = base.with_packs(months.pack_kb, months.domestic_fee, discount)
     stay_throttled = (base.throttled & own.observed).sum(axis=1)
+    stay_over = (((base.overage > 0) | (months.domestic_fee > 0)) & own.observed).sum(axis=1)
     current_cost = horizon.monthly(
-        horizon.sum(stay_month),
-        horizon.sum(base.with_packs(months.pack_kb, months.domestic_fee, np.int64(0))),
-        horizon.discount_left,
-        np.int64(0),
+        horizon.sum(stay_discounted), horizon.sum(stay_month), horizon.discount_left, np.int64(0)
     )
     rules = settings.offers
     extra, dearer_share = Fraction(rules.most_extra_share), Fraction(rules.most_dearer_share)
@@ -114,13 +116,14 @@ def compare(
             cost = horizon.monthly(horizon.sum(charges.with_packs(pack_kb, fee, opening)), total, lasts, exit_fee)
             if plan is not None and pack == NO_PACK:
                 alone[column] = total.sum()
-            slow = charges.throttled & own.observed
+            slow, over = charges.throttled & own.observed, charges.overage > 0
             throttled = slow.sum(axis=1)
             dearer = ((month > stay_month) & own.observed).sum(axis=1)
             saving = current_cost - cost
             saves = (
                 (saving >= minor(rules.least_saving, money_scale))
                 & (throttled <= stay_throttled)
+                & ((over & own.observed).sum(axis=1) <= stay_over)
                 & (dearer * dearer_share.denominator <= horizon.count * dearer_share.numerator)
             )
             relieves = (
@@ -141,7 +144,7 @@ def compare(
         best.dearer,
         best.relieves,
         current_cost,
-        horizon.sum(stay_month),
+        horizon.sum(stay_discounted),
         horizon.exit_fee(add_months(as_of, 1)),
         horizon.count,
         alone,
@@ -191,15 +194,16 @@ class _Charges:
         self._months = months
         self._terms = terms
         self._fixed = voice_and_message_fee(terms, months.use)
-        self._rated: tuple[Integers, Integers] | None = None
+        self._pack_kb: Integers | None = None
+        self.overage: Integers = self._fixed
         self.throttled: Flags = np.zeros_like(months.use.known)
 
     def with_packs(self, pack_kb: Integers, pack_fee: Integers, discount: Integers | np.int64) -> Integers:
-        """Returns each month's whole cost with packs and a discount, minor units; sets `throttled`."""
-        if self._rated is None or self._rated[0] is not pack_kb:
+        """Returns each month's whole cost, minor units; sets `overage` and `throttled` for these packs."""
+        if self._pack_kb is not pack_kb:
             data = data_charge(self._terms, self._months.use, pack_kb)
-            self._rated, self.throttled = (pack_kb, data.fee), data.throttled
-        plan = bill(self._terms, self._fixed + self._rated[1], np.asarray(discount))
+            self._pack_kb, self.overage, self.throttled = pack_kb, self._fixed + data.fee, data.throttled
+        plan = bill(self._terms, self.overage, np.asarray(discount))
         month: Integers = plan + pack_fee + self._months.other_fee
         return month
 

@@ -180,13 +180,8 @@ class MonthsReader:
         result = {name: np.zeros((size, len(self._periods)), dtype=np.int64) for name in columns}
         if feed not in self._names or not size:
             return result
-        month = (
-            at
-            if at == "period"
-            else f"date_trunc('month', {at} AT TIME ZONE 'UTC' AT TIME ZONE '{self._zone}')::DATE"
-            if at == "event_at"
-            else f"date_trunc('month', {at})::DATE"
-        )
+        local = f"f.{at} AT TIME ZONE 'UTC' AT TIME ZONE '{self._zone}'" if at == "event_at" else f"f.{at}"
+        month = f"date_trunc('month', {local})::DATE"
         select = ", ".join(f"({sql})::BIGINT AS {name}" for name, sql in columns.items())
         rows = self._sql.execute(
             f"SELECT c.i, p.m, {select} FROM ({self._rows(feed)}) f JOIN fit_customers c USING (customer_id) {join} "

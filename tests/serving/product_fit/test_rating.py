@@ -12,6 +12,7 @@ GB = 1024 * 1024
 
 
 def plan(plan_id="P", **terms):
+    """Returns a plan of 59 yuan with 100 minutes, 10 messages and 10 GB unless told otherwise."""
     columns = dict.fromkeys(Plan.__dataclass_fields__)
     columns |= {
         "plan_id": plan_id, "monthly_fee": 59_000, "voice_minutes": 100, "voice_overage_price": 190, "sms_count": 10,
@@ -22,6 +23,7 @@ def plan(plan_id="P", **terms):
 
 
 def use(*data_gb, minutes=0, sms=0):
+    """Returns one customer's months with so many GB each."""
     data = np.array([[round(gb * GB) for gb in data_gb]], dtype=np.int64)
     return Use(
         np.full(data.shape, minutes, np.int64), np.full(data.shape, sms, np.int64), data, np.ones(data.shape, bool)
@@ -29,6 +31,7 @@ def use(*data_gb, minutes=0, sms=0):
 
 
 def data_fees(terms, months, pack_gb=0):
+    """Returns the data fee of each month."""
     return data_charge(terms_of([terms]).at(0), months, np.array([pack_gb * GB])).fee[0].tolist()
 
 
