@@ -31,7 +31,7 @@ from features.portraits.feature_list import FeatureList, definitions
 from features.portraits.reading import PORTRAIT_FILE, REPORT_FILE, partition
 from features.portraits.settings import PortraitSettings, load_settings
 from features.portraits.staging import STAGED, Moment, Staged
-from features.portraits.story import story_sql
+from features.portraits.story import write_story
 
 if TYPE_CHECKING:
     from features.feeds.reading import Feeds
@@ -88,13 +88,15 @@ def build_portraits(
                 definitions(declared),
                 settings,
                 compute.attribute_columns(declared),
+                feeds.operator.money_scale,
             )
             present = _fill(engine, spark, feeds, request)
             missing = compute.missing_dimensions(present, request.definitions)
+            write_story(engine, request, present, missing)
             features = features.with_values(_values_seen(engine, features))
             features.save(home)
             hit("build.before_partition")
-            built[day] = _write(engine, request, partition(root, day) / PORTRAIT_FILE, missing)
+            built[day] = _write(engine, request, partition(root, day) / PORTRAIT_FILE)
             hit("build.after_partition")
             report = {"as_of": day, "rows": built[day], "missing": missing, "built_from": origin}
             write_json(partition(root, day) / REPORT_FILE, report)
@@ -154,14 +156,13 @@ def _paths_in_reach(paths: Sequence[str], staged: Staged, day: date) -> list[str
     return [path for path in paths if Path(path).name[:7] in wanted or not Path(path).name[:4].isdigit()]
 
 
-def _write(engine: DuckDBEngine, request: compute.Request, path: Path, missing: list[str]) -> int:
+def _write(engine: DuckDBEngine, request: compute.Request, path: Path) -> int:
     """Writes one partition sorted by customer; returns its rows."""
     import pyarrow.parquet as pq
 
     day = request.moment.as_of
     instant = f"TIMESTAMP '{instant_of(day, request.moment.time_zone):%Y-%m-%d %H:%M:%S}'"
     names = ", ".join(f"portrait_features.{one.feature.name}" for one in request.definitions)
-    engine.keep("portrait_story", story_sql(request, missing))
     selected = (
         f"SELECT customer_id, DATE '{day}' AS as_of_date, {instant} AS event_timestamp, "
         f"{instant} AS created_timestamp, TIMESTAMP '{utc_now():%Y-%m-%d %H:%M:%S}' AS built_at, "

@@ -34,12 +34,14 @@ class Request:
         definitions: The features, in order.
         settings: The thresholds.
         attributes: The declared attributes as columns.
+        money_scale: Decimals of landed money.
     """
 
     moment: Moment
     definitions: tuple[Definition, ...]
     settings: PortraitSettings
     attributes: tuple[Column, ...]
+    money_scale: int
 
 
 def attribute_columns(declared: Sequence[Any]) -> tuple[Column, ...]:

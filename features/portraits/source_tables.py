@@ -103,21 +103,26 @@ def bills(staged: Tables, _: PortraitSettings) -> Any:
     import ibis
 
     rows = ranked(staged["bills"], ["customer_id"], [staged["bills"].days_ago, staged["bills"].known_at.desc()])
+    rows = rows.left_join(_first_charges(staged), ["customer_id", "value_added_item", "days_ago"])
+    rows = rows.drop("customer_id_right", "value_added_item_right", "days_ago_right")
     is_paid = _yes(rows.days_since_paid_at >= 1)
     is_due = _yes(rows.days_since_due_at >= 1)
-    first = ibis.window(group_by=[rows.customer_id, rows.value_added_item])
-    whole = ibis.window(group_by=rows.customer_id)
-    is_new = (
-        rows.value_added_item.notnull()
-        & (rows.rank.max().over(first) == rows.rank)
-        & (rows.rank.max().over(whole) > rows.rank)
-    )
     owed = ibis.ifelse(is_paid | ~is_due, 0, rows.arrears.fill_null(rows.total))
     return rows.mutate(
         is_late=is_due & (~is_paid | _yes(rows.days_since_paid_at < rows.days_since_due_at)),
         overdue_amount=owed,
-        new_charge=ibis.ifelse(is_new, rows.value_added_fee.fill_null(0), 0),
+        new_charge=ibis.ifelse(_yes(rows.is_new), rows.value_added_fee.fill_null(0), 0),
     )
+
+
+def _first_charges(staged: Tables) -> Any:
+    """Returns, per customer and value-added item, the bill that had it first, unless that is the first bill at all."""
+    rows = staged["bills"]
+    charged = rows.filter(rows.value_added_item.notnull())
+    first = charged.group_by("customer_id", "value_added_item").aggregate(days_ago=charged.days_ago.max())
+    oldest = rows.group_by("customer_id").aggregate(oldest=rows.days_ago.max())
+    first = first.inner_join(oldest, "customer_id")
+    return first.select("customer_id", "value_added_item", "days_ago", is_new=first.oldest > first.days_ago)
 
 
 def usage_daily(staged: Tables, _: PortraitSettings) -> Any:
@@ -189,8 +194,8 @@ def touches(staged: Tables, settings: PortraitSettings) -> Any:
     import ibis
 
     calls = hotline_calls(staged, settings).filter(lambda t: t.agent)
-    calls = calls.select("customer_id", "days_ago", channel=ibis.literal("call"))
-    both = staged["channel_contacts"].select("customer_id", "days_ago", "channel").union(calls)
+    calls = calls.select("customer_id", "days_ago", "civil_hour", channel=ibis.literal("call"))
+    both = staged["channel_contacts"].select("customer_id", "days_ago", "civil_hour", "channel").union(calls)
     both = both.filter(both.days_ago <= LOOK_BACK_DAYS)
     each = both.group_by("customer_id", "channel").aggregate(number=both.count())
     place = ibis.cases(*((each.channel == name, position) for position, name in enumerate(CHANNELS)), else_=99)
