@@ -3,8 +3,9 @@
 Costs are compared over the next `horizon_months` at the observed use: the rest of a present discount, a new plan's
 opening discount and an early-exit fee all count. Each figure is one integer division of exact integer sums.
 
-An offer saves (enough, without one more month of over-use or throttling, and seldom dearer than today), or it ends a
-throttled customer's shown need and may then cost a little more.
+An offer saves (enough, seldom dearer than today, without one more month of over-use or throttling, and without more
+over-use fees than over-use and packs cost today), or it ends a throttled customer's shown need and may then cost a
+little more.
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ def compare(
     stay_month = base.with_packs(months.pack_kb, months.domestic_fee, np.int64(0))
     stay_discounted = base.with_packs(months.pack_kb, months.domestic_fee, discount)
     stay_throttled = (base.throttled & own.observed).sum(axis=1)
-    stay_over = (((base.overage > 0) | (months.domestic_fee > 0)) & own.observed).sum(axis=1)
+    stay_over = horizon.sum(((base.overage > 0) | (months.domestic_fee > 0)).astype(np.int64))
+    stay_beyond = horizon.sum(base.overage + months.domestic_fee)
     current_cost = horizon.monthly(
         horizon.sum(stay_discounted), horizon.sum(stay_month), horizon.discount_left, np.int64(0)
     )
@@ -116,14 +118,15 @@ def compare(
             cost = horizon.monthly(horizon.sum(charges.with_packs(pack_kb, fee, opening)), total, lasts, exit_fee)
             if plan is not None and pack == NO_PACK:
                 alone[column] = total.sum()
-            slow, over = charges.throttled & own.observed, charges.overage > 0
+            slow = charges.throttled & own.observed
             throttled = slow.sum(axis=1)
             dearer = ((month > stay_month) & own.observed).sum(axis=1)
             saving = current_cost - cost
             saves = (
                 (saving >= minor(rules.least_saving, money_scale))
                 & (throttled <= stay_throttled)
-                & ((over & own.observed).sum(axis=1) <= stay_over)
+                & (horizon.sum((charges.overage > 0).astype(np.int64)) <= stay_over)
+                & (horizon.sum(charges.overage) <= stay_beyond)
                 & (dearer * dearer_share.denominator <= horizon.count * dearer_share.numerator)
             )
             relieves = (
@@ -152,9 +155,14 @@ def compare(
 
 
 def may_take(plan: Plan, months: Months, catalogue: Catalogue, settings: FitSettings) -> Flags:
-    """Returns whether a plan is open to each customer; what is not known does not open a plan."""
+    """Returns whether a plan is open to each customer; what is not known does not open a plan.
+
+    Audience, handset (no 5G plan for a 4G handset, no way back to 4G from a 5G plan that the handset can use) and the
+    secondary lines that draw on the present plan decide.
+    """
     people, rules = months.people, settings.audiences
     current = [catalogue.plans[index] if index >= 0 else None for index in range(-1, len(catalogue.plans))]
+    handset = people.generation
     holds_same = np.array([held is not None and held.plan_id == plan.plan_id for held in current])
     holds_student = np.array([held is not None and held.audience == "student" for held in current])
     held_generation = np.array([_generation(held) for held in current])
@@ -167,9 +175,12 @@ def may_take(plan: Plan, months: Months, catalogue: Catalogue, settings: FitSett
         "senior": people.age >= rules.senior_age,
         "student": holds_student[position],
     }.get(audience, np.zeros(months.size, bool))
-    handset = np.where(people.generation > 0, people.generation, held_generation[position])
+    held_now = held_generation[position]
+    most = np.where(handset > 0, handset, held_now)
+    least = np.where(handset > 0, np.minimum(handset, held_now), held_now)
+    fits_handset = (_generation(plan) <= most) & (_generation(plan) >= least)
     shares = (held_lines[position] == 0) | (people.secondary_lines <= (plan.shared_lines or 0))
-    opened: Flags = belongs & ~holds_same[position] & (_generation(plan) <= handset) & shares
+    opened: Flags = belongs & ~holds_same[position] & fits_handset & shares
     return opened
 
 

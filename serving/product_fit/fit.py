@@ -208,6 +208,7 @@ class Fitter:
             "name_zh": plan.name_zh,
             "name_en": plan.name_en,
             "pack_id": pack.pack_id if pack else None,
+            "pack_renews": bool(pack and pack.renews),
             "packs_as_now": choice == PACKS_AS_NOW,
             "monthly_fee": plan.monthly_fee + (pack.price if pack else 0),
             "monthly_cost": int(ranking.cost[i, column]),

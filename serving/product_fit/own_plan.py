@@ -24,7 +24,7 @@ class OwnBills:
         total: The re-rated bill with everything on it.
         overage: Over-use fees alone.
         throttled: Whether the line was slowed down, as recorded, else as rated.
-        reproduced: Whether every observed bill is reproduced; without bills False `[n]`.
+        reproduced: Whether each of the last bills is reproduced; without bills False `[n]`.
     """
 
     observed: Flags
@@ -49,9 +49,16 @@ def own_bills(months: Months, terms: Terms, settings: FitSettings, money_scale: 
         observed = observed & months.has_bill
     observed[:, 0] = False  # only lends its roll-over
     close = np.abs(total - months.billed) <= allowed
-    reproduced = np.all(close | ~observed, axis=1) & observed.any(axis=1) & has_bills
+    last = newest(observed, settings.tolerance.last_bills)
+    reproduced = np.all(close | ~last, axis=1) & last.any(axis=1) & has_bills
     throttled = np.where(months.throttled >= 0, months.throttled > 0, data.throttled)
     return OwnBills(observed, total, overage, throttled & observed, reproduced)
+
+
+def newest(observed: Flags, count: int) -> Flags:
+    """Returns the newest `count` observed months of each customer."""
+    chosen: Flags = observed & (np.cumsum(observed[:, ::-1], axis=1)[:, ::-1] <= count)
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -101,8 +108,7 @@ class Needs:
 def needs(months: Months, own: OwnBills, terms: Terms, settings: FitSettings) -> Needs:
     """Returns what the newest observed months show."""
     rules = settings.needs
-    newest_first = np.cumsum(own.observed[:, ::-1], axis=1)[:, ::-1]
-    recent = own.observed & (newest_first <= rules.recent_months)
+    recent = newest(own.observed, rules.recent_months)
     beyond = own.overage + months.domestic_fee
     in_force = terms.at(np.maximum(months.plan, 0))
     allowance = np.minimum(in_force.data_kb, in_force.throttle_after_kb)

@@ -17,7 +17,9 @@ class MonthsSettings(Config):
 
 
 class ToleranceSettings(Config):
-    """When the own plan's re-rating counts as reproducing a bill: within the larger of the two."""
+    """When the own plan's re-rating counts as reproducing the last bills: each within the larger of the two."""
+
+    last_bills: int = Field(ge=1, le=24)
 
     amount: Decimal = Field(ge=0)
     share: Decimal = Field(ge=0, le=1)

@@ -212,6 +212,29 @@ def test_open_audiences_by_what_is_known():
     assert offers({"generation": "5G"}, device_generation=None) == []
 
 
+def test_nobody_is_led_back_to_an_older_network():
+    """A 5G customer with a 5G handset is not offered a cheaper 4G plan; with a 4G handset it is open."""
+
+    def offers(handset):
+        world = World().plan("C99", 99, 30, generation="5G").plan("X49", 49, 30, generation="4G")
+        customer = world.customer("1", "C99", 9, 9, 9, bills=(99,) * 3, device_generation=handset)
+        return [offer["plan_id"] for offer in fit(customer)["offers"]]
+
+    assert (offers("5G"), offers("4G")) == ([], ["X49"])
+
+
+def test_an_offer_never_rests_on_more_over_use():
+    """A capped small plan that would cost less, all of it over-use fees, is no offer to an over-user."""
+    world = World().plan("F69", 69, 15).plan("L08", 8, 0, overage_cap=60_000)
+    assert told(fit(world.customer("1", "F69", 20, 20, 20, bills=(94, 94, 94)))) == []
+
+
+def test_a_correction_among_older_bills_does_not_count():
+    """Only the last three bills must be reproduced."""
+    row = fit(catalogue().customer("1", "A39", 10, 10, 10, 10, bills=(30, 64, 64, 64)))
+    assert (row["reproduced"], row["months"]) == (True, 4)
+
+
 @pytest.mark.parametrize(
     ("status", "facts"),
     [
