@@ -76,11 +76,11 @@ def encode_vector(values: np.ndarray) -> bytes:
 
 
 def decode_vector(value: bytes) -> np.ndarray:
-    """Returns the float32 vector of a serialised `Value`. Raises ValueError if it holds anything else."""
-    content = _content(value, _FLOATS_TAG)
-    if not content:
-        return np.empty(0, dtype=np.float32)
-    return np.frombuffer(_content(content, _PACKED_TAG), dtype="<f4").astype(np.float32)
+    """Returns the float32 vector of a serialised `Value`, read-only. Raises ValueError if it holds anything else."""
+    start = _start(value, _FLOATS_TAG, 0)
+    if start < len(value):
+        start = _start(value, _PACKED_TAG, start)
+    return np.frombuffer(value, dtype="<f4", offset=start) if start < len(value) else np.empty(0, dtype="<f4")
 
 
 def encode_text(text: str) -> bytes:
@@ -91,7 +91,7 @@ def encode_text(text: str) -> bytes:
 
 def decode_text(value: bytes) -> str:
     """Returns the text of a serialised `Value`. Raises ValueError if it holds anything else."""
-    return _content(value, _STRING_TAG).decode()
+    return value[_start(value, _STRING_TAG, 0) :].decode()
 
 
 def encode_time(epoch_seconds: int) -> bytes:
@@ -139,13 +139,14 @@ def _rotate(number: int, by: int) -> int:
     return (number << by | number >> (32 - by)) & 0xFFFFFFFF
 
 
-def _content(value: bytes, tag: bytes) -> bytes:
-    if not value.startswith(tag):
+def _start(value: bytes, tag: bytes, position: int) -> int:
+    """Returns where the one length-delimited field at `position` begins, which must end where the value ends."""
+    if not value.startswith(tag, position):
         raise ValueError("not a value of the expected type")
-    length, start = _read_varint(value, len(tag))
+    length, start = _read_varint(value, position + len(tag))
     if start + length != len(value):
         raise ValueError(f"a value of {len(value) - start} bytes where {length} are declared")
-    return value[start:]
+    return start
 
 
 def _read_varint(value: bytes, position: int) -> tuple[int, int]:

@@ -21,7 +21,7 @@ def load_feast() -> Any:
     with _lock:
         if "feast" not in sys.modules:
             os.environ.setdefault("FEAST_USAGE", "False")
-            typeguard = import_module("typeguard")  # Feast's dependency, not ours
+            typeguard: Any = import_module("typeguard")  # Feast's dependency, not ours
             real = typeguard.typechecked
             typeguard.typechecked = _unchanged
             try:

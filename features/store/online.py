@@ -15,7 +15,7 @@ import numpy as np
 
 from features.kit.errors import NotReadyError
 from features.kit.home import Home
-from features.store.layout import FACTS, FEATURE_LIST, VALUES, decode_text, decode_vector
+from features.store.layout import FACTS, FEATURE_LIST, VALUES, decode_text, decode_vector, encode_text
 from features.store.pointer import Pointer
 from features.store.rows import OnlineStore, StoredRow
 from features.store.settings import RedisOnline, StoreSettings
@@ -31,7 +31,7 @@ class OnlinePortrait:
 
     Attributes:
         customer_id: The customer.
-        values: float32 in the order of the feature list; NaN is missing.
+        values: float32 in the order of the feature list, read-only; NaN is missing.
         facts: Canonical JSON: class, `also`, missing dimensions, every slot that a reason may say, the card.
         as_of: The as-of date.
     """
@@ -98,8 +98,9 @@ class OnlinePortraits:
         """Returns the live portraits with the pointer they were read under (see `read`)."""
         pointer, rows = self._store.read(ids)
         pointer = _published(pointer)
+        identity = encode_text(pointer.identity)
         return OnlineBatch(
-            pointer, [_accepted(customer_id, row, pointer) for customer_id, row in zip(ids, rows, strict=True)]
+            pointer, [_accepted(one, row, pointer, identity) for one, row in zip(ids, rows, strict=True)]
         )
 
     @property
@@ -133,10 +134,11 @@ def _published(pointer: Pointer | None) -> Pointer:
     return pointer
 
 
-def _accepted(customer_id: str, row: StoredRow | None, pointer: Pointer) -> OnlinePortrait | None:
+def _accepted(customer_id: str, row: StoredRow | None, pointer: Pointer, identity: bytes) -> OnlinePortrait | None:
     """Returns a row as a portrait if it is whole, of the pointer's event time and of its identity, else None."""
     if row is None or row.event_epoch != pointer.event_epoch or not row.is_whole:
         return None
-    if decode_text(row.fields[FEATURE_LIST]) != pointer.identity:
+    fields = row.fields
+    if fields[FEATURE_LIST] != identity:
         return None
-    return OnlinePortrait(customer_id, decode_vector(row.fields[VALUES]), decode_text(row.fields[FACTS]), pointer.as_of)
+    return OnlinePortrait(customer_id, decode_vector(fields[VALUES]), decode_text(fields[FACTS]), pointer.as_of)
