@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from features.kit.clock import instant_of, months_between, utc_now
+from features.kit.clock import months_between, utc_now
 from features.kit.errors import DataError
 from features.kit.files import atomic_path, read_json, write_json
 from features.kit.home import Home
@@ -79,24 +79,26 @@ def build_portraits(
     todo = [day for day in dates if not _is_current(partition(root, day), origin)]
     built: dict[date, int] = {}
     missing: list[str] = []
+    request = compute.Request(
+        feeds.operator.time_zone,
+        definitions(declared),
+        settings,
+        compute.attribute_columns(declared),
+        feeds.operator.money_scale,
+    )
     with progress.step("build portraits", total=len(todo)) as tick, feeds.connect(threads=threads) as connection:
         engine = DuckDBEngine(connection)
         spark = SparkEngine.start(threads) if on_spark and todo else None
+        plan = compute.Plan.compiled(engine, request)
         for day in todo:
-            request = compute.Request(
-                Moment(day, feeds.operator.time_zone),
-                definitions(declared),
-                settings,
-                compute.attribute_columns(declared),
-                feeds.operator.money_scale,
-            )
-            present = _fill(engine, spark, feeds, request)
+            moment = Moment(day, request.time_zone)
+            present = _fill(engine, spark, feeds, plan, moment)
             missing = compute.missing_dimensions(present, request.definitions)
-            write_story(engine, request, present, missing)
+            write_story(engine, request, moment, present, missing)
             features = features.with_values(_values_seen(engine, features))
             features.save(home)
             hit("build.before_partition")
-            built[day] = _write(engine, request, partition(root, day) / PORTRAIT_FILE)
+            built[day] = _write(engine, request, moment, partition(root, day) / PORTRAIT_FILE)
             hit("build.after_partition")
             report = {"as_of": day, "rows": built[day], "missing": missing, "built_from": origin}
             write_json(partition(root, day) / REPORT_FILE, report)
@@ -106,37 +108,39 @@ def build_portraits(
     return BuildReport(features.identity, built, tuple(day for day in dates if day not in built), tuple(missing))
 
 
-def stage(engine: Engine, feeds: Feeds, request: compute.Request) -> frozenset[str]:
+def stage(engine: Engine, feeds: Feeds, plan: compute.Plan, moment: Moment) -> frozenset[str]:
     """Makes staged rows and sources of one as-of date; returns the feeds of which anything was known."""
     reach = {staged.feed: staged for staged in sorted(STAGED.values(), key=lambda one: one.days or 10**6)}
     for staged in reach.values():
-        _show_known(engine, feeds, staged, request)
+        _show_known(engine, feeds, staged, moment)
     present = compute.present_feeds(engine)
-    compute.stage_all(engine, request)
-    compute.prepare(engine, request, present)
+    compute.stage_all(engine, plan.request, moment)
+    compute.prepare(engine, plan, present)
     return present
 
 
-def features_of(engine: Engine, feeds: Feeds, request: compute.Request) -> frozenset[str]:
+def features_of(engine: Engine, feeds: Feeds, plan: compute.Plan, moment: Moment) -> frozenset[str]:
     """Keeps `portrait_features` of one as-of date; returns the feeds of which anything was known."""
-    present = stage(engine, feeds, request)
-    compute.reduce(engine, request, present)
+    present = stage(engine, feeds, plan, moment)
+    compute.reduce(engine, plan, present)
     return present
 
 
-def _fill(engine: DuckDBEngine, spark: SparkEngine | None, feeds: Feeds, request: compute.Request) -> frozenset[str]:
+def _fill(
+    engine: DuckDBEngine, spark: SparkEngine | None, feeds: Feeds, plan: compute.Plan, moment: Moment
+) -> frozenset[str]:
     """Keeps features and sources in DuckDB; on Spark only the features are computed there and handed over."""
     if spark is None:
-        return features_of(engine, feeds, request)
-    features_of(spark, feeds, request)
+        return features_of(engine, feeds, plan, moment)
+    features_of(spark, feeds, compute.Plan.compiled(spark, plan.request), moment)
     engine.adopt("portrait_features", spark.arrow("SELECT * FROM portrait_features"))
-    return stage(engine, feeds, request)
+    return stage(engine, feeds, plan, moment)
 
 
-def _show_known(engine: Engine, feeds: Feeds, staged: Staged, request: compute.Request) -> None:
+def _show_known(engine: Engine, feeds: Feeds, staged: Staged, moment: Moment) -> None:
     """Makes `known_<feed>`: the rows of the feed that were known, from the files of the months in reach only."""
-    feed, day = staged.feed, request.moment.as_of
-    types = staging.landed_types(feed, request.attributes)
+    feed, day = staged.feed, moment.as_of
+    types = staging.landed_types(feed, compute.attribute_columns(feeds.operator.attributes))
     if feed in staging.LINK_COLUMNS:
         part = feeds.manifest.derived.get(feed)
         paths = [str(feeds.home.root / part.path)] if part else []
@@ -156,12 +160,12 @@ def _paths_in_reach(paths: Sequence[str], staged: Staged, day: date) -> list[str
     return [path for path in paths if Path(path).name[:7] in wanted or not Path(path).name[:4].isdigit()]
 
 
-def _write(engine: DuckDBEngine, request: compute.Request, path: Path) -> int:
+def _write(engine: DuckDBEngine, request: compute.Request, moment: Moment, path: Path) -> int:
     """Writes one partition sorted by customer; returns its rows."""
     import pyarrow.parquet as pq
 
-    day = request.moment.as_of
-    instant = f"TIMESTAMP '{instant_of(day, request.moment.time_zone):%Y-%m-%d %H:%M:%S}'"
+    day = moment.as_of
+    instant = f"TIMESTAMP '{moment.instant:%Y-%m-%d %H:%M:%S}'"
     names = ", ".join(f"portrait_features.{one.feature.name}" for one in request.definitions)
     selected = (
         f"SELECT customer_id, DATE '{day}' AS as_of_date, {instant} AS event_timestamp, "

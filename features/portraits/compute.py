@@ -30,18 +30,48 @@ class Request:
     """What one run of the features is told.
 
     Attributes:
-        moment: The as-of date in the operator's zone.
+        time_zone: The operator's zone.
         definitions: The features, in order.
         settings: The thresholds.
         attributes: The declared attributes as columns.
         money_scale: Decimals of landed money.
     """
 
-    moment: Moment
+    time_zone: str
     definitions: tuple[Definition, ...]
     settings: PortraitSettings
     attributes: tuple[Column, ...]
     money_scale: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The specification in one engine's SQL, compiled once for every as-of date.
+
+    Attributes:
+        request: What was asked.
+        sources: Source -> query over staged tables.
+        features: Source -> query over it, one row per customer.
+    """
+
+    request: Request
+    sources: dict[str, str]
+    features: dict[str, str]
+
+    @classmethod
+    def compiled(cls, engine: Engine, request: Request) -> Plan:
+        """Returns the plan for an engine."""
+        import ibis
+
+        columns = {name: _staged_types(one, request) for name, one in STAGED.items()}
+        staged = {name: staging.ibis_table(f"staged_{name}", types) for name, types in columns.items()}
+        tables = {name: source.table(staged, request.settings) for name, source in SOURCES.items()}
+        features = {}
+        for name in dict.fromkeys(one.source for one in request.definitions):
+            rows = ibis.table(tables[name].schema(), name=f"source_{name}")
+            values = {one.feature.name: one.value(rows) for one in request.definitions if one.source == name}
+            features[name] = engine.compile(rows.group_by("customer_id").aggregate(**values))
+        return cls(request, {name: engine.compile(table) for name, table in tables.items()}, features)
 
 
 def attribute_columns(declared: Sequence[Any]) -> tuple[Column, ...]:
@@ -79,46 +109,44 @@ def is_present(source: str, present: frozenset[str]) -> bool:
     return any(feed in present for feed in SOURCES[source].needs)
 
 
-def stage_all(engine: Engine, request: Request) -> None:
-    """Makes `staged_<name>` for every staged table from the views `known_<name>`."""
+def stage_all(engine: Engine, request: Request, moment: Moment) -> None:
+    """Makes `staged_<name>` for every staged table from the views `known_<feed>`."""
     for name, staged in STAGED.items():
-        sql = engine.compile(staging.stage(staged, request.moment, request.attributes))
+        sql = engine.compile(staging.stage(staged, moment, request.attributes))
         (engine.view if name in _READ_ONCE else engine.keep)(f"staged_{name}", sql)
 
 
-def prepare(engine: Engine, request: Request, present: frozenset[str]) -> None:
+def prepare(engine: Engine, plan: Plan, present: frozenset[str]) -> None:
     """Keeps `base` (the customers of the portrait) and makes `source_<name>` of every source that is there.
 
     Staged tables must exist. Facts read the sources too.
     """
-    staged = _staged_tables(request)
     engine.keep("base", _base_sql())
-    for name, source in SOURCES.items():
+    for name, sql in plan.sources.items():
         if is_present(name, present):
-            sql = engine.compile(source.table(staged, request.settings))
             (engine.view if name in _READ_ONCE else engine.keep)(f"source_{name}", sql)
 
 
-def reduce(engine: Engine, request: Request, present: frozenset[str]) -> None:
+def reduce(engine: Engine, plan: Plan, present: frozenset[str]) -> None:
     """Keeps `portrait_features`: customer_id and every feature with its final type, unsorted.
 
     The sources must exist; a missing one gives NULL in its features.
     """
-    staged = _staged_tables(request)
-    columns: dict[str, str] = {}
-    joins: list[str] = []
-    for name in dict.fromkeys(one.source for one in request.definitions):
-        mine = [one for one in request.definitions if one.source == name]
-        if not is_present(name, present):
-            columns |= {one.feature.name: "NULL" for one in mine}
-            continue
-        engine.keep(f"features_{name}", _features_sql(engine, name, tuple(mine), staged, request))
-        joins.append(f"LEFT JOIN features_{name} ON features_{name}.customer_id = base.customer_id")
-        for one in mine:
-            value = f"features_{name}.{one.feature.name}"
-            columns[one.feature.name] = value if one.absent is None else f"coalesce({value}, {one.absent})"
-    selected = ", ".join(_typed(one, columns[one.feature.name]) for one in request.definitions)
-    engine.keep("portrait_features", f"SELECT base.customer_id, {selected} FROM base {' '.join(joins)}")
+    columns: list[str] = []
+    for name, sql in plan.features.items():
+        if is_present(name, present):
+            engine.keep(f"features_{name}", sql)
+    for one in plan.request.definitions:
+        value = f"features_{one.source}.{one.feature.name}" if is_present(one.source, present) else "NULL"
+        columns.append(
+            _typed(one, value if one.absent is None or value == "NULL" else f"coalesce({value}, {one.absent})")
+        )
+    joins = " ".join(
+        f"LEFT JOIN features_{name} ON features_{name}.customer_id = base.customer_id"
+        for name in plan.features
+        if is_present(name, present)
+    )
+    engine.keep("portrait_features", f"SELECT base.customer_id, {', '.join(columns)} FROM base {joins}")
 
 
 def _typed(one: Definition, value: str) -> str:
@@ -148,17 +176,3 @@ def _staged_types(staged: Staged, request: Request) -> dict[str, str]:
     if "event_id" in types:
         event["civil_hour"] = "BIGINT"
     return types | since | event
-
-
-def _staged_tables(request: Request) -> dict[str, Any]:
-    return {name: staging.ibis_table(f"staged_{name}", _staged_types(one, request)) for name, one in STAGED.items()}
-
-
-def _features_sql(
-    engine: Engine, name: str, mine: tuple[Definition, ...], staged: dict[str, Any], request: Request
-) -> str:
-    import ibis
-
-    schema = SOURCES[name].table(staged, request.settings).schema()
-    rows = ibis.table(schema, name=f"source_{name}")
-    return engine.compile(rows.group_by("customer_id").aggregate(**{m.feature.name: m.value(rows) for m in mine}))

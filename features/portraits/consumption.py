@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from features.portraits.spec import Definition, Dimension, each
-from features.portraits.windows import deviation, ratio, recency, total, trend, within
+from features.portraits.windows import count, deviation, ratio, recency, total, trend
 
 _is = Dimension("consumption")
 _BILLS = "bills"
@@ -60,7 +60,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     _is.count("sms_count_30d", _USE, "Messages sent in 30 days.", lambda t: total(t, "sms_count", 30)),
     _is.count(
         "active_days_30d", _USE, "Days with any use in 30 days.",
-        lambda t: t.days_ago.nunique(where=within(t, 30, t.is_used)),
+        lambda t: count(t, 30, t.is_used),
     ),
     _is.number(
         "use_recency_days", _USE, "Days since the newest day with any use, at most 180.",

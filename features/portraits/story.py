@@ -14,6 +14,7 @@ from features.portraits.engines import Engine
 from features.portraits.facts import NO_SINGLE_CAUSE, Fact, facts
 from features.portraits.festivals import next_festival
 from features.portraits.sources import SOURCES
+from features.portraits.staging import Moment
 
 _CARD = {
     "arrears": "coalesce(arrears, 0)",
@@ -49,9 +50,9 @@ _CARD = {
 }
 
 
-def write_story(engine: Engine, request: Request, present: frozenset[str], missing: list[str]) -> None:
+def write_story(engine: Engine, request: Request, moment: Moment, present: frozenset[str], missing: list[str]) -> None:
     """Keeps `portrait_story`: customer_id, primary_class, also_classes, facts, for every row of the features."""
-    moment, limits = request.moment, request.settings.limits
+    limits = request.settings.limits
     instant = f"TIMESTAMP '{moment.instant:%Y-%m-%d %H:%M:%S}'"
     sources = frozenset(name for name in SOURCES if is_present(name, present))
     for detail in DETAILS:
