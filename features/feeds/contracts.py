@@ -169,7 +169,7 @@ _FEEDS = (
         "a customer as known",
         ("customer_id", "event_at"),
         (
-            _date("activated_on", required=True),
+            _date("activated_on"),
             _category("kind", *CUSTOMER_KINDS),
             _category("status", *STATUSES),
             _category("province"),

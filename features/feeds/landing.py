@@ -237,7 +237,10 @@ class _Landing:
         before = self.before(feed.name)
         if before is None or before.mapping != self.mapping_hash(feed.name, mapping):
             return ""
-        if any(reason.startswith(("unknown_customer", "number_without_owner")) for reason in before.report.get("reasons", {})):
+        if any(
+            reason.startswith(("unknown_customer", "number_without_owner"))
+            for reason in before.report.get("reasons", {})
+        ):
             return ""  # rows that were refused for want of their customer get another chance
         seen = [name for name, sha in self.files_of(mapping).items() if before.files.get(name) == sha]
         return f"_file NOT IN ({', '.join(literal(name) for name in seen)})" if seen else ""
@@ -358,7 +361,7 @@ def _manifest(
         (feed.last_day + timedelta(days=1) for feed in activity if feed.last_day), default=None
     )
     if operator.snapshot_on is not None:
-        first, until = first or operator.snapshot_on, operator.snapshot_on + timedelta(days=1)
+        first, until = operator.snapshot_on, operator.snapshot_on + timedelta(days=1)
     if first is None or until is None:
         raise DataError("no row of any dated feed was accepted", remedy="see the quarantine folder for the reasons")
     if source.delivered_until is None and operator.snapshot_on is None:
