@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
-from features.kit.clock import DEFAULT_TIME_ZONE, instant_of, label_window
+from features.kit.clock import DateWindow, label_window
 from features.kit.home import Home
 from features.kit.journey import Journey
 from features.kit.progress import Progress
@@ -46,19 +46,18 @@ class CauseHit:
         return round(self.hits / self.events, 4) if self.events else None
 
 
-def true_causes(causes: pa.Table, event: str, as_of: datetime, until: datetime) -> dict[str, str]:
-    """Returns the true cause per customer of the events in `[as_of, until)`, where it lies before the as-of date.
+def true_causes(causes: pa.Table, event: str, window: DateWindow) -> dict[str, str]:
+    """Returns the true cause per customer of the events in the window, where it lies before the window's first day.
 
     Args:
-        causes: `customer_id, event, event_at, cause, cause_at` of the oracle, times in UTC without zone.
+        causes: `customer_id, event, event_at, cause, cause_at` of the oracle; civil dates, `cause_at` null for a
+            lasting cause.
         event: `churn` or `complaint`.
-        as_of: The instant of the as-of date, UTC.
-        until: The end of the label window, UTC.
+        window: The label window; it begins at the as-of date.
     """
-    start, end = (instant.astimezone(UTC).replace(tzinfo=None) for instant in (as_of, until))
-    first: dict[str, tuple[datetime, str, datetime | None]] = {}
+    first: dict[str, tuple[date, str, date | None]] = {}
     for row in causes.to_pylist():
-        if row["event"] != event or not start <= row["event_at"] < end:
+        if row["event"] != event or not window.start <= row["event_at"] < window.end:
             continue
         known = first.get(row["customer_id"])
         if known is None or row["event_at"] < known[0]:
@@ -66,7 +65,7 @@ def true_causes(causes: pa.Table, event: str, as_of: datetime, until: datetime) 
     return {
         customer_id: cause
         for customer_id, (_, cause, cause_at) in first.items()
-        if cause != NO_CAUSE and cause_at is not None and cause_at < start
+        if cause != NO_CAUSE and (cause_at is None or cause_at < window.start)
     }
 
 
@@ -94,11 +93,10 @@ def evaluate(journey: Journey, progress: Progress) -> dict[str, Any]:
     trained = [target for target in TARGETS if (journey.home.bundles / target / "champion.json").exists()]
     if window is None or not trained:
         return result
-    causes = read_causes(journey.home.simulation)
-    start, end = (instant_of(day, DEFAULT_TIME_ZONE) for day in (window.start, window.end))
+    causes = read_causes(journey.home)
     for target in trained:
         with progress.step(f"true causes: {target}"):
-            wanted = true_causes(causes, target, start, end)
+            wanted = true_causes(causes, target, window)
             found = cause_hit(wanted, explain(journey.home, target, window.start, sorted(wanted)))
         result["cause_hit"][target] = found.share
         result["events"][target] = found.events

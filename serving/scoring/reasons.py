@@ -133,9 +133,14 @@ class ReasonBook(Config):
         return self._spec(code).actions
 
     def holds(self, code: str, facts: Mapping[str, Any]) -> bool:
-        """Returns whether a portrait's facts hold this reason's fact with every figure that its texts need."""
+        """Returns whether a portrait's facts hold this reason's fact with every figure that its texts need.
+
+        A sentence about {n} of something is not said of none.
+        """
         slots = facts.get(code)
-        return slots is not None and all(slots.get(name) is not None for name in self._spec(code).slots())
+        if slots is None or slots.get("n") == 0:
+            return False
+        return all(slots.get(name) is not None for name in self._spec(code).slots())
 
     def _spec(self, code: str) -> ReasonSpec:
         if code not in self.reasons:

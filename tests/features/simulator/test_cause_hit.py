@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import date
 
 import pyarrow as pa
 
+from features.kit.clock import DateWindow
 from features.simulator.evaluation import CauseHit, cause_hit, true_causes
 
-AS_OF, UNTIL = datetime(2026, 5, 31, 16, tzinfo=UTC), datetime(2026, 6, 30, 16, tzinfo=UTC)
+JUNE = DateWindow(date(2026, 6, 1), date(2026, 7, 1))
 
 
-def at(day: int, month: int = 6) -> datetime:
-    """Returns noon of a day, UTC without zone."""
-    return datetime(2026, month, day, 12, tzinfo=UTC).replace(tzinfo=None)
+def at(day: int, month: int = 6) -> date:
+    """Returns a day of 2026."""
+    return date(2026, month, day)
 
 
 ROWS = [
@@ -21,7 +22,8 @@ ROWS = [
     ("in_window", "churn", at(5), "usage.falling", at(20, 5)),
     ("before", "churn", at(31, 5), "usage.falling", at(20, 5)),
     ("after", "churn", at(1, 7), "usage.falling", at(20, 5)),
-    ("cause_later", "churn", at(9), "bill.jump", at(2)),
+    ("cause_later", "churn", at(9), "bill.jump", at(1)),
+    ("lasting", "churn", at(1), "usage.idle_allowance", None),
     ("no_cause", "churn", at(9), "mixed.no_single_cause", None),
     ("other_event", "complaint", at(9), "bill.jump", at(20, 5)),
     ("twice", "complaint", at(20), "bill.jump", at(20, 5)),
@@ -36,9 +38,11 @@ def causes() -> pa.Table:
 
 
 def test_only_causes_before_the_date_of_events_in_the_window_count():
-    """Events outside, later causes, no cause and other events are left out; of two events the first counts."""
-    assert true_causes(causes(), "churn", AS_OF, UNTIL) == {"in_window": "usage.falling"}
-    assert true_causes(causes(), "complaint", AS_OF, UNTIL) == {
+    """Events outside, later causes, no cause and other events are left out; a lasting cause counts; of two events the first."""
+    assert true_causes(causes(), "churn", JUNE) == {
+        "in_window": "usage.falling", "lasting": "usage.idle_allowance",
+    }  # fmt: skip
+    assert true_causes(causes(), "complaint", JUNE) == {
         "other_event": "bill.jump", "twice": "network.poor_quality",
     }  # fmt: skip
 

@@ -164,6 +164,8 @@ def test_a_fact_without_its_figures_does_not_hold(slots):
     """A sentence that cannot be filled is never begun."""
     assert not BOOK.holds("bill.jump", {"bill.jump": slots})
     assert BOOK.holds("bill.jump", FACTS)
+    assert not BOOK.holds("broadband.fault", {"broadband.fault": {"n": 0}})
+    assert BOOK.holds("usage.falling", {"usage.falling": {"pct": 0}})
 
 
 def test_a_group_outside_the_model_raises_nothing():
