@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+import pyarrow as pa
+
 from features.kit.clock import instant_of
 from training.targets import CohortRules
 
@@ -38,14 +40,14 @@ class Cohort:
 
     Attributes:
         as_of: The as-of date.
-        customers: Sorted ids.
+        customers: Ids in ascending order.
         known: Customers known and not closed on that date, before any rule.
         dropped: How many of the known each rule alone refuses.
         skipped: Rules that could not be applied, with the missing feed.
     """
 
     as_of: date
-    customers: tuple[str, ...]
+    customers: pa.Array
     known: int
     dropped: dict[str, int]
     skipped: dict[str, str]
@@ -123,7 +125,7 @@ def cohort(
     ).to_arrow_table()
     kept = table["is_kept"].to_numpy()
     dropped = {rule.name: int((~table[f"keeps_{rule.name}"].to_numpy()).sum()) for rule in applied}
-    customers = tuple(table.filter(kept)["customer_id"].to_pylist())
+    customers = table.filter(kept)["customer_id"].combine_chunks()
     return Cohort(as_of, customers, table.num_rows, dropped, skipped)
 
 

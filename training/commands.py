@@ -32,15 +32,22 @@ def train(
     """Train a target on the built portraits, judge it on later as-of dates, and promote it by the written rule."""
     from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
+    from training.history import open_history
     from training.pipeline import train_target
     from training.targets import load_target
 
     state = open_home(home)
     chosen = load_target(target).override(_pairs(changes or []))
-    with run_lock(state, f"train {target}"), recorded_run(state, f"train {target}"):
+    with (
+        run_lock(state, f"train {target}"),
+        recorded_run(state, f"train {target}"),
+        open_history(state, threads=threads) as (feeds, history),
+    ):
         result = train_target(
             state,
             chosen,
+            feeds,
+            history,
             as_of=parse_date(as_of, flag="--as-of"),
             seed=seed,
             threads=threads,

@@ -18,7 +18,7 @@ import pyarrow as pa
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from training.bundle import BundleFeature, Vectors
-from training.cohort import cohort
+from training.history import History
 from training.metrics import Labels
 from training.splits import Split
 from training.targets import Target, label_sql, set_moment
@@ -118,41 +118,30 @@ class Dataset:
         return digest.hexdigest()[:16]
 
 
-def spine(
-    connection: Any,
-    feeds: frozenset[str],
-    target: Target,
-    dates: Sequence[date],
-    *,
-    time_zone: str,
-    snapshot: bool = False,
-    progress: Progress = SILENT,
-) -> Spine:
+def spine(history: History, target: Target, dates: Sequence[date], *, progress: Progress = SILENT) -> Spine:
     """Returns the labelled cohort of the as-of dates.
 
     Args:
-        connection: A DuckDB connection with one view per landed feed, in its schema `main`.
-        feeds: The landed feeds.
+        history: The feeds.
         target: The target.
         dates: As-of dates whose labels are surely known.
-        time_zone: The operator's time zone.
-        snapshot: One delivery: whatever was delivered is known, and no rule needs a history.
         progress: Shown per as-of date.
     """
     parts: list[pa.Table] = []
     log: list[dict[str, Any]] = []
     skipped = {
-        event.name: f"no feed {', '.join(sorted(set(event.needs) - feeds))}"
+        event.name: f"no feed {', '.join(sorted(set(event.needs) - history.names))}"
         for event in target.events
-        if event not in target.supported(feeds)
+        if event not in target.supported(history.names)
     }
+    zone = history.time_zone
     with progress.step(f"{target.name}: labels", len(dates)) as tick:
         for as_of in sorted(dates):
-            eligible = cohort(connection, feeds, target.cohort, as_of, time_zone=time_zone, snapshot=snapshot)
+            eligible = history.cohort(target.cohort, as_of)
             skipped |= eligible.skipped
-            set_moment(connection, target, as_of, time_zone=time_zone)
-            sql = label_sql(target, feeds, as_of, time_zone=time_zone, knows_all=snapshot)
-            part, decided = _labelled(connection, list(eligible.customers), sql, as_of, only_known=bool(target.among))
+            set_moment(history.connection, target, as_of, time_zone=zone)
+            sql = label_sql(target, history.names, as_of, time_zone=zone, knows_all=history.snapshot)
+            part, decided = _labelled(history.connection, eligible.customers, sql, as_of, all_known=not target.among)
             parts.append(part)
             log.append(
                 {
@@ -233,12 +222,10 @@ def without_duplicates(data: Dataset) -> tuple[Dataset, int]:
     return data.take(np.sort(first)), int(len(keys) - len(first))
 
 
-def _labelled(
-    connection: Any, customers: list[str], sql: str, as_of: date, *, only_known: bool
-) -> tuple[pa.Table, int]:
+def _labelled(connection: Any, customers: pa.Array, sql: str, as_of: date, *, all_known: bool) -> tuple[pa.Table, int]:
     """Returns the cohort's undecided rows of one date, and how many were decided."""
-    connection.register("cohort_customers", pa.table({"customer_id": pa.array(customers, pa.string())}))
-    join = "JOIN" if only_known else "LEFT JOIN"
+    connection.register("cohort_customers", pa.table({"customer_id": customers}))
+    join = "LEFT JOIN" if all_known else "JOIN"
     found = connection.execute(
         f"SELECT customer_id, DATE '{as_of}' AS as_of_date, CAST(coalesce(label, 0) AS TINYINT) AS label, "
         "CASE WHEN coalesce(label, 0) = 1 THEN kind ELSE '' END AS kind, coalesce(is_decided, false) AS is_decided "

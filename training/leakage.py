@@ -3,8 +3,9 @@
 Three checks on the rows that would be learned from, each with its evidence in figures:
 
 - `pure`: one value of the column is followed by the event almost without exception.
-- `missing`: whether the column is blank ranks well by itself *and* adds much to a model of all other columns. Blanks
-  that other columns explain (no internet, so no online backup) add nothing and are left alone. A column that is filled
+- `missing`: whether the column is blank ranks well by itself *and* adds much to a model of all other columns. Only
+  columns whose knowledge time is not proven (snapshots, declared attributes) are suspected; a portrait that is blank
+  because nothing had happened before the as-of date is honest. Blanks that other columns explain (no internet, so no online backup) add nothing and are left alone. A column that is filled
   only where a leaking one is filled came with it, and goes with it.
 - `value`: the column alone ranks almost perfectly, or it ranks well and adds more to a model of all other columns than
   an honest single column does.
@@ -15,7 +16,7 @@ without those only that stood out, so that an honest one is not blamed for what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,12 +53,13 @@ class Leak:
     evidence: str
 
 
-def audit(data: Dataset, rows: Rows, *, seed: int, threads: int = 1) -> tuple[Leak, ...]:
+def audit(data: Dataset, rows: Rows, unproven: Collection[str], *, seed: int, threads: int = 1) -> tuple[Leak, ...]:
     """Returns the leaking columns, by name.
 
     Args:
         data: The matrix.
         rows: The rows that would be learned from; at most 20,000 of them are looked at.
+        unproven: Columns whose knowledge time is not proven; only their blanks are suspected.
         seed: Of the draw and of the trial models.
         threads: Native threads.
     """
@@ -67,6 +69,7 @@ def audit(data: Dataset, rows: Rows, *, seed: int, threads: int = 1) -> tuple[Le
     positives = int(part.labels.sum())
     if min(positives, len(part.labels) - positives) < MIN_ROWS:
         return ()
+    unsure = [place for place, feature in enumerate(part.features) if feature.name in set(unproven)]
     trial = _Trial(part, _halves(part.customers), seed, threads)
     found: dict[int, Leak] = {}
     for place, feature in enumerate(part.features):
@@ -77,7 +80,7 @@ def audit(data: Dataset, rows: Rows, *, seed: int, threads: int = 1) -> tuple[Le
         if evidence:
             found[place] = Leak(feature.name, "pure" if strength == 0.0 else "value", evidence)
     for place, (base, gain) in trial.standing_out(
-        (place for place in range(len(part.features)) if trial.blanks_alone(place) >= SUSPICIOUS_BLANKS),
+        (place for place in unsure if trial.blanks_alone(place) >= SUSPICIOUS_BLANKS),
         without=found, least=BLANKS_GAIN, blanks=True,
     ).items():  # fmt: skip
         missing = np.isnan(part.values[:, place])
@@ -88,7 +91,7 @@ def audit(data: Dataset, rows: Rows, *, seed: int, threads: int = 1) -> tuple[Le
             f"to {base + gain:.3f}"
         )
         found[place] = Leak(part.features[place].name, "missing", evidence)
-    found |= _nested(part, found)
+    found |= _nested(part, found, unsure)
     for place, (base, gain) in trial.standing_out(
         (place for place in range(len(part.features)) if trial.alone(place) >= SUSPICIOUS_VALUE),
         without=found, least=VALUE_GAIN, blanks=False,
@@ -192,12 +195,12 @@ def _halves(customers: npt.NDArray[np.str_]) -> npt.NDArray[np.bool_]:
     return drawn
 
 
-def _nested(part: Dataset, found: dict[int, Leak]) -> dict[int, Leak]:
+def _nested(part: Dataset, found: dict[int, Leak], unsure: list[int]) -> dict[int, Leak]:
     """Returns the columns that are filled (or blank) only where a column with leaking blanks is so, too."""
     blank = np.isnan(part.values)
     result: dict[int, Leak] = {}
     for leaking in (place for place, leak in found.items() if leak.check == "missing"):
-        for place in set(range(len(part.features))) - set(found) - set(result):
+        for place in set(unsure) - set(found) - set(result):
             for side, word in ((~blank, "filled"), (blank, "blank")):
                 rows, share = int(side[:, place].sum()), float(side[:, leaking].mean())
                 if rows < MIN_ROWS or share > NESTED_BASE:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
 from importlib.metadata import version as installed_version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,13 +17,19 @@ from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from training import bundle, promote, tracking
 from training.card import model_card
+from training.dataset import spine
 from training.evaluate import Judged, evaluate
 from training.explain import PICTURE_ROWS, importance, shap_picture
+from training.history import History
 from training.leakage import Leak, audit
 from training.modelling import Fitted, fit
-from training.prepare import Prepared, labelled_spine, positives, prepare, training_dates
+from training.prepare import Prepared, positives, prepare, training_dates
 from training.targets import Target
 from training.tune import tuned
+
+if TYPE_CHECKING:
+    from features.feeds.reading import Feeds
+    from features.portraits.reading import Portraits
 
 Say = Callable[[str], None]
 
@@ -34,14 +40,17 @@ def say_on_stderr(line: str) -> None:
 
 
 def train_target(
-    home: Home, target: Target, *, as_of: date | None = None, seed: int = 7, threads: int = 1, tune: bool = False,
-    may_promote: bool = True, progress: Progress = SILENT, say: Say = say_on_stderr,
+    home: Home, target: Target, feeds: Feeds, history: History, *, as_of: date | None = None, seed: int = 7,
+    threads: int = 1, tune: bool = False, may_promote: bool = True, progress: Progress = SILENT,
+    say: Say = say_on_stderr,
 ) -> dict[str, Any]:  # fmt: skip
     """Trains one target, writes its bundle, records it and promotes it if the written rule allows.
 
     Args:
         home: The state.
         target: The target's configuration.
+        feeds: The landed feeds.
+        history: The same feeds, opened for labels and cohorts.
         as_of: Pretend that nothing later has been delivered; None means all that has.
         seed: Of everything random.
         threads: Native threads.
@@ -54,17 +63,16 @@ def train_target(
         The summary that ends in `--json`. A target that the data cannot carry is a refusal, not an error:
         `promoted: false` with a `reason`: `no_feed`, `no_labelled_dates` or `too_few_positives`.
     """
-    from features.feeds.reading import Feeds
     from features.portraits.reading import Portraits
 
-    feeds, portraits = Feeds.open(home), Portraits.open(home)
+    portraits = Portraits.open(home)
     if not target.supported(feeds.names):
         wanted = sorted({feed for event in target.events for feed in event.needs} - set(feeds.names))
         return refusal(home, target, "no_feed", f"needs {', '.join(wanted)}", say=say)
     dates = training_dates(feeds, portraits.as_of_dates(), target, as_of)
     if not dates:
         return refusal(home, target, "no_labelled_dates", "no as-of date is old enough to have labels", say=say)
-    chosen = labelled_spine(feeds, target, dates, threads=threads, progress=progress)
+    chosen = spine(history, target, dates, progress=progress)
     to_learn, to_judge = positives(chosen, target)
     rule = target.promotion
     if to_learn < rule.min_training_positives or to_judge < rule.min_test_positives:
@@ -76,7 +84,8 @@ def train_target(
     with progress.step(f"{target.name}: portraits"):
         prepared = prepare(home, target, chosen, seed=seed, threads=threads)
     with progress.step(f"{target.name}: leakage check"):
-        leaks = audit(prepared.data, prepared.final, seed=seed, threads=threads)
+        unproven = unproven_columns(portraits, snapshot=history.snapshot)
+        leaks = audit(prepared.data, prepared.final, unproven, seed=seed, threads=threads)
         for leak in leaks:
             say(f"{target.name}: left out '{leak.name}', it leaks the label ({leak.check}): {leak.evidence}")
         prepared = without_leaks(prepared, leaks)
@@ -114,6 +123,17 @@ def train_target(
     }
 
 
+def unproven_columns(portraits: Portraits, *, snapshot: bool) -> frozenset[str]:
+    """Returns the features whose knowledge time nobody can prove, so that even their blanks may carry the label.
+
+    On a snapshot that is all of them. Elsewhere it is the operator's declared attributes: every other feature is
+    computed from events known before the as-of date, and is blank where there were none.
+    """
+    return frozenset(
+        feature.name for feature in portraits.feature_list.features if snapshot or feature.dimension == "attributes"
+    )
+
+
 def refusal(home: Home, target: Target, reason: str, why: str, *, say: Say, **facts: Any) -> dict[str, Any]:
     """Returns the summary of a target that cannot be trained, after saying and recording it."""
     say(f"{target.name}: no model, {reason}: {why}")
@@ -130,7 +150,7 @@ def without_leaks(prepared: Prepared, leaks: tuple[Leak, ...]) -> Prepared:
     return replace(prepared, data=prepared.data.without([leak.name for leak in leaks])) if leaks else prepared
 
 
-def judged_rows(home: Home, target: Target, prepared: Prepared, fitted: Fitted, portraits: Any) -> Judged:
+def judged_rows(home: Home, target: Target, prepared: Prepared, fitted: Fitted, portraits: Portraits) -> Judged:
     """Returns the judged rows with their customer classes and, on the simulator, the true probabilities."""
     data = prepared.data.take(fitted.rows)
     classes = np.full(len(data.labels), "", dtype=object)

@@ -11,8 +11,7 @@ import numpy as np
 from features.kit.clock import last_labelled
 from features.kit.errors import NotReadyError
 from features.kit.home import Home
-from features.kit.progress import SILENT, Progress
-from training.dataset import Dataset, Spine, dataset, spine, thinned, thinned_split, without_duplicates
+from training.dataset import Dataset, Spine, dataset, thinned, thinned_split, without_duplicates
 from training.splits import Rows, Split, grouped_split, temporal_split
 from training.targets import Target
 
@@ -51,25 +50,6 @@ def training_dates(feeds: Feeds, built: list[date], target: Target, as_of: date 
         return [day for day in built if day <= known_until][-1:]
     last = last_labelled(known_until, target.lead_days, target.horizon_days, target.label_delay_days)
     return [day for day in built if day <= last]
-
-
-def labelled_spine(
-    feeds: Feeds, target: Target, dates: list[date], *, threads: int = 1, progress: Progress = SILENT
-) -> Spine:
-    """Returns the labelled cohort of the dates."""
-    connection = feeds.connect(threads=threads)
-    try:
-        return spine(
-            connection,
-            frozenset(feeds.names),
-            target,
-            dates,
-            time_zone=feeds.operator.time_zone,
-            snapshot=feeds.operator.snapshot_on is not None,
-            progress=progress,
-        )
-    finally:
-        connection.close()
 
 
 def prepare(home: Home, target: Target, chosen: Spine, *, seed: int, threads: int) -> Prepared:

@@ -16,21 +16,23 @@ def train(journey: Journey, progress: Progress) -> dict[str, Any]:
     warm = threading.Thread(target=_warm, args=(journey.home,), daemon=True)
     with run_lock(journey.home, "train"), recorded_run(journey.home, "train"):
         warm.start()
+        from training.history import open_history
         from training.pipeline import train_target
         from training.targets import known_targets, load_target
 
-        names = journey.targets or known_targets()
-        targets = {
-            name: train_target(
-                journey.home,
-                load_target(name),
-                as_of=journey.as_of,
-                seed=journey.seed,
-                threads=journey.threads,
-                progress=progress,
-            )
-            for name in names
-        }
+        targets: dict[str, Any] = {}
+        with open_history(journey.home, threads=journey.threads) as (feeds, history):
+            for name in journey.targets or known_targets():
+                targets[name] = train_target(
+                    journey.home,
+                    load_target(name),
+                    feeds,
+                    history,
+                    as_of=journey.as_of,
+                    seed=journey.seed,
+                    threads=journey.threads,
+                    progress=progress,
+                )
         warm.join()
     return {"targets": targets}
 
