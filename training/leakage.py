@@ -5,8 +5,9 @@ Three checks on the rows that would be learned from, each with its evidence in f
 - `pure`: one value of the column is followed by the event almost without exception.
 - `missing`: whether the column is blank ranks well by itself *and* adds much to a model of all other columns. Only
   columns whose knowledge time is not proven (snapshots, declared attributes) are suspected; a portrait that is blank
-  because nothing had happened before the as-of date is honest. Blanks that other columns explain (no internet, so no online backup) add nothing and are left alone. A column that is filled
-  only where a leaking one is filled came with it, and goes with it.
+  because nothing had happened before the as-of date is honest. Blanks that other columns explain (no internet, so no
+  online backup) add nothing and are left alone. A column that is filled only where a leaking one is filled came with
+  it, and goes with it.
 - `value`: the column alone ranks almost perfectly, or it ranks well and adds more to a model of all other columns than
   an honest single column does.
 
