@@ -1,4 +1,4 @@
-"""What happens to the customers of a chunk: leaving, plan orders, late payment, calls, complaints, contacts."""
+"""What happens to the customers of a chunk: shocks from outside, then complaints, plan orders, answers, departures."""
 
 from __future__ import annotations
 
@@ -6,122 +6,242 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.simulator import actions
 from features.simulator.calendar import Calendar
-from features.simulator.catalogue import ALLOWANCE_KB, FEE, PLAN_NUMBER
+from features.simulator.catalogue import FEE, IS_5G, PLAN_NUMBER
 from features.simulator.dice import Dice, Real, Whole
+from features.simulator.drivers import (
+    churn_base,
+    complaint_base,
+    grid_factor,
+    low_score_base,
+    shock_rates,
+    upgrade_base,
+)  # fmt: skip
+from features.simulator.hazards import (
+    CALL_FACTORS,
+    COMPLAINT_ON_CHURN,
+    COMPLAINT_ON_COMPLAINT,
+    CONTACT_KERNEL,
+    CONTRACT_END_RATE,
+    CONTRACT_UPGRADE_RATE,
+    HORIZON,
+    KINDS,
+    RENEWAL_SHARE,
+    Effect,
+)  # fmt: skip
 from features.simulator.population import Population
+from features.simulator.shocks import Shocks, draw_shocks
 
 NEVER = 10**6
 CANCEL, PORT_OUT, ARREARS, SILENT = 1, 2, 3, 4
+LADDER = np.array([PLAN_NUMBER[p] for p in ("L08", "L19", "L39", "L59", "F69", "L88", "F99", "F129", "F169", "F239")])
+
+Matrix = np.ndarray
+
+
+@dataclass(frozen=True)
+class Events:
+    """Sparse events: customer row and day, one element each."""
+
+    row: Whole
+    day: Whole
+
+
+@dataclass(frozen=True)
+class Contracts:
+    """Contract ends by cycle [customers, cycles] (NEVER: none) and whether each was renewed at its end."""
+
+    end: Whole
+    renewed: np.ndarray
 
 
 @dataclass(frozen=True)
 class Story:
-    """The events of one chunk. Sparse events are (row, day) pairs; matrices are [customers, days or months].
+    """The events of one chunk.
 
     Attributes:
+        shocks: By kind.
+        contacts: Past campaigns.
+        contracts: Contract ends and renewals.
+        complaints: First days of complaints.
+        low_scores: Days of survey answers of 6 or less.
+        orders: Plan orders, with the plan ordered.
+        ordered: The plan ordered, per order.
         last_use: The day of the last use of who leaves, else NEVER.
         way: How the customer leaves (CANCEL ...), 0 if not.
-        recorded: The day on which the departure is recorded, else NEVER.
-        decline: Factor on use per day, [n, days].
-        stalls: Expected stalls a day, [n, days].
-        orders: Plan orders (row, day, plan).
-        plan: The plan in force per month, [n, months].
-        calls: Manual calls (row, day, topic, is_resolved).
-        complaints: Complaints (row, day, topic).
     """
 
+    shocks: dict[str, Shocks]
+    contacts: actions.Contacts
+    contracts: Contracts
+    complaints: Events
+    low_scores: Events
+    orders: Events
+    ordered: Whole
     last_use: Whole
     way: Whole
-    recorded: Whole
-    decline: Real
-    stalls: Real
-    orders: tuple[Whole, Whole, Whole]
-    plan: Whole
-    calls: tuple[Whole, Whole, Whole, np.ndarray]
-    complaints: tuple[Whole, Whole, Whole]
 
 
 def tell(dice: Dice, calendar: Calendar, people: Population) -> Story:
     """Returns what happens to `people` in the simulated span."""
-    n, days = people.number, calendar.days
-    day = np.arange(days)[None, :]
-    who = n[:, None]
-    ratio = people.need_kb * 30 / np.maximum(ALLOWANCE_KB[people.plan], 1)
-    hazard = 0.011 / 30 * np.exp(0.5 * (people.quality > 2) + 1.6 * (people.lateness > 0.1) - 0.6 * people.broadband)
-    to_end = people.contract_end[:, None] - day
-    leaving = hazard[:, None] * np.where((to_end < 20) & (to_end > -40), 3.0, np.where(to_end > 60, 0.6, 1.2))
-    onset_draw = dice.uniform("decline", who, day) < 0.02 / 30
-    since = _days_since(onset_draw)
-    leaving = leaving + np.where((since >= 10) & (since < 70), 0.005, 0.0)
-    decline = 1 - 0.6 * np.clip(since / 20, 0, 1) * (since < 80)
-    can = (day > people.activated[:, None] + 30) & (people.kind == 0)[:, None]
-    leaves = (dice.uniform("leave", who, day) < leaving) & can
-    last_use = np.where(leaves.any(axis=1), leaves.argmax(axis=1), NEVER)
-    left = last_use < NEVER
-    late = np.where(people.lateness > 0.1, 3.0, 0.8)
-    draw = dice.uniform("leave.way", n) * (0.5 + 0.35 * late + 0.15)
-    way = np.where(draw < 0.35, CANCEL, np.where(draw < 0.5, PORT_OUT, np.where(draw < 0.65, SILENT, ARREARS)))
-    way = np.where(left, way, 0)
-    delay = np.select([way == CANCEL, way == PORT_OUT, way == ARREARS], [1, 2, 75], 90)
-    orders = _orders(dice, calendar, people, ratio, last_use)
-    stalls = np.minimum(0.05 * people.quality[:, None] * np.ones((1, days)), 3)
-    calls, complaints = _service(dice, calendar, people, last_use)
+    rates = shock_rates(people, grid_factor(dice, people.grid))
+    shocks = draw_shocks(dice, calendar, people, rates)
+    contacts = actions.draw_contacts(dice, calendar, people)
+    contracts = _contracts(dice, calendar, people)
+    shape = (len(people), calendar.days)
+    day = np.arange(calendar.days)[None, :]
+    known = day > people.activated[:, None]
+    person = (people.kind != 2)[:, None] & known
+    consumer = (people.kind == 0)[:, None] & known
+
+    hazard = np.repeat(complaint_base(people, calendar)[:, None], calendar.days, axis=1)
+    _add_shocks(hazard, shocks, "complaint")
+    complaints = _repeated(dice, "complaint", people, hazard * person, COMPLAINT_ON_COMPLAINT)
+
+    hazard = np.zeros(shape)
+    _add_shocks(hazard, shocks, "dissatisfaction")
+    hazard += low_score_base(people)[:, None]
+    row, when = np.nonzero(dice.uniform("answer.low", people.number[:, None], day) < hazard * person)
+    low_scores = Events(row, when)
+
+    willing, broke = churn_base(people, calendar)
+    hazard = np.zeros(shape)
+    _add_shocks(hazard, {k: v for k, v in shocks.items() if k != "late"}, "churn")
+    add_effect(hazard, complaints.row, complaints.day, COMPLAINT_ON_CHURN, np.ones(len(complaints.row)))
+    hazard += willing[:, None] + contract_hazard(contracts, day)
+    for effect in contacts.effects("churn"):
+        add_effect(hazard, effect.row, effect.day, Effect(1.0, CONTACT_KERNEL), effect.size)
+    in_arrears = np.zeros(shape)
+    _add_shocks(in_arrears, {"late": shocks["late"]}, "churn")
+    in_arrears += broke[:, None]
+    last_use, way = _departures(dice, people, hazard * consumer, in_arrears * consumer)
+
+    orders, ordered = _orders(dice, calendar, people, shocks, contacts, contracts, consumer)
     return Story(
-        last_use=last_use, way=way, recorded=np.where(left, last_use + delay, NEVER), decline=decline, stalls=stalls,
-        orders=orders, plan=_plans(calendar, people, orders), calls=calls, complaints=complaints,
+        shocks=shocks, contacts=contacts, contracts=contracts, complaints=complaints, low_scores=low_scores,
+        orders=orders, ordered=ordered, last_use=last_use, way=way,
     )  # fmt: skip
 
 
-def _days_since(events: np.ndarray) -> Whole:
-    day = np.arange(events.shape[1])[None, :]
-    last = np.maximum.accumulate(np.where(events, day, -NEVER), axis=1)
-    return day - last
+def add_effect(hazard: Matrix, row: Whole, day: Whole, effect: Effect, size: Real) -> None:
+    """Adds `size` x `effect` from each (row, day) on; pairs must be unique."""
+    for offset, share in enumerate(effect.kernel):
+        inside = day + offset < hazard.shape[1]
+        if share:
+            hazard[row[inside], day[inside] + offset] += effect.size * share * size[inside]
+
+
+def _add_shocks(hazard: Matrix, shocks: dict[str, Shocks], target: str) -> None:
+    for kind in KINDS:
+        if kind.name in shocks and target in kind.effects:
+            found = shocks[kind.name]
+            factor = np.array(CALL_FACTORS)[found.mark] if target != "churn" else np.ones(len(found.row))
+            add_effect(hazard, found.row, found.day, kind.effects[target], factor)
+
+
+def contract_hazard(contracts: Contracts, day: Whole) -> Matrix:
+    """Returns the extra hazard of leaving a day around contract ends, [customers, days]."""
+    rate = CONTRACT_END_RATE / HORIZON
+    total = np.zeros((len(contracts.end), day.shape[1]))
+    for cycle in range(contracts.end.shape[1]):
+        after = day - contracts.end[:, cycle, None]
+        total += np.where((after >= -30) & (after < 0), rate / 3, 0)
+        level = np.where(after >= 30, 0.3 * rate, rate)
+        total += np.where((after >= 0) & ~contracts.renewed[:, cycle, None], level, 0)
+    return total
+
+
+def contract_upgrades(contracts: Contracts, day: Whole) -> Matrix:
+    """Returns the extra hazard of an upgrade a day around contract ends, [customers, days]."""
+    total = np.zeros((len(contracts.end), day.shape[1]))
+    for cycle in range(contracts.end.shape[1]):
+        after = day - contracts.end[:, cycle, None]
+        total += np.where((after >= -45) & (after < 15), CONTRACT_UPGRADE_RATE / HORIZON, 0)
+    return total
+
+
+def _contracts(dice: Dice, calendar: Calendar, people: Population) -> Contracts:
+    ends, renewals = [], []
+    end = np.where(people.contract_type > 0, people.contract_end, NEVER)
+    for _ in range(4):
+        renewed = (dice.uniform("renewal", people.number, end) < RENEWAL_SHARE) & (end < calendar.days)
+        ends.append(end)
+        renewals.append(renewed)
+        end = np.where(renewed, end + people.contract_months * 30, NEVER)
+    return Contracts(np.stack(ends, axis=1), np.stack(renewals, axis=1))
+
+
+def _repeated(dice: Dice, stream: str, people: Population, hazard: Matrix, again: Effect) -> Events:
+    """Returns events that raise their own hazard: first one each, then the next after it, and so on."""
+    draw = -np.log1p(-dice.uniform(stream, people.number[:, None], np.arange(hazard.shape[1])[None, :]))
+    rows, days = [], []
+    row, start = np.arange(len(hazard)), np.zeros(len(hazard), dtype=np.int64)
+    column = np.arange(hazard.shape[1])[None, :]
+    for _ in range(8):
+        happens = (draw[row] < hazard[row]) & (column >= start[:, None])
+        found = happens.any(axis=1)
+        row, day = row[found], happens[found].argmax(axis=1)
+        if not len(row):
+            break
+        rows.append(row)
+        days.append(day)
+        add_effect(hazard, row, day + 2, again, np.ones(len(row)))
+        start = day + 4
+    return Events(np.concatenate(rows or [row]), np.concatenate(days or [row]))
+
+
+def _departures(dice: Dice, people: Population, willing: Matrix, broke: Matrix) -> tuple[Whole, Whole]:
+    total = willing + broke
+    day = np.arange(total.shape[1])[None, :]
+    leaves = -np.log1p(-dice.uniform("leave", people.number[:, None], day)) < total
+    last_use = np.where(leaves.any(axis=1), leaves.argmax(axis=1), NEVER)
+    row = np.flatnonzero(last_use < NEVER)
+    when = last_use[row]
+    in_arrears = dice.uniform("leave.arrears", people.number[row], when) * total[row, when] < broke[row, when]
+    on_purpose = np.array([CANCEL, PORT_OUT, SILENT])[
+        dice.choice("leave.way", people.number[row], (0.55, 0.22, 0.23), when)
+    ]
+    way = np.zeros(len(people), dtype=np.int64)
+    way[row] = np.where(in_arrears, ARREARS, on_purpose)
+    return last_use, way
 
 
 def _orders(
-    dice: Dice, calendar: Calendar, people: Population, ratio: Real, last_use: Whole
-) -> tuple[Whole, Whole, Whole]:
+    dice: Dice, calendar: Calendar, people: Population, shocks: dict[str, Shocks], contacts: actions.Contacts,
+    contracts: Contracts, consumer: Matrix,
+) -> tuple[Events, Whole]:  # fmt: skip
     day = np.arange(calendar.days)[None, :]
-    hazard = 0.01 / 30 * np.exp(0.8 * np.clip(np.log(ratio), -1.5, 1.5) + 0.7 * people.has_5g_device)
-    wants = dice.uniform("upgrade", people.number[:, None], day) < hazard[:, None]
-    wants &= (day > people.activated[:, None] + 30) & (day < last_use[:, None]) & (people.kind == 0)[:, None]
-    row = np.flatnonzero(wants.any(axis=1))
-    when = wants[row].argmax(axis=1)
-    ladder = np.argsort(FEE, kind="stable")
-    ladder = ladder[~np.isin(ladder, [PLAN_NUMBER[p] for p in ("S29", "Y39", "C50", "M05", "L98")])]
-    pick = np.searchsorted(FEE[ladder], FEE[people.plan[row]], side="right")
-    keep = pick < len(ladder)
-    return row[keep], when[keep], ladder[pick[keep]]
+    extra = np.zeros((len(people), calendar.days))
+    _add_shocks(extra, {k: v for k, v in shocks.items() if k != "device"}, "upgrade")
+    device = np.zeros((len(people), calendar.days))
+    _add_shocks(device, {"device": shocks["device"]}, "upgrade")
+    extra += contract_upgrades(contracts, day)
+    for effect in contacts.effects("upgrade"):
+        add_effect(extra, effect.row, effect.day, Effect(1.0, CONTACT_KERNEL), effect.size)
+    draw = -np.log1p(-dice.uniform("upgrade", people.number[:, None], day))
+    plan = people.plan.copy()
+    row, start = np.arange(len(people)), np.zeros(len(people), dtype=np.int64)
+    rows, days, plans = [], [], []
+    for _ in range(4):
+        old = plan[row]
+        total = upgrade_base(people.take(row), old, calendar)[:, None] + extra[row] + device[row] * ~IS_5G[old][:, None]
+        happens = (draw[row] < total) & consumer[row] & (day >= start[:, None]) & (FEE[old] < FEE.max())[:, None]
+        found = happens.any(axis=1)
+        row, when = row[found], happens[found].argmax(axis=1)
+        if not len(row):
+            break
+        new = _next_plan(dice, people, row, plan[row], when)
+        plan[row] = new
+        rows.append(row)
+        days.append(when)
+        plans.append(new)
+        start = when + 31
+    return Events(np.concatenate(rows or [row]), np.concatenate(days or [row])), np.concatenate(plans or [row])
 
 
-def _plans(calendar: Calendar, people: Population, orders: tuple[Whole, Whole, Whole]) -> Whole:
-    plan = np.repeat(people.plan[:, None], calendar.months, axis=1)
-    row, day, new = orders
-    month = calendar.month_of[day] + 1
-    after = np.arange(calendar.months)[None, :] >= month[:, None]
-    plan[row] = np.where(after, new[:, None], plan[row])
-    return plan
-
-
-def _service(
-    dice: Dice, calendar: Calendar, people: Population, last_use: Whole
-) -> tuple[tuple[Whole, Whole, Whole, np.ndarray], tuple[Whole, Whole, Whole]]:
-    day = np.arange(calendar.days)[None, :]
-    alive = (day > people.activated[:, None]) & (day < last_use[:, None]) & (people.kind != 2)[:, None]
-    start = 0.042 / 30 * people.quality**0.7
-    first = (dice.uniform("call", people.number[:, None], day) < start[:, None]) & alive
-    row, when = np.nonzero(first)
-    again = np.minimum(dice.uniform("call.again", people.number[row], when) ** -0.6, 8).astype(np.int64)
-    rows, whens = np.repeat(row, again), np.repeat(when, again)
-    step = np.arange(len(rows)) - np.repeat(np.cumsum(again) - again, again)
-    topic = np.repeat(
-        dice.choice("call.topic", people.number[row], (35, 20, 8, 15, 10, 2, 1, 2, 2, 2, 2, 1), when), again
-    )
-    whens = whens + step * 2
-    good = whens < np.minimum(calendar.days, last_use[rows])
-    rows, whens, topic, step = rows[good], whens[good], topic[good], step[good]
-    resolved = dice.uniform("call.resolved", people.number[rows], whens) < 0.7
-    complains = dice.uniform("complain", people.number[rows], whens) < np.where(resolved, 0.03, 0.15)
-    complaint = (rows[complains], whens[complains], topic[complains])
-    return (rows, whens, topic, resolved), complaint
+def _next_plan(dice: Dice, people: Population, row: Whole, old: Whole, day: Whole) -> Whole:
+    """Returns the next dearer plan of the ladder, one further with a chance; the dearest stays reachable only once."""
+    step = (dice.uniform("upgrade.step", people.number[row], day) < 0.3).astype(np.int64)
+    first = np.searchsorted(FEE[LADDER], FEE[old], side="right")
+    return np.asarray(LADDER[np.minimum(first + step, len(LADDER) - 1)])

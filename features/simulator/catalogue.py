@@ -22,7 +22,7 @@ class Plan:
     fee: float
     minutes: int
     gb: float | None
-    sms: int = 0
+    sms: int = 30
     overage_yuan_per_gb: float = 5.0
     cap_yuan: float | None = None
     throttle_gb: float | None = None
@@ -43,8 +43,20 @@ PLANS: tuple[Plan, ...] = (
     Plan("F69", "5G智享69", "5G Smart 69", "5G", 69, 200, 15, overage_yuan_per_gb=3, cap_yuan=150, rollover=1),
     Plan("F99", "5G智享99", "5G Smart 99", "5G", 99, 300, 30, overage_yuan_per_gb=3, cap_yuan=200, rollover=1),
     Plan("F129", "5G智享129不限量", "5G Unlimited 129", "5G", 129, 500, None, throttle_gb=50),
-    Plan("F169", "5G智享169不限量", "5G Unlimited 169", "5G", 169, 800, None, sms=100, throttle_gb=90),
-    Plan("F239", "5G尊享239不限量", "5G Premium 239", "5G", 239, 1500, None, sms=200, throttle_gb=150),
+    Plan(
+        "F169",
+        "5G智享169",
+        "5G Smart 169",
+        "5G",
+        169,
+        800,
+        90,
+        sms=100,
+        overage_yuan_per_gb=3,
+        cap_yuan=300,
+        rollover=1,
+    ),
+    Plan("F239", "5G尊享239", "5G Premium 239", "5G", 239, 1500, 150, sms=200, overage_yuan_per_gb=3, cap_yuan=300),
     Plan("S29", "银龄29", "Senior 29", "4G", 29, 200, 3, overage_yuan_per_gb=5, cap_yuan=50, audience="senior"),
     Plan("Y39", "青春39", "Student 39", "5G", 39, 100, 20, overage_yuan_per_gb=3, cap_yuan=80, audience="student"),
     Plan("C50", "集团50", "Corporate 50", "4G", 50, 500, 8, cap_yuan=100, minimum_spend=50, audience="legacy"),

@@ -11,16 +11,23 @@ from numpy.typing import NDArray
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
+_LOW = np.uint64(0xFFFFFFFF)
+
+FORK = 1 << 32
+"""Added to a customer's number it makes another continuation of the same customer (see `Dice.fork_day`)."""
 
 Whole = NDArray[np.int64]
 Real = NDArray[np.float64]
 
 
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Returns the splitmix64 finaliser of each element."""
-    x = (x ^ (x >> np.uint64(30))) * _FIRST
-    x = (x ^ (x >> np.uint64(27))) * _SECOND
-    return x ^ (x >> np.uint64(31))
+    """Returns the splitmix64 finaliser of each element, in place."""
+    x ^= x >> np.uint64(30)
+    x *= _FIRST
+    x ^= x >> np.uint64(27)
+    x *= _SECOND
+    x ^= x >> np.uint64(31)
+    return x
 
 
 def _words(values: object) -> NDArray[np.uint64]:
@@ -33,43 +40,44 @@ class Dice:
 
     Attributes:
         seed: The seed of the world.
-        fork_day: From this day on draws differ between forks (None: one world only).
-        fork: The number of the continuation, used for times from `fork_day` on.
+        fork_day: Draws for a time from this day on differ between the continuations of a customer (number, number +
+            FORK, number + 2 FORK ...); earlier draws and draws without a time are the same in all of them.
     """
 
     seed: int
     fork_day: int | None = None
-    fork: int = 0
 
-    def uniform(self, stream: str, who: object, when: object = 0, *, day: object = None) -> Real:
+    def uniform(self, stream: str, who: object, when: object = None) -> Real:
         """Returns uniforms in [0, 1) of the broadcast shape of `who` and `when`.
 
         Args:
             stream: The name of the stream; two names never share a draw.
             who: Customer numbers (or the number of another thing, such as a grid).
-            when: Day or month numbers, or any counter.
-            day: The day that decides whether the draw lies in a fork's future; `when` if omitted.
+            when: Day numbers; None for what holds for good.
         """
-        start = np.uint64(zlib.crc32(stream.encode()) + (self.seed << 32) & 0xFFFFFFFFFFFFFFFF)
+        start = np.uint64((zlib.crc32(stream.encode()) + (self.seed << 32)) & 0xFFFFFFFFFFFFFFFF)
+        number = _words(who)
         with np.errstate(over="ignore"):
-            key = _mix(_words(who) * _GOLDEN + start)
-            counter = _words(when) * _FIRST + _GOLDEN
-            if self.fork_day is not None:
-                late = np.atleast_1d(np.asarray(when if day is None else day)) >= self.fork_day
-                counter = counter + np.where(late, np.uint64(self.fork + 1) * _SECOND, np.uint64(0))
-            bits = _mix(key + counter)
+            bits = _mix((number & _LOW) * _GOLDEN + start)
+            if when is not None:
+                counter = _words(when)
+                bits = bits + (counter * _FIRST + _GOLDEN)
+                if self.fork_day is not None:
+                    late = np.atleast_1d(np.asarray(when)) >= self.fork_day
+                    bits = bits + np.where(late, (number >> np.uint64(32)) * _SECOND, np.uint64(0))
+            bits = _mix(bits)
         return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
-    def normal(self, stream: str, who: object, when: object = 0, *, day: object = None) -> Real:
+    def normal(self, stream: str, who: object, when: object = None) -> Real:
         """Returns standard normals of the broadcast shape of `who` and `when`."""
         from scipy.special import ndtri
 
-        drawn: Real = ndtri(self.uniform(stream, who, when, day=day) * (1 - 2**-40) + 2**-42)
+        drawn: Real = ndtri(self.uniform(stream, who, when) * (1 - 2**-40) + 2**-42)
         return drawn
 
-    def choice(self, stream: str, who: object, shares: object, when: object = 0, *, day: object = None) -> Whole:
+    def choice(self, stream: str, who: object, shares: object, when: object = None) -> Whole:
         """Returns category numbers drawn with the given shares (they are scaled to sum to 1)."""
         weights = np.asarray(shares, dtype=np.float64)
         edges = np.cumsum(weights) / weights.sum()
-        drawn = np.searchsorted(edges, self.uniform(stream, who, when, day=day), side="right")
+        drawn = np.searchsorted(edges, self.uniform(stream, who, when), side="right")
         return np.minimum(drawn, len(weights) - 1).astype(np.int64)

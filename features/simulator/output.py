@@ -31,9 +31,8 @@ class OperatorFiles:
         self._csv[feed].write_table(table)
         self.rows[feed] = self.rows.get(feed, 0) + table.num_rows
 
-    def parquet(self, feed: str, month: str, columns: dict[str, Any]) -> None:
+    def parquet(self, feed: str, month: str, table: pa.Table) -> None:
         """Appends one row group to `<feed>/<month>.parquet`."""
-        table = pa.table(columns)
         name = f"{feed}/{month}.parquet"
         if name not in self._parquet:
             path = self._folder / name

@@ -16,8 +16,10 @@ from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit, recorded_run, run_lock
 from features.simulator.behaviour import tell
 from features.simulator.calendar import Calendar
+from features.simulator.chunk import Chunk
 from features.simulator.dice import Dice
-from features.simulator.feeds import ChunkWriter, write_reference
+from features.simulator.feeds import write_chunk, write_reference
+from features.simulator.oracle import OracleWriter
 from features.simulator.output import OperatorFiles
 from features.simulator.population import BLOCK, make_population
 
@@ -38,20 +40,26 @@ def simulate_to(
     """Writes `out/files` and `out/oracle` and returns the summary; the same for any multiple of 64 as `chunk`."""
     calendar = Calendar(end=add_months(end, 0), months=months)
     dice = Dice(seed)
-    work = out / ".files"
-    shutil.rmtree(work, ignore_errors=True)
-    files = OperatorFiles(work)
+    work, hidden = out / ".files", out / ".oracle"
+    for folder in (work, hidden):
+        shutil.rmtree(folder, ignore_errors=True)
+    files, oracle = OperatorFiles(work), OracleWriter(hidden)
     write_reference(dice, calendar, customers, files)
     with progress.step("simulate", customers) as tick:
         for start in range(0, customers, chunk):
             numbers = np.arange(start, min(start + chunk, customers))
             people = make_population(dice, calendar, customers, numbers)
-            ChunkWriter(dice, calendar, people, tell(dice, calendar, people), files).write()
+            story = Chunk(dice, calendar, people, tell(dice, calendar, people))
+            write_chunk(story, files)
+            oracle.write(story)
             tick(len(numbers))
     files.close()
+    oracle.close()
+    write_json(hidden / "calendar.json", {"end": calendar.end.isoformat(), "months": months})
     hit("simulate.before_switch")
-    shutil.rmtree(out / "files", ignore_errors=True)
-    work.rename(out / "files")
+    for folder, name in ((work, "files"), (hidden, "oracle")):
+        shutil.rmtree(out / name, ignore_errors=True)
+        folder.rename(out / name)
     summary = {
         "customers": customers, "months": months, "seed": seed, "as_of": calendar.end.isoformat(), "files": files.rows,
         "synthetic": True,

@@ -1,0 +1,107 @@
+"""From lasting, visible traits to base hazards (per day) and shock rates (per day, or chance per month)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from features.simulator.calendar import Calendar
+from features.simulator.catalogue import ALLOWANCE_KB, IS_5G
+from features.simulator.dice import Dice, Real, Whole
+from features.simulator.hazards import BROADBAND_RATE, CHARGE_RATE, FAULT_RATE, HORIZON, KINDS, SURVEY_RATE
+from features.simulator.population import Population
+
+
+def need_ratio(people: Population, plan: Whole) -> Real:
+    """Returns a month's mean need as a share of a plan's data allowance."""
+    ratio: Real = people.need_kb * 30 / np.maximum(ALLOWANCE_KB[plan], 1)
+    return ratio
+
+
+def age(people: Population, calendar: Calendar) -> Whole:
+    """Returns the age in years on the first day."""
+    return calendar.first.year - people.birth_year
+
+
+def churn_base(people: Population, calendar: Calendar) -> tuple[Real, Real]:
+    """Returns the base hazards a day of leaving on purpose (cancel, port-out, silent) and of leaving in arrears."""
+    years = np.clip(calendar.days - people.activated, 90, 3650) / 365
+    ratio = need_ratio(people, people.plan)
+    score = (
+        0.55 * (people.contract_type == 0)
+        - 0.55 * people.broadband
+        - 0.35 * np.log(years)
+        + 0.25 * np.clip(np.log(people.quality), -1.5, 1.5)
+        + 0.45 * (ratio < 0.3)
+        + 0.30 * (age(people, calendar) < 30)
+    )
+    willing = 0.0040 * np.exp(score)
+    broke = 0.0019 * np.exp(0.5 * score + 0.6 * (people.lateness > 0.1))
+    return willing / HORIZON, broke / HORIZON
+
+
+def complaint_base(people: Population, calendar: Calendar) -> Real:
+    """Returns the base hazard a day of a complaint."""
+    del calendar
+    score = (
+        1.50 * np.clip(np.log(people.quality), -2.5, 2.2)
+        + 0.50 * people.broadband
+        + 0.70 * (people.digital < 0.4)
+        + 0.60 * (need_ratio(people, people.plan) > 0.9)
+    )
+    rate: Real = 0.00068 * np.exp(score) / HORIZON
+    return rate
+
+
+def upgrade_base(people: Population, plan: Whole, calendar: Calendar) -> Real:
+    """Returns the base hazard a day of ordering a dearer or a 5G plan, given the plan in force."""
+    score = (
+        1.30 * np.clip(np.log(need_ratio(people, plan)) + 0.7, -1.5, 1.5)
+        + 0.85 * (people.has_5g_device & ~IS_5G[plan])
+        - 0.3 * IS_5G[plan]
+        + 0.30 * (age(people, calendar) < 30)
+    )
+    rate: Real = 0.0050 * np.exp(score) / HORIZON
+    return rate
+
+
+def low_score_base(people: Population) -> Real:
+    """Returns the base hazard a day of answering a survey with 6 or less."""
+    low = np.clip(0.16 * np.exp(0.5 * np.log(people.quality)), 0.02, 0.6)
+    rate: Real = SURVEY_RATE / HORIZON * low
+    return rate
+
+
+def shock_rates(people: Population, grid_faults: Real) -> dict[str, Real]:
+    """Returns per shock kind its intensity a day (daily kinds) or its chance in a month (monthly kinds).
+
+    Args:
+        people: The customers.
+        grid_faults: Rate factor of each customer's grid.
+    """
+    ones = np.ones(len(people))
+    ratio = need_ratio(people, people.plan)
+    settled = (people.contract_type > 0) | people.broadband
+    monthly = {
+        "drift": 0.022 * np.where(settled, 0.7, 1.4) * np.exp(-0.006 * (2015 - people.birth_year - 35)),
+        "spell": 0.030 * np.clip(people.quality, 0.1, 6),
+        "fault": FAULT_RATE * grid_faults,
+        "broadband": BROADBAND_RATE * people.line * people.broadband,
+        "charge": CHARGE_RATE * ones,
+        "binge": np.where(ratio > 0.75, 0.05, 0.02),
+        "trip": people.travel,
+        "enquiry": 0.020 * people.calls,
+        "late": people.lateness,
+        "device": np.where(people.has_5g_device, 0.004, 0.014),
+        "jump": 0.012 * ones,
+    }
+    person = people.kind != 2
+    return {
+        kind.name: np.where(person, monthly[kind.name], 0.0) / (HORIZON if kind.timing == "daily" else 1)
+        for kind in KINDS
+    }
+
+
+def grid_factor(dice: Dice, grids: Whole) -> Real:
+    """Returns how often faults strike a grid, 1 on average."""
+    factor: Real = np.exp(0.6 * dice.normal("grid.faults", grids) - 0.18)
+    return factor
