@@ -40,7 +40,10 @@ def score(
     place = open_home(home)
     day = parse_date(as_of, flag="--as-of")
     if day is None:
-        day = Portraits.open(place).as_of_dates()[-1]
+        built = Portraits.open(place).as_of_dates()
+        if not built:
+            raise NotReadyError(f"{place.portraits}: no portrait has been built", remedy="run `insight build`")
+        day = built[-1]
     targets = target or sorted(pointer.parent.name for pointer in place.bundles.glob("*/champion.json"))
     if not targets:
         raise NotReadyError(f"{place.bundles}: no model has been promoted", remedy="insight train churn")
