@@ -160,6 +160,7 @@ class Action(Words):
     skill: str = ""
     not_again_days: int = 0
     refund_limit: Decimal | None = None
+    items: dict[str, Words] = Field(default_factory=dict)
     authority: Words = _NOTHING
     may_grant: Words = _NOTHING
     must_not_say: Words = _NOTHING

@@ -1,0 +1,165 @@
+"""Who may have something to hear: portraits, scores and product fit of a date, joined per subscription."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from features.kit.errors import NotReadyError
+from features.kit.home import Home
+from features.portraits.reading import Portraits
+from serving.outreach.settings import OutreachSettings
+from serving.scoring.batch import Scores
+from serving.scoring.ranks import scores_folder
+
+ROAMING_ASKED = "roaming_enquiries_count_30d"
+NO_BAND = "normal"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetScore:
+    """One target's score of one subscription, as far as the list needs it."""
+
+    propensity: float
+    percentile: float | None
+    times_base: float | None
+    band: str
+    reason_codes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One subscription with an owed answer or a raised score.
+
+    Attributes:
+        customer_id: The subscription.
+        primary_class: Its class.
+        reasons: Reason code to slot values: the facts that hold.
+        card: Who it is, for the agent.
+        scores: Target to score.
+        fit: The product-fit row, if any.
+        asked_about_roaming: Whether roaming was asked about in 30 days.
+    """
+
+    customer_id: str
+    primary_class: str
+    reasons: dict[str, dict[str, Any]]
+    card: dict[str, Any]
+    scores: dict[str, TargetScore]
+    fit: dict[str, Any] | None = None
+    asked_about_roaming: bool = False
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a list's content comes from, fixed before anything is chosen.
+
+    Attributes:
+        portraits: Identity of the portraits.
+        models: Target to model version.
+        unscored: Targets with a model but without scores of this date.
+        has_fit: Whether product fit was calculated.
+    """
+
+    portraits: str
+    models: dict[str, str] = field(default_factory=dict)
+    unscored: tuple[str, ...] = ()
+    has_fit: bool = False
+
+
+def find_scores(home: Home, as_of: date) -> tuple[dict[str, Scores], tuple[str, ...]]:
+    """Returns the scores of a date by target, and the targets that have scores of other dates only.
+
+    Raises:
+        NotReadyError: If there are scores, but of no target on this date.
+    """
+    found: dict[str, Scores] = {}
+    unscored = []
+    for folder in sorted(home.scores.glob("*")) if home.scores.exists() else []:
+        current = Scores.current(home, folder.name)
+        if current is None:
+            continue
+        place = scores_folder(home, folder.name, current.version, as_of)
+        if place.exists():
+            found[folder.name] = Scores(folder.name, current.version, as_of, place)
+        else:
+            unscored.append(folder.name)
+    if unscored and not found:
+        raise NotReadyError(f"{home.scores}: no scores of {as_of}", remedy=f"run `insight score --as-of {as_of}`")
+    return found, tuple(unscored)
+
+
+def read_candidates(home: Home, as_of: date, settings: OutreachSettings) -> tuple[list[Candidate], Sources]:
+    """Returns the candidates sorted by subscription, and where their content comes from.
+
+    A subscription is a candidate if one of its facts is a duty, or if it stands in a band that some action needs.
+    Example: with `bands_needed` raised and above, everybody below the top 20 % of every target is left out at once.
+
+    Raises:
+        NotReadyError: If there is no portrait or no score of this date.
+    """
+    portraits = Portraits.open(home)
+    scores, unscored = find_scores(home, as_of)
+    fit = _read_fit(home, as_of)
+    table: dict[str, dict[str, TargetScore]] = {}
+    for target, one in scores.items():
+        for customer_id, score in _read_scores(one):
+            table.setdefault(customer_id, {})[target] = score
+    wanted = {band for bands in settings.bands_needed.values() for band in bands}
+    duties = [orjson.dumps(code).decode() + ":" for code in settings.duties]
+    candidates = []
+    for row in _read_portraits(portraits, as_of):
+        of_customer = table.get(row["customer_id"], {})
+        is_raised = any(score.band in wanted for score in of_customer.values())
+        text = row["facts"]
+        if not is_raised and not any(duty in text.replace(" ", "") for duty in duties):
+            continue
+        facts = orjson.loads(text)
+        candidates.append(
+            Candidate(
+                customer_id=row["customer_id"],
+                primary_class=row["primary_class"],
+                reasons=facts.get("reasons", {}),
+                card=facts.get("card", {}),
+                scores=of_customer,
+                fit=(fit or {}).get(row["customer_id"]),
+                asked_about_roaming=bool(row.get(ROAMING_ASKED) or 0),
+            )
+        )
+    models = {target: one.version for target, one in scores.items()}
+    return candidates, Sources(portraits.feature_list.identity, models, unscored, fit is not None)
+
+
+def _read_scores(scores: Scores) -> Iterator[tuple[str, TargetScore]]:
+    names = ["customer_id", "propensity", "percentile", "times_base", "band", "reason_codes"]
+    table = scores.read(names)
+    for customer_id, propensity, percentile, times, band, codes in zip(
+        *(table.column(name).to_pylist() for name in names), strict=True
+    ):
+        if propensity is not None:
+            yield customer_id, TargetScore(propensity, percentile, times, band or NO_BAND, tuple(codes or ()))
+
+
+def _read_portraits(portraits: Portraits, as_of: date) -> Iterator[dict[str, Any]]:
+    names = ["customer_id", "primary_class", "facts"]
+    names += [ROAMING_ASKED] if ROAMING_ASKED in portraits.feature_list.names else []
+    table = portraits.read(as_of, names)
+    for values in zip(*(table.column(name).to_pylist() for name in names), strict=True):
+        yield dict(zip(names, values, strict=True))
+
+
+def _read_fit(home: Home, as_of: date) -> dict[str, dict[str, Any]] | None:
+    """Returns the proven offers that save money, by subscription, or None if product fit has not run."""
+    path: Path = home.product_fit / f"as_of={as_of.isoformat()}" / "fit.parquet"
+    if not path.exists():
+        return None
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path, partitioning=None)
+    rows = table.select(["customer_id", "status", "months", "saving", "best_plan_id", "offers"]).to_pylist()
+    return {row["customer_id"]: row for row in rows}

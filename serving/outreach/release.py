@@ -1,0 +1,175 @@
+"""Release of a list: suppressions checked again, files written and switched to, all in one writing transaction.
+
+An opt-out needs the same write lock to be acknowledged, so it is either seen here or comes after the release; a list
+that is asked for again leaves out whatever was withdrawn since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from features.feeds.reading import Feeds
+from features.kit.clock import utc_now
+from features.kit.files import write_bytes
+from features.kit.home import Home
+from features.kit.runs import hit
+from serving.database.session import writing
+from serving.database.tables_outreach import OutreachLineRow, OutreachListRow
+from serving.outreach.columns import COLUMNS, Entry, Page
+from serving.outreach.export import rows_of, title_of, to_csv, to_xlsx
+from serving.outreach.ledger import (
+    OPEN,
+    RELEASED,
+    content_of,
+    last_attempts,
+    lines_of,
+    list_row,
+    lock_ledger,
+    read_facts,
+    withdraw,
+)
+from serving.outreach.personal import NOBODY, read_personal
+from serving.outreach.policy import Refusal
+from serving.outreach.settings import OutreachSettings, load_settings
+from serving.outreach.wording import Wording
+from serving.scoring.reasons import load_book
+
+WORKED_ALREADY = frozenset({"claimed", "cap_reached", "cool_down"})
+"""Codes that a line's own claim and conversation cause; they do not stop its further attempts."""
+
+_ON_A_NUMBER = frozenset({"wrong_person", "number_invalid"})
+
+
+@dataclass(frozen=True)
+class Released:
+    """A list whose files are whole.
+
+    Attributes:
+        list_id: Its id.
+        as_of: Its day.
+        lines: Lines on it now.
+        summary: What was counted when it was drawn.
+        xlsx: The workbook.
+        csv: The same as CSV.
+        first_lines: The first five lines as header -> cell, numbers masked.
+        is_replay: The list had been drawn before.
+    """
+
+    list_id: str
+    as_of: date
+    lines: int
+    summary: dict[str, Any]
+    xlsx: Path
+    csv: Path
+    first_lines: list[dict[str, Any]]
+    is_replay: bool
+
+
+def release(home: Home, engine: Engine, list_id: str, *, is_replay: bool) -> Released:
+    """Returns a claimed list with whole files; whoever may no longer be contacted is left out.
+
+    Raises:
+        NotFoundError: If there is no such list.
+        NotReadyError: If the feeds are gone.
+    """
+    settings = load_settings()
+    folder = home.lists / list_id
+    paths = {"xlsx": folder / "list.xlsx", "csv": folder / "list.csv"}
+    with writing(engine) as session:
+        lock_ledger(session)
+        row = list_row(session, list_id)
+        _recheck(session, row, settings)
+        entries, page = read_entries(session, home, row, settings)
+        kept = [entry.line.line_id for entry in entries]
+        files = orjson.loads(row.files)
+        if files.get("lines") != kept or not _are_whole(paths, files):
+            hit("outreach.before_export")
+            note = _note(orjson.loads(row.summary), len(entries), row.locale)
+            contents = {
+                "xlsx": to_xlsx(entries, page, title=title_of(row.as_of, list_id, row.locale), note=note),
+                "csv": to_csv(entries, page),
+            }
+            for name, content in contents.items():
+                write_bytes(paths[name], content, mode=0o600)
+                hit(f"outreach.after_{name}")
+            digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+            row.files = orjson.dumps({"lines": kept, **digests}).decode()
+            row.status, row.released_at = RELEASED, utc_now()
+        hit("outreach.before_release")
+        released = Released(
+            list_id, row.as_of, len(kept), orjson.loads(row.summary), paths["xlsx"], paths["csv"],
+            _first_lines(entries[:5], page), is_replay,
+        )  # fmt: skip
+    hit("outreach.after_release")
+    return released
+
+
+def read_entries(
+    session: Session, home: Home, row: OutreachListRow, settings: OutreachSettings
+) -> tuple[list[Entry], Page]:
+    """Returns a list's lines with names and numbers, and the page they are written on."""
+    feeds = Feeds.open(home)
+    operator = feeds.operator
+    placed = lines_of(session, row.list_id)
+    attempts = last_attempts(session, row.list_id)
+    personal = read_personal(feeds, (line.customer_id for _, line in placed), row.as_of)
+    entries = [
+        Entry(place, line, content_of(line), personal.get(line.customer_id, NOBODY), attempts.get(line.line_id))
+        for place, line in placed
+    ]
+    wording = Wording(
+        settings, load_book(), currency=operator.currency, money_scale=operator.money_scale, operator=operator.name
+    )
+    return entries, Page(settings, wording, "en" if row.locale == "en" else "zh", operator.time_zone)
+
+
+def refused_code(line: OutreachLineRow, refusals: tuple[Refusal, ...], settings: OutreachSettings) -> str | None:
+    """Returns the first code that the ledger holds against a line, or None."""
+    codes = {*settings.purposes[line.purpose].refusals, "declined_recently"} - WORKED_ALREADY  # type: ignore[index]
+    for one in refusals:
+        hits_line = one.customer_id == line.customer_id if one.customer_id else one.person_id == line.person_id
+        on_channel = one.code not in _ON_A_NUMBER or line.channel in ("call", "message")
+        if hits_line and on_channel and one.code in codes and one.action in (None, line.action):
+            return one.code
+    return None
+
+
+def _recheck(session: Session, row: OutreachListRow, settings: OutreachSettings) -> None:
+    facts = read_facts(session, row.as_of)
+    open_lines = [line for _, line in lines_of(session, row.list_id) if line.status == OPEN]
+    stopped = [(line, refused_code(line, facts.refusals, settings)) for line in open_lines]
+    withdraw(session, [(line, code) for line, code in stopped if code is not None])
+    session.flush()
+
+
+def _are_whole(paths: dict[str, Path], files: dict[str, Any]) -> bool:
+    return all(
+        path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == files.get(name)
+        for name, path in paths.items()
+    )
+
+
+def _first_lines(entries: list[Entry], page: Page) -> list[dict[str, Any]]:
+    names = [column.name for column in COLUMNS if column.fill]
+    return [dict(zip(names, row, strict=False)) for row in rows_of(entries, page)]
+
+
+def _note(summary: dict[str, Any], lines: int, locale: str) -> str:
+    new, carried = summary.get("new", 0), summary.get("carried", 0)
+    if locale == "zh":
+        return (
+            f"共{lines}行（新增{new}，续办{carried}）。动作效果为假设值，尚未实测。"
+            "请先看“原因”，再按“开场白”说；黄色列由坐席填写，其余列请勿修改。"
+        )
+    return (
+        f"{lines} lines ({new} new, {carried} carried over). Effects of actions are assumed, not measured. "
+        "Read the reasons first, then use the opening; fill in the yellow columns only."
+    )

@@ -1,0 +1,51 @@
+"""The step `outreach` of the main job: today's list from scores, portraits, product fit, policy and ledger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from features.kit.errors import NotReadyError
+from features.kit.journey import Journey
+from features.kit.progress import Progress
+from features.kit.runs import recorded_run, run_lock
+
+
+def outreach(journey: Journey, progress: Progress) -> dict[str, Any]:
+    """Returns the list's id, length, files, first lines (numbers masked) and who was held back, by code.
+
+    Raises:
+        NotReadyError: If the journey has no as-of date, or nothing is built for it.
+    """
+    from serving.outreach.pull import ListRequest, draw_list
+
+    if journey.as_of is None:
+        raise NotReadyError("outreach: no as-of date", remedy="run `insight ingest` first, or give --as-of")
+    with run_lock(journey.home, "outreach"), recorded_run(journey.home, "outreach"):
+        request = ListRequest(journey.as_of, journey.capacity)
+        released = draw_list(journey.home, request, progress=progress, threads=journey.threads)
+    return list_summary(released)
+
+
+def list_summary(released: Any) -> dict[str, Any]:
+    """Returns a released list as plain values for people and programs."""
+    return {
+        "list_id": released.list_id,
+        "as_of": released.as_of.isoformat(),
+        "lines": released.lines,
+        **{name: released.summary[name] for name in _COUNTS},
+        "xlsx": str(released.xlsx),
+        "csv": str(released.csv),
+        "first_lines": [_one_line(row) for row in released.first_lines],
+        "drawn_before": released.is_replay,
+    }
+
+
+_COUNTS = (
+    "new", "carried", "withdrawn", "expired", "suppressed", "over_capacity", "without_value", "models", "unscored",
+    "assumed",
+)  # fmt: skip
+
+
+def _one_line(row: dict[str, Any]) -> str:
+    names = ("line_id", "form_of_address", "number", "city", "band", "action", "reason_1")
+    return " · ".join(str(row[name]) for name in names if row[name] not in ("", "-"))
