@@ -26,6 +26,7 @@ from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
 from features.portraits import compute, staging
+from features.portraits.class_report import class_report
 from features.portraits.engines import DuckDBEngine, Engine, SparkEngine
 from features.portraits.feature_list import FeatureList, definitions
 from features.portraits.reading import PORTRAIT_FILE, REPORT_FILE, partition
@@ -100,8 +101,11 @@ def build_portraits(
             hit("build.before_partition")
             built[day] = _write(engine, request, moment, partition(root, day) / PORTRAIT_FILE)
             hit("build.after_partition")
-            report = {"as_of": day, "rows": built[day], "missing": missing, "built_from": origin}
-            write_json(partition(root, day) / REPORT_FILE, report)
+            report = class_report(engine, request, moment, present, _month_before(root, day))
+            write_json(
+                partition(root, day) / REPORT_FILE,
+                report | {"rows": built[day], "missing": missing, "built_from": origin},
+            )
             tick(1)
     hit("build.before_pointer")
     write_json(home.portraits / "current.json", {"identity": features.identity})
@@ -192,6 +196,13 @@ def _values_seen(engine: Engine, features: FeatureList) -> dict[str, list[str]]:
         )
         seen[name] = [str(value) for value in column.to_pylist()]
     return seen
+
+
+def _month_before(root: Path, day: date) -> Path | None:
+    """Returns the built partition nearest to 30 days before, if one lies 17 to 45 days before."""
+    built = [date.fromisoformat(path.parent.name[6:]) for path in root.glob(f"as_of=*/{PORTRAIT_FILE}")]
+    near = sorted((abs((day - one).days - 30), one) for one in built if 17 <= (day - one).days <= 45)
+    return partition(root, near[0][1]) / PORTRAIT_FILE if near else None
 
 
 def _is_current(folder: Path, origin: dict[str, str]) -> bool:

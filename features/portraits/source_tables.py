@@ -133,11 +133,12 @@ def usage_daily(staged: Tables, _: PortraitSettings) -> Any:
 
 
 def month_so_far(staged: Tables, settings: PortraitSettings) -> Any:
-    """Returns one row per customer: data of the calendar month so far and the plan's allowance."""
+    """Returns one row per customer with a plan: data of the calendar month so far and the plan's allowance."""
     days = staged["month_days"].filter(lambda t: t.is_this_month)
     used = days.group_by("customer_id").aggregate(data_kb=days.data_kb.sum())
     plan = plan_in_force(staged, settings).select("customer_id", "allowance_kb")
-    return used.inner_join(plan, "customer_id")
+    rows = plan.left_join(used, "customer_id").drop("customer_id_right")
+    return rows.mutate(data_kb=rows.data_kb.fill_null(0))
 
 
 def _plans(staged: Tables) -> Any:
