@@ -1,9 +1,25 @@
-"""The commands of this room."""
+"""The command of this room: `insight serve`."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
+
+from features.kit.cli import HomeOption, open_home
 
 
 def register(app: typer.Typer) -> None:
     """Adds this room's commands to `insight`."""
+    app.command("serve")(serve)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    home: HomeOption = None,
+) -> None:
+    """Serve scores, lists and portraits over HTTP; the documentation is at /docs."""
+    from serving.api.process import serve_in_child
+
+    raise typer.Exit(serve_in_child(open_home(home), host, port))

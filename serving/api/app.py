@@ -1,0 +1,70 @@
+"""The API: every slice, one way to refuse, documentation without a CDN."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import cast
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.concurrency import run_in_threadpool
+
+from features.kit.home import Home
+from serving.api import errors, health
+from serving.api.audiences import endpoints as audiences
+from serving.api.context import Context
+from serving.api.lookups import endpoints as lookups
+from serving.api.models import endpoints as models
+from serving.api.portraits import endpoints as portraits
+from serving.api.product_fit import endpoints as product_fit
+from serving.api.scores import endpoints as scores
+from serving.api.traffic import Figures, Traffic
+from serving.settings import read_settings
+
+DESCRIPTION = """
+Know each customer, and act before the customer complains or leaves.
+
+Send `Authorization: Bearer ik_...`; make keys with `insight keys create NAME --scope scores:read`.
+Ids are JSON strings. Money is an integer in the currency's minor unit (CNY: li, 1/1000 yuan). Refusals are
+`application/problem+json` (RFC 9457) with a stable `code`.
+"""
+SLICES = (health, scores, audiences, portraits, product_fit, lookups, models)
+
+
+def create_app(home: Home, *, check_in_child: bool = True, most_at_once: int = 64) -> FastAPI:
+    """Returns the application of a home; databases and models open when it starts, not now.
+
+    Args:
+        home: The state to serve.
+        check_in_child: First load each model in a child process (see `training.bundle.load`).
+        most_at_once: Requests answered at the same time; more are refused with 503 and Retry-After.
+    """
+    figures = Figures()
+
+    @asynccontextmanager
+    async def opened(app: FastAPI) -> AsyncIterator[None]:
+        context = await run_in_threadpool(Context.open, home, figures, check_in_child=check_in_child)
+        app.state.context = context
+        context.models.watch(read_settings().watch_seconds)
+        try:
+            yield
+        finally:
+            await run_in_threadpool(context.close)
+
+    app = cast(
+        FastAPI,
+        FastAPIOffline(
+            title="Customer Insight",
+            version=version("customer-insight"),
+            description=DESCRIPTION,
+            lifespan=opened,
+            redirect_slashes=False,
+        ),
+    )
+    errors.install(app)
+    for one in SLICES:
+        app.include_router(one.router)
+    app.add_middleware(Traffic, figures=figures, most_at_once=most_at_once)
+    return app

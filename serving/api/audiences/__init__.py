@@ -1,0 +1,1 @@
+"""Filtered, policy-checked sets of customers: `GET /v1/audiences`."""

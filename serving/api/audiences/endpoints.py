@@ -1,0 +1,33 @@
+"""`GET /v1/audiences`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from serving.api.answers import documented, json_response
+from serving.api.audiences.schemas import EXAMPLE, AudienceAnswer, AudienceQuery
+from serving.api.audiences.service import audience, audience_csv
+from serving.api.auth import needs
+from serving.api.context import ContextOf
+from serving.database.keys import ApiKey
+
+router = APIRouter(tags=["audiences"])
+
+_ANSWERS = documented(AudienceAnswer, EXAMPLE, 404)
+_ANSWERS[200]["content"]["text/csv"] = {"schema": {"type": "string"}}
+
+
+@router.get("/v1/audiences", responses=_ANSWERS, summary="Find whom a campaign may reach")
+def get_audience(
+    query: Annotated[AudienceQuery, Query()], context: ContextOf, key: Annotated[ApiKey, needs("scores:read")]
+) -> Response:
+    """Finds customers by score, class and place who may be contacted for this purpose on this channel.
+
+    `view=count` tells how many, `view=page` gives pages (`cursor`), `view=csv` gives all. The same contact policy as
+    for outreach lists applies; `refused` counts who was left out, by code.
+    """
+    if query.view == "csv":
+        return Response(audience_csv(context, key, query), media_type="text/csv; charset=utf-8")
+    return json_response(audience(context, key, query))

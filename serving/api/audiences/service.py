@@ -1,0 +1,109 @@
+"""Whom a campaign may reach: the batch's scores, filtered, through the same contact policy as the lists."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import numpy as np
+
+from features.kit.errors import NotFoundError, NotReadyError
+from serving.api.answers import from_cursor, to_cursor
+from serving.api.audiences.schemas import AudienceQuery
+from serving.api.context import Context
+from serving.api.errors import InvalidRequestError
+from serving.database.keys import ApiKey
+
+COLUMNS = ("customer_id", "percentile", "propensity", "times_base", "band", "class", "province", "city")
+
+
+def audience(context: Context, key: ApiKey, query: AudienceQuery) -> dict[str, Any]:
+    """Returns a page of an audience (see `AudienceAnswer`); without a page its `items` are empty.
+
+    Raises:
+        NotFoundError: If nothing has been scored on this target.
+        NotReadyError: If there are no portraits of the scores' day.
+        InvalidRequestError: For a cursor that is not ours, or of another model or day.
+    """
+    found, head = _members(context, key, query)
+    start = 0
+    after = from_cursor(query.cursor, str, str, float, str)
+    if after is not None:
+        version, day, margin, customer_id = after
+        if (version, day) != (head["model_version"], str(head["as_of"])):
+            raise InvalidRequestError("cursor: the scores have been renewed", remedy="start again without a cursor")
+        order = found["margin"].to_numpy()
+        start = int(np.searchsorted(-order, -margin, side="left"))
+        ids = found["customer_id"]
+        while start < found.num_rows and order[start] == margin and ids[start].as_py() <= customer_id:
+            start += 1
+    page = found.slice(start, 0 if query.view == "count" else query.limit)
+    is_last = query.view == "count" or start + page.num_rows >= found.num_rows
+    last = page.slice(page.num_rows - 1) if page.num_rows and not is_last else None
+    cursor = last and to_cursor(
+        head["model_version"], str(head["as_of"]), last["margin"][0].as_py(), last["customer_id"][0].as_py()
+    )
+    return head | {"count": found.num_rows, "items": page.select(COLUMNS).to_pylist(), "next_cursor": cursor}
+
+
+def audience_csv(context: Context, key: ApiKey, query: AudienceQuery) -> bytes:
+    """Returns the whole audience as plain UTF-8 CSV for programs, highest propensity first."""
+    found, _ = _members(context, key, query)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(zip(*(found[name].to_pylist() for name in COLUMNS), strict=True))
+    return text.getvalue().encode()
+
+
+def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, dict[str, Any]]:
+    """Returns everybody who fits and may be contacted, highest raw score first, and the answer's head."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from serving.scoring.batch import Scores
+
+    scores = Scores.current(context.home, query.target)
+    if scores is None:
+        raise NotFoundError(f"nothing has been scored on '{query.target}'", remedy="run `insight score`")
+    book = context.policy()
+    table = scores.read(["customer_id", "margin", "propensity", "percentile", "times_base", "band"])
+    table = table.filter(pc.is_valid(table["percentile"]))
+    table = _with_portraits(context, table, scores.as_of)
+    for name, wanted in (
+        ("province", key.province),
+        ("city", key.city),
+        ("province", query.province),
+        ("city", query.city),
+        ("class", query.customer_class),
+        ("band", query.band),
+    ):
+        if wanted is not None:
+            table = table.filter(pc.equal(table[name], pa.scalar(wanted)))
+    if query.min_percentile is not None:
+        table = table.filter(pc.greater_equal(table["percentile"], query.min_percentile))
+    ids = table["customer_id"].to_pylist()
+    known = np.array([one in book.row_of for one in ids], dtype=bool)
+    rows = np.array([book.row_of[one] for one in ids if one in book.row_of], dtype=np.intp)
+    refused = ~known
+    counts: dict[str, int] = {}
+    for code, flags in book.refusals(query.purpose, query.channel, book.as_of, rows=rows).items():
+        refused[known.nonzero()[0][flags]] = True
+        if flags.any():
+            counts[code] = int(flags.sum())
+    table = table.filter(pa.array(~refused))
+    table = table.sort_by([("margin", "descending"), ("customer_id", "ascending")])
+    head = {"target": query.target, "model_version": scores.version, "as_of": scores.as_of, "refused": counts}
+    return table, head
+
+
+def _with_portraits(context: Context, table: Any, as_of: Any) -> Any:
+    """Returns the scores with class, province and city of the same customers; both files are sorted by customer."""
+    from features.portraits.reading import Portraits
+
+    told = Portraits.open(context.home).read(as_of, ["customer_id", "primary_class", "province", "city"])
+    if not set(table["customer_id"].to_pylist()) <= set(told["customer_id"].to_pylist()):
+        raise NotReadyError("the portraits have been built again since", remedy="run `insight score`")
+    told = told.rename_columns(["customer_id", "class", "province", "city"])
+    return table.join(told, keys="customer_id", join_type="inner")

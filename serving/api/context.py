@@ -1,0 +1,153 @@
+"""What one serving process holds: the home, its database, the models, the live portraits and the contact policy.
+
+Nothing is opened at import time. Feeds, policy and product fit are read again as soon as they have changed.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy import Engine, func, select
+
+from features.kit.errors import NotReadyError
+from features.kit.home import Home
+from features.store.online import OnlinePortraits
+from serving.api.auth import KeyRing
+from serving.api.traffic import Figures
+from serving.database.session import open_database, reading
+from serving.database.tables_outreach import ClaimDayRow, ContactRow, RefusalRow
+from serving.scoring.models import Models
+from serving.scoring.ranks import RankTables
+from serving.scoring.reasons import ReasonWriter, load_book
+from serving.scoring.settings import load_settings
+
+if TYPE_CHECKING:
+    from features.feeds.reading import Feeds
+    from serving.outreach.policy import PolicyBook
+    from serving.outreach.settings import OutreachSettings
+    from serving.outreach.states import FeedStates
+
+
+@dataclass
+class Context:
+    """One process's resources. Thread-safe.
+
+    Attributes:
+        home: The state.
+        engine: The operational database.
+        keys: The API keys.
+        figures: What `/metrics` tells.
+        models: Every target's champion.
+        ranks: Rank tables of the batches.
+        portraits: The live portraits.
+        writer: Writes reasons.
+    """
+
+    home: Home
+    engine: Engine
+    keys: KeyRing
+    figures: Figures
+    models: Models
+    ranks: RankTables
+    portraits: OnlinePortraits
+    writer: ReasonWriter
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _feeds: tuple[int, Feeds] | None = None
+    _states: tuple[tuple[str, date], FeedStates, OutreachSettings] | None = None
+    _policy: tuple[tuple[object, ...], PolicyBook] | None = None
+
+    @classmethod
+    def open(cls, home: Home, figures: Figures, *, check_in_child: bool = True) -> Context:
+        """Opens everything and loads the champions; what is not there yet is found when it appears.
+
+        Raises:
+            NotReadyError: If the database or the online store cannot be reached.
+            ConfigurationError: If a configuration is wrong.
+        """
+        engine = open_database(home)
+        book = load_book()
+        writer = _writer(home)
+        models = Models(home, settings=load_settings(), book=book, writer=writer)
+        models.refresh(check_in_child=check_in_child)  # first, so that LightGBM loads without pandas and pyarrow
+        portraits = OnlinePortraits.open(home)
+        return cls(home, engine, KeyRing(engine), figures, models, RankTables(home), portraits, writer)
+
+    def close(self) -> None:
+        """Gives everything back."""
+        self.models.stop()
+        self.portraits.close()
+        self.engine.dispose()
+
+    def feeds(self) -> Feeds:
+        """Returns the landed feeds of this moment. Raises NotReadyError before the first landing."""
+        from features.feeds.reading import Feeds
+
+        try:
+            written = (self.home.feeds / "manifest.json").stat().st_mtime_ns
+        except FileNotFoundError:
+            raise NotReadyError("no feeds have landed", remedy="run `insight ingest`") from None
+        with self._lock:
+            if self._feeds is None or self._feeds[0] != written:
+                self._feeds = (written, Feeds.open(self.home))
+            return self._feeds[1]
+
+    def today(self) -> date:
+        """Returns the operator's day that the live portraits stand for."""
+        return self.portraits.pointer().as_of
+
+    def policy(self) -> PolicyBook:
+        """Returns the contact policy with everything that feeds and ledger know at this moment.
+
+        Raises:
+            NotReadyError: Before the first landing or publish.
+        """
+        from serving.outreach.ledger import read_facts
+        from serving.outreach.policy import PolicyBook
+        from serving.outreach.settings import load_settings as load_outreach
+        from serving.outreach.states import read_states
+
+        feeds = self.feeds()
+        as_of = max(self.today(), feeds.latest_as_of())
+        with self._lock, reading(self.engine) as session:
+            key = (feeds.version, as_of)
+            if self._states is None or self._states[0] != key:
+                settings = load_outreach()
+                self._states = (key, read_states(feeds, as_of, settings), settings)
+            counts = session.execute(
+                select(
+                    select(func.count()).select_from(RefusalRow).scalar_subquery(),
+                    select(func.max(RefusalRow.refusal_id)).scalar_subquery(),
+                    select(func.count()).select_from(ContactRow).scalar_subquery(),
+                    select(func.count()).select_from(ClaimDayRow).scalar_subquery(),
+                    select(func.max(ClaimDayRow.day)).scalar_subquery(),
+                )
+            ).one()
+            state = (*key, *counts)
+            if self._policy is None or self._policy[0] != state:
+                book = PolicyBook(self._states[2], self._states[1], read_facts(session, as_of), as_of)
+                self._policy = (state, book)
+            return self._policy[1]
+
+
+def _writer(home: Home) -> ReasonWriter:
+    """Returns the writer of reasons in the operator's currency; before the first landing in the default one."""
+    from features.feeds.reading import Feeds
+
+    try:
+        operator = Feeds.open(home).operator
+    except NotReadyError:
+        return ReasonWriter(load_book())
+    return ReasonWriter(load_book(), currency=operator.currency, money_scale=operator.money_scale)
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+ContextOf = Annotated[Context, Depends(_context)]
+"""The process's resources as a route's argument."""

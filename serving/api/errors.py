@@ -1,0 +1,132 @@
+"""Every refusal as RFC 9457 `application/problem+json`, made from the one tree of errors.
+
+    InsightError
+    ├── UnauthenticatedError  401  unauthenticated   no API key, or one that does not work
+    ├── InvalidRequestError   422  invalid_request   well-formed JSON that breaks a rule of the operation
+    └── OverloadedError       503  overloaded        more requests at once than the service answers; try again
+
+A problem names the rule and the place, never the value that was sent: it could be a phone number.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from features.kit.errors import InsightError, NotReadyError
+from features.kit.log import get_logger
+
+PROBLEM_JSON = "application/problem+json"
+RETRY_AFTER_SECONDS = 2
+
+
+class UnauthenticatedError(InsightError):
+    """No API key was presented, or one that does not work."""
+
+    status = 401
+    code = "unauthenticated"
+
+
+class InvalidRequestError(InsightError):
+    """The request is well-formed but breaks a rule of the operation."""
+
+    status = 422
+    code = "invalid_request"
+
+
+class OverloadedError(NotReadyError):
+    """More requests are being answered than the service takes at once."""
+
+    code = "overloaded"
+
+
+class Problem(BaseModel):
+    """RFC 9457: what went wrong, in a form that a program can read."""
+
+    type: str = Field(examples=["urn:insight:problem:not_found"])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    code: str = Field(examples=["not_found"])
+    detail: str = Field(examples=["no customer with this id"])
+    remedy: str = Field(default="", examples=[""])
+    errors: list[dict[str, Any]] = Field(default_factory=list, examples=[[]])
+    request_id: str = Field(default="", examples=["3f1c9a0b52de"])
+
+
+def problem_response(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    remedy: str = "",
+    errors: list[dict[str, Any]] | None = None,
+    request_id: str = "",
+) -> Response:
+    """Returns a problem as a response, with the headers that its status asks for."""
+    headers = {}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    body = {
+        "type": f"urn:insight:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "remedy": remedy,
+        "errors": errors or [],
+        "request_id": request_id,
+    }
+    return Response(orjson.dumps(body), status, headers, media_type=PROBLEM_JSON)
+
+
+def install(app: FastAPI) -> None:
+    """Makes every error of the application a problem."""
+    app.add_exception_handler(InsightError, _on_insight_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_surprise)
+
+
+def _request_id(request: Request) -> str:
+    return str(request.scope.get("insight.request_id", ""))
+
+
+async def _on_insight_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, InsightError)
+    request_id = _request_id(request)
+    if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        get_logger().error("request_failed", request_id=request_id, error_kind=type(error).__name__, code=error.code)
+        return problem_response(500, error.code, "the service is not set up correctly", request_id=request_id)
+    return problem_response(error.status, error.code, error.message, remedy=error.remedy, request_id=request_id)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {"loc": [str(part) for part in one["loc"]], "code": one["type"], "detail": one["msg"]} for one in error.errors()
+    ]
+    where = ".".join(errors[0]["loc"]) if errors else "request"
+    detail = f"{where}: {errors[0]['detail']}" if errors else "the request is malformed"
+    return problem_response(422, "invalid_request", detail, errors=errors[:20], request_id=_request_id(request))
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = HTTPStatus(error.status_code).name.lower()
+    response = problem_response(error.status_code, code, str(error.detail), request_id=_request_id(request))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _on_surprise(request: Request, error: Exception) -> Response:
+    request_id = _request_id(request)
+    get_logger().error("request_failed", request_id=request_id, error_kind=type(error).__name__)
+    return problem_response(500, "internal_error", "an unexpected error; it has been logged", request_id=request_id)

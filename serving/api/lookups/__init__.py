@@ -1,0 +1,1 @@
+"""The customer on the phone: `POST /v1/lookups`."""

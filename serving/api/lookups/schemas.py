@@ -1,0 +1,79 @@
+"""What `POST /v1/lookups` takes and gives."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, StringConstraints
+
+from serving.api.answers import Body
+from serving.api.portraits.schemas import EXAMPLE as PORTRAIT
+from serving.api.product_fit.schemas import EXAMPLE as FIT
+from serving.api.product_fit.schemas import FitAnswer
+from serving.api.scores.schemas import ErrorOut, Locale, ReasonOut
+
+
+class LookupRequest(Body):
+    """Who is calling. The number stands in the body, never in an address that gets logged."""
+
+    number: Annotated[str, StringConstraints(strict=True, pattern=r"^\+?[0-9]{5,20}$")]
+    locale: Locale = "zh"
+
+
+class TargetOut(BaseModel):
+    """One target's score and reasons."""
+
+    target: str
+    status: str
+    propensity: float | None
+    percentile: float | None
+    times_base: float | None
+    band: str | None
+    reasons: list[ReasonOut]
+    model_version: str | None
+    missing: list[str]
+    flags: list[str]
+
+
+class LookupAnswer(BaseModel):
+    """The agent's first page: portrait, pre-judged reasons, open matters, arrears, product fit."""
+
+    customer_id: str
+    as_of: str
+    portrait_age_hours: float
+    published_at: str
+    portrait_version: str
+    also: list[str]
+    missing: list[str]
+    card: dict[str, Any]
+    facts: dict[str, Any]
+    open_tickets: list[dict[str, Any]]
+    arrears: int | None
+    arrears_due: str | None
+    scores: list[TargetOut]
+    product_fit: FitAnswer | None
+    not_ready: list[ErrorOut]
+
+
+REQUEST_EXAMPLE = {"number": "13800001234", "locale": "zh"}
+ANSWER_EXAMPLE = {key: value for key, value in PORTRAIT.items() if key != "features"} | {
+    "open_tickets": [
+        {"id": "T1", "kind": "complaint", "topic": "network", "due_at": "2026-06-02T01:00:00Z", "overdue_hours": 0}
+    ],
+    "arrears": 0,
+    "arrears_due": None,
+    "scores": [
+        {
+            "target": "complaint", "status": "ok", "propensity": 0.021, "percentile": 96.1, "times_base": 4.2,
+            "band": "high", "model_version": "2026-04-30-77aa01bc", "missing": [], "flags": [],
+            "reasons": [
+                {
+                    "code": "calls.frequent", "about": "近30天人工来电4次",
+                    "say": "您近期联系我们几次,想确认事情都办好了没有。", "facts": {"n": 4},
+                }
+            ],
+        }
+    ],
+    "product_fit": FIT,
+    "not_ready": [],
+}  # fmt: skip

@@ -1,0 +1,75 @@
+"""From a phone number to the customer's card: the only place where the API reads a number."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from features.kit.clock import instant_of
+from features.kit.errors import InsightError, NotFoundError, NotReadyError
+from serving.api.answers import item_error
+from serving.api.context import Context
+from serving.api.lookups.schemas import LookupRequest
+from serving.api.portraits.service import described, one_portrait
+from serving.api.product_fit.service import fit_of
+from serving.api.scores.service import SAY_SCOPE, score_body, score_portraits
+from serving.database.audit import record
+from serving.database.keys import ApiKey
+from serving.database.session import writing
+
+NOBODY = "no customer with this number"
+
+_OWNER_SQL = """
+SELECT customer_id FROM numbers
+WHERE number = $number AND superseded_at IS NULL AND valid_from < $until AND (valid_until IS NULL OR valid_until > $now)
+ORDER BY valid_from DESC, known_at DESC LIMIT 1
+"""
+
+
+def look_up(context: Context, key: ApiKey, request: LookupRequest) -> dict[str, Any]:
+    """Returns the card of the customer who holds a number today (see `LookupAnswer`); the look-up is audited.
+
+    Raises:
+        NotFoundError: If nobody holds the number, or nobody that this key may see.
+        NotReadyError: If no number has landed.
+    """
+    customer_id = _holder(context, request.number)
+    with writing(context.engine) as session:
+        record(session, actor=key.key_id, action="lookups.read", subject=customer_id or "nobody")
+    if customer_id is None:
+        raise NotFoundError(NOBODY)
+    try:
+        batch, found = one_portrait(context, key, customer_id)
+    except NotFoundError:
+        raise NotFoundError(NOBODY) from None
+    told = described(batch, found)
+    scores, problems = [], []
+    for state in context.models.states():
+        try:
+            made = score_portraits(context, batch, [found], [state.target], reasons=3, locale=request.locale)
+        except InsightError as error:
+            problems.append(item_error(error))
+            continue
+        body = score_body(made[state.target][0], speaks=SAY_SCOPE in key.scopes)
+        scores.append({"target": state.target, **body})
+    card = told["card"]
+    return told | {
+        "open_tickets": card.get("open_tickets") or [],
+        "arrears": card.get("arrears"),
+        "arrears_due": card.get("arrears_due"),
+        "scores": scores,
+        "product_fit": fit_of(context, customer_id),
+        "not_ready": problems,
+    }
+
+
+def _holder(context: Context, number: str) -> str | None:
+    """Returns who holds a number on the portraits' day, as known by now."""
+    feeds = context.feeds()
+    if not feeds.has("numbers"):
+        raise NotReadyError("no numbers have landed", remedy="map the feed `numbers`")
+    zone, day = feeds.operator.time_zone, max(context.today(), feeds.latest_as_of())
+    now, until = (instant_of(on, zone).replace(tzinfo=None) for on in (day, day + timedelta(days=1)))
+    with feeds.connect(personal=True) as database:
+        row = database.execute(_OWNER_SQL, {"number": number, "now": now, "until": until}).fetchone()
+    return None if row is None else str(row[0])

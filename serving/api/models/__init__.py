@@ -1,0 +1,1 @@
+"""The models that serve: `GET /v1/models`."""

@@ -1,0 +1,1 @@
+"""A customer's portrait: `GET /v1/customers/{customer_id}/portrait`."""

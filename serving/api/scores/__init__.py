@@ -1,0 +1,1 @@
+"""Scores of named customers: `POST /v1/scores`."""

@@ -1,0 +1,31 @@
+"""`POST /v1/scores`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+
+from serving.api.answers import body_example, documented, json_response
+from serving.api.auth import needs
+from serving.api.context import ContextOf
+from serving.api.scores.schemas import ANSWER_EXAMPLE, REQUEST_EXAMPLE, ScoresAnswer, ScoresRequest
+from serving.api.scores.service import score
+from serving.database.keys import ApiKey
+
+router = APIRouter(tags=["scores"])
+
+
+@router.post(
+    "/v1/scores",
+    responses=documented(ScoresAnswer, ANSWER_EXAMPLE, 404),
+    openapi_extra=body_example(REQUEST_EXAMPLE),
+    summary="Score customers",
+)
+def post_scores(request: ScoresRequest, context: ContextOf, key: Annotated[ApiKey, needs("scores:read")]) -> Response:
+    """Scores up to 1,000 customers (200 with reasons), one item per id and target, in the order asked.
+
+    A customer that is not known, or not yours to see, is an item with `status: unknown_customer`; the rest is
+    answered. `say`, the sentence for the customer's ear, is shown to keys with the scope `care:read` only.
+    """
+    return json_response(score(context, key, request))
