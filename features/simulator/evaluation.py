@@ -6,11 +6,13 @@ point group `insight.reasons`, a function `(home, target, as_of, ids) -> {custom
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from features.kit.clock import DateWindow, civil_date, label_window
 from features.kit.home import Home
@@ -34,16 +36,23 @@ class CauseHit:
 
     Attributes:
         events: Events of the window whose true cause lies before the as-of date, of customers with reasons.
+        visible: Those whose portrait holds the fact of the cause; the others no reason could name.
         hits: Those whose cause is among the reasons.
     """
 
     events: int
+    visible: int
     hits: int
 
     @property
     def share(self) -> float | None:
         """Returns hits over events, or None without events."""
         return round(self.hits / self.events, 4) if self.events else None
+
+    @property
+    def visible_share(self) -> float | None:
+        """Returns the events with a visible cause over all events: the most that reasons could reach."""
+        return round(self.visible / self.events, 4) if self.events else None
 
 
 def true_causes(causes: pa.Table, event: str, window: DateWindow) -> dict[str, str]:
@@ -74,14 +83,26 @@ def _day(instant: datetime) -> date:
     return civil_date(instant.replace(tzinfo=UTC))
 
 
-def cause_hit(causes: Mapping[str, str], reasons: Mapping[str, Sequence[str]]) -> CauseHit:
-    """Returns how often the true cause is among the reasons; who has no reasons had no portrait and does not count."""
+def cause_hit(
+    causes: Mapping[str, str], reasons: Mapping[str, Sequence[str]], facts: Mapping[str, Container[str]]
+) -> CauseHit:
+    """Returns how often the true cause is among the reasons; who has no reasons had no portrait and does not count.
+
+    Args:
+        causes: The true cause per customer.
+        reasons: The reasons shown per customer.
+        facts: The codes whose fact holds, per customer.
+    """
     shown = {customer_id: cause for customer_id, cause in causes.items() if customer_id in reasons}
-    return CauseHit(len(shown), sum(cause in reasons[customer_id] for customer_id, cause in shown.items()))
+    return CauseHit(
+        events=len(shown),
+        visible=sum(cause in facts.get(customer_id, ()) for customer_id, cause in shown.items()),
+        hits=sum(cause in reasons[customer_id] for customer_id, cause in shown.items()),
+    )
 
 
 def evaluate(journey: Journey, progress: Progress) -> dict[str, Any]:
-    """Returns `{"cause_hit": {target: share}, "events": {target: n}, "evaluated_as_of": date}`.
+    """Returns `{"cause_hit": {target: share}, "cause_visible": ..., "events": {target: n}, "evaluated_as_of": date}`.
 
     The newest built as-of date whose label window lies within the data is judged, on the champions of `TARGETS`.
     """
@@ -90,19 +111,30 @@ def evaluate(journey: Journey, progress: Progress) -> dict[str, Any]:
 
     explain: Explain = next(iter(entry_points(group=REASONS_GROUP))).load()
     window = None
-    for built in Portraits.open(journey.home).as_of_dates():
+    portraits = Portraits.open(journey.home)
+    for built in portraits.as_of_dates():
         candidate = label_window(built, 0, HORIZON_DAYS)
         if journey.as_of is not None and candidate.end <= journey.as_of:
             window = candidate
-    result: dict[str, Any] = {"cause_hit": {}, "events": {}, "evaluated_as_of": window and window.start}
+    result: dict[str, Any] = {
+        "cause_hit": {},
+        "cause_visible": {},
+        "events": {},
+        "evaluated_as_of": window and window.start,
+    }
     trained = [target for target in TARGETS if (journey.home.bundles / target / "champion.json").exists()]
     if window is None or not trained:
         return result
     causes = read_causes(journey.home)
+    table = portraits.read(window.start, ["customer_id", "facts"])
+    texts = dict(zip(table.column("customer_id").to_pylist(), table.column("facts").to_pylist(), strict=True))
     for target in trained:
         with progress.step(f"true causes: {target}"):
             wanted = true_causes(causes, target, window)
-            found = cause_hit(wanted, explain(journey.home, target, window.start, sorted(wanted)))
+            reasons = explain(journey.home, target, window.start, sorted(wanted))
+            held = {customer_id: orjson.loads(texts[customer_id]).get("reasons", {}) for customer_id in reasons}
+            found = cause_hit(wanted, reasons, held)
         result["cause_hit"][target] = found.share
+        result["cause_visible"][target] = found.visible_share
         result["events"][target] = found.events
     return result

@@ -154,7 +154,8 @@ def _trips(
     spot = np.repeat(np.arange(len(trip.row)), TRIP_DAYS)
     day = trip.day[spot] + np.tile(np.arange(TRIP_DAYS), len(trip.row))
     row = trip.row[spot]
-    keep = (day >= start) & (day < end) & billed[row] & (day <= chunk.story.last_use[row])
+    keep = np.flatnonzero((day >= start) & (day < end) & billed[row] & (day <= chunk.story.last_use[row]))
+    keep = keep[np.unique(row[keep] * 4096 + day[keep], return_index=True)[1]]  # two trips may overlap
     spot, day, row = spot[keep], day[keep], row[keep]
     draw = chunk.chance("trip.day", row, day)
     fee = np.where(with_pack[spot], 0, (draw * 32 * YUAN).astype(np.int64) // 10 * 10)

@@ -64,16 +64,11 @@ def _cause_tables(chunk: Chunk) -> Iterator[tuple[str, dict[str, Any]]]:
     }
     for event, (row, day, keep) in found.items():
         causes = chunk.causes[event]
-        at = pa.array(_noon(calendar, causes.day[keep]), mask=causes.day[keep] < 0)
+        at = pa.array(calendar.dates(causes.day[keep]), mask=causes.day[keep] < 0)
         yield event, {
             "customer_id": chunk.ids[row[keep]], "event": pa.array([event] * int(keep.sum()), pa.string()),
-            "event_at": _noon(calendar, day[keep]), "cause": causes.reason[keep], "cause_at": at,
+            "event_at": calendar.dates(day[keep]), "cause": causes.reason[keep], "cause_at": at,
         }  # fmt: skip
-
-
-def _noon(calendar: Calendar, day: np.ndarray) -> np.ndarray:
-    """Returns the UTC instants of local noon."""
-    return calendar.times(day, np.full(len(day), 4 * 3600))
 
 
 def oracle_folder(where: Home | Path) -> Path:
@@ -136,7 +131,7 @@ def read_action_outcomes(where: Home | Path, as_of: date) -> pa.Table:
 
 
 def read_causes(where: Home | Path) -> pa.Table:
-    """Returns customer_id, event (churn or complaint), event_at, cause and cause_at, UTC.
+    """Returns customer_id, event (churn or complaint), event_at, cause and cause_at (civil dates).
 
     `event` is churn or complaint, `cause` a reason code; a null `cause_at` means a lasting circumstance.
     """

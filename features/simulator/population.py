@@ -9,7 +9,7 @@ import numpy as np
 from features.simulator import catalogue
 from features.simulator.calendar import Calendar
 from features.simulator.catalogue import ALLOWANCE_KB, CITY_SHARES, GB, PLAN_NUMBER
-from features.simulator.dice import Dice, Real, Whole
+from features.simulator.dice import FORK, Dice, Real, Whole
 
 BLOCK = 64
 """Customers `[64 k, 64 k + 64)` share households and re-issued numbers, so a chunk is always whole blocks."""
@@ -62,7 +62,7 @@ class Population:
 
 def make_population(dice: Dice, calendar: Calendar, customers: int, numbers: Whole) -> Population:
     """Returns the customers with the given numbers out of `customers`."""
-    n = numbers
+    n = numbers % FORK  # continuations of a customer are the same customer
     days = calendar.days
     is_second = (n % 4 == 1) & (dice.uniform("household.second", n // 4) < 0.8)
     main = np.where(is_second, n - 1, n)
@@ -99,7 +99,7 @@ def make_population(dice: Dice, calendar: Calendar, customers: int, numbers: Who
     vip = np.where(rich, 1 + dice.choice("vip.tier", n, (0.40, 0.40, 0.15, 0.05)), 0)
     broadband = (dice.uniform("broadband", main) < 0.47) & (kind == 0)
     return Population(
-        number=n, main=main, activated=activated, kind=kind, city=city, grid=grid, birth_year=birth_year, vip=vip,
+        number=numbers, main=main, activated=activated, kind=kind, city=city, grid=grid, birth_year=birth_year, vip=vip,
         has_5g_device=has_5g, device_since=-(dice.uniform("device.since", n) * 900).astype(np.int64) - 40,
         broadband=broadband & (main == n), tv=broadband & (main == n) & (dice.uniform("tv", n) < 0.5),
         ported_in=new & (dice.uniform("ported", n) < 0.05), plan=plan, need_kb=need, voice=voice, sms=sms,

@@ -51,6 +51,9 @@ def test_a_hit_names_the_cause_and_who_has_no_portrait_does_not_count():
     """Two of three customers with reasons are hits; without events the share is not a number."""
     truth = {"a": "bill.jump", "b": "bill.jump", "c": "usage.falling", "gone": "bill.jump"}
     shown = {"a": ["bill.jump"], "b": ["usage.falling", "calls.frequent"], "c": ["x", "y", "usage.falling"]}
-    assert cause_hit(truth, shown) == CauseHit(events=3, hits=2)
-    assert cause_hit(truth, shown).share == 0.6667
-    assert cause_hit({}, shown).share is None
+    facts = {"a": {"bill.jump"}, "b": {"usage.falling", "bill.jump"}, "c": {"usage.falling"}}
+    found = cause_hit(truth, shown, facts)
+    assert found == CauseHit(events=3, visible=3, hits=2)
+    assert (found.share, found.visible_share) == (0.6667, 1.0)
+    assert cause_hit(truth, shown, {"b": {"calls.frequent"}}).visible == 0
+    assert cause_hit({}, shown, facts).share is None
