@@ -71,7 +71,7 @@ def build_portraits(
         DataError: If a declared attribute takes the name of a feature, or a written partition lacks rows.
     """
     settings = settings or load_settings()
-    declared = feeds.operator.attributes
+    declared, zone = feeds.operator.attributes, feeds.operator.time_zone
     origin = {"feeds_version": feeds.version, "specification": _specification(settings)}
     empty = FeatureList.declared(declared)
     root = home.portraits / empty.identity
@@ -81,7 +81,7 @@ def build_portraits(
     built: dict[date, int] = {}
     missing: list[str] = []
     request = compute.Request(
-        feeds.operator.time_zone,
+        zone,
         definitions(declared),
         settings,
         compute.attribute_columns(declared),
@@ -92,7 +92,7 @@ def build_portraits(
         spark = SparkEngine.start(threads) if on_spark and todo else None
         plan = compute.Plan.compiled(engine, request)
         for day in todo:
-            moment = Moment(day, request.time_zone)
+            moment = Moment(day, zone)
             present = _fill(engine, spark, feeds, plan, moment)
             missing = compute.missing_dimensions(present, request.definitions)
             write_story(engine, request, moment, present, missing)
@@ -114,11 +114,10 @@ def build_portraits(
 
 def stage(engine: Engine, feeds: Feeds, plan: compute.Plan, moment: Moment) -> frozenset[str]:
     """Makes staged rows and sources of one as-of date; returns the feeds of which anything was known."""
-    reach = {staged.feed: staged for staged in sorted(STAGED.values(), key=lambda one: one.days or 10**6)}
-    for staged in reach.values():
+    for staged in STAGED.values():
         _show_known(engine, feeds, staged, moment)
     present = compute.present_feeds(engine)
-    compute.stage_all(engine, plan.request, moment)
+    compute.stage_all(engine, plan, moment)
     compute.prepare(engine, plan, present)
     return present
 
@@ -142,19 +141,20 @@ def _fill(
 
 
 def _show_known(engine: Engine, feeds: Feeds, staged: Staged, moment: Moment) -> None:
-    """Makes `known_<feed>`: the rows of the feed that were known, from the files of the months in reach only."""
-    feed, day = staged.feed, moment.as_of
-    types = staging.landed_types(feed, compute.attribute_columns(feeds.operator.attributes))
-    if feed in staging.LINK_COLUMNS:
-        part = feeds.manifest.derived.get(feed)
+    """Makes `known_<name>`: the rows that were known, from the files of the months in reach only."""
+    widest = max((one for one in STAGED.values() if one.feed == staged.feed), key=lambda one: one.days or 10**6)
+    types = staging.landed_types(staged.feed, compute.attribute_columns(feeds.operator.attributes))
+    if staged.feed in staging.LINK_COLUMNS:
+        part = feeds.manifest.derived.get(staged.feed)
         paths = [str(feeds.home.root / part.path)] if part else []
     else:
-        paths = _paths_in_reach(feeds.paths(feed), staged, day)
+        paths = _paths_in_reach(feeds.paths(staged.feed), widest, moment.as_of)
     if paths:
-        engine.landed(feed, paths, types)
-        engine.view(f"known_{feed}", feeds.as_known_sql(feed, day))
+        engine.landed(staged.feed, paths, types)
+        as_known = feeds.as_known_sql(staged.feed, moment.as_of)
+        engine.view(f"known_{staged.name}", staging.known_sql(as_known, staged, moment))
     else:
-        engine.landed(f"known_{feed}", [], types)
+        engine.landed(f"known_{staged.name}", [], types)
 
 
 def _paths_in_reach(paths: Sequence[str], staged: Staged, day: date) -> list[str]:

@@ -50,11 +50,13 @@ class Plan:
 
     Attributes:
         request: What was asked.
+        staged: Staged table -> query over `known_<name>` and `moment`.
         sources: Source -> query over staged tables.
         features: Source -> query over it, one row per customer.
     """
 
     request: Request
+    staged: dict[str, str]
     sources: dict[str, str]
     features: dict[str, str]
 
@@ -71,7 +73,13 @@ class Plan:
             rows = ibis.table(tables[name].schema(), name=f"source_{name}")
             values = {one.feature.name: one.value(rows) for one in request.definitions if one.source == name}
             features[name] = engine.compile(rows.group_by("customer_id").aggregate(**values))
-        return cls(request, {name: engine.compile(table) for name, table in tables.items()}, features)
+        stages = {name: staging.stage(one, request.time_zone, request.attributes) for name, one in STAGED.items()}
+        return cls(
+            request,
+            {name: engine.compile(table) for name, table in stages.items()},
+            {name: engine.compile(table) for name, table in tables.items()},
+            features,
+        )
 
 
 def attribute_columns(declared: Sequence[Any]) -> tuple[Column, ...]:
@@ -80,8 +88,8 @@ def attribute_columns(declared: Sequence[Any]) -> tuple[Column, ...]:
 
 
 def present_feeds(engine: Engine) -> frozenset[str]:
-    """Returns the feeds of which at least one row was known (views `known_*` must exist)."""
-    names = {staged.feed: f"known_{staged.feed}" for staged in STAGED.values()}
+    """Returns the feeds of which at least one row was known (the views `known_<name>` must exist)."""
+    names = {staged.feed: f"known_{staged.name}" for staged in STAGED.values()}
     parts = [f"SELECT '{feed}' AS feed WHERE EXISTS (SELECT 1 FROM {view})" for feed, view in names.items()]
     found = set(engine.arrow(" UNION ALL ".join(parts)).column("feed").to_pylist())
     aliases = {feed for feed, view in _LINK_FEEDS.items() if view in found}
@@ -109,10 +117,10 @@ def is_present(source: str, present: frozenset[str]) -> bool:
     return any(feed in present for feed in SOURCES[source].needs)
 
 
-def stage_all(engine: Engine, request: Request, moment: Moment) -> None:
-    """Makes `staged_<name>` for every staged table from the views `known_<feed>`."""
-    for name, staged in STAGED.items():
-        sql = engine.compile(staging.stage(staged, moment, request.attributes))
+def stage_all(engine: Engine, plan: Plan, moment: Moment) -> None:
+    """Makes `staged_<name>` for every staged table from the views `known_<name>`."""
+    engine.keep("moment", staging.moment_sql(moment))
+    for name, sql in plan.staged.items():
         (engine.view if name in _READ_ONCE else engine.keep)(f"staged_{name}", sql)
 
 

@@ -28,7 +28,7 @@ from features.portraits.windows import LOOK_BACK_DAYS
 
 _DAY_SECONDS = 86_400
 _EPOCH = date(1970, 1, 1)
-_FIRST_TRANSITION = date(2000, 1, 1)
+_FIRST_YEAR, _LAST_YEAR = 2000, 2050
 
 PERSON_LINKS = "person_links"
 NUMBER_FLAGS = "number_flags"
@@ -141,60 +141,76 @@ def ibis_table(name: str, types: dict[str, str]) -> Any:
     return ibis.table({column: _IBIS_TYPES[sql] for column, sql in types.items()}, name=name)
 
 
-def stage(staged: Staged, moment: Moment, attributes: Sequence[Column] = ()) -> Any:
-    """Returns the staged rows of `known_<feed>` (the rows known at the moment), as an Ibis expression."""
-    import ibis
+def known_sql(as_known: str, staged: Staged, moment: Moment) -> str:
+    """Returns SQL for the known rows within reach: events of `[D - days, D)`.
 
-    rows = ibis_table(f"known_{staged.feed}", landed_types(staged.feed, attributes))
-    times = [one for one in columns_of(staged.feed, attributes) if one.kind in (Kind.DATE, Kind.INSTANT)]
-    since = {f"days_since_{one.name}": _days_since(rows[one.name], one.kind, staged, moment) for one in times}
-    if "event_at" not in rows.columns:
-        return rows.mutate(**since)
-    days_ago = _days_since(rows.event_at, Kind.INSTANT, staged, moment)
-    rows = rows.mutate(days_ago=days_ago, **since)
-    if FEEDS[staged.feed].grain is Grain.INSTANT:
-        rows = rows.mutate(civil_hour=_civil_seconds(rows.event_at, staged, moment) % _DAY_SECONDS // 3600)
-    rows = rows.mutate(is_this_month=rows.days_ago <= (moment.as_of - month_start(moment.as_of)).days)
-    rows = rows.filter(rows.event_at < ibis.timestamp(moment.instant.replace(tzinfo=None)))
-    if staged.days is None:
-        return rows
-    begin = instant_of(moment.as_of - timedelta(days=staged.days), moment.time_zone)
-    return rows.filter(rows.event_at >= ibis.timestamp(begin.replace(tzinfo=None)))
+    Args:
+        as_known: The feeds' own query for what was known on D.
+        staged: Which rows are wanted.
+        moment: The moment of D.
+    """
+    if staged.feed in LINK_COLUMNS:
+        return as_known
+    bounds = f"event_at < {_timestamp(moment.instant)}"
+    if staged.days is not None:
+        begin = instant_of(moment.as_of - timedelta(days=staged.days), moment.time_zone)
+        bounds += f" AND event_at >= {_timestamp(begin)}"
+    return f"SELECT * FROM ({as_known}) AS known WHERE {bounds}"
 
 
-def _days_since(column: Any, kind: Kind, staged: Staged, moment: Moment) -> Any:
-    """Returns whole civil days from a time to the as-of date."""
-    import ibis
-
+def moment_sql(moment: Moment) -> str:
+    """Returns SQL for the one row of `moment`, the only date that the staged rows are joined with."""
     today = (moment.as_of - _EPOCH).days
-    if kind is Kind.DATE:
-        return ibis.date(moment.as_of).delta(column, unit="day").cast("int64")
-    return ibis.literal(today, "int64") - (_civil_seconds(column, staged, moment) // _DAY_SECONDS)
+    elapsed = (moment.as_of - month_start(moment.as_of)).days
+    return (
+        f"SELECT DATE '{moment.as_of}' AS as_of, CAST({today} AS BIGINT) AS today, "
+        f"CAST({elapsed} AS BIGINT) AS month_days_elapsed"
+    )
 
 
-def _civil_seconds(column: Any, staged: Staged, moment: Moment) -> Any:
+def _timestamp(instant: datetime) -> str:
+    return f"TIMESTAMP '{instant:%Y-%m-%d %H:%M:%S}'"
+
+
+def stage(staged: Staged, time_zone: str, attributes: Sequence[Column] = ()) -> Any:
+    """Returns the staged rows of `known_<name>` at the moment in the table `moment`, as an Ibis expression."""
+    types = landed_types(staged.feed, attributes)
+    times = [one for one in columns_of(staged.feed, attributes) if one.kind in (Kind.DATE, Kind.INSTANT)]
+    now = ibis_table("moment", {"as_of": "DATE", "today": "BIGINT", "month_days_elapsed": "BIGINT"})
+    rows = ibis_table(f"known_{staged.name}", types).cross_join(now)
+    new = {
+        f"days_since_{one.name}": rows.as_of.delta(rows[one.name], unit="day").cast("int64")
+        if one.kind is Kind.DATE
+        else rows.today - _civil_seconds(rows[one.name], time_zone) // _DAY_SECONDS
+        for one in times
+    }
+    if "event_at" in types:
+        seconds = _civil_seconds(rows.event_at, time_zone)
+        new["days_ago"] = rows.today - seconds // _DAY_SECONDS
+        new["is_this_month"] = new["days_ago"] <= rows.month_days_elapsed
+        if "event_id" in types:
+            new["civil_hour"] = seconds % _DAY_SECONDS // 3600
+    return rows.select(*types, **new)
+
+
+def _civil_seconds(column: Any, time_zone: str) -> Any:
     """Returns whole seconds since 1970-01-01 00:00 of the operator's clock."""
-    first = _FIRST_TRANSITION if staged.days is None else moment.as_of - timedelta(days=staged.days + 2)
-    return column.epoch_seconds().cast("int64") + _offset(column, moment, first)
-
-
-def _offset(column: Any, moment: Moment, first: date) -> Any:
-    """Returns the zone's offset in seconds at each instant; one number unless the clocks changed since `first`."""
     import ibis
 
-    begin = datetime(first.year, first.month, first.day)  # noqa: DTZ001 - naive means UTC in every landed table
-    offsets = _offsets(moment.time_zone, moment.as_of.year + 2)
-    before = [one for one in offsets if one[0] <= begin][-1:] or [offsets[0]]
-    later = [one for one in offsets if one[0] > begin]
-    if not later:
-        return ibis.literal(before[0][1], "int64")
-    branches = [(column >= ibis.timestamp(since), ibis.literal(seconds, "int64")) for since, seconds in later[::-1]]
-    return ibis.cases(*branches, else_=ibis.literal(before[0][1], "int64"))
+    since_start, *changes = _offsets(time_zone)
+    offset = ibis.literal(since_start[1], "int64")
+    if changes:
+        newest_first = changes[::-1]
+        branches = [
+            (column >= ibis.timestamp(since), ibis.literal(seconds, "int64")) for since, seconds in newest_first
+        ]
+        offset = ibis.cases(*branches, else_=offset)
+    return column.epoch_seconds().cast("int64") + offset
 
 
 @lru_cache(maxsize=8)
-def _offsets(time_zone: str, until_year: int) -> tuple[tuple[datetime, int], ...]:
-    """Returns (since when in naive UTC, offset in seconds) of a zone, one entry per change of the clocks.
+def _offsets(time_zone: str) -> tuple[tuple[datetime, int], ...]:
+    """Returns (since when in naive UTC, offset in seconds) of a zone, one entry per change of its clocks since 2000.
 
     Example: Europe/Berlin changes from 3600 to 7200 at 2026-03-29 01:00 UTC; Asia/Shanghai is 28800 throughout.
     """
@@ -204,9 +220,9 @@ def _offsets(time_zone: str, until_year: int) -> tuple[tuple[datetime, int], ...
         offset = instant.replace(tzinfo=UTC).astimezone(zone).utcoffset()
         return int(offset.total_seconds()) if offset else 0
 
-    instant = datetime(_FIRST_TRANSITION.year, 1, 1)  # noqa: DTZ001 - naive means UTC in every landed table
+    instant = datetime(_FIRST_YEAR, 1, 1)  # noqa: DTZ001 - naive means UTC in every landed table
     found = [(instant, seconds_at(instant))]
-    while instant.year < until_year:
+    while instant.year < _LAST_YEAR:
         following = instant + timedelta(days=1)
         if seconds_at(following) != found[-1][1]:
             low, high = instant, following
