@@ -50,9 +50,9 @@ def continuations():
         numbers = np.concatenate([np.arange(size) + fork * FORK for fork in range(start, start + 30)])
         people = make_population(dice, calendar, size, numbers)
         story = tell(dice, calendar, people)
-        for target, count in counts.items():
+        for target in counts:
             found = happened(story, len(people), target, as_of, as_of + 30)
-            count += found.reshape(30, size).sum(axis=0)
+            counts[target] += found.reshape(30, size).sum(axis=0)
         if state is None:
             state = state_of(dice, calendar, people, story)
     here = (state.customers["activated"] < as_of - 31) & (state.customers["last_use"] >= as_of)

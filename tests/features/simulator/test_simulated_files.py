@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -28,6 +30,11 @@ def rows(path: Path) -> list[dict[str, str]]:
     """Returns the rows of a CSV file."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def li(text: str) -> int:
+    """Returns yuan with decimals as whole li."""
+    return int(Decimal(text) * 1000)
 
 
 def test_chunks_leave_no_trace(world, tmp_path):
@@ -79,58 +86,68 @@ def test_nothing_is_delivered_from_the_future(world):
             assert row["event_at"] < "2026-06-01", path.name
 
 
-def test_bills_can_be_rated_again(world):
-    """At least 97 of 100 bills come out to the li from use, packs, roaming, plan and roll-over, by the published rules."""
-    files = world / "files"
-    plans = {r["plan_id"]: r for r in rows(files / "plans.csv")}
-    bills: dict[tuple[str, str], dict[str, str]] = {}
-    for row in rows(files / "bills.csv"):
-        key = (row["customer_id"], row["period"])
-        if key not in bills or row["known_at"] > bills[key]["known_at"]:
-            bills[key] = row
-    use = {(r["customer_id"], r["period"]): r for r in rows(files / "usage_monthly.csv")}
-    extra: dict[tuple[str, str], list[float]] = {}
-    for row in rows(files / "pack_orders.csv"):
-        sums = extra.setdefault((row["customer_id"], row["event_at"][:7] + "-01"), [0, 0.0, 0.0])
-        sums[0] += int(row["data_kb"]) if row["pack_id"].startswith("D") else 0
-        sums[1] += float(row["price"])
-    for row in rows(files / "roaming_sessions.csv"):
-        sums = extra.setdefault((row["customer_id"], row["event_at"][:7] + "-01"), [0, 0.0, 0.0])
-        sums[2] += float(row["fee"])
-    orders: dict[str, list[dict[str, str]]] = {}
-    for row in rows(files / "subscriptions.csv"):
-        orders.setdefault(row["customer_id"], []).append(row)
+class Rater:
+    """The published rating rules once more, bill by bill in plain Python, independent of the simulator's arrays."""
 
-    def plan_of(customer: str, period: str) -> dict[str, str]:
-        valid = [o for o in orders[customer] if o["effective_on"] <= period]
+    def __init__(self, files: Path) -> None:
+        self.plans = {r["plan_id"]: r for r in rows(files / "plans.csv")}
+        self.use = {(r["customer_id"], r["period"]): r for r in rows(files / "usage_monthly.csv")}
+        self.orders: dict[str, list[dict[str, str]]] = {}
+        for row in rows(files / "subscriptions.csv"):
+            self.orders.setdefault(row["customer_id"], []).append(row)
+        self.pack_kb: Counter[tuple[str, str]] = Counter()
+        self.fees: Counter[tuple[str, str]] = Counter()
+        for row in rows(files / "pack_orders.csv"):
+            key = (row["customer_id"], row["event_at"][:7] + "-01")
+            self.pack_kb[key] += int(row["data_kb"]) * row["pack_id"].startswith("D")
+            self.fees[key] += li(row["price"])
+        for row in rows(files / "roaming_sessions.csv"):
+            self.fees[row["customer_id"], row["event_at"][:7] + "-01"] += li(row["fee"])
+
+    def order(self, customer: str, period: str) -> dict[str, str]:
+        """Returns the order in force in a month."""
+        valid = [o for o in self.orders[customer] if o["effective_on"] <= period]
         return max(valid, key=lambda o: (o["effective_on"], o["ordered_at"])) if valid else {}
 
-    def unused(customer: str, period: str) -> int:
+    def rolled(self, customer: str, period: str) -> int:
+        """Returns what last month left of that month's plan, if that plan rolls over."""
         year, month = int(period[:4]), int(period[5:7])
         before = f"{year - (month == 1)}-{12 if month == 1 else month - 1:02d}-01"
-        last, order = use.get((customer, before)), plan_of(customer, before)
-        if last is None or not order or plans[order["plan_id"]]["rollover_months"] == "0":
+        last, order = self.use.get((customer, before)), self.order(customer, before)
+        if last is None or not order or self.plans[order["plan_id"]]["rollover_months"] == "0":
             return 0
-        return max(0, int(plans[order["plan_id"]]["data_kb"]) - int(last["data_kb"]))
+        return max(0, int(self.plans[order["plan_id"]]["data_kb"]) - int(last["data_kb"]))
 
-    def total(customer: str, period: str, bill: dict[str, str]) -> float:
-        order, used = plan_of(customer, period), use[customer, period]
-        plan = plans[order["plan_id"]]
-        pack_kb, pack_fee, roaming = extra.get((customer, period), [0, 0.0, 0.0])
-        fee = max(0, int(used["billed_minutes"]) - int(plan["voice_minutes"])) * float(plan["voice_overage_price"])
-        fee += max(0, int(used["sms_count"]) - int(plan["sms_count"])) * float(plan["sms_overage_price"])
-        if not plan["throttle_after_kb"]:
-            over = max(0, int(used["data_kb"]) - int(plan["data_kb"]) - unused(customer, period) - int(pack_kb))
-            data = -(-over // int(plan["data_block_kb"])) * float(plan["data_overage_price"])
-            fee += min(data, float(plan["overage_cap"])) if plan["overage_cap"] else data
-        discount = 0.0
-        if order["discount_end"] and period < order["discount_end"]:
-            discount = min(float(order["discount_amount"]), float(plan["monthly_fee"]))
-        rated = max(float(plan["minimum_spend"]), float(plan["monthly_fee"]) - discount + fee)
-        return rated + pack_fee + roaming + float(bill["value_added_fee"])
+    def data_fee(self, plan: dict[str, str], used: int, beside: int) -> int:
+        """Returns the over-use fee of data in li."""
+        if plan["throttle_after_kb"]:
+            return 0
+        over = max(0, used - int(plan["data_kb"]) - beside)
+        fee = -(-over // int(plan["data_block_kb"])) * li(plan["data_overage_price"])
+        return min(fee, li(plan["overage_cap"])) if plan["overage_cap"] else fee
 
-    equal = [abs(float(bill["total"]) - total(*key, bill)) < 0.0005 for key, bill in bills.items()]
-    assert sum(equal) / len(equal) >= 0.97
+    def total(self, bill: dict[str, str]) -> int:
+        """Returns the month's total in li."""
+        key = (bill["customer_id"], bill["period"])
+        order, used = self.order(*key), self.use[key]
+        plan = self.plans[order["plan_id"]]
+        fee = max(0, int(used["billed_minutes"]) - int(plan["voice_minutes"])) * li(plan["voice_overage_price"])
+        fee += max(0, int(used["sms_count"]) - int(plan["sms_count"])) * li(plan["sms_overage_price"])
+        fee += self.data_fee(plan, int(used["data_kb"]), self.rolled(*key) + self.pack_kb[key])
+        monthly = li(plan["monthly_fee"])
+        if order["discount_end"] and key[1] < order["discount_end"]:
+            monthly -= min(li(order["discount_amount"]), monthly)
+        return max(li(plan["minimum_spend"]), monthly + fee) + self.fees[key] + li(bill["value_added_fee"])
+
+
+def test_bills_can_be_rated_again(world):
+    """At least 97 of 100 bills come out to the li from use, packs, roaming, plan and roll-over, by the published rules."""
+    rater = Rater(world / "files")
+    bills: dict[tuple[str, str], dict[str, str]] = {}
+    for row in sorted(rows(world / "files" / "bills.csv"), key=lambda row: row["known_at"]):
+        bills[row["customer_id"], row["period"]] = row
+    equal = [li(bill["total"]) == rater.total(bill) for bill in bills.values()]
+    assert 0.97 <= sum(equal) / len(equal) < 1
 
 
 def test_numbers_go_to_someone_else_only_90_days_after_a_recorded_departure(world):
