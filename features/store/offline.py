@@ -1,7 +1,7 @@
 """Point-in-time joins: each row of a spine meets the portrait of its own as-of date, or none.
 
-Up to a million rows go through Feast; above that an equal join finds the keys first and fetches the wide columns
-once. A test holds the two equal, cell by cell.
+Up to a million rows go through Feast; above that an equal join matches the keys first, one partition at a time, and
+takes the wide columns of the hits alone. A test holds the two equal, cell by cell.
 """
 
 from __future__ import annotations
@@ -73,16 +73,21 @@ def point_in_time_join(
     portraits = Portraits.open(home)
     names = service_features(service, portraits.feature_list)
     keys = _timed_spine(spine, portraits)
+    schema = _schema(portraits.feature_list, names)
     if keys.num_rows == 0 or keys.num_rows > FEAST_ROWS:
-        found = _keys_first(keys, portraits, names, threads=threads)
+        found = pa.concat_tables([schema.empty_table(), *_keys_first(keys, portraits, names)])
     else:
-        found = _through_feast(home, keys, service, threads=threads, settings=settings)
-    found = found.select([_ROW, *SPINE_COLUMNS, *names]).cast(_schema(portraits.feature_list, names)).sort_by(_ROW)
+        found = (
+            _through_feast(home, keys, service, threads=threads, settings=settings).select(schema.names).cast(schema)
+        )
     rows = found[_ROW].to_numpy()
+    if len(rows) and np.diff(rows).min(initial=1) < 0:
+        order = np.argsort(rows)
+        found, rows = found.take(order), rows[order]
     return JoinedPortraits(found.select([*SPINE_COLUMNS, *names]), spine.num_rows - len(rows), rows)
 
 
-def join_to_parquet(home: Home, spine: pa.Table, service: str, out: Path, *, threads: int = 1) -> int:
+def join_to_parquet(home: Home, spine: pa.Table, service: str, out: Path) -> int:
     """Writes the join of a large spine to a Parquet file with flat memory; returns the number of unmatched rows.
 
     Columns as in `JoinedPortraits.table`, preceded by `spine_row`; rows in the order of as-of date, then spine.
@@ -90,7 +95,6 @@ def join_to_parquet(home: Home, spine: pa.Table, service: str, out: Path, *, thr
     Raises:
         DataError, NotFoundError, NotReadyError: As `point_in_time_join`.
     """
-    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     from features.portraits.reading import Portraits
@@ -101,9 +105,8 @@ def join_to_parquet(home: Home, spine: pa.Table, service: str, out: Path, *, thr
     written = 0
     schema = _schema(portraits.feature_list, names)
     with atomic_path(out) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        for day in sorted(set(keys["as_of_date"].to_pylist())):
-            part = _keys_first(keys.filter(pc.equal(keys["as_of_date"], day)), portraits, names, threads=threads)
-            writer.write_table(part.sort_by(_ROW).cast(schema))
+        for part in _keys_first(keys, portraits, names):
+            writer.write_table(part)
             written += part.num_rows
     return int(spine.num_rows) - written
 
@@ -160,47 +163,33 @@ def _through_feast(
     return joined.filter(pc.is_valid(joined[BUILT_AT]))
 
 
-def _keys_first(keys: pa.Table, portraits: Portraits, names: tuple[str, ...], *, threads: int) -> pa.Table:
-    """Returns the matched rows by joining keys alone and fetching the wide columns of the hits afterwards.
+def _keys_first(keys: pa.Table, portraits: Portraits, names: tuple[str, ...]) -> Iterator[pa.Table]:
+    """Yields the matched rows date by date: keys are matched first, wide columns are taken for the hits alone.
 
     The rule is Feast's: the newest portrait with event time in `[instant - TTL, instant]` that was created by then.
+    A partition has one event time and TTL is shorter than a day, so that is a row of the row's own partition.
     """
-    import duckdb
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
 
-    with duckdb.connect() as database:
-        database.execute(f"SET threads = {threads}")
-        database.execute("SET TimeZone = 'UTC'")
-        database.register("spine", keys)
-        files = [str(portraits.path(day)) for day in portraits.as_of_dates()]
-        wide = ", ".join(f'p."{name}"' for name in names)
-        found: pa.Table = database.execute(
-            f"""
-            WITH portraits AS (
-                SELECT customer_id, event_timestamp, created_timestamp, filename, file_row_number
-                FROM read_parquet($files, filename = true, file_row_number = true, hive_partitioning = false)
-            ),
-            moments AS (
-                SELECT s.at, p.event_timestamp
-                FROM (SELECT DISTINCT event_timestamp AS at FROM spine) s
-                CROSS JOIN (SELECT DISTINCT event_timestamp FROM portraits) p
-                WHERE p.event_timestamp <= s.at AND p.event_timestamp + to_seconds($ttl) >= s.at
-            ),
-            hits AS (
-                SELECT s.{_ROW}, s.customer_id, s.as_of_date, p.filename, p.file_row_number
-                FROM spine s
-                JOIN moments m ON m.at = s.event_timestamp
-                JOIN portraits p ON p.customer_id = s.customer_id AND p.event_timestamp = m.event_timestamp
-                WHERE p.created_timestamp <= s.event_timestamp
-                QUALIFY row_number() OVER (
-                    PARTITION BY s.{_ROW} ORDER BY p.event_timestamp DESC, p.created_timestamp DESC) = 1
-            )
-            SELECT h.{_ROW}, h.customer_id, h.as_of_date, {wide}
-            FROM read_parquet($files, filename = true, file_row_number = true, hive_partitioning = false) p
-            JOIN hits h ON p.filename = h.filename AND p.file_row_number = h.file_row_number
-            """,
-            {"files": files, "ttl": TTL.total_seconds()},
-        ).to_arrow_table()
-    return found
+    schema = _schema(portraits.feature_list, names)
+    moments = {day: event_time(portraits.path(day)) for day in portraits.as_of_dates()}
+    for day in sorted(set(keys["as_of_date"].to_pylist())):
+        part = keys.filter(pc.equal(keys["as_of_date"], day))
+        eligible = [one for one, at in moments.items() if moments[day] - TTL <= at <= moments[day]]
+        for nearest in sorted(eligible, reverse=True):
+            with pq.ParquetFile(portraits.path(nearest)) as file:
+                wide = file.read(columns=["customer_id", "created_timestamp", *names])
+            wide = wide.filter(pc.less_equal(wide["created_timestamp"], part["event_timestamp"][0]))
+            if pc.count_distinct(wide["customer_id"]).as_py() != wide.num_rows:
+                raise DataError(f"{portraits.path(nearest)}: a customer stands twice", remedy="build it again")
+            places = pc.index_in(part["customer_id"], value_set=wide["customer_id"])
+            hits = part.select([_ROW, *SPINE_COLUMNS]).filter(pc.is_valid(places))
+            found = wide.select(names).take(places.drop_null())
+            for name in names:
+                hits = hits.append_column(name, found[name])
+            yield hits.cast(schema)
+            part = part.filter(pc.is_null(places))
 
 
 def _schema(features: FeatureList, names: tuple[str, ...]) -> pa.Schema:

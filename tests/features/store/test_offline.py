@@ -65,7 +65,8 @@ def test_canary_one_whole_day_would_borrow(gaps, settings, monkeypatch, feast_ro
         monkeypatch.setattr(module, "TTL", timedelta(days=1))
     monkeypatch.setattr(offline, "FEAST_ROWS", feast_rows)
     joined = point_in_time_join(gaps, SPINE, "churn_v1", settings=settings)
-    assert ("c2", MONDAY) in [tuple(row.values()) for row in joined.table.select(SPINE.column_names).to_pylist()]
+    found = [tuple(row.values()) for row in joined.table.select(SPINE.column_names).to_pylist()]
+    assert found == [("c3", TUESDAY), ("c2", MONDAY), ("c1", MONDAY), ("c2", SUNDAY), ("c1", SUNDAY)]
 
 
 @pytest.mark.parametrize("feast_rows", [1_000_000, 0], ids=["feast", "keys_first"])
