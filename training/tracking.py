@@ -10,18 +10,33 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from features.kit.home import Home
 
+P = ParamSpec("P")
+R = TypeVar("R")
 CHAMPION, CHALLENGER = "champion", "challenger"
 _VERSION_TAG = "bundle_version"
 _LONGEST = 500
 
 
+def _quiet(call: Callable[P, R]) -> Callable[P, R]:
+    """Returns a call during which MLflow's libraries may not warn about their own future."""
+
+    @wraps(call)
+    def quiet(*args: P.args, **kwargs: P.kwargs) -> R:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return call(*args, **kwargs)
+
+    return quiet
+
+
+@_quiet
 def log_training(
     home: Home,
     target: str,
@@ -55,6 +70,7 @@ def log_training(
     client.set_terminated(run.info.run_id)
 
 
+@_quiet
 def mirror_champion(home: Home, target: str, version: str | None) -> bool:
     """Points the alias `champion` at a bundle's version and returns whether anything had to change.
 
@@ -82,6 +98,7 @@ def mirror_champion(home: Home, target: str, version: str | None) -> bool:
     return True
 
 
+@_quiet
 def alias_version(home: Home, target: str) -> str | None:
     """Returns the bundle version that the alias `champion` names in MLflow, or None."""
     from mlflow.exceptions import MlflowException
@@ -93,6 +110,7 @@ def alias_version(home: Home, target: str) -> str | None:
     return str(found.tags[_VERSION_TAG])
 
 
+@_quiet
 def prepare(home: Home) -> None:
     """Imports MLflow and creates its database, so that the first training does not wait for it."""
     _client(home)
@@ -138,14 +156,12 @@ def _client_of(database: str) -> Any:
     # MLflow says on stderr how it creates its tables; a person who trains a model need not know.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its imports warn about their own future
-        from mlflow import MlflowClient
+    from mlflow import MlflowClient
 
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        client = MlflowClient(database, database)
-        client.search_experiments(max_results=1)
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    client = MlflowClient(database, database)
+    client.search_experiments(max_results=1)
     return client
 
 
