@@ -193,8 +193,9 @@ class Chooser:
         return False
 
     def value(self, candidate: Candidate, action: Action, channel: str) -> tuple[int, str | None]:
-        """Returns what an action is worth (minor units) and the target that carries most of it.
+        """Returns what an action is worth (minor units) and the target that it is mostly about.
 
+        That target is in a band that the action needs, and carries most of the value.
         Example: P(churn) .20, relative change -.10, a bill of 100 yuan x margin .45 x 18 months = 810 yuan kept gives
         16.20; less 4.00 for the call and .15 x 8.00 = 1.20 of harm leaves 11.00 yuan, that is 11,000 li.
         """
@@ -206,7 +207,9 @@ class Chooser:
         harm = max((effect.harm_share for effect in action.effects.values()), default=0.0) * float(action.harm)
         cost = float(self._settings.attempt_cost(action, channel))
         value = sum(parts[target] for target in sorted(parts)) - (cost + harm) * self._minor
-        target = max(sorted(parts), key=lambda name: parts[name], default=None)
+        needed = () if action.kind == "none" else self._settings.bands_needed[action.kind]
+        by_band = sorted(parts, key=lambda name: (candidate.scores[name].band not in needed, -parts[name], name))
+        target = by_band[0] if by_band else None
         return round(value), target
 
     def _worth(self, target: str, candidate: Candidate) -> float:

@@ -12,7 +12,7 @@ from serving.database.tables_outreach import AttemptRow, ListLineRow, OutreachLi
 from serving.outreach.content import Content
 from serving.outreach.personal import Personal
 from serving.outreach.settings import OutreachSettings
-from serving.outreach.wording import TICKET_KINDS, Wording, band_text, class_text, masked, vip_text
+from serving.outreach.wording import OTHER_CHANNELS, TICKET_KINDS, Wording, band_text, class_text, masked, vip_text
 from serving.scoring.reasons import Locale
 
 
@@ -116,7 +116,9 @@ def _hours(entry: Entry, page: Page) -> str:
 def _best_channel(entry: Entry, page: Page) -> str:
     best = entry.content["card"].get("best_channel")
     known = page.settings.channels.get(best)
-    return known.of(page.locale) if known else str(best or "")
+    if known:
+        return known.of(page.locale)
+    return OTHER_CHANNELS.get(best, best) if best and page.locale == "zh" else str(best or "")
 
 
 def _last_contact(entry: Entry, page: Page) -> str:

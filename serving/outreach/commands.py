@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
-from features.kit.errors import ConfigurationError
+from features.kit.errors import ConfigurationError, DataError
 
 
 def register(app: typer.Typer) -> None:
     """Adds this room's commands to `insight`."""
     outreach = typer.Typer(name="outreach", invoke_without_command=True, help="Today's list for the care team.")
     outreach.callback()(draw)
+    outreach.command("handover")(handover)
+    outreach.command("lists")(show_lists)
     app.add_typer(outreach)
+    outcomes = typer.Typer(name="outcomes", help="What came of the contacts.", no_args_is_help=True)
+    outcomes.callback()(lambda: None)
+    outcomes.command("import")(import_file)
+    app.add_typer(outcomes)
 
 
 def draw(
@@ -39,6 +46,7 @@ def draw(
     from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
     from features.portraits.reading import Portraits
+    from serving.feedback import land_pending
     from serving.outreach.pull import ListRequest, draw_list
     from serving.outreach.step import list_summary
 
@@ -53,6 +61,7 @@ def draw(
     if day is None:
         raise ConfigurationError("--as-of: no portrait is built", remedy="run `insight build` first")
     with run_lock(place, "outreach"), recorded_run(place, "outreach"):
+        land_pending(place)
         request = ListRequest(day, capacity, locale, province, city)
         released = draw_list(place, request, key=key, progress=Progress(quiet=as_json))
     summary = list_summary(released)
@@ -71,3 +80,85 @@ def draw(
     for line in summary["first_lines"]:
         print(f"  {line}")
     print(summary["xlsx"])
+
+
+def handover(
+    list_id: Annotated[str, typer.Argument(help="The list whose open calls to hand over.")],
+    reason: Annotated[str, typer.Option(help="What the numbers are for; kept in the audit.")],
+    hours: Annotated[int, typer.Option(help="Hours until the file is removed, at most 24.")] = 12,
+    out: Annotated[Path | None, typer.Option(help="Where to write the file; inside the home if not given.")] = None,
+    api_key: Annotated[
+        str,
+        typer.Option("--api-key", envvar="INSIGHT_API_KEY", help="Key with the scope `handover`.", show_default=False),
+    ] = "",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write `line_id, number` for the dialler: own scope, audited, expiring."""
+    from serving.database.keys import find_key
+    from serving.database.session import open_database
+    from serving.outreach.handover import hand_over
+
+    place = open_home(home)
+    engine = open_database(place)
+    done = hand_over(place, engine, list_id, find_key(engine, api_key), reason=reason, hours=hours, out=out)
+    if as_json:
+        print_json({**done.__dict__, "expires_at": done.expires_at.isoformat()})
+        return
+    print(f"{done.path}: {done.lines} lines, removed after {done.expires_at:%Y-%m-%d %H:%M} UTC")
+    if done.without_number:
+        print(f"{done.without_number} lines carry the operator's own id: no full number is delivered")
+
+
+def show_lists(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List every list that was drawn: day, lines now, state."""
+    import orjson
+    from sqlalchemy import select
+
+    from serving.database.session import open_database, reading
+    from serving.database.tables_outreach import OutreachListRow
+    from serving.outreach.ledger import lines_of
+
+    with reading(open_database(open_home(home))) as session:
+        found = [
+            {
+                "list_id": row.list_id,
+                "as_of": row.as_of.isoformat(),
+                "lines": len(lines_of(session, row.list_id)),
+                "status": row.status,
+                "summary": orjson.loads(row.summary),
+            }
+            for row in session.scalars(select(OutreachListRow).order_by(OutreachListRow.as_of, OutreachListRow.list_id))
+        ]
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        print(f"{one['list_id']}  {one['as_of']}  {one['lines']} lines  {one['status']}")
+
+
+def import_file(
+    file: Annotated[Path, typer.Argument(help="The filled-in list, XLSX or CSV.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Import what agents filled in; good rows bind at once, each bad row is named."""
+    from features.feeds.reading import Feeds
+    from serving.feedback import import_outcomes
+    from serving.outreach.returns import read_reports
+
+    place = open_home(home)
+    reports, errors = read_reports(file, Feeds.open(place).operator.time_zone)
+    result = import_outcomes(place, reports)
+    errors = sorted([*errors, *result.errors], key=lambda error: error.row)
+    if as_json:
+        counts = {"imported": result.imported, "repeated": result.repeated, "withdrawn": result.withdrawn}
+        print_json({**counts, "errors": [error.__dict__ for error in errors]})
+    else:
+        print(f"{result.imported} imported, {result.repeated} known already, {result.withdrawn} other lines withdrawn")
+    for error in errors:
+        print(f"{file}: row {error.row}, {error.column}: {error.message}", file=sys.stderr)
+    if errors:
+        raise DataError(
+            f"{file}: {len(errors)} rows were not imported", remedy="correct them and import the file again"
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time
 from typing import Any
 
@@ -50,7 +50,7 @@ class ContentWriter:
         action = self._settings.actions[option.action]
         spoken = strongest(candidate, option.target)
         codes = self.reason_codes(option)
-        reasons = [self._reason(code, candidate.reasons) for code in codes]
+        reasons = [self._reason(code, candidate.reasons, action.kind) for code in codes]
         grant = {"refund": None if action.refund_limit is None else self._wording.minor(action.refund_limit)}
         score = None
         if spoken is not None:
@@ -97,8 +97,12 @@ class ContentWriter:
                 dimensions.append(dimension)
         return codes or [self._book.fallback]
 
-    def _reason(self, code: str, facts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    def _reason(self, code: str, facts: dict[str, dict[str, Any]], kind: str) -> dict[str, Any]:
+        names = self._settings.actions
         written = {locale: self._wording.writer.write(code, facts, locale) for locale in LOCALES}
+        sells = any(self._settings.actions[name].kind == "M" for name in self._book.actions(code) if name in names)
+        if sells and kind in ("S", "D"):  # service actions carry no offer, and this sentence leads to one
+            written = {locale: replace(one, say=None) for locale, one in written.items()}
         return {
             "code": code,
             "about": {locale: reason.about for locale, reason in written.items()},
@@ -122,7 +126,9 @@ class ContentWriter:
     def _must_not_say(self, option: Option, codes: list[str], locale: Any) -> str:
         action = self._settings.actions[option.action]
         parts = [action.must_not_say.of(locale)]
-        silent = [str(k + 1) for k, code in enumerate(codes) if self._is_silent(code, option)]
+        silent = [
+            str(k + 1) for k, code in enumerate(codes) if code != self._book.fallback and self._is_silent(code, option)
+        ]
         if silent:
             which = "、".join(silent) if locale == "zh" else ", ".join(silent)
             parts.append(

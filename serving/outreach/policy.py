@@ -277,11 +277,12 @@ class PolicyBook:
         rest = timedelta(days=self.settings.claim.declined_rest_days)
         for person, action, day in _tuples(feeds.declines):
             self._actions_refused[person, action] = day + rest
-        closed = self.table.column("closed_tickets")
         for one in ledger.refusals:
             rows = self._rows_of_person.get(one.person_id or "", [])
             if one.customer_id is not None:
                 rows = [self.row_of[one.customer_id]] if one.customer_id in self.row_of else []
+            if not rows or self._is_settled(one, rows):
+                continue
             if one.action is not None and one.person_id is not None:
                 until = one.ends_on or date.max
                 key = (one.person_id, one.action)
@@ -289,11 +290,19 @@ class PolicyBook:
             elif one.code == "cool_down":
                 until_day = np.datetime64(one.ends_on or date.max)
                 self._cool_until[rows] = np.maximum(self._cool_until[rows], until_day)
-            elif one.code == "open_ticket":
-                if not any(one.ticket_id in closed[row].as_py() for row in rows):
-                    self._flags["open_ticket"][rows] = True
             else:
                 self._flags[one.code][rows] = True
+
+    def _is_settled(self, one: Refusal, rows: list[int]) -> bool:
+        """Returns whether the feeds know since that the matter is over: ticket closed, number checked or changed."""
+        if one.ticket_id is not None:
+            closed = self.table.column("closed_tickets")
+            return any(one.ticket_id in closed[row].as_py() for row in rows)
+        column = {"wrong_person": "number_checked_on", "number_invalid": "number_since"}.get(one.code)
+        if column is None:
+            return False
+        since = self.table.column(column)[rows[0]].as_py()
+        return since is not None and since > one.starts_on
 
 
 def _tuples(table: Any) -> Iterable[tuple[Any, ...]]:

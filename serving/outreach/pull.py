@@ -190,7 +190,8 @@ def _claim(session: Session, prepared: _Prepared, request: ListRequest, owner: s
     carried, withdrawn = _carry_over(session, prepared, request, ledger, places, touched)
     options = [one for one in prepared.offered.options if one.person_id not in touched]
     chosen, left_out = allocate(options, places, ledger.claim)
-    for option in chosen:
+    teams = [(one.team, one.skill) for one in settings.capacity]  # each team's lines together, best first
+    for option in sorted(chosen, key=lambda option: (teams.index((option.team, option.skill)), option.rank)):
         purpose = settings.actions[option.action].purpose
         ledger.add_line(option, prepared.content.write(option, ledger.valid_until), purpose)
     suppressed = prepared.offered.suppressed + Counter({"claimed": left_out["claimed"]})

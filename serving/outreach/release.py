@@ -86,7 +86,7 @@ def release(home: Home, engine: Engine, list_id: str, *, is_replay: bool) -> Rel
     with writing(engine) as session:
         lock_ledger(session)
         row = list_row(session, list_id)
-        _recheck(session, row, settings)
+        recheck(session, row, settings)
         entries, page = read_entries(session, home, row, settings)
         kept = [entry.line.line_id for entry in entries]
         files = orjson.loads(row.files)
@@ -142,7 +142,8 @@ def refused_code(line: OutreachLineRow, refusals: tuple[Refusal, ...], settings:
     return None
 
 
-def _recheck(session: Session, row: OutreachListRow, settings: OutreachSettings) -> None:
+def recheck(session: Session, row: OutreachListRow, settings: OutreachSettings) -> None:
+    """Withdraws the open lines of a list that the ledger forbids by now, inside the caller's transaction."""
     facts = read_facts(session, row.as_of)
     open_lines = [line for _, line in lines_of(session, row.list_id) if line.status == OPEN]
     stopped = [(line, refused_code(line, facts.refusals, settings)) for line in open_lines]

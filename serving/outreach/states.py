@@ -131,8 +131,11 @@ _REACHED = """
     CREATE TABLE reached AS
     SELECT c.person_id, c.contact_id, c.action, c.day
     FROM k_contacts c
+    LEFT JOIN (
+        SELECT contact_id, bool_and(outcome IN ({unreached})) AS reached_nobody FROM k_outcomes GROUP BY contact_id
+    ) o USING (contact_id)
     WHERE coalesce(c.arm, 'treated') = 'treated' AND c.day >= {since} AND c.person_id IS NOT NULL
-        AND NOT EXISTS (FROM k_outcomes o WHERE o.contact_id = c.contact_id AND o.outcome IN ({unreached}))
+        AND NOT coalesce(o.reached_nobody, false)
 """
 
 _DECLINES = """
@@ -220,6 +223,8 @@ def _states_sql(as_of: date, settings: OutreachSettings) -> str:
         coalesce(NOT n.is_verified, false) AS number_unverified,
         coalesce(n.is_reissued AND n.since >= {d} - {policy.reissued_days}, false) AS number_reissued,
         coalesce(b.kind <> 'consumer', false) AS not_a_consumer,
+        CAST(k.at AS DATE) AS number_checked_on,
+        n.since AS number_since,
         coalesce(m.open_topics, []) AS open_topics,
         coalesce(m.closed_tickets, []) AS closed_tickets,
         coalesce(m.recent_complaint, false) AS recent_complaint,
@@ -228,6 +233,7 @@ def _states_sql(as_of: date, settings: OutreachSettings) -> str:
     LEFT JOIN gone g USING (customer_id)
     LEFT JOIN matters m USING (customer_id)
     LEFT JOIN line_number n USING (customer_id)
+    LEFT JOIN checked k USING (customer_id)
     LEFT JOIN consent c ON c.person_id = b.person_id
     ORDER BY b.customer_id
     """

@@ -16,11 +16,13 @@ def outreach(journey: Journey, progress: Progress) -> dict[str, Any]:
     Raises:
         NotReadyError: If the journey has no as-of date, or nothing is built for it.
     """
+    from serving.feedback import land_pending
     from serving.outreach.pull import ListRequest, draw_list
 
     if journey.as_of is None:
         raise NotReadyError("outreach: no as-of date", remedy="run `insight ingest` first, or give --as-of")
     with run_lock(journey.home, "outreach"), recorded_run(journey.home, "outreach"):
+        land_pending(journey.home)
         request = ListRequest(journey.as_of, journey.capacity)
         released = draw_list(journey.home, request, progress=progress, threads=journey.threads)
     return list_summary(released)

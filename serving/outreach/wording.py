@@ -41,6 +41,7 @@ CLASSES: dict[str, str] = {
     "unclassified": "未分类",
 }
 VIP: dict[str, str] = {"none": "普通", "silver": "银卡", "gold": "金卡", "platinum": "白金卡", "diamond": "钻石卡"}
+OTHER_CHANNELS: dict[str, str] = {"web": "网页", "ivr": "语音自助", "hotline": "人工热线"}
 TICKET_KINDS: dict[str, str] = {"complaint": "投诉", "enquiry": "咨询", "request": "办理", "fault": "报障"}
 
 
