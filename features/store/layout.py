@@ -15,7 +15,8 @@ import numpy as np
 ENTITY = "customer_id"
 VIEWS = ("portrait_a", "portrait_b")
 VALUES, FACTS, FEATURE_LIST = "values", "facts", "feature_list"
-FIELDS = (VALUES, FACTS, FEATURE_LIST)
+FIELDS = (FACTS, FEATURE_LIST, VALUES)
+"""The fields of a customer in a view, in the order in which `rows.StoredRow` holds them."""
 
 _STRING_TYPE = 2  # feast.types.ValueType.STRING
 _STRING_TAG = b"\x12"  # Value.string_val = field 2, length-delimited

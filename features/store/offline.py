@@ -180,7 +180,7 @@ def _keys_first(keys: pa.Table, portraits: Portraits, names: tuple[str, ...]) ->
         for nearest in sorted(eligible, reverse=True):
             with pq.ParquetFile(portraits.path(nearest)) as file:
                 wide = file.read(columns=["customer_id", "created_timestamp", *names])
-            wide = wide.filter(pc.less_equal(wide["created_timestamp"], part["event_timestamp"][0]))
+            wide = wide.filter(pc.less_equal(wide["created_timestamp"], moments[day].replace(tzinfo=None)))
             if pc.count_distinct(wide["customer_id"]).as_py() != wide.num_rows:
                 raise DataError(f"{portraits.path(nearest)}: a customer stands twice", remedy="build it again")
             places = pc.index_in(part["customer_id"], value_set=wide["customer_id"])

@@ -15,7 +15,7 @@ import numpy as np
 
 from features.kit.errors import NotReadyError
 from features.kit.home import Home
-from features.store.layout import FACTS, FEATURE_LIST, VALUES, decode_text, decode_vector, encode_text
+from features.store.layout import decode_text, decode_vector, encode_text
 from features.store.pointer import Pointer
 from features.store.rows import OnlineStore, StoredRow
 from features.store.settings import RedisOnline, StoreSettings
@@ -136,9 +136,8 @@ def _published(pointer: Pointer | None) -> Pointer:
 
 def _accepted(customer_id: str, row: StoredRow | None, pointer: Pointer, identity: bytes) -> OnlinePortrait | None:
     """Returns a row as a portrait if it is whole, of the pointer's event time and of its identity, else None."""
-    if row is None or row.event_epoch != pointer.event_epoch or not row.is_whole:
+    if row is None or row.event_epoch != pointer.event_epoch or row.feature_list != identity:
         return None
-    fields = row.fields
-    if fields[FEATURE_LIST] != identity:
+    if row.values is None or row.facts is None:
         return None
-    return OnlinePortrait(customer_id, decode_vector(fields[VALUES]), decode_text(fields[FACTS]), pointer.as_of)
+    return OnlinePortrait(customer_id, decode_vector(row.values), decode_text(row.facts), pointer.as_of)

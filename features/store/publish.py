@@ -20,7 +20,7 @@ from features.kit.errors import ConflictError, DataError, NotReadyError
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress, Tick
 from features.kit.runs import hit
-from features.store.layout import FACTS, VALUES, VIEWS, decode_text, decode_vector
+from features.store.layout import VIEWS, decode_text, decode_vector
 from features.store.online import open_store
 from features.store.pointer import Pointer
 from features.store.rows import Block, OnlineStore
@@ -176,9 +176,11 @@ def _fill(store: OnlineStore, view: str, blocks: Iterator[Block], tick: Tick) ->
         for place, row in zip(places, rows, strict=True):
             if (
                 row is None
+                or row.values is None
+                or row.facts is None
                 or row.event_epoch != block.event_epoch
-                or decode_vector(row.fields[VALUES]).tobytes() != np.float32(block.matrix[place]).tobytes()
-                or decode_text(row.fields[FACTS]) != block.facts[place]
+                or decode_vector(row.values).tobytes() != np.float32(block.matrix[place]).tobytes()
+                or decode_text(row.facts) != block.facts[place]
             ):
                 raise DataError(
                     f"{view}: customer {block.ids[place]} reads back otherwise than written; the live view stays",

@@ -307,9 +307,5 @@ def _unpack(packed: bytes, count: int) -> list[StoredRow | None]:
 
 
 def _row(values: Sequence[bytes | None]) -> StoredRow | None:
-    at, *fields = values
-    if at is None:
-        return None
-    row = StoredRow(decode_time(at))
-    row.fields = {name: value for name, value in zip(FIELDS, fields, strict=True) if value is not None}
-    return row
+    at, facts, feature_list, vector = values
+    return None if at is None else StoredRow(decode_time(at), facts, feature_list, vector)

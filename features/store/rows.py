@@ -4,34 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from features.kit.errors import DataError
-from features.store.layout import FIELDS, encode_text, vector_header
+from features.store.layout import encode_text, vector_header
 from features.store.pointer import Pointer
 
 
-class StoredRow:
-    """The serialised fields of one customer in one view, with their common event time."""
+class StoredRow(NamedTuple):
+    """The serialised fields of one customer in one view; None is a field that is not there.
 
-    __slots__ = ("event_epoch", "fields")
+    Attributes:
+        event_epoch: Their common event time in epoch seconds; -1 if they carry two.
+        facts: Serialised facts.
+        feature_list: Serialised identity of the feature list.
+        values: Serialised vector.
+    """
 
-    def __init__(self, event_epoch: int) -> None:
-        self.event_epoch = event_epoch
-        self.fields: dict[str, bytes] = {}
-
-    def put(self, name: str, value: bytes, event_epoch: int) -> None:
-        """Adds a field. A row whose fields carry two event times is of none (-1)."""
-        self.fields[name] = value
-        if event_epoch != self.event_epoch:
-            self.event_epoch = -1
-
-    @property
-    def is_whole(self) -> bool:
-        """Returns whether every field is there."""
-        return all(name in self.fields for name in FIELDS)
+    event_epoch: int
+    facts: bytes | None
+    feature_list: bytes | None
+    values: bytes | None
 
 
 @dataclass(frozen=True)

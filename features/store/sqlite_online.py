@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from features.kit.errors import DataError, NotReadyError
-from features.store.layout import FACTS, FEATURE_LIST, VALUES, entity_key, sqlite_table
+from features.store.layout import FACTS, FEATURE_LIST, FIELDS, VALUES, entity_key, sqlite_table
 from features.store.pointer import Pointer
 from features.store.rows import Block, StoredRow
 
@@ -118,19 +118,16 @@ class SqliteStore:
 
     def _rows(self, database: sqlite3.Connection, view: str, ids: Sequence[str]) -> list[StoredRow | None]:
         keys = [entity_key(customer_id) for customer_id in ids]
-        found: dict[bytes, StoredRow] = {}
+        found: dict[bytes, dict[str, tuple[bytes, int]]] = {}
         table = sqlite_table(self._project, view)
         for start in range(0, len(keys), _KEYS_PER_QUERY):
             part = keys[start : start + _KEYS_PER_QUERY]
             marks = ",".join("?" * len(part))
-            for key, name, value, event_epoch in database.execute(
+            for key, name, value, at in database.execute(
                 f'SELECT entity_key, feature_name, value, event_ts FROM "{table}" WHERE entity_key IN ({marks})', part
             ):
-                row = found.get(key)
-                if row is None:
-                    row = found[key] = StoredRow(event_epoch)
-                row.put(name, value, event_epoch)
-        return [found.get(key) for key in keys]
+                found.setdefault(key, {})[name] = (value, at)
+        return [_row(found.get(key)) for key in keys]
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -176,6 +173,14 @@ class SqliteStore:
                 yield database
         finally:
             database.close()
+
+
+def _row(fields: dict[str, tuple[bytes, int]] | None) -> StoredRow | None:
+    if fields is None:
+        return None
+    times = {at for _, at in fields.values()}
+    values = [fields[name][0] if name in fields else None for name in FIELDS]
+    return StoredRow(times.pop() if len(times) == 1 else -1, *values)
 
 
 def _pointer_of(database: sqlite3.Connection) -> Pointer | None:
