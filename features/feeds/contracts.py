@@ -154,14 +154,18 @@ TOPICS = (
     "porting", "cancelling", "contract", "recharge", "other",
 )  # fmt: skip
 
-_USE = (
-    _count("voice_seconds", "s"),
-    _count("billed_minutes", "min"),
-    _count("offnet_seconds", "s"),
-    _count("data_kb", "KB"),
-    _count("night_data_kb", "KB"),
-    _count("sms_count"),
-)
+
+def _use(days: int) -> tuple[Column, ...]:
+    """Returns the use of so many days; the limits are twice what fits, so only a wrong unit exceeds them."""
+    return (
+        _count("voice_seconds", "s", high=days * 172_800),
+        _count("billed_minutes", "min", high=days * 20_000),
+        _count("offnet_seconds", "s", high=days * 172_800),
+        _count("data_kb", "KB", high=days * 2_147_483_648),
+        _count("night_data_kb", "KB", high=days * 2_147_483_648),
+        _count("sms_count", high=days * 100_000),
+    )
+
 
 _FEEDS = (
     Feed(
@@ -252,7 +256,7 @@ _FEEDS = (
         "usage_daily",
         "a day's use",
         ("customer_id", "day"),
-        (_date("day", required=True), *_USE),
+        (_date("day", required=True), *_use(1)),
         grain=Grain.DAY,
         period="day",
     ),
@@ -260,7 +264,7 @@ _FEEDS = (
         "usage_monthly",
         "a month's use",
         ("customer_id", "period"),
-        (_date("period", required=True), *_USE, _flag("is_throttled")),
+        (_date("period", required=True), *_use(31), _flag("is_throttled")),
         grain=Grain.MONTH,
         period="period",
     ),
@@ -335,7 +339,7 @@ _FEEDS = (
             _date("day", required=True),
             _count("drops"),
             _count("stalls"),
-            _count("weak_signal_minutes", "min"),
+            _count("weak_signal_minutes", "min", high=2_880),
             _category("cell_id"),
         ),
         grain=Grain.DAY,

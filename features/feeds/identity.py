@@ -17,14 +17,15 @@ _PERSON_LINKS = """
     SELECT customer_id, person_id, account_id, role, valid_from, valid_until, is_deceased, known_at, superseded_at
     FROM {rows} ORDER BY ALL
 """
+# A correlated EXISTS with `<>` and `<` answers wrongly in DuckDB 1.5.6; the window does not.
 _NUMBER_FLAGS = """
     SELECT customer_id, valid_from, valid_until, ported_in_on, ported_out_on, is_verified,
-        EXISTS (
-            FROM {rows} o
-            WHERE o.number = n.number AND o.customer_id <> n.customer_id AND o.valid_from < n.valid_from
-        ) AS is_reissued,
+        count(DISTINCT customer_id) OVER (
+            PARTITION BY number ORDER BY valid_from, known_at, customer_id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) > 1 AS is_reissued,
         known_at, superseded_at
-    FROM {rows} n ORDER BY ALL
+    FROM {rows} ORDER BY ALL
 """
 LINKS = {"persons": ("person_links", _PERSON_LINKS), "numbers": ("number_flags", _NUMBER_FLAGS)}
 """Personal feed -> the view made from it that holds neither numbers nor names."""
@@ -54,8 +55,8 @@ def resolve_owners(connection: duckdb.DuckDBPyConnection, home: Home, feed: Feed
     if numbers is not None:
         connection.execute(
             f"INSERT INTO owners SELECT {key}, valid_until FROM {_scan(home, numbers)} l "
-            f"WHERE superseded_at IS NULL AND NOT EXISTS (FROM owners o WHERE o.number = l.number "
-            f"AND o.customer_id = l.customer_id AND o.valid_from = l.valid_from)"
+            f"ANTI JOIN owners o ON o.number = l.number AND o.customer_id = l.customer_id "
+            f"AND o.valid_from = l.valid_from WHERE l.superseded_at IS NULL"
         )
     table = staged_name(feed)
     owner = "CASE WHEN o.valid_until IS NULL OR s.event_at < o.valid_until THEN o.customer_id END"

@@ -184,7 +184,7 @@ class Writer:
             if private:
                 temporary.touch(mode=0o600)
             copied = self.connection.execute(
-                f"COPY ({select}) TO {literal(str(temporary))} (FORMAT parquet, COMPRESSION zstd)"
+                f"COPY ({select}) TO {literal(str(temporary))} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
             ).fetchone()
             rows = int(copied[0]) if copied else 0
             if pq.read_metadata(temporary).num_rows != rows:

@@ -19,8 +19,11 @@ from features.kit.home import Home
 def collect_refused(connection: duckdb.DuckDBPyConnection, feed: Feed) -> None:
     """Moves a feed's refused staged rows into the table `refused_rows`."""
     table = staged_name(feed)
+    described = connection.execute(f"SELECT column_name FROM (DESCRIBE {table})").fetchall()
+    key = ", ".join(f"CAST({name} AS VARCHAR)" for name in feed.key if (name,) in described)
+    key = f"CASE WHEN _row IS NULL THEN concat_ws('|', {key}) END" if key else "NULL"
     connection.execute(
-        f"INSERT INTO refused_rows SELECT {literal(feed.name)}, _reason, _file, _row, NULL, _content "
+        f"INSERT INTO refused_rows SELECT {literal(feed.name)}, _reason, _file, _row, {key}, _content "
         f"FROM {table} WHERE _reason IS NOT NULL"
     )
 
@@ -65,7 +68,7 @@ def write_quarantine(
                 temporary.touch(mode=0o600)
             connection.execute(
                 f"COPY (SELECT reason, file, row_number, key, content FROM refused_rows WHERE owner = {literal(owner)} "
-                f"ORDER BY ALL) TO {literal(str(temporary))} (FORMAT parquet, COMPRESSION zstd)"
+                f"ORDER BY ALL) TO {literal(str(temporary))} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
             )
 
 

@@ -259,9 +259,13 @@ def _csv_tables(path: Path, header: list[str], file: File, bad: list[Any]) -> It
             raise _encoding_error(path, file, error) from None
         first_line = str(error).splitlines()[0]
         raise DataError(
-            f"{path}: not readable as CSV, truncated or with an open quote ({first_line})",
+            f"{path}: not readable as CSV, truncated or with a quote that is never closed ({first_line})",
             remedy="deliver the file again",
         ) from None
+    if bad and bad[-1].text.count('"') % 2:
+        raise DataError(
+            f"{path}: the quote opened in row {bad[-1].number - 1} is never closed, or the file is truncated"
+        )
     if bad and bad[-1].actual_columns < bad[-1].expected_columns and _ends_mid_line(path, bad[-1].text):
         raise DataError(
             f"{path}: truncated in row {bad[-1].number - 1} ({bad[-1].actual_columns} of "

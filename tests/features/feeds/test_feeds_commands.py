@@ -1,0 +1,64 @@
+"""`insight ingest` and `insight check` as a person or a program calls them."""
+
+from __future__ import annotations
+
+import json
+
+import yaml
+from typer.testing import CliRunner
+
+from features.kit.cli import create_app
+from features.kit.errors import QuarantineLimitError
+from features.kit.journey import Journey
+from features.kit.progress import SILENT
+
+
+def call(operator, command, *more):
+    """Runs a command on the small operator in this process."""
+    path = operator.root / "small.yaml"
+    content = {"operator": {"name": "small"}, "files": operator.files, "feeds": operator.feeds}
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return CliRunner().invoke(create_app(), [command, "--source", str(path), "--data", str(operator.data), *more])
+
+
+def with_bills(operator):
+    """Maps a bills file of which one row in three is bad."""
+    operator.write("bills.csv", "customer_id,period,total\n1,2026-05-01,10\n2,2026-05-01,x\n3,2026-05-01,1\n")
+    operator.map("bills", "SELECT * FROM bills", known_after="P5D", max_quarantine_share=0.5)
+
+
+def test_ingest_prints_accepted_and_quarantined_rows_and_why(operator):
+    """A table for people, the same figures as JSON for programs."""
+    with_bills(operator)
+    home = ("--home", str(operator.home.root))
+    text = call(operator, "ingest", *home)
+    assert text.exit_code == 0
+    assert "not_an_amount:total 1" in text.stdout
+    again = json.loads(call(operator, "ingest", *home, "--json").stdout)
+    bills = again["feeds"]["bills"]
+    assert (bills["accepted"], bills["quarantined"], bills["unchanged"]) == (2, 1, True)
+    assert again["as_of"] == "2026-06-01"
+
+
+def test_check_tries_a_mapping_and_keeps_nothing(operator):
+    """The same table, no home; too many bad rows are the same error."""
+    with_bills(operator)
+    text = call(operator, "check")
+    assert "nothing was landed" in text.stdout
+    operator.feeds["bills"]["max_quarantine_share"] = 0
+    assert isinstance(call(operator, "check").exception, QuarantineLimitError)
+    assert not operator.home.root.exists()
+
+
+def test_the_step_keeps_the_journeys_as_of_date(operator):
+    """A given as-of date stays; else the step names the latest that the feeds allow."""
+    from datetime import date
+
+    from features.feeds.step import ingest
+
+    with_bills(operator)
+    call(operator, "check")
+    journey = Journey(home=operator.home, source=operator.root / "small.yaml", data=operator.data)
+    assert ingest(journey, SILENT)["as_of"] == "2026-06-01"
+    summary = ingest(journey.model_copy(update={"as_of": date(2026, 5, 20)}), SILENT)
+    assert (summary["as_of"], summary["latest_as_of"]) == ("2026-05-20", "2026-06-01")
