@@ -90,7 +90,7 @@ def build_portraits(
     with progress.step("build portraits", total=len(todo)) as tick, feeds.connect(threads=threads) as connection:
         engine = DuckDBEngine(connection)
         spark = SparkEngine.start(threads) if on_spark and todo else None
-        plan = compute.Plan.compiled(engine, request)
+        plan = compute.Plan.compiled(engine.compile, request)
         for day in todo:
             moment = Moment(day, zone)
             present = _fill(engine, spark, feeds, plan, moment)
@@ -135,7 +135,7 @@ def _fill(
     """Keeps features and sources in DuckDB; on Spark only the features are computed there and handed over."""
     if spark is None:
         return features_of(engine, feeds, plan, moment)
-    features_of(spark, feeds, compute.Plan.compiled(spark, plan.request), moment)
+    features_of(spark, feeds, compute.Plan.compiled(spark.compile, plan.request), moment)
     engine.adopt("portrait_features", spark.arrow("SELECT * FROM portrait_features"))
     return stage(engine, feeds, plan, moment)
 

@@ -7,8 +7,9 @@ date, so a feed that only begins later cannot change a portrait.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from features.feeds.contracts import Column, Kind
@@ -61,8 +62,9 @@ class Plan:
     features: dict[str, str]
 
     @classmethod
-    def compiled(cls, engine: Engine, request: Request) -> Plan:
-        """Returns the plan for an engine."""
+    @lru_cache(maxsize=4)
+    def compiled(cls, compile_sql: Callable[[Any], str], request: Request) -> Plan:
+        """Returns the plan in the SQL that `compile_sql` (an engine's) makes of an Ibis expression."""
         import ibis
 
         columns = {name: _staged_types(one, request) for name, one in STAGED.items()}
@@ -72,12 +74,12 @@ class Plan:
         for name in dict.fromkeys(one.source for one in request.definitions):
             rows = ibis.table(tables[name].schema(), name=f"source_{name}")
             values = {one.feature.name: one.value(rows) for one in request.definitions if one.source == name}
-            features[name] = engine.compile(rows.group_by("customer_id").aggregate(**values))
+            features[name] = compile_sql(rows.group_by("customer_id").aggregate(**values))
         stages = {name: staging.stage(one, request.time_zone, request.attributes) for name, one in STAGED.items()}
         return cls(
             request,
-            {name: engine.compile(table) for name, table in stages.items()},
-            {name: engine.compile(table) for name, table in tables.items()},
+            {name: compile_sql(table) for name, table in stages.items()},
+            {name: compile_sql(table) for name, table in tables.items()},
             features,
         )
 

@@ -49,7 +49,8 @@ class DuckDBEngine:
         files = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
         self.view(name, f"SELECT * FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false)")
 
-    def compile(self, expression: Any) -> str:
+    @staticmethod
+    def compile(expression: Any) -> str:
         """Returns DuckDB SQL."""
         import ibis
 
