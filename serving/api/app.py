@@ -17,6 +17,7 @@ from serving.api.audiences import endpoints as audiences
 from serving.api.context import Context
 from serving.api.lookups import endpoints as lookups
 from serving.api.models import endpoints as models
+from serving.api.outreach import endpoints as outreach
 from serving.api.portraits import endpoints as portraits
 from serving.api.product_fit import endpoints as product_fit
 from serving.api.scores import endpoints as scores
@@ -30,7 +31,7 @@ Send `Authorization: Bearer ik_...`; make keys with `insight keys create NAME --
 Ids are JSON strings. Money is an integer in the currency's minor unit (CNY: li, 1/1000 yuan). Refusals are
 `application/problem+json` (RFC 9457) with a stable `code`.
 """
-SLICES = (health, scores, audiences, portraits, product_fit, lookups, models)
+SLICES = (health, scores, audiences, portraits, product_fit, lookups, outreach, models)
 
 
 def create_app(home: Home, *, check_in_child: bool = True, most_at_once: int = 64) -> FastAPI:

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from sqlalchemy import text
@@ -101,6 +102,7 @@ async def get_version() -> Response:
 
 @router.get(
     "/metrics",
+    response_class=PlainTextResponse,
     dependencies=[open_to_all("Prometheus asks; figures only, keep it inside the operator's network")],
     responses={
         200: {"content": {"text/plain": {"example": "insight_requests_total 42.0", "schema": {"type": "string"}}}}

@@ -1,0 +1,1 @@
+"""Outreach lists: create, read, export under `/v1/outreach/lists`."""

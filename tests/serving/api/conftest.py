@@ -1,0 +1,110 @@
+"""A small real world for the API: a simulated operator, landed, built, published, scored, fitted, and three models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from features.feeds.landing import land
+from features.feeds.reading import Feeds
+from features.feeds.sources import load_source
+from features.kit.files import write_json
+from features.kit.home import Home
+from features.portraits.build import build_portraits
+from features.portraits.reading import Portraits
+from features.portraits.vector import encode
+from features.simulator.step import simulate_to
+from features.store.publish import publish
+from serving.api.app import create_app
+from serving.database.keys import SCOPES, create_key
+from serving.database.session import open_database
+from serving.product_fit.step import fit_base
+from serving.scoring.batch import score_base
+from training.bundle import BundleFeature, Calibration, Manifest, import_lightgbm, write
+
+AS_OF = date(2026, 6, 1)
+TARGETS = ("churn", "complaint")
+
+
+@dataclass
+class World:
+    """What the tests share; they must leave feeds, portraits and scores as they are."""
+
+    home: Home
+    ids: list[str]
+    cards: dict[str, dict]
+
+    def key(self, *scopes, province=None, city=None, name="test"):
+        """Returns the headers of a new key with these scopes (all of them if none is named)."""
+        chosen = frozenset(scopes or SCOPES)
+        engine = open_database(self.home)
+        _, full = create_key(engine, name, chosen, province=province, city=city, actor="test")
+        engine.dispose()
+        return {"Authorization": f"Bearer {full}"}
+
+
+def train_bundle(home, portraits, target, *, seed, version="v1"):
+    """Writes and promotes a small real LightGBM model of a made-up risk."""
+    features, table = portraits.feature_list, portraits.read(AS_OF)
+    values = encode(table, features)
+    lightgbm = import_lightgbm()
+    dice = np.random.default_rng(seed)
+    weights = dice.normal(size=values.shape[1])
+    spread = np.nan_to_num(values.astype(np.float64))
+    spread = (spread - spread.mean(0)) / (spread.std(0) + 1e-9)
+    labels = (spread @ weights + dice.normal(size=len(values)) > 0).astype(np.float64)
+    data = lightgbm.Dataset(values, labels, feature_name=list(features.names), params={"verbosity": -1})
+    settings = {"objective": "binary", "num_leaves": 7, "min_data_in_leaf": 5, "num_threads": 1, "verbosity": -1,
+                "deterministic": True, "force_row_wise": True, "seed": seed}  # fmt: skip
+    text = lightgbm.train(settings, data, num_boost_round=30).model_to_string()
+    manifest = Manifest(
+        target=target, version=version, created_at="2026-06-01T00:00:00+00:00", portrait_identity=features.identity,
+        features=tuple(BundleFeature(f.name, f.kind, f.categories) for f in features.features), base_rate=0.02,
+        lead_days=0, horizon_days=30, label_delay_days=30, data_hash="d", config_hash="c", code_version="0",
+    )  # fmt: skip
+    knots = np.array([0.001, 0.004, 0.01, 0.02, 0.05, 0.1, 0.3, 0.5, 0.9])
+    write(home.bundles, manifest, text, Calibration(np.linspace(-3, 3, 9), knots), values[:100], "# card\n")
+    champion = {"version": version, "previous": None, "promoted_at": "now"}
+    write_json(home.bundles / target / "champion.json", champion)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory) -> World:
+    """Returns the shared world."""
+    root = tmp_path_factory.mktemp("api")
+    simulate_to(root / "sim", customers=300, months=8, seed=5)
+    home = Home(root / "home")
+    land(load_source(Path("configs/sources/simulator.yaml")), root / "sim" / "files", home)
+    feeds = Feeds.open(home)
+    assert feeds.latest_as_of() == AS_OF
+    build_portraits(home, feeds, [AS_OF])
+    publish(home, AS_OF)
+    portraits = Portraits.open(home)
+    for seed, target in enumerate(TARGETS):
+        train_bundle(home, portraits, target, seed=seed)
+        score_base(home, target, AS_OF, check_in_child=False)
+    fit_base(home, AS_OF)
+    import orjson
+
+    table = portraits.read(AS_OF, ["customer_id", "facts"])
+    facts = [orjson.loads(text) for text in table["facts"].to_pylist()]
+    ids = table["customer_id"].to_pylist()
+    return World(home, ids, {one: fact["card"] for one, fact in zip(ids, facts, strict=True)})
+
+
+@pytest.fixture(scope="session")
+def client(world):
+    """Returns a client of the running application, without a key."""
+    with TestClient(create_app(world.home, check_in_child=False), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def everything(world):
+    """Returns the headers of a key with every scope."""
+    return world.key()
