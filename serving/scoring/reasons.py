@@ -254,30 +254,39 @@ class ReasonPicker:
             sums += gathered[:, :, column]
         return sums
 
-    def pick(
-        self, sums: npt.NDArray[np.float64], facts: Mapping[str, Any], *, most: int, most_per_dimension: int
-    ) -> list[str]:
-        """Returns one customer's reason codes, strongest first; the fallback alone if none holds.
+    def held(self, facts: Mapping[str, Any]) -> list[str]:
+        """Returns the codes of this target whose fact holds.
 
         Args:
-            sums: The customer's row of `group_sums`, float64 [codes].
             facts: The portrait's `facts["reasons"]`: code to slot values.
+        """
+        return [code for code in facts if code in self._codes and self._book.holds(code, facts)]
+
+    def pick(
+        self, held: Sequence[str], sums: npt.NDArray[np.float64], *, most: int, most_per_dimension: int
+    ) -> list[str]:
+        """Returns one customer's reason codes, strongest first; the fallback alone if none raises the score.
+
+        Args:
+            held: The codes whose fact holds.
+            sums: The customer's row of `group_sums`, float64 [codes].
             most: The most reasons to return.
             most_per_dimension: The most reasons of one dimension.
         """
-        held = [
-            (-float(sums[row]), code)
-            for code in facts
-            if (row := self._codes.get(code)) is not None and sums[row] > 0 and self._book.holds(code, facts)
-        ]
+        raising = sorted((-float(sums[self._codes[code]]), code) for code in held if sums[self._codes[code]] > 0)
         picked: list[str] = []
         of_dimension: dict[str, int] = {}
-        for _, code in sorted(held):
+        for _, code in raising:
             dimension = self._book.reasons[code].dimension
             if len(picked) < most and of_dimension.get(dimension, 0) < most_per_dimension:
                 picked.append(code)
                 of_dimension[dimension] = of_dimension.get(dimension, 0) + 1
-        return picked or [self._book.fallback]
+        return picked or [self.fallback]
+
+    @property
+    def fallback(self) -> str:
+        """Returns the code for no single cause."""
+        return self._book.fallback
 
 
 def load_book() -> ReasonBook:

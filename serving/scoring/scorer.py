@@ -264,15 +264,18 @@ class Scorer:
         """Returns the flags of one row of `ScoredRows.is_unseen`."""
         return tuple(UNSEEN + self.categories[place] for place in is_unseen.nonzero()[0])
 
-    def _pick(self, values: Vectors, held: list[dict[str, Any]], most: int, threads: int) -> list[list[str]]:
-        if not held:
-            return []
-        sums = self._picker.group_sums(self.contributions(values, threads=threads))
+    def _pick(self, values: Vectors, facts: list[dict[str, Any]], most: int, threads: int) -> list[list[str]]:
+        """Returns reason codes; contributions are worked out only for whoever has a fact that could be a reason."""
+        held = [self._picker.held(one) for one in facts]
+        codes = [[self._picker.fallback] for _ in facts]
+        rows = [row for row, of_row in enumerate(held) if of_row]
+        if not rows:
+            return codes
+        sums = self._picker.group_sums(self.contributions(values[rows], threads=threads))
         most_per_dimension = self._settings.reasons.most_per_dimension
-        return [
-            self._picker.pick(row, facts, most=most, most_per_dimension=most_per_dimension)
-            for row, facts in zip(sums, held, strict=True)
-        ]
+        for row, of_row in zip(rows, sums, strict=True):
+            codes[row] = self._picker.pick(held[row], of_row, most=most, most_per_dimension=most_per_dimension)
+        return codes
 
     def _inputs(self, values: Vectors) -> Vectors:
         return np.take(values, self._positions, axis=1)

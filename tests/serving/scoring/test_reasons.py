@@ -142,7 +142,7 @@ def test_reasons_are_ordered_capped_and_of_mixed_subjects(held, most, expected):
     for code, value in SUMS.items():
         sums[picker._codes[code]] = value
     facts = {code: FACTS.get(code, {}) for code in held}
-    assert expected == picker.pick(sums, facts, most=most, most_per_dimension=2)
+    assert expected == picker.pick(picker.held(facts), sums, most=most, most_per_dimension=2)
 
 
 def test_equal_contributions_are_ordered_by_code():
@@ -150,7 +150,7 @@ def test_equal_contributions_are_ordered_by_code():
     picker = ReasonPicker(BOOK, "churn", NAMES, NAMES)
     sums = np.ones(len(picker._codes))
     facts = {code: FACTS[code] for code in ("network.poor_quality", "bill.jump", "contract.ending")}
-    assert picker.pick(sums, facts, most=3, most_per_dimension=2) == [
+    assert picker.pick(picker.held(facts), sums, most=3, most_per_dimension=2) == [
         "bill.jump",
         "contract.ending",
         "network.poor_quality",
@@ -175,7 +175,7 @@ def test_a_group_outside_the_model_raises_nothing():
     assert sums[0, picker._codes["bill.arrears"]] == 0.25
     assert sums.sum() == 0.25
     facts = {"bill.arrears": FACTS["bill.arrears"], "calls.frequent": FACTS["calls.frequent"]}
-    assert picker.pick(sums[0], facts, most=3, most_per_dimension=2) == ["bill.arrears"]
+    assert picker.pick(picker.held(facts), sums[0], most=3, most_per_dimension=2) == ["bill.arrears"]
 
 
 @pytest.mark.parametrize(
