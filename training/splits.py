@@ -2,7 +2,7 @@
 
 Each splitter returns its folds and a log of them, so that a report can show what was learned from and judged on.
 
-Worked example, churn (embargo 60 days), as-of dates every 17 days from 2025-07-02 to 2026-04-02, three test windows:
+Worked example, churn (embargo 60 days), as-of dates every 17 days from 2025-07-04 to 2026-04-02, three test windows:
 the test windows are 2026-02-27, 2026-03-16 and 2026-04-02. The labels of 2025-12-29 are surely known on 2026-02-27, so
 training for the test ends there at the latest; on the grid that is 2025-12-21. The calibration windows are the last two
 dates of that training part, and the model that is calibrated on them ends another 60 days before the first of them.

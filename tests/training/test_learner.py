@@ -1,0 +1,100 @@
+"""The learner keeps scikit-learn's contract and gives the same trees whatever the threads; the calibration is monotone."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from training.bundle import model_hash
+from training.calibrate import ISOTONIC_POSITIVES, calibrate
+from training.learner import BoostedTrees
+
+
+def _rows(count: int = 3000):
+    random = np.random.default_rng(5)
+    values = random.normal(size=(count, 6)).astype(np.float32)
+    values[:, 5] = random.integers(0, 4, count)
+    values[random.random(count) < 0.2, 1] = np.nan
+    chance = 1 / (1 + np.exp(-(values[:, 0] + (values[:, 5] == 2) + np.isnan(values[:, 1]) - 2)))
+    return values, (random.random(count) < chance).astype(np.int8)
+
+
+def test_one_and_two_threads_give_one_model():
+    """The model text up to `parameters:` has one hash on one thread, two threads and a second run."""
+    values, labels = _rows()
+    hashes = {
+        model_hash(BoostedTrees(trees=30, categories=(5,), threads=threads).fit(values, labels).model_text)
+        for threads in (1, 2, 1)
+    }
+    assert len(hashes) == 1
+    other = BoostedTrees(trees=30, categories=(5,), seed=8).fit(values, labels).model_text
+    assert model_hash(other) not in hashes
+
+
+def test_the_scikit_learn_contract():
+    """`__init__` stores, `clone` copies, `fit` returns self and checks, learned names end in an underscore."""
+    values, labels = _rows(800)
+    learner = BoostedTrees(trees=5, leaves=4)
+    assert clone(learner).get_params() == learner.get_params()
+    with pytest.raises(NotFittedError):
+        learner.predict_proba(values)
+    assert learner.fit(values, labels) is learner
+    assert learner.n_features_in_ == 6
+    assert learner.classes_.tolist() == [0, 1]
+    both = learner.predict_proba(values)
+    assert both.shape == (800, 2)
+    np.testing.assert_allclose(both.sum(axis=1), 1.0)
+    assert set(learner.predict(values)) <= {0, 1}
+    with pytest.raises(ValueError, match="two classes"):
+        BoostedTrees().fit(values, np.zeros(800))
+    infinite = values.copy()
+    infinite[0, 0] = np.inf
+    with pytest.raises(ValueError, match="infinity"):
+        BoostedTrees().fit(infinite, labels)
+
+
+def test_missing_values_and_categories_are_native():
+    """A blank and an unknown category are scored, and both move the score."""
+    values, labels = _rows()
+    learner = BoostedTrees(trees=60, categories=(5,)).fit(values, labels)
+    base = np.zeros((1, 6), dtype=np.float32)
+    blank, second, unknown = base.copy(), base.copy(), base.copy()
+    blank[0, 1], second[0, 5], unknown[0, 5] = np.nan, 2, 99
+    start = learner.decision_function(base)[0]
+    assert learner.decision_function(blank)[0] > start + 0.3
+    assert learner.decision_function(second)[0] > start + 0.3
+    assert np.isfinite(learner.decision_function(unknown)[0])
+
+
+@pytest.mark.parametrize("method", ["isotonic", "sigmoid"])
+def test_the_calibration_is_monotone_and_promises_what_happens(method: str):
+    """Propensities never fall with the raw score, stay within 0..1 and average to the base rate."""
+    random = np.random.default_rng(2)
+    scores = random.normal(size=20_000)
+    labels = (random.random(20_000) < 1 / (1 + np.exp(3 - scores))).astype(np.int8)
+    calibration, used = calibrate(scores, labels, method)
+    assert used == method
+    found = calibration.propensity(np.sort(scores))
+    assert (np.diff(found) >= 0).all()
+    assert 0 < found[0] < found[-1] < 1
+    assert found.mean() == pytest.approx(labels.mean(), rel=0.01)
+    assert calibration.propensity(np.array([-1e9, 1e9])).tolist() == [found[0], found[-1]]
+
+
+def test_few_positives_are_calibrated_by_two_parameters_and_it_says_so():
+    """Isotonic knots need positives; below the limit the sigmoid is used."""
+    random = np.random.default_rng(2)
+    scores = random.normal(size=4000)
+    labels = (scores + random.normal(size=4000) > 3).astype(np.int8)
+    assert 20 < labels.sum() < ISOTONIC_POSITIVES
+    calibration, used = calibrate(scores, labels, "isotonic")
+    assert used == "sigmoid"
+    assert calibration.propensity(scores).mean() == pytest.approx(labels.mean(), rel=0.1)
+
+
+def test_degenerate_scores_still_calibrate():
+    """One single raw score for all is promised the base rate."""
+    scores, labels = np.zeros(1000), (np.arange(1000) % 10 == 0).astype(np.int8)
+    for method in ("isotonic", "sigmoid"):
+        calibration, _ = calibrate(scores, labels, method)
+        assert calibration.propensity(np.zeros(1))[0] == pytest.approx(0.1, abs=0.01)

@@ -1,0 +1,173 @@
+"""Promotion follows a written rule and one pointer; a kill at any point leaves a model that serves."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+
+from features.kit.errors import BundleError, ConflictError, NotFoundError
+from features.kit.home import Home
+from training import bundle, promote, tracking
+from training.bundle import BundleFeature, Calibration, Manifest
+from training.learner import BoostedTrees
+from training.targets import PromotionRule
+
+RULE = PromotionRule()
+GOOD = {"auc": 0.75, "auc_ci": [0.72, 0.78], "calibration_error": 0.002, "base_rate": 0.02}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "champion", "expected"),
+    [
+        (GOOD, None, (True, "promoted")),
+        (GOOD, {"auc": 0.76}, (True, "promoted")),
+        (GOOD, {"auc": 0.78}, (False, "worse_than_champion")),
+        (GOOD | {"auc": 0.56, "auc_ci": [0.50, 0.62]}, None, (False, "auc_too_low")),
+        (GOOD | {"auc_ci": [float("nan"), 0.8]}, None, (False, "auc_too_low")),
+        (GOOD | {"calibration_error": 0.011}, None, (False, "poorly_calibrated")),
+        (GOOD | {"calibration_error": float("nan")}, None, (False, "poorly_calibrated")),
+    ],
+)
+def test_the_written_rule(metrics, champion, expected):
+    """A sabotaged candidate (shuffled labels, broken calibration, worse than the champion) is refused by its code."""
+    assert promote.verdict(RULE, metrics, champion) == expected
+
+
+def write_version(home: Home, name: str, seed: int) -> None:
+    """Writes a small whole bundle."""
+    random = np.random.default_rng(seed)
+    values = random.normal(size=(300, 2)).astype(np.float32)
+    labels = (values[:, 0] + random.normal(size=300) > 0).astype(np.int8)
+    model = BoostedTrees(trees=4, leaves=4, names=("a", "b"), seed=seed).fit(values, labels)
+    manifest = Manifest(
+        target="churn", version=name, created_at="2026-06-01T00:00:00+00:00", portrait_identity="p",
+        features=(BundleFeature("a", "number"), BundleFeature("b", "number")), base_rate=0.5, lead_days=0,
+        horizon_days=30, label_delay_days=30, data_hash="d", config_hash="c", code_version="0", metrics=GOOD,
+    )  # fmt: skip
+    knots = Calibration(np.array([-2.0, 2.0]), np.array([0.1, 0.9]))
+    bundle.write(home.bundles, manifest, model.model_text, knots, values, "# card\n")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Returns a home with three whole versions, none promoted."""
+    state = Home(tmp_path_factory.mktemp("promotion"))
+    for seed, name in enumerate(("v1", "v2", "v3")):
+        write_version(state, name, seed)
+    return state
+
+
+@pytest.fixture(autouse=True)
+def no_champion(home: Home) -> None:
+    """Starts every test without a champion."""
+    (home.bundles / "churn" / "champion.json").unlink(missing_ok=True)
+
+
+def serving(home: Home) -> str | None:
+    """Returns the version that serves."""
+    folder = bundle.champion(home.bundles, "churn")
+    return None if folder is None else bundle.load(folder, check_in_child=False).manifest.version
+
+
+def test_promote_and_roll_back(home: Home):
+    """Each promotion remembers the one before; going back walks the history and ends with a clear refusal."""
+    assert promote.promote(home, "churn", "v1")
+    assert promote.promote(home, "churn", "v2")
+    assert not promote.promote(home, "churn", "v2")
+    assert promote.promote(home, "churn", "v3")
+    assert promote.pointer(home, "churn")["previous"] == "v2"
+    assert tracking.alias_version(home, "churn") == "v3"
+    assert promote.rollback(home, "churn") == "v2"
+    assert (serving(home), tracking.alias_version(home, "churn")) == ("v2", "v2")
+    assert promote.rollback(home, "churn") == "v1"
+    with pytest.raises(ConflictError, match="no earlier version"):
+        promote.rollback(home, "churn")
+    assert serving(home) == "v1"
+
+
+def test_an_unknown_or_damaged_version_changes_nothing(home: Home):
+    """A version that is not there or fails its checks is refused by name; the champion goes on serving."""
+    promote.promote(home, "churn", "v1")
+    with pytest.raises(NotFoundError, match="known versions: v1, v2, v3"):
+        promote.promote(home, "churn", "v9")
+    with pytest.raises(NotFoundError):
+        promote.promote(home, "churn", "../churn/v2")
+    card = home.bundles / "churn" / "v2" / "card.md"
+    card.write_text("other")
+    try:
+        with pytest.raises(BundleError, match=r"card\.md: changed"):
+            promote.promote(home, "churn", "v2")
+        listed = {line["version"]: line for line in promote.models(home)}
+        assert (listed["v1"]["champion"], listed["v2"]["state"]) == (True, "damaged")
+    finally:
+        card.write_text("# card\n")
+    assert serving(home) == "v1"
+
+
+def test_rollback_skips_a_damaged_version(home: Home):
+    """The way back leads to the newest earlier version that passes every check."""
+    for version in ("v1", "v2", "v3"):
+        promote.promote(home, "churn", version)
+    card = home.bundles / "churn" / "v2" / "card.md"
+    card.write_text("other")
+    try:
+        assert promote.rollback(home, "churn") == "v1"
+    finally:
+        card.write_text("# card\n")
+
+
+def test_the_mirror_is_repaired_by_models(home: Home):
+    """The pointer is the truth: an alias that lags behind follows it at the next `insight models`."""
+    promote.promote(home, "churn", "v1")
+    (home.bundles / "churn" / "champion.json").write_bytes(orjson.dumps({"version": "v3", "history": ["v1"]}))
+    assert tracking.alias_version(home, "churn") == "v1"
+    promote.models(home)
+    assert tracking.alias_version(home, "churn") == "v3"
+
+
+@pytest.mark.parametrize("point", ["promote.before_champion", "promote.after_champion", "promote.after_mirror"])
+def test_kill_9_during_promotion_loses_nothing(home: Home, point: str, tmp_path: Path):
+    """Killed at any point, one whole version serves; running it again completes, and history holds nothing twice."""
+    promote.promote(home, "churn", "v1")
+    log = tmp_path / "hits"
+    code = (
+        "import sys; from pathlib import Path; from features.kit.home import Home; from training.promote import promote;"
+        "promote(Home(Path(sys.argv[1])), 'churn', 'v2')"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code, str(home.root)]
+    planted = {"INSIGHT_FAILPOINT": f"{point}:1:kill", "INSIGHT_FAILPOINT_LOG": str(log)}
+    killed = subprocess.run(command, env=os.environ | planted, check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    assert f"fired:{point}" in log.read_text()
+    assert serving(home) == ("v1" if point == "promote.before_champion" else "v2")
+    promote.promote(home, "churn", "v2")
+    assert (serving(home), tracking.alias_version(home, "churn")) == ("v2", "v2")
+    assert promote.pointer(home, "churn")["history"] == ["v1"]
+    assert sorted(path.name for path in (home.bundles / "churn").iterdir()) == ["champion.json", "v1", "v2", "v3"]
+
+
+@pytest.mark.parametrize("point", ["bundle.before_manifest", "bundle.before_rename", "bundle.after_rename"])
+def test_kill_9_while_a_bundle_is_written_leaves_no_half_version(home: Home, point: str, tmp_path: Path):
+    """A killed writer leaves a draft that nobody lists; writing again gives the whole version."""
+    other = Home(tmp_path)
+    code = (
+        "import sys; from pathlib import Path; from dataclasses import replace; from training import bundle; import numpy as np;"
+        "source = Path(sys.argv[1]); m = bundle.verify(source);"
+        "bundle.write(Path(sys.argv[2]), m, (source / 'model.txt').read_text(),"
+        "bundle.Calibration(np.array([-2.0, 2.0]), np.array([0.1, 0.9])), np.zeros((5, 2), np.float32), '# card')"
+    )
+    command = [sys.executable, "-c", code, str(home.bundles / "churn" / "v1"), str(other.bundles)]
+    killed = subprocess.run(
+        command, env=os.environ | {"INSIGHT_FAILPOINT": f"{point}:1:kill"}, check=False, capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert promote.versions(other, "churn") == (["v1"] if point == "bundle.after_rename" else [])
+    assert subprocess.run(command, check=False).returncode == 0
+    assert promote.versions(other, "churn") == ["v1"]
+    assert bundle.verify(other.bundles / "churn" / "v1")
+    assert [path.name for path in (other.bundles / "churn").iterdir()] == ["v1"]
