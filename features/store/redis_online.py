@@ -1,14 +1,15 @@
 """The online store on a Redis server: Feast's hash layout, read in one round trip and written in bulk.
 
-A customer's hash holds the fields of both views. A script reads the pointer and the live view's fields in one instant
-and packs them into one reply, because parsing many small replies costs more than fetching them.
+A customer's hash holds the fields of both views. A read asks for the fields of the view that it last saw live and, as
+its last command, for the pointer: if that is still the one it started from, the view was live throughout, because
+clearing a view begins only after the pointer has left it. Otherwise it asks again with the new one.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 from features.kit.errors import ConfigurationError, NotReadyError
@@ -17,7 +18,6 @@ from features.store.layout import (
     FEATURE_LIST,
     FIELDS,
     VALUES,
-    VIEWS,
     customer_of,
     decode_time,
     encode_time,
@@ -31,26 +31,10 @@ from features.store.rows import Block, StoredRow
 from features.store.settings import RedisOnline
 
 _TRIES = 5
-_KEYS_PER_READ = 1_000
 _KEYS_PER_SCRIPT = 1_000
 _SCAN_COUNT = 5_000
 _BULK_PATIENCE = 20
 
-_READ = """
-local pointer = redis.call('GET', KEYS[1])
-if not pointer then return false end
-local first = cjson.decode(pointer).view == ARGV[1] and 2 or 6
-local parts = {}
-for place = 2, #KEYS do
-  local values = redis.call('HMGET', KEYS[place], unpack(ARGV, first, first + 3))
-  for _, value in ipairs(values) do
-    parts[#parts + 1] = value and struct.pack('<I4', #value) or '\\255\\255\\255\\255'
-    if value then parts[#parts + 1] = value end
-  end
-end
-return {pointer, table.concat(parts)}
-"""
-_ABSENT = 0xFFFFFFFF
 _CLEAR = """
 local removed = 0
 for _, key in ipairs(KEYS) do removed = removed + redis.call('HDEL', key, unpack(ARGV)) end
@@ -96,8 +80,7 @@ class RedisStore:
         self._pointer_key = f"{project}:portrait_pointer".encode()
         self._reader = self._client(settings.deadline_ms)
         self._writer = self._client(settings.deadline_ms * _BULK_PATIENCE)
-        self._read_script = self._reader.register_script(_READ)
-        self._read_arguments = [VIEWS[0].encode(), *_fields(VIEWS[0]), *_fields(VIEWS[1])]
+        self._seen: bytes | None = None
         self._refuse_eviction()
 
     def pointer(self) -> Pointer | None:
@@ -113,25 +96,22 @@ class RedisStore:
             NotReadyError: If the server does not answer within its deadline.
         """
         with self._told():
+            pointer = self._seen or self._reader.get(self._pointer_key)
             for _ in range(_TRIES):
-                pointers: set[bytes | None] = set()
-                rows: list[StoredRow | None] = []
-                for start in range(0, max(1, len(ids)), _KEYS_PER_READ):
-                    part = ids[start : start + _KEYS_PER_READ]
-                    pointer, packed = self._packed(part)
-                    pointers.add(pointer)
-                    rows += _unpack(packed, len(part))
-                if len(pointers) == 1:
-                    (pointer,) = pointers
-                    return (Pointer.from_json(pointer), rows) if pointer else (None, [])
+                if pointer is None:
+                    return None, []
+                told = Pointer.from_json(pointer)
+                *rows, now = self._exchange(self._reader, self._hmget_commands(told.view, ids) + self._get_pointer)
+                if now == pointer:
+                    self._seen = pointer
+                    return told, [_row(values) for values in rows]
+                pointer = now
         raise NotReadyError(f"{self._where}: the pointer moved during each of {_TRIES} reads")
 
     def read_view(self, view: str, ids: Sequence[str]) -> list[StoredRow | None]:
         """Returns a view's rows, live or not, in the order of `ids`."""
-        with self._told(), self._writer.pipeline(transaction=False) as pipe:
-            for customer_id in ids:
-                pipe.hmget(redis_key(self._project, customer_id), _fields(view))
-            return [_row(values) for values in pipe.execute()]
+        with self._told():
+            return [_row(values) for values in self._exchange(self._writer, self._hmget_commands(view, ids))]
 
     def clear(self, view: str) -> None:
         """Removes a view's fields from every customer; a hash without fields vanishes."""
@@ -142,13 +122,8 @@ class RedisStore:
 
     def fill(self, view: str, block: Block) -> None:
         """Adds a block of customers to a view; an existing field is overwritten."""
-        commands = self._hset_commands(view, block)
-        with self._told(), self._connection() as connection:
-            connection.send_packed_command(commands)
-            for _ in block.ids:
-                reply = connection.read_response()
-                if isinstance(reply, Exception):
-                    raise reply
+        with self._told():
+            self._exchange(self._writer, self._hset_commands(view, block))
 
     def count(self, view: str, event_epoch: int) -> int:
         """Returns how many customers of a view are whole and of that event time."""
@@ -172,11 +147,27 @@ class RedisStore:
     def _where(self) -> str:
         return f"redis {self._settings.host}:{self._settings.port}"
 
-    def _packed(self, ids: Sequence[str]) -> tuple[bytes | None, bytes]:
-        """Returns the pointer and the live view's packed fields of some customers, both of one instant."""
-        keys = [self._pointer_key, *(redis_key(self._project, one) for one in ids)]
-        reply = self._read_script(keys=keys, args=self._read_arguments)
-        return (reply[0], reply[1]) if reply else (None, b"")
+    def _exchange(self, client: Any, commands: list[bytes]) -> list[Any]:
+        """Sends packed commands at once and returns their replies; the pool hands out no dead connection."""
+        connection = client.connection_pool.get_connection()
+        try:
+            connection.send_packed_command([b"".join(commands)])
+            return [connection.read_response() for _ in commands]
+        except BaseException:
+            connection.disconnect()
+            raise
+        finally:
+            client.connection_pool.release(connection)
+
+    @cached_property
+    def _get_pointer(self) -> list[bytes]:
+        return [b"*2\r\n" + _bulk(b"GET") + _bulk(self._pointer_key)]
+
+    def _hmget_commands(self, view: str, ids: Sequence[str]) -> list[bytes]:
+        """Returns one packed HMGET per customer: the event time, then the fields."""
+        head = b"*6\r\n" + _bulk(b"HMGET")
+        tail = b"".join(map(_bulk, _fields(view)))
+        return [b"".join((head, _bulk(redis_key(self._project, one)), tail)) for one in ids]
 
     def _hset_commands(self, view: str, block: Block) -> list[bytes]:
         """Returns one packed HSET per customer, with what does not change packed once."""
@@ -249,17 +240,6 @@ class RedisStore:
             )
 
     @contextmanager
-    def _connection(self) -> Iterator[Any]:
-        connection = self._writer.connection_pool.get_connection()
-        try:
-            yield connection
-        except BaseException:
-            connection.disconnect()
-            raise
-        finally:
-            self._writer.connection_pool.release(connection)
-
-    @contextmanager
     def _told(self) -> Iterator[None]:
         """Turns what the driver raises into one line."""
         from redis.exceptions import NoPermissionError
@@ -283,27 +263,6 @@ def _bulk(content: bytes) -> bytes:
 def _fields(view: str) -> list[bytes]:
     """Returns the fields of a view in a customer's hash, its event time first."""
     return [redis_time_field(view), *(redis_field(view, name) for name in FIELDS)]
-
-
-def _unpack(packed: bytes, count: int) -> list[StoredRow | None]:
-    """Returns the rows of a script's reply: per customer four fields, each after its length."""
-    if not packed:
-        return [None] * count
-    rows: list[StoredRow | None] = []
-    position = 0
-    length_at = struct.Struct("<I").unpack_from
-    for _ in range(count):
-        values: list[bytes | None] = []
-        for _ in range(1 + len(FIELDS)):
-            (length,) = length_at(packed, position)
-            position += 4
-            if length == _ABSENT:
-                values.append(None)
-            else:
-                values.append(packed[position : position + length])
-                position += length
-        rows.append(_row(values))
-    return rows
 
 
 def _row(values: Sequence[bytes | None]) -> StoredRow | None:
