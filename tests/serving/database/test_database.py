@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic.autogenerate import compare_metadata
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select, text
 
@@ -46,6 +48,21 @@ def test_opening_makes_every_table_and_only_the_owner_may_read(engine, tmp_path)
         assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
         assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
     assert (tmp_path / "operations.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_migrations_make_exactly_the_tables(engine):
+    """What the migrations made is what the rooms' tables say: a changed table needs a migration."""
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, all_tables()) == []
+
+
+def test_a_table_without_a_migration_is_found(engine):
+    """The comparison is no rubber stamp: a column that no migration makes shows up."""
+    with engine.connect() as connection:
+        connection.execute(text("ALTER TABLE api_keys DROP COLUMN city"))
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert [difference[0] for difference in compare_metadata(context, all_tables())] == ["add_column"]
 
 
 def test_eight_processes_open_a_fresh_database_at_once(tmp_path):
@@ -213,7 +230,8 @@ def test_postgresql_does_the_same(postgresql, tmp_path, monkeypatch):
     children = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(4)]
     assert [child.wait() for child in children] == [0] * 4
     engine = open_database(Home(tmp_path))
-    assert {*inspect(engine).get_table_names()} == {*all_tables().tables, "alembic_version"}
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), all_tables()) == []
     key, full = create_key(engine, "crm", frozenset({"scores:read"}), actor="cli")
     assert find_key(engine, full) == key
     assert len(list_keys(engine)) == 5
