@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from features.kit.clock import DateWindow, civil_date, label_window
+from features.kit.clock import DateWindow, label_window
 from features.kit.home import Home
 from features.kit.journey import Journey
 from features.kit.progress import Progress
@@ -59,14 +59,14 @@ def true_causes(causes: pa.Table, event: str, window: DateWindow) -> dict[str, s
     """Returns the true cause per customer of the events in the window, where it lies before the window's first day.
 
     Args:
-        causes: `customer_id, event, event_at, cause, cause_at` of the oracle; UTC without zone, `cause_at` null for a
+        causes: `customer_id, event, event_at, cause, cause_at` of the oracle; civil dates, `cause_at` null for a
             lasting cause.
         event: `churn` or `complaint`.
         window: The label window; it begins at the as-of date.
     """
     first: dict[str, tuple[date, str, date | None]] = {}
     for row in causes.to_pylist():
-        day, cause_day = _day(row["event_at"]), row["cause_at"] and _day(row["cause_at"])
+        day, cause_day = row["event_at"], row["cause_at"]
         if row["event"] != event or not window.start <= day < window.end:
             continue
         known = first.get(row["customer_id"])
@@ -77,10 +77,6 @@ def true_causes(causes: pa.Table, event: str, window: DateWindow) -> dict[str, s
         for customer_id, (_, cause, cause_at) in first.items()
         if cause != NO_CAUSE and (cause_at is None or cause_at < window.start)
     }
-
-
-def _day(instant: datetime) -> date:
-    return civil_date(instant.replace(tzinfo=UTC))
 
 
 def cause_hit(

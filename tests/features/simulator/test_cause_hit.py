@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date
 
 import pyarrow as pa
 
@@ -12,9 +12,9 @@ from features.simulator.evaluation import CauseHit, cause_hit, true_causes
 JUNE = DateWindow(date(2026, 6, 1), date(2026, 7, 1))
 
 
-def at(day: int, month: int = 6) -> datetime:
-    """Returns the first minute of a day of 2026 in China, in UTC without zone."""
-    return datetime(2026, month, day) - timedelta(hours=8) + timedelta(minutes=1)  # noqa: DTZ001 - the oracle's form
+def at(day: int, month: int = 6) -> date:
+    """Returns a day of 2026."""
+    return date(2026, month, day)
 
 
 ROWS = [
