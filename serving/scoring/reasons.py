@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cached_property
 from string import Formatter
 from typing import Any, Literal, Self
 
@@ -73,9 +74,10 @@ class ReasonSpec(Config):
             if isinstance(text, Text):
                 yield from ((name, locale, text.get(locale)) for locale in LOCALES)
 
-    def slots(self) -> set[str]:
+    @cached_property
+    def slots(self) -> frozenset[str]:
         """Returns the slots that its texts need."""
-        return {slot for _, _, text in self.texts() for slot in slots_of(text)}
+        return frozenset(slot for _, _, text in self.texts() for slot in slots_of(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class ReasonBook(Config):
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
-        if self.fallback not in self.reasons or self.reasons[self.fallback].slots():
+        if self.fallback not in self.reasons or self.reasons[self.fallback].slots:
             raise ValueError(f"fallback: '{self.fallback}' must be a reason without slots")
         for code, spec in self.reasons.items():
             for name, locale, text in spec.texts():
@@ -140,7 +142,7 @@ class ReasonBook(Config):
         slots = facts.get(code)
         if slots is None or slots.get("n") == 0:
             return False
-        return all(slots.get(name) is not None for name in self._spec(code).slots())
+        return all(slots.get(name) is not None for name in self._spec(code).slots)
 
     def _spec(self, code: str) -> ReasonSpec:
         if code not in self.reasons:
@@ -161,15 +163,17 @@ class ReasonWriter:
         """Returns one reason; `facts` maps codes to slot values, as in a portrait's `facts["reasons"]`."""
         spec = self._book.reasons[code]
         values: dict[str, Any] = dict(facts.get(code) or {})
-        shown = self._shown(values, locale)
+        shown = self._shown(spec, values, locale)
         silent = any(values.get(slot) in refused for slot, refused in spec.say_not_for.items())
         say = None if silent or not isinstance(spec.say, Text) else spec.say.get(locale).format_map(shown)
         return Reason(code, spec.about.get(locale).format_map(shown), say, values)
 
     def say_if_asked(self, code: str, facts: Mapping[str, Any], locale: Locale) -> str | None:
         """Returns what may be said on this only because the customer asked, or None."""
-        text = self._book.reasons[code].say_if_asked
-        return None if text is None else text.get(locale).format_map(self._shown(facts.get(code) or {}, locale))
+        spec = self._book.reasons[code]
+        if spec.say_if_asked is None:
+            return None
+        return spec.say_if_asked.get(locale).format_map(self._shown(spec, facts.get(code) or {}, locale))
 
     def money(self, minor: int, locale: Locale) -> str:
         """Returns an amount of minor units with two decimals and its currency. Example: 45200 li is 45.20 yuan."""
@@ -187,8 +191,8 @@ class ReasonWriter:
             return f"{day.year}年{day.month}月{day.day}日"
         return f"{day.day} {_ENGLISH_MONTHS[day.month - 1]} {day.year}"
 
-    def _shown(self, values: Mapping[str, Any], locale: Locale) -> dict[str, str]:
-        return {name: self._slot(name, value, locale) for name, value in values.items() if name in SLOTS}
+    def _shown(self, spec: ReasonSpec, values: Mapping[str, Any], locale: Locale) -> dict[str, str]:
+        return {name: self._slot(name, values[name], locale) for name in spec.slots}
 
     def _slot(self, name: str, value: Any, locale: Locale) -> str:
         kind = SLOTS[name]

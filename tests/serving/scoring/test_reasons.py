@@ -101,6 +101,13 @@ def test_texts_carry_the_customers_own_figures(code, locale, about, say):
     assert (about, say) == (reason.about, reason.say)
 
 
+def test_a_figure_that_no_sentence_needs_does_not_matter():
+    """Further slots of a fact, empty ones too, stay in `facts` and break no text."""
+    facts = {"bill.arrears": {"amount": 5000, "days": 0, "date": None, "more": [1]}}
+    reason = WRITER.write("bill.arrears", facts, "en")
+    assert (reason.about, reason.facts) == ("5.00 yuan unpaid, 0 days overdue", facts["bill.arrears"])
+
+
 def test_money_follows_the_operators_currency_and_scale():
     """45205 is 45.21 yuan in li (half up) and 452.05 dollars in cents; an unknown currency shows its code."""
     assert WRITER.money(45205, "en") == "45.21 yuan"
