@@ -33,6 +33,7 @@ from features.store.settings import RedisOnline
 _TRIES = 5
 _KEYS_PER_SCRIPT = 1_000
 _SCAN_COUNT = 5_000
+_COMMANDS_AT_ONCE = 5_000
 _BULK_PATIENCE = 20
 
 _CLEAR = """
@@ -148,16 +149,20 @@ class RedisStore:
         return f"redis {self._settings.host}:{self._settings.port}"
 
     def _exchange(self, client: Any, commands: list[bytes]) -> list[Any]:
-        """Sends packed commands at once and returns their replies; the pool hands out no dead connection."""
+        """Sends packed commands, many at a time, and returns their replies; the pool hands out no dead connection."""
         connection = client.connection_pool.get_connection()
+        replies: list[Any] = []
         try:
-            connection.send_packed_command([b"".join(commands)])
-            return [connection.read_response() for _ in commands]
+            for start in range(0, len(commands), _COMMANDS_AT_ONCE):
+                part = commands[start : start + _COMMANDS_AT_ONCE]
+                connection.send_packed_command([b"".join(part)])
+                replies += [connection.read_response() for _ in part]
         except BaseException:
             connection.disconnect()
             raise
         finally:
             client.connection_pool.release(connection)
+        return replies
 
     @cached_property
     def _get_pointer(self) -> list[bytes]:

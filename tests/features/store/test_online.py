@@ -180,3 +180,12 @@ def _has_redis():
     import shutil
 
     return shutil.which("redis-server") is not None
+
+
+def test_twelve_thousand_in_one_read(home, any_store):
+    """A read far larger than one exchange with the store keeps its order and loses nobody."""
+    publish(home, DAY, settings=any_store)
+    online = OnlinePortraits.open(home, any_store)
+    ids = [("c1", "c2", "nobody")[place % 3] for place in range(12_000)]
+    assert [one.customer_id if one else "nobody" for one in online.read(ids)] == ids
+    online.close()

@@ -217,3 +217,14 @@ def test_readers_never_notice_a_publish(thousand, any_store):
 
     assert wrong == []
     assert len(seen) >= 3
+
+
+def test_a_long_lived_reader_follows_at_once(home, any_store):
+    """The first read after a publish is of the new date, whatever the reader saw before."""
+    online = OnlinePortraits.open(home, any_store)
+    for day in (date(2026, 3, 8), date(2026, 3, 9), date(2026, 3, 8), date(2026, 3, 8)):
+        publish(home, day, settings=any_store, back=True)
+        batch = online.read_batch(["c1", "c2"])
+        assert [batch.pointer.as_of, *(one.as_of for one in batch.portraits)] == [day] * 3
+        assert all(f'"as_of": "{day}"' in one.facts for one in batch.portraits)
+    online.close()
