@@ -14,9 +14,11 @@ from starlette.concurrency import run_in_threadpool
 from features.kit.home import Home
 from serving.api import errors, health
 from serving.api.audiences import endpoints as audiences
+from serving.api.contacts import endpoints as contacts
 from serving.api.context import Context
 from serving.api.lookups import endpoints as lookups
 from serving.api.models import endpoints as models
+from serving.api.outcomes import endpoints as outcomes
 from serving.api.outreach import endpoints as outreach
 from serving.api.portraits import endpoints as portraits
 from serving.api.product_fit import endpoints as product_fit
@@ -31,7 +33,7 @@ Send `Authorization: Bearer ik_...`; make keys with `insight keys create NAME --
 Ids are JSON strings. Money is an integer in the currency's minor unit (CNY: li, 1/1000 yuan). Refusals are
 `application/problem+json` (RFC 9457) with a stable `code`.
 """
-SLICES = (health, scores, audiences, portraits, product_fit, lookups, outreach, models)
+SLICES = (health, scores, audiences, portraits, product_fit, lookups, outreach, contacts, outcomes, models)
 
 
 def create_app(home: Home, *, check_in_child: bool = True, most_at_once: int = 64) -> FastAPI:

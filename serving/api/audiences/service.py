@@ -99,11 +99,16 @@ def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, 
 
 
 def _with_portraits(context: Context, table: Any, as_of: Any) -> Any:
-    """Returns the scores with class, province and city of the same customers; both files are sorted by customer."""
+    """Returns the scores with class, province and city of the same customers."""
+    import pyarrow.compute as pc
+
     from features.portraits.reading import Portraits
 
     told = Portraits.open(context.home).read(as_of, ["customer_id", "primary_class", "province", "city"])
-    if not set(table["customer_id"].to_pylist()) <= set(told["customer_id"].to_pylist()):
+    places = pc.index_in(table["customer_id"], value_set=told["customer_id"].combine_chunks())
+    if places.null_count:
         raise NotReadyError("the portraits have been built again since", remedy="run `insight score`")
-    told = told.rename_columns(["customer_id", "class", "province", "city"])
-    return table.join(told, keys="customer_id", join_type="inner")
+    found = told.take(places)
+    for name, source in (("class", "primary_class"), ("province", "province"), ("city", "city")):
+        table = table.append_column(name, found[source])
+    return table

@@ -1,0 +1,1 @@
+"""What a campaign tool sent: `POST /v1/contacts`."""

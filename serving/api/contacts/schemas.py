@@ -1,0 +1,60 @@
+"""What `POST /v1/contacts` takes and gives."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+
+from serving.api.answers import Body, Code, CustomerId
+from serving.api.scores.schemas import Channel, ErrorOut
+
+MOST_CONTACTS = 1000
+
+Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class ContactIn(Body):
+    """One contact; `contact_id` is the tool's own and new for every contact."""
+
+    contact_id: Name
+    customer_id: CustomerId
+    at: AwareDatetime
+    action: Code
+    channel: Channel | None = None
+    campaign: Name | None = None
+
+
+class ContactsRequest(Body):
+    """What was sent."""
+
+    contacts: list[ContactIn] = Field(min_length=1, max_length=MOST_CONTACTS)
+
+
+class ContactOut(BaseModel):
+    """What became of one contact, in the order sent."""
+
+    contact_id: str
+    status: Literal["recorded", "unknown_customer", "conflict", "refused"]
+    error: ErrorOut | None
+
+
+class ContactsAnswer(BaseModel):
+    """One item per contact."""
+
+    recorded: int
+    items: list[ContactOut]
+
+
+REQUEST_EXAMPLE = {
+    "contacts": [
+        {
+            "contact_id": "spring-5g-000017", "customer_id": "880000001000000000", "at": "2026-06-01T10:12:00+08:00",
+            "action": "upgrade_invite", "channel": "message", "campaign": "spring-5g",
+        }
+    ]
+}  # fmt: skip
+ANSWER_EXAMPLE = {
+    "recorded": 1,
+    "items": [{"contact_id": "spring-5g-000017", "status": "recorded", "error": None}],
+}

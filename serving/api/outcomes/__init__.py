@@ -1,0 +1,1 @@
+"""What came of an outreach line: `POST /v1/outcomes`."""

@@ -1,0 +1,164 @@
+"""A customer's portrait, product fit and the look-up by number; audiences and models."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+
+from features.feeds.reading import Feeds
+from features.portraits.reading import Portraits
+from serving.database.session import open_database, reading
+from serving.database.tables_access import AuditRow
+
+pytestmark = pytest.mark.xdist_group("api")
+
+
+def test_the_portrait_is_the_built_one(client, world, everything):
+    """Every feature by name equals the Parquet cell to the last bit; missing is null, never zero."""
+    portraits = Portraits.open(world.home)
+    row = portraits.read(portraits.as_of_dates()[-1]).slice(7, 1).to_pylist()[0]
+    answer = client.get(f"/v1/customers/{row['customer_id']}/portrait", headers=everything).json()
+    told = answer["features"]
+    assert set(told) == set(portraits.feature_list.names)
+    for name, value in told.items():
+        expected = row[name]
+        assert value == (expected if expected is None or isinstance(expected, str) else float(np.float32(expected)))
+    assert (answer["class"], answer["as_of"]) == (row["primary_class"], "2026-06-01")
+
+
+@pytest.mark.parametrize("path", ["portrait", "product-fit"])
+def test_unknown_and_foreign_customers_are_the_same_404(client, world, path):
+    """A key of one province learns nothing about customers elsewhere, not even that they exist."""
+    foreign = next(one for one in world.ids if world.cards[one]["province"] != "Sichuan")
+    headers = world.key("portraits:read", province="Sichuan")
+    answers = [client.get(f"/v1/customers/{one}/{path}", headers=headers) for one in (foreign, "9" * len(foreign))]
+    first, second = ({**answer.json(), "request_id": ""} for answer in answers)
+    assert (first, first["status"]) == (second, 404)
+
+
+def test_product_fit_is_the_batch_s(client, world, everything):
+    """At most three offers, each with its need; what is not reproduced is not offered."""
+    seen = set()
+    for customer_id in world.ids[:120]:
+        fit = client.get(f"/v1/customers/{customer_id}/product-fit", headers=everything).json()
+        seen.add(fit["status"])
+        assert len(fit["offers"]) <= 3
+        assert fit["offers"] == [] or fit["reproduced"]
+    assert {"ok", "no_better_plan"} <= seen
+
+
+def number_of(world, customer_id):
+    """Returns the number that a customer holds on the as-of date."""
+    with Feeds.open(world.home).connect(personal=True) as database:
+        query = "SELECT number FROM numbers WHERE customer_id = ? AND valid_until IS NULL AND superseded_at IS NULL"
+        row = database.execute(query, [customer_id]).fetchone()
+    return row and row[0]
+
+
+def test_a_lookup_shows_the_agents_first_page_and_is_audited(client, world, everything):
+    """The number stands in the body only; the card, scores with reasons and product fit come back without it."""
+    customer_id = next(one for one in world.ids if number_of(world, one))
+    number = number_of(world, customer_id)
+    response = client.post("/v1/lookups", json={"number": number}, headers=everything)
+    page = response.json()
+    assert (response.status_code, page["customer_id"]) == (200, customer_id)
+    assert [score["target"] for score in page["scores"]] == ["churn", "complaint"]
+    assert page["product_fit"]["customer_id"] == customer_id
+    assert {"card", "open_tickets", "arrears", "facts"} <= page.keys()
+    assert number not in response.text
+    engine = open_database(world.home)
+    with reading(engine) as session:
+        last = session.scalars(select(AuditRow).order_by(AuditRow.entry_id.desc()).limit(1)).one()
+    engine.dispose()
+    assert (last.action, last.subject) == ("lookups.read", customer_id)
+
+
+def test_a_number_of_nobody_and_of_a_foreign_customer_look_the_same(client, world):
+    """Neither existence nor place can be found out by trying numbers."""
+    customer_id = next(one for one in world.ids if world.cards[one]["province"] != "Sichuan" and number_of(world, one))
+    headers = world.key("lookups", province="Sichuan")
+    answers = [
+        client.post("/v1/lookups", json={"number": number}, headers=headers)
+        for number in (number_of(world, customer_id), "19999999999")
+    ]
+    first, second = ({**answer.json(), "request_id": ""} for answer in answers)
+    assert (first, first["status"]) == (second, 404)
+
+
+@pytest.mark.parametrize("number", [13800001234, "138-0000", "", "1" * 21])
+def test_what_is_no_number_is_refused_without_repeating_it(client, everything, number):
+    """422, and the text that was sent is nowhere in the answer."""
+    response = client.post("/v1/lookups", json={"number": number}, headers=everything)
+    assert response.status_code == 422
+    assert not str(number) or str(number) not in response.text
+
+
+AUDIENCE = {"target": "churn", "purpose": "marketing", "channel": "message"}
+
+
+def test_an_audience_passes_the_contact_policy(client, world, everything):
+    """Exactly those whom the policy allows are found: the same verdicts as POST /v1/scores gives."""
+    found = {
+        row["customer_id"]
+        for row in client.get("/v1/audiences", params=AUDIENCE | {"limit": 1000}, headers=everything).json()["items"]
+    }
+    items = client.post(
+        "/v1/scores",
+        json={"targets": ["churn"], "ids": world.ids, "purpose": "marketing", "channel": "message"},
+        headers=everything,
+    ).json()["items"]
+    allowed = {i["customer_id"] for i in items if i["contactable"]["ok"] and i["status"] == "ok"}
+    assert found == allowed
+    assert 0 < len(found) < len(world.ids)
+
+
+def test_pages_csv_and_count_agree(client, world, everything):
+    """Pages joined are the CSV, highest propensity first; the count is theirs."""
+    pages, cursor = [], None
+    while True:
+        params = AUDIENCE | {"limit": 17} | ({"cursor": cursor} if cursor else {})
+        answer = client.get("/v1/audiences", params=params, headers=everything).json()
+        pages += answer["items"]
+        cursor = answer["next_cursor"]
+        if cursor is None:
+            break
+    text = client.get("/v1/audiences", params=AUDIENCE | {"view": "csv"}, headers=everything).text
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["customer_id"] for row in pages] == [row["customer_id"] for row in rows]
+    assert len({row["customer_id"] for row in rows}) == len(rows) == answer["count"]
+    propensities = [row["propensity"] for row in pages]
+    assert propensities == sorted(propensities, reverse=True)
+    count = client.get("/v1/audiences", params=AUDIENCE | {"view": "count"}, headers=everything).json()
+    assert (count["count"], count["items"], count["next_cursor"]) == (len(rows), [], None)
+
+
+def test_filters_and_row_scope(client, world, everything):
+    """Place, class, band and percentile narrow the audience; a key of one province sees no other."""
+
+    def ask(headers, **params):
+        return client.get("/v1/audiences", params=AUDIENCE | {"limit": 1000} | params, headers=headers).json()["items"]
+
+    whole = ask(everything)
+    for name, value in (("province", whole[0]["province"]), ("class", whole[0]["class"]), ("band", "normal")):
+        assert ask(everything, **{name: value}) == [row for row in whole if row[name] == value]
+    assert ask(everything, min_percentile=90) == [row for row in whole if row["percentile"] >= 90]
+    scoped = world.key("scores:read", province="Henan")
+    assert ask(scoped) == [row for row in whole if row["province"] == "Henan"]
+    assert ask(scoped, province="Hebei") == []
+
+
+@pytest.mark.parametrize("cursor", ["x", "WzFd", "bm9uc2Vuc2U"])
+def test_a_cursor_that_is_not_ours_is_refused(client, everything, cursor):
+    """422 with a remedy."""
+    answer = client.get("/v1/audiences", params=AUDIENCE | {"cursor": cursor}, headers=everything)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+def test_models_are_told_with_their_versions(client, everything):
+    """Each target's champion with its version and horizon."""
+    items = client.get("/v1/models", headers=everything).json()["items"]
+    assert [(one["target"], one["version"], one["horizon_days"], one["refused"]) for one in items] == [
+        ("churn", "v1", 30, ""), ("complaint", "v1", 30, ""),
+    ]  # fmt: skip
