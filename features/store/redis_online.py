@@ -258,7 +258,10 @@ class RedisStore:
         except self._redis.ResponseError as error:
             raise NotReadyError(f"{self._where}: {error}", remedy="check the server's memory limit") from None
         except (self._redis.RedisError, OSError) as error:
-            raise NotReadyError(f"{self._where}: no answer in time ({error})") from None
+            raise NotReadyError(
+                f"{self._where}: no answer in time ({error})",
+                remedy="check that it runs, and online.host and online.port",
+            ) from None
 
 
 def _bulk(content: bytes) -> bytes:
