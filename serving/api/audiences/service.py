@@ -14,6 +14,7 @@ from serving.api.audiences.schemas import AudienceQuery
 from serving.api.context import Context
 from serving.api.errors import InvalidRequestError
 from serving.database.keys import ApiKey
+from serving.outreach.policy import PolicyBook
 
 COLUMNS = ("customer_id", "percentile", "propensity", "times_base", "band", "class", "province", "city")
 
@@ -70,7 +71,7 @@ def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, 
     book = context.policy()
     table = scores.read(["customer_id", "margin", "propensity", "percentile", "times_base", "band"])
     table = table.filter(pc.is_valid(table["percentile"]))
-    table = _with_portraits(context, table, scores.as_of)
+    table = _with_places(context, table, scores.as_of, book)
     for name, wanted in (
         ("province", key.province),
         ("city", key.city),
@@ -98,17 +99,18 @@ def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, 
     return table, head
 
 
-def _with_portraits(context: Context, table: Any, as_of: Any) -> Any:
-    """Returns the scores with class, province and city of the same customers."""
+def _with_places(context: Context, table: Any, as_of: Any, book: PolicyBook) -> Any:
+    """Returns the scores with the class of their portrait, and province and city as the policy knows them."""
     import pyarrow.compute as pc
 
     from features.portraits.reading import Portraits
 
-    told = Portraits.open(context.home).read(as_of, ["customer_id", "primary_class", "province", "city"])
-    places = pc.index_in(table["customer_id"], value_set=told["customer_id"].combine_chunks())
-    if places.null_count:
+    told = Portraits.open(context.home).read(as_of, ["customer_id", "primary_class"])
+    classes = pc.index_in(table["customer_id"], value_set=told["customer_id"].combine_chunks())
+    if classes.null_count:
         raise NotReadyError("the portraits have been built again since", remedy="run `insight score`")
-    found = told.take(places)
-    for name, source in (("class", "primary_class"), ("province", "province"), ("city", "city")):
-        table = table.append_column(name, found[source])
+    places = pc.index_in(table["customer_id"], value_set=book.table["customer_id"].combine_chunks())
+    table = table.append_column("class", told["primary_class"].take(classes))
+    for name in ("province", "city"):
+        table = table.append_column(name, book.table[name].take(places))
     return table
