@@ -8,7 +8,7 @@ from features.simulator.calendar import Calendar
 from features.simulator.catalogue import ALLOWANCE_KB, IS_5G
 from features.simulator.dice import Dice, Real, Whole
 from features.simulator.hazards import BROADBAND_RATE, CHARGE_RATE, FAULT_RATE, HORIZON, KINDS, SURVEY_RATE
-from features.simulator.population import Population
+from features.simulator.population import ASSISTED_BELOW, Population
 
 
 def need_ratio(people: Population, plan: Whole) -> Real:
@@ -27,14 +27,14 @@ def churn_base(people: Population, calendar: Calendar) -> tuple[Real, Real]:
     years = np.clip(calendar.days - people.activated, 90, 3650) / 365
     ratio = need_ratio(people, people.plan)
     score = (
-        0.55 * (people.contract_type == 0)
-        - 0.55 * people.broadband
-        - 0.35 * np.log(years)
+        0.75 * (people.contract_type == 0)
+        - 0.65 * people.broadband
+        - 0.55 * np.log(years)
         + 0.25 * np.clip(np.log(people.quality), -1.5, 1.5)
         + 0.45 * (ratio < 0.3)
         + 0.30 * (age(people, calendar) < 30)
     )
-    willing = 0.0040 * np.exp(score)
+    willing = 0.0042 * np.exp(score)
     broke = 0.0019 * np.exp(0.5 * score + 0.6 * (people.lateness > 0.1))
     return willing / HORIZON, broke / HORIZON
 
@@ -45,10 +45,10 @@ def complaint_base(people: Population, calendar: Calendar) -> Real:
     score = (
         1.50 * np.clip(np.log(people.quality), -2.5, 2.2)
         + 0.50 * people.broadband
-        + 0.70 * (people.digital < 0.4)
+        + 0.70 * (people.digital < ASSISTED_BELOW)
         + 0.60 * (need_ratio(people, people.plan) > 0.9)
     )
-    rate: Real = 0.00068 * np.exp(score) / HORIZON
+    rate: Real = 0.00066 * np.exp(score) / HORIZON
     return rate
 
 
@@ -91,7 +91,7 @@ def shock_rates(people: Population, grid_faults: Real) -> dict[str, Real]:
         "trip": people.travel,
         "enquiry": 0.020 * people.calls,
         "late": people.lateness,
-        "device": np.where(people.has_5g_device, 0.004, 0.014),
+        "device": np.where(people.has_5g_device, 0.006, 0.010),
         "jump": 0.012 * ones,
     }
     person = people.kind != 2

@@ -15,6 +15,7 @@ from features.simulator.chunk import DAY, HOUR, Chunk, masked, yuan
 from features.simulator.dice import Whole
 from features.simulator.hazards import BILL_DAY, DUE_DAY
 from features.simulator.output import OperatorFiles
+from features.simulator.population import ASSISTED_BELOW
 from features.simulator.usage import TRIP_DAYS, DailyUse, factors, stays_billed, use_of_month
 from features.simulator.who import PLAN_IDS
 
@@ -80,8 +81,9 @@ def _daily(chunk: Chunk, files: OperatorFiles, start: int, use: DailyUse) -> Non
         else:
             stalls = use.stalls[row, column]
             grid = chunk.people.grid[row].astype("U6")
+            weak = (stalls * 4 * np.clip(chunk.people.quality[row], 0.25, 8)).astype(np.int64)
             columns |= {
-                "drops": stalls // 3, "stalls": stalls, "weak_signal_minutes": stalls * 4,
+                "drops": stalls // 3, "stalls": stalls, "weak_signal_minutes": weak,
                 "cell_id": np.char.add("C", grid),
             }  # fmt: skip
         columns["known_at"] = (at + lag).astype("datetime64[s]") + np.timedelta64(6, "h")
@@ -93,7 +95,7 @@ def _daily(chunk: Chunk, files: OperatorFiles, start: int, use: DailyUse) -> Non
 def _touches(chunk: Chunk, start: int, use: DailyUse) -> None:
     p = chunk.people
     days = start + np.arange(use.used.shape[1])
-    assisted = p.digital < 0.52
+    assisted = p.digital < ASSISTED_BELOW
     rate = np.where(p.kind == 2, 0, np.where(assisted, 0.34, 0.40 + 1.1 * p.digital)) / 30
     row, column = np.nonzero((chunk.dice.uniform("touch", p.number[:, None], days[None, :]) < rate[:, None]) & use.used)
     day = start + column
@@ -124,7 +126,7 @@ def _extras(chunk: Chunk, month: int, start: int, end: int, plan: Whole, use: Da
     packs = np.concatenate([pack, pack_number])
     chunk.rows(
         "pack_orders", rows, days, 20 * HOUR, delay=60, pack_id=PACK_IDS[packs], data_kb=PACK_KB[packs],
-        price=yuan(PACK_PRICE[packs]), channel=np.where(p.digital[rows] < 0.52, "hall", "app"),
+        price=yuan(PACK_PRICE[packs]), channel=np.where(p.digital[rows] < ASSISTED_BELOW, "hall", "app"),
     )  # fmt: skip
     charge = chunk.story.shocks["charge"]
     item_fee = np.where(billed & (p.value_added_from < 0), ITEM_FEE[p.value_added_item], 0)
@@ -193,7 +195,7 @@ def _bills(chunk: Chunk, row: Whole, start: int, end: int, plan: Whole, bill: Mo
     early = end + BILL_DAY + 1 + (chunk.dice.uniform("paid", chunk.people.number, start) * 15).astype(np.int64)
     after = (
         due
-        + np.array([3, 8, 15, 28])[chunk.dice.choice("paid.late", chunk.people.number, (0.35, 0.3, 0.2, 0.15), start)]
+        + np.array([12, 18, 24, 31])[chunk.dice.choice("paid.late", chunk.people.number, (0.25, 0.3, 0.25, 0.2), start)]
     )
     paid = np.where(late, after, early)
     never = (s.way == ARREARS) & (paid > s.last_use)

@@ -14,6 +14,9 @@ from features.simulator.dice import FORK, Dice, Real, Whole
 BLOCK = 64
 """Customers `[64 k, 64 k + 64)` share households and re-issued numbers, so a chunk is always whole blocks."""
 
+ASSISTED_BELOW = 0.52
+"""Below this digital habit a customer prefers the phone and the hall."""
+
 Flags = np.ndarray
 
 

@@ -21,8 +21,8 @@ def _profile(down: int, flat: int, back: int, level: float) -> Real:
     return np.concatenate([fall, np.full(flat, level), rise])
 
 
-DRIFT = _profile(18, 44, 16, 0.38)
-JUMP = _profile(6, 62, 40, 1.7)
+DRIFT = _profile(5, 57, 15, 0.30)
+JUMP = _profile(6, 62, 40, 1.4)
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,11 @@ def factors(calendar: Calendar, people: Population, story: Story) -> Factors:
     last = calendar.month_starts[calendar.month_of[binge.day] + 1]
     for offset in range(20):
         inside = binge.day + offset < last
-        data[binge.row[inside], binge.day[inside] + offset] *= 2.6
+        data[binge.row[inside], binge.day[inside] + offset] *= 2.2
     trip = story.shocks["trip"]
     for matrix in (data, voice):
         _shape(matrix, trip.row, trip.day, np.zeros(TRIP_DAYS))
-    stalls = np.repeat(0.06 * people.quality[:, None], calendar.days, axis=1).astype(np.float32)
+    stalls = np.repeat(0.14 * people.quality[:, None], calendar.days, axis=1).astype(np.float32)
     for name, length, level in (("spell", 10, 2.2), ("fault", 3, 1.6)):
         found = story.shocks[name]
         for offset in range(length):

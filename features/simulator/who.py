@@ -173,7 +173,7 @@ def _fixed_services(chunk: Chunk) -> None:
         here = row[(p.activated[row] < day) & (s.last_use[row] > day)]
         parts.append((here, np.full(len(here), day), np.zeros(len(here), dtype=np.int64)))
     r, d, faults = (np.concatenate(part) for part in zip(*parts, strict=True))
-    speed = np.clip(1.02 - 0.06 * p.line[r] - 0.1 * chunk.chance("speed.now", r, d) - 0.1 * faults, 0.3, 1)
+    speed = np.clip(1.04 - 0.11 * p.line[r] - 0.04 * chunk.chance("speed.now", r, d) - 0.05 * faults, 0.3, 1)
     closed = np.flatnonzero(p.broadband & (s.way > 0))
     rows, days = np.concatenate([r, closed]), np.concatenate([d, chunk.recorded[closed]])
     is_open = np.arange(len(rows)) < len(r)
