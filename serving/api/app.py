@@ -23,7 +23,7 @@ from serving.api.outreach import endpoints as outreach
 from serving.api.portraits import endpoints as portraits
 from serving.api.product_fit import endpoints as product_fit
 from serving.api.scores import endpoints as scores
-from serving.api.traffic import Figures, Traffic
+from serving.api.traffic import MOST_AT_ONCE, Figures, Traffic
 from serving.settings import read_settings
 
 DESCRIPTION = """
@@ -36,25 +36,36 @@ Ids are JSON strings. Money is an integer in the currency's minor unit (CNY: li,
 SLICES = (health, scores, audiences, portraits, product_fit, lookups, outreach, contacts, outcomes, models)
 
 
-def create_app(home: Home, *, check_in_child: bool = True, most_at_once: int = 64) -> FastAPI:
-    """Returns the application of a home; databases and models open when it starts, not now.
+def create_app(
+    home: Home,
+    *,
+    figures: Figures | None = None,
+    context: Context | None = None,
+    check_in_child: bool = True,
+    most_at_once: int = MOST_AT_ONCE,
+) -> FastAPI:
+    """Returns the application of a home; databases and models open when it starts, unless they are given.
 
     Args:
         home: The state to serve.
+        figures: What `/metrics` tells; needed with `context`.
+        context: What is open already; closed with the application.
         check_in_child: First load each model in a child process (see `training.bundle.load`).
         most_at_once: Requests answered at the same time; more are refused with 503 and Retry-After.
     """
-    figures = Figures()
+    counted = figures or Figures()
 
     @asynccontextmanager
     async def opened(app: FastAPI) -> AsyncIterator[None]:
-        context = await run_in_threadpool(Context.open, home, figures, check_in_child=check_in_child)
-        app.state.context = context
-        context.models.watch(read_settings().watch_seconds)
+        held = context
+        if held is None:
+            held = await run_in_threadpool(Context.open, home, counted, check_in_child=check_in_child)
+        app.state.context = held
+        held.models.watch(read_settings().watch_seconds)
         try:
             yield
         finally:
-            await run_in_threadpool(context.close)
+            await run_in_threadpool(held.close)
 
     app = cast(
         FastAPI,
@@ -69,5 +80,5 @@ def create_app(home: Home, *, check_in_child: bool = True, most_at_once: int = 6
     errors.install(app)
     for one in SLICES:
         app.include_router(one.router)
-    app.add_middleware(Traffic, figures=figures, most_at_once=most_at_once)
+    app.add_middleware(Traffic, figures=counted, most_at_once=most_at_once)
     return app

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from features.kit.errors import NotReadyError
 from features.kit.home import Home
@@ -68,7 +69,11 @@ class Context:
             NotReadyError: If the database or the online store cannot be reached.
             ConfigurationError: If a configuration is wrong.
         """
-        engine = open_database(home)
+        try:
+            engine = open_database(home)
+        except SQLAlchemyError as error:
+            why = str(error).splitlines()[0]
+            raise NotReadyError(f"{home.root}: the operational database cannot be used ({why})") from None
         book = load_book()
         writer = _writer(home)
         models = Models(home, settings=load_settings(), book=book, writer=writer)

@@ -1,61 +1,80 @@
-"""One serving process, spawned and watched over: started again if it dies, stopped with its parent."""
+"""One serving process, spawned and watched over: started again if it is killed, stopped with its parent."""
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import signal
 import socket
 import sys
 import time
+from types import FrameType
 from typing import Any
 
 from features.kit.errors import ConfigurationError
 from features.kit.home import Home
 
-STEADY_SECONDS = 10.0
-"""A process that lived this long is started again; one that dies at once is not."""
+MOST_DEATHS = 5
+DEATHS_WITHIN_SECONDS = 60.0
+STOP_SECONDS = 15.0
 
 
 def serve_in_child(home: Home, host: str, port: int) -> int:
     """Serves in a spawned process until SIGINT or SIGTERM and returns the exit code.
 
+    A process that was killed (by the kernel, or by hand) is started again, unless that happens too often; one that
+    ends by itself could not start, and its exit code is returned.
+
     Raises:
         ConfigurationError: If the port is taken or the address is not this machine's.
     """
     _check_free(host, port)
-    spawn = multiprocessing.get_context("spawn")
-    stopping = False
-    child: Any = None
+    return _Watch(home, host, port).run()
 
-    def stop(number: int, _: Any) -> None:
-        nonlocal stopping
-        stopping = True
-        if child is not None and child.is_alive() and number == signal.SIGTERM:
-            child.terminate()  # SIGINT reaches the child by itself: both stand in the terminal's group
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        while True:
-            started = time.monotonic()
-            from serving.api.server import run
+class _Watch:
+    """The parent of the serving process."""
 
-            child = spawn.Process(target=run, args=(str(home.root), host, port), name="insight-api")
-            child.start()
-            print(f"serving on http://{host}:{port}  (documentation: /docs, stop: Ctrl-C)", file=sys.stderr)
-            child.join()
-            if stopping:
-                return 0
-            if time.monotonic() - started < STEADY_SECONDS:
-                return int(child.exitcode or 1)
-            print("the serving process died; starting it again", file=sys.stderr)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if child is not None and child.is_alive():
-            child.terminate()
-            with contextlib.suppress(Exception):
-                child.join(15)
+    def __init__(self, home: Home, host: str, port: int) -> None:
+        self._arguments = (str(home.root), host, port)
+        self._child: Any = None
+        self._is_stopping = False
+
+    def run(self) -> int:
+        """Returns the exit code once serving has ended."""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self._stop) for number in numbers}
+        deaths: list[float] = []
+        try:
+            while True:
+                code = self._serve_once()
+                if self._is_stopping:
+                    return 0
+                if code >= 0:
+                    return code
+                deaths = [at for at in deaths if time.monotonic() - at < DEATHS_WITHIN_SECONDS]
+                deaths.append(time.monotonic())
+                if len(deaths) >= MOST_DEATHS:
+                    return 1
+                print(f"the serving process died (signal {-code}); starting it again", file=sys.stderr, flush=True)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _serve_once(self) -> int:
+        from serving.api.server import run
+
+        spawn = multiprocessing.get_context("spawn")
+        self._child = spawn.Process(target=run, args=self._arguments, name="insight-api")
+        self._child.start()
+        if self._is_stopping:
+            self._child.terminate()
+        self._child.join()
+        return int(self._child.exitcode or 0)
+
+    def _stop(self, _: int, __: FrameType | None) -> None:
+        self._is_stopping = True
+        if self._child is not None and self._child.is_alive():
+            self._child.terminate()
 
 
 def _check_free(host: str, port: int) -> None:

@@ -1,0 +1,174 @@
+"""`insight serve` as a real process on a real socket: what it loads, how it ends, how it comes back."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+import pytest
+
+pytestmark = pytest.mark.xdist_group("api")
+
+INSIGHT = str(Path(sys.executable).parent / "insight")
+PATIENCE_SECONDS = 90
+
+
+def free_port():
+    """Returns a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def ask(port, path, headers=None, body=None):
+    """Returns status and JSON of a request."""
+    data = None if body is None else json.dumps(body).encode()
+    request = Request(f"http://127.0.0.1:{port}{path}", data, {**(headers or {}), "Content-Type": "application/json"})
+    try:
+        with urlopen(request, timeout=30) as answer:
+            return answer.status, json.loads(answer.read())
+    except HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def until_ready(port, process):
+    """Waits until the service answers `/readyz` with 200."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.stderr.read()
+        try:
+            if ask(port, "/readyz")[0] == 200:
+                return
+        except (URLError, ConnectionError, TimeoutError):
+            pass
+        time.sleep(0.2)
+    raise AssertionError("never became ready")
+
+
+@pytest.fixture(scope="module")
+def serving(world):
+    """Returns the port and process of a running `insight serve`."""
+    port = free_port()
+    command = [INSIGHT, "serve", "--port", str(port), "--home", str(world.home.root)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        until_ready(port, process)
+        yield port, process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        process.stderr.close()
+
+
+def children_of(process):
+    """Returns the process ids of a process's children that serve."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (folder / "status").read_text()
+            command = (folder / "cmdline").read_text()
+        except OSError:
+            continue
+        if f"PPid:\t{process.pid}\n" in status and "spawn_main" in command:
+            found.append(int(folder.name))
+    return found
+
+
+def test_it_answers_over_a_real_socket(serving, world, everything):
+    """The running process gives scores."""
+    port, _ = serving
+    status, answer = ask(port, "/v1/scores", everything, {"targets": ["churn"], "ids": world.ids[:3], "reasons": 1})
+    assert (status, [item["status"] for item in answer["items"]]) == (200, ["ok"] * 3)
+
+
+def test_a_taken_port_is_told_with_a_free_one(serving, world):
+    """One line, exit code 2, and a port that works."""
+    port, _ = serving
+    command = [INSIGHT, "serve", "--port", str(port), "--home", str(world.home.root)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert "insight serve --port " in done.stderr
+
+
+def test_a_killed_process_comes_back(serving, world, everything):
+    """After SIGKILL of the serving process the same command answers again."""
+    port, process = serving
+    (child,) = children_of(process)
+    os.kill(child, signal.SIGKILL)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while child in children_of(process) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    until_ready(port, process)
+    assert children_of(process) != [child]
+    assert ask(port, "/v1/models", everything)[0] == 200
+
+
+def test_a_home_that_cannot_be_served_is_one_line(tmp_path):
+    """A damaged database stops the start with one line and exit code 2, and nothing is tried again."""
+    (tmp_path / "operations.db").write_bytes(b"not a database" * 100)
+    command = [INSIGHT, "serve", "--port", str(free_port()), "--home", str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, done.stderr
+    assert (done.stderr.count("\n"), done.stderr.startswith("error: ")) == (1, True)
+
+
+DRIVE = """
+import json, os, signal, sys, threading, time
+from urllib.request import Request, urlopen
+from urllib.error import HTTPError
+
+home, port, key, customer_id = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
+headers = {"Authorization": key, "Content-Type": "application/json", "Idempotency-Key": "fresh"}
+
+def ask(path, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    with urlopen(Request(f"http://127.0.0.1:{port}{path}", data, headers), timeout=60) as answer:
+        return answer.read()
+
+def drive():
+    for _ in range(600):
+        try:
+            ask("/readyz")
+            break
+        except OSError:
+            time.sleep(0.1)
+    ask("/v1/scores", {"targets": ["churn"], "ids": [customer_id], "reasons": 3, "purpose": "service", "channel": "call"})
+    for path in ("portrait", "product-fit"):
+        ask(f"/v1/customers/{customer_id}/{path}")
+    ask("/v1/audiences?target=churn&purpose=marketing&channel=call")
+    ask("/v1/models"), ask("/docs"), ask("/openapi.json"), ask("/metrics"), ask("/v1/outreach/lists")
+    try:
+        ask("/v1/lookups", {"number": "19999999999"})
+    except HTTPError:
+        pass
+    heavy = ("feast", "mlflow", "optuna", "shap", "sklearn", "numba", "pyspark")
+    print(json.dumps([name for name in heavy if name in sys.modules]), flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+from serving.api.server import run
+threading.Thread(target=drive).start()
+run(home, "127.0.0.1", port)
+"""
+
+
+def test_a_serving_process_never_loads_the_training_libraries(world, everything):
+    """After a request to every reading route, none of feast, mlflow, optuna, shap is in `sys.modules`."""
+    command = [
+        sys.executable,
+        "-c",
+        DRIVE,
+        str(world.home.root),
+        str(free_port()),
+        everything["Authorization"],
+        world.ids[0],
+    ]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr
