@@ -81,6 +81,7 @@ _LOCAL_SPARK = {
     "spark.sql.ansi.doubleQuotedIdentifiers": "true",
     "spark.sql.adaptive.enabled": "false",
     "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
 }
 """What the SQL of this room needs, and what keeps a local session small."""

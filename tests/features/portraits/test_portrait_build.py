@@ -35,7 +35,7 @@ def test_a_partition_has_the_promised_columns_and_types(example):
     assert {str(schema.field(f.name).type) for f in features if f.kind == "category"} == {"string"}
     assert example.table.column("customer_id").to_pylist() == sorted(example.rows)
     row = example.rows["quiet"]
-    assert row["event_timestamp"] == row["created_timestamp"] == datetime(2026, 6, 7, 16)
+    assert row["event_timestamp"] == row["created_timestamp"] == datetime(2026, 6, 7, 16)  # noqa: DTZ001 - naive UTC
     assert (row["family"], row["income"]) == ("couple", 12.5)
 
 

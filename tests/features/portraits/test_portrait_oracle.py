@@ -38,9 +38,9 @@ def _random_world(world, seed):
 
 
 def _event(world, dice, feed, customer, *, days=0, months=None, whole_day=False):
-    at = datetime(2026, 6, 7) - timedelta(days=days)
+    at = datetime(2026, 6, 7) - timedelta(days=days)  # noqa: DTZ001 - civil time
     if months is not None:
-        at = datetime(2025 + (12 + 4 - months) // 12, (12 + 4 - months) % 12 + 1, 1)
+        at = datetime(2025 + (12 + 4 - months) // 12, (12 + 4 - months) % 12 + 1, 1)  # noqa: DTZ001 - civil time
     elif not whole_day:
         at += timedelta(seconds=dice.randrange(86400))
     known = at + (
@@ -80,12 +80,27 @@ _VALUES = {
 }  # fmt: skip
 
 
+def manual(row):
+    """Tells whether an agent took the call."""
+    return row["agent"]
+
+
+def used(row):
+    """Tells whether anything was used on the day."""
+    return row["voice_seconds"] + row["data_kb"] + row["sms_count"] > 0
+
+
+def abroad(row):
+    """Tells whether the session was abroad."""
+    return row["international"]
+
+
 class Slow:
     """The same features, one row at a time, in plain Python."""
 
     def __init__(self, world, customer):
         self.world, self.customer = world, customer
-        self.instant = datetime(2026, 6, 7, 16)
+        self.instant = datetime(2026, 6, 7, 16)  # noqa: DTZ001 - naive UTC as landed
 
     def rows(self, feed, days=10_000):
         found = []
@@ -117,7 +132,6 @@ class Slow:
         return sorted(self.rows("bills", 400), key=lambda row: row["ago"])
 
     def values(self):
-        manual = lambda row: row["agent"]
         assisted = self.count("hotline_calls", 180, manual) + self.count(
             "channel_contacts", 180, lambda row: row["channel"] == "hall"
         )
@@ -129,8 +143,6 @@ class Slow:
             if c["topic"] and c["ago"] <= 60
         ]
         month = [sum(1 for o in calls if 0 <= o["ago"] - c["ago"] < 30) for c in calls if c["ago"] <= 60]
-        used = lambda row: row["voice_seconds"] + row["data_kb"] + row["sms_count"] > 0
-        abroad = lambda row: row["international"]
         bills = self.bills()
         days30 = [row["data_kb"] // 1024 for row in self.rows("usage_daily", 30)]
         surveys = sorted(self.rows("surveys", 180), key=lambda row: (row["event_at"], row["known_at"], row["event_id"]))
