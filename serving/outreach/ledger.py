@@ -8,17 +8,18 @@ last check of suppressions and the publication of the files.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from features.kit.clock import utc_now
-from features.kit.errors import NotFoundError
+from features.kit.errors import NotFoundError, NotReadyError
 from serving.database.tables_outreach import (
     AttemptRow,
     ClaimDayRow,
@@ -33,6 +34,10 @@ from serving.outreach.content import Content
 from serving.outreach.policy import LedgerFacts, Refusal
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+TRIES = 4
+"""Waits of `serving.database.session.BUSY_SECONDS` each before a busy ledger is told."""
+
+Result = TypeVar("Result")
 OPEN, CLOSED, EXPIRED, WITHDRAWN = "open", "closed", "expired", "withdrawn"
 CLAIMED, RELEASED = "claimed", "released"
 
@@ -56,6 +61,21 @@ def is_line_id(text_: str) -> bool:
 
 def _check_character(body: str) -> str:
     return _ALPHABET[sum((2 * place + 1) * _ALPHABET.index(one) for place, one in enumerate(body)) % 32]
+
+
+def patiently(work: Callable[[], Result]) -> Result:
+    """Returns what one writing transaction returns, begun anew if other writers kept it waiting too long.
+
+    Raises:
+        NotReadyError: If the ledger stays busy; the same key may be tried again without harm.
+    """
+    for _ in range(TRIES):
+        try:
+            return work()
+        except OperationalError as error:
+            if "locked" not in str(error.orig) and "lock timeout" not in str(error.orig):
+                raise
+    raise NotReadyError("the outreach ledger is busy", remedy="try again with the same key")
 
 
 def lock_ledger(session: Session) -> None:
@@ -200,14 +220,19 @@ def unfinished_lines(session: Session, on: date, until: datetime) -> list[Outrea
 
 
 def withdraw(session: Session, lines: Iterable[tuple[OutreachLineRow, str]]) -> None:
-    """Takes open lines off every list that has not been worked, each with the code that stopped it."""
+    """Takes open lines off their lists, each with the code that stopped it."""
     for line, code in lines:
         line.status, line.closed_code = WITHDRAWN, code
-        session.execute(
-            update(ListLineRow)
-            .where(ListLineRow.line_id == line.line_id, ListLineRow.withdrawn_code.is_(None))
-            .values(withdrawn_code=code)
-        )
+        withdraw_from_lists(session, line.line_id, code)
+
+
+def withdraw_from_lists(session: Session, line_id: str, code: str) -> None:
+    """Leaves a line out of every list that is written from now on."""
+    session.execute(
+        update(ListLineRow)
+        .where(ListLineRow.line_id == line_id, ListLineRow.withdrawn_code.is_(None))
+        .values(withdrawn_code=code)
+    )
 
 
 def list_row(session: Session, list_id: str) -> OutreachListRow:

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Engine, func, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -26,7 +27,7 @@ from serving.database.tables_outreach import (
     OutreachLineRow,
     RefusalRow,
 )
-from serving.outreach.ledger import CLOSED, OPEN, lock_ledger, read_facts, withdraw
+from serving.outreach.ledger import CLOSED, OPEN, lock_ledger, patiently, read_facts, withdraw, withdraw_from_lists
 from serving.outreach.release import refused_code
 from serving.outreach.returns import Report, ReportError, RowError, check_needs
 from serving.outreach.settings import OutreachSettings
@@ -84,7 +85,7 @@ FORBIDS: dict[str, Forbids] = {
     "never_again": Forbids("do_not_contact"),
     "complained": Forbids("open_complaint", until_closed=True),
 }
-UNREACHED = Forbids("cool_down", rest="unreached_rest_days")
+UNREACHED = Forbids("unreached", rest="unreached_rest_days")
 
 
 def record_reports(
@@ -94,9 +95,7 @@ def record_reports(
     result = ImportResult()
     for report in reports:
         try:
-            with writing(engine) as session:
-                lock_ledger(session)
-                withdrawn = _Recorder(session, settings, time_zone).record(report)
+            withdrawn = patiently(partial(_record, engine, report, settings, time_zone))
         except ReportError as error:
             result.errors.append(RowError(report.row, error.column, error.message))
             continue
@@ -107,6 +106,12 @@ def record_reports(
             result.imported += 1
             result.withdrawn += withdrawn
     return result
+
+
+def _record(engine: Engine, report: Report, settings: OutreachSettings, time_zone: str) -> int | None:
+    with writing(engine) as session:
+        lock_ledger(session)
+        return _Recorder(session, settings, time_zone).record(report)
 
 
 def attempt_id_of(report: Report) -> str:
@@ -147,6 +152,8 @@ class _Recorder:
             self._add_contact(line, at, day)
         self._apply(report, line, attempt_id, day)
         self._session.flush()
+        if report.disposition in ALWAYS_HEARD:  # a list asked for again leaves this line out
+            withdraw_from_lists(self._session, line.line_id, report.disposition)
         return self._withdraw_forbidden(line)
 
     def _add_attempt(self, report: Report, line: OutreachLineRow, attempt_id: str, at: datetime) -> None:

@@ -6,6 +6,7 @@ A refusal is a stable code; `configs/outreach.yaml` says which codes stop which 
     deceased                 the holder died or a bereavement was reported
     wrong_person             an agent met somebody else on this number; nobody calls until it is checked
     number_invalid           the number does not exist or is off; other channels only
+    unreached                three attempts without an answer; no further call for some days
     claimed                  another list holds the person in this contact window
     consent_missing          no consent for this purpose and channel on record
     consent_withdrawn        the newest answer for this purpose and channel is no
@@ -43,11 +44,16 @@ from serving.outreach.settings import OutreachSettings
 from serving.outreach.states import CHANNELS, FeedStates
 
 Flags = npt.NDArray[np.bool_]
-PASSING = frozenset({"festival", "quiet_hours", "cap_reached", "cool_down", "claimed"})
+PASSING = frozenset({"festival", "quiet_hours", "cap_reached", "cool_down", "unreached", "claimed"})
 """Codes that time alone lifts."""
 
-_NUMBER_CHANNELS = frozenset({"call", "message"})
-_ONLY_ON_A_NUMBER = frozenset({"wrong_person", "number_invalid"})
+ONLY_ON: dict[str, tuple[str, ...]] = {
+    "wrong_person": ("call", "message"),
+    "number_invalid": ("call", "message"),
+    "unreached": ("call",),
+}
+"""Codes that stop some channels only."""
+
 _LONG_AGO = np.datetime64("1900-01-01")
 
 
@@ -115,6 +121,7 @@ class PolicyBook:
         self._actions_refused: dict[tuple[str, str], date] = {}
         self._free_on = np.full(len(self.customer_ids), _LONG_AGO)
         self._cool_until = self._free_on.copy()
+        self._unreached_until = self._free_on.copy()
         self._claimed_until = self._free_on.copy()
         self._told: dict[tuple[str, str], date] = {}
         self._apply_contacts(feeds, ledger)
@@ -146,7 +153,7 @@ class PolicyBook:
         chosen: Any = slice(None) if rows is None else rows
         found = self._consent_refusals(rule.consent, rule.consent_purpose or purpose, channel, chosen)
         for code in rule.refusals:
-            if code in _ONLY_ON_A_NUMBER and channel not in _NUMBER_CHANNELS:
+            if channel not in ONLY_ON.get(code, CHANNELS):
                 continue
             found[code] = self._refused_by(code, channel, on, chosen)
         if at is not None:
@@ -197,9 +204,14 @@ class PolicyBook:
         if not codes or not PASSING.issuperset(codes):
             return None
         first = on
-        for code, until in (("cap_reached", self._free_on), ("cool_down", self._cool_until)):
+        until = {
+            "cap_reached": self._free_on,
+            "cool_down": self._cool_until,
+            "unreached": self._unreached_until,
+        }
+        for code, days in until.items():
             if code in codes:
-                first = max(first, until[row].astype(date))
+                first = max(first, days[row].astype(date))
         if "claimed" in codes:
             first = max(first, self._claimed_until[row].astype(date) + timedelta(days=1))
         return next_working_day(self.settings.policy.holidays, first) if "festival" in codes or first > on else first
@@ -211,8 +223,8 @@ class PolicyBook:
             return np.full(len(chosen), is_festival(self.settings.policy.holidays, on))
         if code == "cap_reached":
             return np.asarray(chosen > day)
-        if code == "cool_down":
-            return np.asarray(self._cool_until[rows] > day)
+        if code in ("cool_down", "unreached"):
+            return np.asarray((self._cool_until if code == "cool_down" else self._unreached_until)[rows] > day)
         if code == "claimed":
             return np.asarray(self._claimed_until[rows] >= day)
         if code == "personalisation_declined":
@@ -287,9 +299,9 @@ class PolicyBook:
                 until = one.ends_on or date.max
                 key = (one.person_id, one.action)
                 self._actions_refused[key] = max(until, self._actions_refused.get(key, until))
-            elif one.code == "cool_down":
-                until_day = np.datetime64(one.ends_on or date.max)
-                self._cool_until[rows] = np.maximum(self._cool_until[rows], until_day)
+            elif one.code in ("cool_down", "unreached"):
+                until_days = self._cool_until if one.code == "cool_down" else self._unreached_until
+                until_days[rows] = np.maximum(until_days[rows], np.datetime64(one.ends_on or date.max))
             else:
                 self._flags[one.code][rows] = True
 

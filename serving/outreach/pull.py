@@ -15,10 +15,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 import orjson
-from sqlalchemy import func, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from features.feeds.reading import Feeds
@@ -27,7 +26,7 @@ from features.kit.errors import ConflictError
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
-from serving.database.session import open_database, writing
+from serving.database.session import open_database, reading, writing
 from serving.database.tables_outreach import OutreachLineRow, OutreachListRow
 from serving.outreach.actions import Chooser, Offered
 from serving.outreach.allocate import Places, allocate, shared_capacity
@@ -39,6 +38,7 @@ from serving.outreach.ledger import (
     ListLedger,
     expire_lines,
     lock_ledger,
+    patiently,
     read_facts,
     unfinished_lines,
     withdraw,
@@ -48,7 +48,7 @@ from serving.outreach.release import WORKED_ALREADY, Released, release
 from serving.outreach.settings import OutreachSettings, load_settings
 from serving.outreach.states import read_states
 from serving.outreach.wording import Wording
-from serving.scoring.reasons import load_book
+from serving.scoring.reasons import ReasonBook, load_book
 
 
 @dataclass(frozen=True)
@@ -114,22 +114,29 @@ def draw_list(
     """
     engine = open_database(home)
     key = key or f"request:{request.digest()[:16]}"
-    with writing(engine) as session:
+    with reading(engine) as session:
         known = _known(session, owner, key, request)
     if known is not None:
-        return release(home, engine, known, is_replay=True)
+        return release(home, engine, known, load_book(), is_replay=True)
+    book = load_book()
     with progress.step("outreach: policy and candidates"):
-        prepared = _prepare(home, request, engine, threads)
+        prepared = _prepare(home, request, engine, book, threads)
     hit("outreach.before_claims")
-    with progress.step("outreach: claims"), writing(engine) as session:
+    with progress.step("outreach: claims"):
+        list_id = patiently(lambda: _claim_once(engine, prepared, request, owner, key))
+    hit("outreach.after_claims")
+    with progress.step("outreach: files"):
+        return release(home, engine, list_id, book, is_replay=False)
+
+
+def _claim_once(engine: Engine, prepared: _Prepared, request: ListRequest, owner: str, key: str) -> str:
+    with writing(engine) as session:
         lock_ledger(session)
         list_id = _known(session, owner, key, request)
         if list_id is None:
             list_id = _claim(session, prepared, request, owner, key)
             hit("outreach.in_claims")
-    hit("outreach.after_claims")
-    with progress.step("outreach: files"):
-        return release(home, engine, list_id, is_replay=False)
+    return list_id
 
 
 def _known(session: Session, owner: str, key: str, request: ListRequest) -> str | None:
@@ -141,10 +148,10 @@ def _known(session: Session, owner: str, key: str, request: ListRequest) -> str 
     return row.list_id
 
 
-def _prepare(home: Home, request: ListRequest, engine: Any, threads: int) -> _Prepared:
-    settings, book = load_settings(), load_book()
+def _prepare(home: Home, request: ListRequest, engine: Engine, book: ReasonBook, threads: int) -> _Prepared:
+    settings = load_settings()
     feeds = Feeds.open(home)
-    with writing(engine) as session:
+    with reading(engine) as session:
         facts = read_facts(session, request.as_of)
     policy = PolicyBook(settings, read_states(feeds, request.as_of, settings, threads=threads), facts, request.as_of)
     candidates, sources = read_candidates(home, request.as_of, settings)

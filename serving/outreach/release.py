@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from features.kit.clock import utc_now
 from features.kit.files import write_bytes
 from features.kit.home import Home
 from features.kit.runs import hit
-from serving.database.session import writing
+from serving.database.session import reading, writing
 from serving.database.tables_outreach import OutreachLineRow, OutreachListRow
 from serving.outreach.columns import COLUMNS, Entry, Page
 from serving.outreach.export import rows_of, title_of, to_csv, to_xlsx
@@ -33,19 +34,23 @@ from serving.outreach.ledger import (
     lines_of,
     list_row,
     lock_ledger,
+    patiently,
     read_facts,
     withdraw,
 )
 from serving.outreach.personal import NOBODY, read_personal
-from serving.outreach.policy import Refusal
+from serving.outreach.policy import ONLY_ON, Refusal
 from serving.outreach.settings import OutreachSettings, load_settings
+from serving.outreach.states import CHANNELS
 from serving.outreach.wording import Wording
-from serving.scoring.reasons import load_book
+from serving.scoring.reasons import ReasonBook
 
 WORKED_ALREADY = frozenset({"claimed", "cap_reached", "cool_down"})
 """Codes that a line's own claim and conversation cause; they do not stop its further attempts."""
 
-_ON_A_NUMBER = frozenset({"wrong_person", "number_invalid"})
+FILES = {"xlsx": "list.xlsx", "csv": "list.csv"}
+TRIES = 3
+"""Drafts made without the lock before one is made with it."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Released:
     is_replay: bool
 
 
-def release(home: Home, engine: Engine, list_id: str, *, is_replay: bool) -> Released:
+def release(home: Home, engine: Engine, list_id: str, book: ReasonBook, *, is_replay: bool) -> Released:
     """Returns a claimed list with whole files; whoever may no longer be contacted is left out.
 
     Raises:
@@ -81,39 +86,77 @@ def release(home: Home, engine: Engine, list_id: str, *, is_replay: bool) -> Rel
         NotReadyError: If the feeds are gone.
     """
     settings = load_settings()
-    folder = home.lists / list_id
-    paths = {"xlsx": folder / "list.xlsx", "csv": folder / "list.csv"}
+    for _ in range(TRIES):  # the files are made before the lock is taken; who opts out meanwhile makes them anew
+        with reading(engine) as session:
+            draft = _draft(session, home, list_id, settings, book)
+        if patiently(partial(_publish, engine, home, draft, settings)):
+            break
+    else:
+        with writing(engine) as session:
+            lock_ledger(session)
+            recheck(session, list_row(session, list_id), settings)
+            draft = _draft(session, home, list_id, settings, book)
+            _write(session, home, draft)
+    hit("outreach.after_release")
+    return Released(
+        list_id, draft.as_of, len(draft.line_ids), draft.summary, home.lists / list_id / FILES["xlsx"],
+        home.lists / list_id / FILES["csv"], draft.first_lines, is_replay,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A list's files, made but not yet published."""
+
+    list_id: str
+    as_of: date
+    line_ids: list[str]
+    summary: dict[str, Any]
+    contents: dict[str, bytes]
+    first_lines: list[dict[str, Any]]
+
+
+def _draft(session: Session, home: Home, list_id: str, settings: OutreachSettings, book: ReasonBook) -> _Draft:
+    row = list_row(session, list_id)
+    entries, page = read_entries(session, home, row, settings, book)
+    summary = orjson.loads(row.summary)
+    kept = [entry.line.line_id for entry in entries]
+    contents = {}
+    if not _are_whole(home.lists / list_id, orjson.loads(row.files), kept):
+        note = _note(summary, len(entries), row.locale)
+        contents = {
+            "xlsx": to_xlsx(entries, page, title=title_of(row.as_of, list_id, row.locale), note=note),
+            "csv": to_csv(entries, page),
+        }
+    return _Draft(list_id, row.as_of, kept, summary, contents, _first_lines(entries[:5], page))
+
+
+def _publish(engine: Engine, home: Home, draft: _Draft, settings: OutreachSettings) -> bool:
+    """Publishes a draft if it still holds exactly the lines that may go out, under the write lock."""
     with writing(engine) as session:
         lock_ledger(session)
-        row = list_row(session, list_id)
-        recheck(session, row, settings)
-        entries, page = read_entries(session, home, row, settings)
-        kept = [entry.line.line_id for entry in entries]
-        files = orjson.loads(row.files)
-        if files.get("lines") != kept or not _are_whole(paths, files):
-            hit("outreach.before_export")
-            note = _note(orjson.loads(row.summary), len(entries), row.locale)
-            contents = {
-                "xlsx": to_xlsx(entries, page, title=title_of(row.as_of, list_id, row.locale), note=note),
-                "csv": to_csv(entries, page),
-            }
-            for name, content in contents.items():
-                write_bytes(paths[name], content, mode=0o600)
-                hit(f"outreach.after_{name}")
-            digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-            row.files = orjson.dumps({"lines": kept, **digests}).decode()
-            row.status, row.released_at = RELEASED, utc_now()
-        hit("outreach.before_release")
-        released = Released(
-            list_id, row.as_of, len(kept), orjson.loads(row.summary), paths["xlsx"], paths["csv"],
-            _first_lines(entries[:5], page), is_replay,
-        )  # fmt: skip
-    hit("outreach.after_release")
-    return released
+        recheck(session, list_row(session, draft.list_id), settings)
+        if [line.line_id for _, line in lines_of(session, draft.list_id)] != draft.line_ids:
+            return False
+        _write(session, home, draft)
+    return True
+
+
+def _write(session: Session, home: Home, draft: _Draft) -> None:
+    row = list_row(session, draft.list_id)
+    if draft.contents:
+        hit("outreach.before_export")
+        for name, content in draft.contents.items():
+            write_bytes(home.lists / draft.list_id / FILES[name], content, mode=0o600)
+            hit(f"outreach.after_{name}")
+        digests = {name: hashlib.sha256(content).hexdigest() for name, content in draft.contents.items()}
+        row.files = orjson.dumps({"lines": draft.line_ids, **digests}).decode()
+    row.status, row.released_at = RELEASED, row.released_at or utc_now()
+    hit("outreach.before_release")
 
 
 def read_entries(
-    session: Session, home: Home, row: OutreachListRow, settings: OutreachSettings
+    session: Session, home: Home, row: OutreachListRow, settings: OutreachSettings, book: ReasonBook
 ) -> tuple[list[Entry], Page]:
     """Returns a list's lines with names and numbers, and the page they are written on."""
     feeds = Feeds.open(home)
@@ -126,7 +169,7 @@ def read_entries(
         for place, line in placed
     ]
     wording = Wording(
-        settings, load_book(), currency=operator.currency, money_scale=operator.money_scale, operator=operator.name
+        settings, book, currency=operator.currency, money_scale=operator.money_scale, operator=operator.name
     )
     return entries, Page(settings, wording, "en" if row.locale == "en" else "zh", operator.time_zone)
 
@@ -136,7 +179,7 @@ def refused_code(line: OutreachLineRow, refusals: tuple[Refusal, ...], settings:
     codes = {*settings.purposes[line.purpose].refusals, "declined_recently"} - WORKED_ALREADY  # type: ignore[index]
     for one in refusals:
         hits_line = one.customer_id == line.customer_id if one.customer_id else one.person_id == line.person_id
-        on_channel = one.code not in _ON_A_NUMBER or line.channel in ("call", "message")
+        on_channel = line.channel in ONLY_ON.get(one.code, CHANNELS)
         if hits_line and on_channel and one.code in codes and one.action in (None, line.action):
             return one.code
     return None
@@ -151,10 +194,11 @@ def recheck(session: Session, row: OutreachListRow, settings: OutreachSettings) 
     session.flush()
 
 
-def _are_whole(paths: dict[str, Path], files: dict[str, Any]) -> bool:
-    return all(
-        path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == files.get(name)
-        for name, path in paths.items()
+def _are_whole(folder: Path, files: dict[str, Any], kept: list[str]) -> bool:
+    """Returns whether the files on disk are those that were written for exactly these lines."""
+    return files.get("lines") == kept and all(
+        (folder / name).exists() and hashlib.sha256((folder / name).read_bytes()).hexdigest() == files.get(kind)
+        for kind, name in FILES.items()
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date, time
 from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -229,4 +231,10 @@ class OutreachSettings(Config):
 
 def load_settings() -> OutreachSettings:
     """Returns the outreach configuration. Raises ConfigurationError naming the file and the key."""
-    return load_config(OutreachSettings, config_path("outreach.yaml"))
+    path = config_path("outreach.yaml")
+    return _load(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path, _: int) -> OutreachSettings:
+    return load_config(OutreachSettings, path)
