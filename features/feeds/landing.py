@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from features.feeds.manifest import (
 )
 from features.feeds.parts import Writer
 from features.feeds.quarantine import check_limits, collect_refused, first_refused, reasons_of, write_quarantine
+from features.feeds.reports import FeedReport, LandingReport
 from features.feeds.sources import FeedMapping, Source
 from features.feeds.staging import View, fingerprints_of, lock_down, open_scratch, scratch_folder, stage_files
 from features.feeds.versions import Shape
@@ -48,63 +48,6 @@ RULES_VERSION = 1
 
 NOT_ACTIVITY = ("customers", "persons", "numbers", "subscriptions", "fixed_services", "consents", "attributes")
 """Feeds whose rows may be years older than the operator's first delivered day."""
-
-
-@dataclass
-class FeedReport:
-    """What became of one feed's rows.
-
-    Attributes:
-        accepted: Rows that passed every check, repeats included.
-        repeated: Accepted rows that were known already.
-        quarantined: Rows refused.
-        reasons: Reason -> rows.
-        first: The first refused row in words, or an empty string.
-        unchanged: The same files under the same mapping had landed before.
-    """
-
-    accepted: int = 0
-    repeated: int = 0
-    quarantined: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
-    first: str = ""
-    unchanged: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """Returns plain values."""
-        return dict(self.__dict__)
-
-
-@dataclass
-class LandingReport:
-    """What one landing did.
-
-    Attributes:
-        as_of: The latest as-of date that the feeds allow.
-        first_day: The first day that they cover.
-        feeds: Feed -> report.
-        files: View -> rows and refused rows of the raw files.
-        missing: Feeds that no row has ever landed for.
-        version: Hash of the active manifest.
-    """
-
-    as_of: date
-    first_day: date
-    feeds: dict[str, FeedReport]
-    files: dict[str, dict[str, Any]]
-    missing: tuple[str, ...]
-    version: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Returns plain values."""
-        return {
-            "as_of": self.as_of.isoformat(),
-            "first_day": self.first_day.isoformat(),
-            "feeds": {name: report.as_dict() for name, report in self.feeds.items()},
-            "files": self.files,
-            "missing": list(self.missing),
-            "version": self.version,
-        }
 
 
 def land(

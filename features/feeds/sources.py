@@ -41,6 +41,9 @@ UNITS: dict[str, tuple[str, int]] = {
 """Units a source may deliver: the contract's unit and how many of it one such unit is (a billed minute is not here:
 it is a rounded tariff unit, not a length of time)."""
 
+SHARED_FEEDS = ("contacts", "outcomes", "tickets", "consents")
+"""Feeds that also hold rows of this system; a re-delivered period of the operator must not remove those."""
+
 MONEY_UNITS = ("major", "cent", "minor")
 """Money may come in the currency's main unit (yuan, the default), in hundredths (fen), or in the landed minor unit."""
 
@@ -240,6 +243,8 @@ class Source(Config):
             feed = self.contract(name)
             for column, unit in mapping.units.items():
                 _check_unit(feed, column, unit)
+            if mapping.replace == "period" and name in SHARED_FEEDS:
+                raise ValueError(f"feeds.{name}: 'replace: period' would remove the rows that this system adds itself")
             if mapping.keyed_by == "number" and (feed.reference or feed.personal):
                 raise ValueError(f"feeds.{name}: 'keyed_by: number' needs a feed of events of one customer")
         if "customers" not in self.feeds:

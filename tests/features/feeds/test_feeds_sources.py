@@ -49,6 +49,13 @@ def test_a_source_without_customers_is_refused(operator):
         operator.source()
 
 
+def test_a_feed_that_this_system_adds_to_is_not_replaced(operator):
+    """A re-delivered period of contacts would remove our own contacts with it."""
+    operator.map("contacts", "SELECT * FROM contacts", known_after="PT1H", replace="period")
+    with pytest.raises(ConfigurationError, match=r"feeds\.contacts: 'replace: period' would remove"):
+        operator.source()
+
+
 def test_a_home_belongs_to_one_operator(operator):
     """A second operator, calendar or currency in the same home is refused."""
     operator.land()
