@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from features.feeds.contracts import FEEDS
-from features.feeds.sources import COMMON_COLUMNS, load_source
+from features.feeds.sources import COMMON_COLUMNS, Source, load_source
 from features.kit.errors import ConfigurationError
 
 SHIPPED = sorted(Path("configs/sources").glob("*.yaml"))
@@ -70,3 +71,21 @@ def test_files_that_are_marked_optional_may_be_absent(operator):
     report = operator.land()
     assert "surveys" in report.missing
     assert not operator.open().has("surveys")
+
+
+def test_the_guides_table_names_every_feed_and_column_of_the_contracts():
+    """The mapping guide and the contracts say the same."""
+    guide = Path("configs/sources/README.md").read_text(encoding="utf-8")
+    for feed in FEEDS.values():
+        columns = ", ".join(c.name + ("*" if c.required else "") for c in feed.columns) or "as declared"
+        assert f"| {feed.name} | {feed.row} | {', '.join(feed.key)} | {columns} |" in guide
+
+
+def test_the_guides_examples_are_valid_mappings():
+    """What a newcomer copies parses."""
+    guide = Path("configs/sources/README.md").read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block.split("```")[0]) for block in guide.split("```yaml\n")[1:]]
+    whole, attributes = blocks
+    Source.model_validate(whole)
+    feeds = whole["feeds"] | {"attributes": attributes["feeds"]["attributes"] | {"known_after": "PT0S"}}
+    Source.model_validate(whole | {"attributes": attributes["attributes"], "feeds": feeds})
