@@ -25,8 +25,8 @@ from serving.settings import read_settings
 HEAD = "0001"
 """The newest migration; a test holds it equal to what `migrations/versions/` says."""
 
-BUSY_SECONDS = 10.0
-"""How long a writer waits for another before it gives up."""
+BUSY_SECONDS = 30.0
+"""How long a writer waits for others before it gives up; SQLite's waiting is not first come, first served."""
 
 _ADVISORY_LOCK = 0x1A51647
 _WRITES = "insight_writes"
@@ -54,8 +54,13 @@ def open_database(home: Home) -> Engine:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Session]:
-    """Yields a session in one writing transaction: committed on a clean exit, rolled back on an error."""
+    """Yields a session in one writing transaction: committed on a clean exit, rolled back on an error.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: If other writers kept the database for `BUSY_SECONDS`; nothing was done.
+    """
     with Session(engine.execution_options(**{_WRITES: True}), expire_on_commit=False) as session, session.begin():
+        session.connection()  # begins now, not at the first statement
         yield session
 
 

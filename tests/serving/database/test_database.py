@@ -13,6 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select, text
+from sqlalchemy.exc import OperationalError
 
 from features.kit.errors import ConfigurationError, ConflictError, NotFoundError, NotReadyError
 from features.kit.home import Home
@@ -110,6 +111,18 @@ def test_a_reader_that_turns_writer_would_fail_without_begin_immediate(engine):
     assert first_tampered(engine) is None
     with writing(engine) as session:
         assert record(session, actor="a", action="x", subject="1") == 9
+
+
+def test_a_writer_that_waits_too_long_gives_up_at_its_start(tmp_path, monkeypatch):
+    """While another holds the write lock a writer gives up at its start; readers are not disturbed."""
+    monkeypatch.setattr(database_session, "BUSY_SECONDS", 0.05)
+    engine = open_database(Home(tmp_path))
+    with writing(engine) as holder:
+        record(holder, actor="a", action="x", subject="1")
+        with pytest.raises(OperationalError, match="database is locked"), writing(engine):
+            pass
+        assert list_keys(engine) == []
+    engine.dispose()
 
 
 def test_a_key_works_until_revoked_and_its_secret_is_stored_nowhere(engine, tmp_path):
