@@ -129,15 +129,15 @@ class MonthsReader:
         return self
 
     def count(self) -> int:
-        """Returns how many customers are known and not closed."""
+        """Returns how many subscriptions are known and have not ended."""
         return int(self._sql.execute(f"SELECT count(*) FROM ({self._customers()})").fetchone()[0])
 
-    def read(self, bucket: int = 0, buckets: int = 1, only: str | None = None) -> Months:
-        """Returns the months of a hash bucket, or of one customer."""
+    def read(self, bucket: int = 0, buckets: int = 1, *, only: str | None = None, with_ended: bool = False) -> Months:
+        """Returns the months of a hash bucket, or of one customer; of ended subscriptions too if asked."""
         chosen = "customer_id = $only" if only is not None else f"hash(customer_id) % {buckets} = {bucket}"
         self._sql.execute(
             "CREATE OR REPLACE TEMP TABLE fit_customers AS SELECT row_number() OVER (ORDER BY customer_id) - 1 AS i, * "
-            f"FROM ({self._customers()}) WHERE {chosen}",
+            f"FROM ({self._customers(with_ended=with_ended)}) WHERE {chosen}",
             {"only": only} if only is not None else {},
         )
         values = ", ".join(f"({m}, DATE '{period}')" for m, period in enumerate(self._periods))
@@ -167,13 +167,18 @@ class MonthsReader:
             throttled=throttled,
         )
 
-    def _customers(self) -> str:
-        return (
+    def _customers(self, *, with_ended: bool = False) -> str:
+        newest = (
             "SELECT customer_id, activated_on, kind, status, birth_year, device_generation "
             f"FROM ({self._rows('customers')}) "
-            "QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY event_at DESC, known_at DESC) = 1 "
-            "AND coalesce(status, 'active') <> 'closed'"
+            "QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY event_at DESC, known_at DESC) = 1"
         )
+        if with_ended:
+            return newest
+        living = f"SELECT * FROM ({newest}) WHERE coalesce(status, 'active') <> 'closed'"
+        if "terminations" in self._names:
+            living += f" AND customer_id NOT IN (SELECT customer_id FROM ({self._rows('terminations')}))"
+        return living
 
     def _monthly(self, feed: str, at: str, columns: dict[str, str], size: int, join: str = "") -> dict[str, Integers]:
         """Returns sums per customer and month of a feed's rows, zeros where there are none or no feed."""

@@ -364,6 +364,14 @@ def test_a_month_whose_minutes_were_not_recorded_is_not_rated():
     assert fit(world)["months"] == 3
 
 
+def test_an_ended_subscription_is_not_fitted():
+    """Nobody is offered a plan for a line that has ended, however its status reads."""
+    world = catalogue().customer("1", "A39", 10, 10, 10, bills=(64, 64, 64))
+    world.add("terminations", customer_id="1", reason="cancel")
+    with pytest.raises(NotFoundError):
+        fit(world)
+
+
 def test_totals_of_a_run():
     """The totals count every customer once under one status, and reproduce what the rows say."""
     world = catalogue()
