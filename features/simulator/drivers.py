@@ -105,3 +105,7 @@ def grid_factor(dice: Dice, grids: Whole) -> Real:
     """Returns how often faults strike a grid, 1 on average."""
     factor: Real = np.exp(0.6 * dice.normal("grid.faults", grids) - 0.18)
     return factor
+
+
+TRAITS_SEEN_ONLY_BY_EVENTS = ("enquiry", "late", "trip", "fault")
+"""Shock kinds whose rate has a part that shows in no feed but through the events themselves."""
