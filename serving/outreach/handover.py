@@ -13,7 +13,6 @@ from pathlib import Path
 
 from sqlalchemy import Engine, select
 
-from features.feeds.reading import Feeds
 from features.kit.clock import utc_now
 from features.kit.errors import ConfigurationError, DataError, NotPermittedError
 from features.kit.files import write_bytes
@@ -25,6 +24,7 @@ from serving.database.session import writing
 from serving.database.tables_outreach import HandoverRow, OutreachLineRow
 from serving.outreach.ledger import OPEN, lines_of, list_row, lock_ledger
 from serving.outreach.personal import NOBODY, read_personal
+from serving.outreach.reading import on_current_feeds
 from serving.outreach.release import recheck
 from serving.outreach.settings import load_settings
 
@@ -83,7 +83,6 @@ def hand_over(
     if not 1 <= hours <= LONGEST_HOURS:
         raise ConfigurationError(f"handover: {hours} hours", remedy=f"1 to {LONGEST_HOURS} hours")
     remove_expired(engine)
-    feeds = Feeds.open(home)
     handover_id = f"H{secrets.token_hex(5)}"
     path = out or home.personal / "handover" / f"{list_id}-{handover_id}.csv"
     with writing(engine) as session:
@@ -93,7 +92,8 @@ def hand_over(
         lines = [line for _, line in lines_of(session, list_id) if _is_callable(line, key)]
         if not lines:
             raise DataError(f"list '{list_id}' has no open call for this key", remedy="draw today's list first")
-        personal = read_personal(feeds, (line.customer_id for line in lines), row.as_of)
+        customers, day = [line.customer_id for line in lines], row.as_of
+        personal = on_current_feeds(home, lambda feeds: read_personal(feeds, customers, day))
         pairs = [(line.line_id, _dialled(personal.get(line.customer_id, NOBODY).number, line)) for line in lines]
         content = _csv(pairs)
         now = utc_now()

@@ -20,7 +20,6 @@ import orjson
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from features.feeds.reading import Feeds
 from features.kit.clock import instant_of, utc_now
 from features.kit.errors import ConflictError
 from features.kit.home import Home
@@ -44,6 +43,7 @@ from serving.outreach.ledger import (
     withdraw,
 )
 from serving.outreach.policy import LedgerFacts, PolicyBook
+from serving.outreach.reading import on_current_feeds
 from serving.outreach.release import WORKED_ALREADY, Released, release
 from serving.outreach.settings import OutreachSettings, load_settings
 from serving.outreach.states import read_states
@@ -150,23 +150,28 @@ def _known(session: Session, owner: str, key: str, request: ListRequest) -> str 
 
 def _prepare(home: Home, request: ListRequest, engine: Engine, book: ReasonBook, threads: int) -> _Prepared:
     settings = load_settings()
-    feeds = Feeds.open(home)
     with reading(engine) as session:
         facts = read_facts(session, request.as_of)
-    policy = PolicyBook(settings, read_states(feeds, request.as_of, settings, threads=threads), facts, request.as_of)
+    operator, states, pack = on_current_feeds(
+        home,
+        lambda feeds: (
+            feeds.operator,
+            read_states(feeds, request.as_of, settings, threads=threads),
+            pack_on_sale(feeds, request.as_of),
+        ),
+    )
+    policy = PolicyBook(settings, states, facts, request.as_of)
     candidates, sources = read_candidates(home, request.as_of, settings)
     if request.province is not None:
         candidates = [one for one in candidates if one.card.get("province") == request.province]
     if request.city is not None:
         candidates = [one for one in candidates if one.card.get("city") == request.city]
-    operator = feeds.operator
     chooser = Chooser(settings, book, policy, request.as_of, money_scale=operator.money_scale)
     offered = chooser.offer(candidates)
     wording = Wording(
         settings, book, currency=operator.currency, money_scale=operator.money_scale, operator=operator.name
     )
     provinces = dict(zip(policy.customer_ids, policy.provinces, strict=True))
-    pack = pack_on_sale(feeds, request.as_of)
     content = ContentWriter(settings, book, wording, provinces=provinces, pack=pack)
     return _Prepared(settings, policy, facts, offered, content, sources, operator.time_zone)
 

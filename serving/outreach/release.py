@@ -17,7 +17,6 @@ import orjson
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from features.feeds.reading import Feeds
 from features.kit.clock import utc_now
 from features.kit.files import write_bytes
 from features.kit.home import Home
@@ -40,6 +39,7 @@ from serving.outreach.ledger import (
 )
 from serving.outreach.personal import NOBODY, read_personal
 from serving.outreach.policy import ONLY_ON, Refusal
+from serving.outreach.reading import on_current_feeds
 from serving.outreach.settings import OutreachSettings, load_settings
 from serving.outreach.states import CHANNELS
 from serving.outreach.wording import Wording
@@ -159,11 +159,12 @@ def read_entries(
     session: Session, home: Home, row: OutreachListRow, settings: OutreachSettings, book: ReasonBook
 ) -> tuple[list[Entry], Page]:
     """Returns a list's lines with names and numbers, and the page they are written on."""
-    feeds = Feeds.open(home)
-    operator = feeds.operator
     placed = lines_of(session, row.list_id)
     attempts = last_attempts(session, row.list_id)
-    personal = read_personal(feeds, (line.customer_id for _, line in placed), row.as_of)
+    customers = [line.customer_id for _, line in placed]
+    operator, personal = on_current_feeds(
+        home, lambda feeds: (feeds.operator, read_personal(feeds, customers, row.as_of))
+    )
     entries = [
         Entry(place, line, content_of(line), personal.get(line.customer_id, NOBODY), attempts.get(line.line_id))
         for place, line in placed
