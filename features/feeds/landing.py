@@ -127,12 +127,12 @@ class _Landing:
         self, source: Source, data: Path, home: Home, arrival: datetime, old: Manifest | None, threads: int
     ) -> None:
         self.source = source
-        self.data = data
+        self.data = data.resolve()
         self.home = home
         self.arrival = arrival
         self.old = old
         self.threads = threads
-        self.fingerprints = {name: fingerprints_of(data, file) for name, file in source.files.items()}
+        self.fingerprints = {name: fingerprints_of(self.data, file) for name, file in source.files.items()}
 
     def views_of(self, mapping: FeedMapping) -> list[str]:
         """Returns the views that a SELECT names."""
@@ -142,9 +142,9 @@ class _Landing:
     def mapping_hash(self, name: str, mapping: FeedMapping) -> str:
         """Returns the hash of everything but the files that decides which rows a feed gets."""
         files = {view: self.source.files[view].model_dump(mode="json") for view in self.views_of(mapping)}
-        attributes = [a.model_dump() for a in self.source.attributes] if name == "attributes" else []
+        columns = [[column.name, column.kind] for column in self.source.contract(name).columns]
         operator = self.source.operator.model_dump(mode="json")
-        content = [RULES_VERSION, mapping.model_dump(mode="json"), files, attributes, operator, self.source.snapshot_at]
+        content = [RULES_VERSION, mapping.model_dump(mode="json"), files, columns, operator, self.source.snapshot_at]
         return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
     def plan(self) -> tuple[list[tuple[Feed, FeedMapping]], dict[str, str]]:

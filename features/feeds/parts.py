@@ -49,6 +49,9 @@ class Writer:
         A big feed whose event time decides the month goes month by month; everything else is merged in one go.
         """
         parts = {part.month: part for part in before.parts} if before else {}
+        if before is not None and list(before.columns) != [column.name for column in shape.feed.columns]:
+            parts = self._with_new_columns(shape, before, f"{signature}|{arrived_at}|columns")
+            before = before.model_copy(update={"columns": tuple(column.name for column in shape.feed.columns)})
         staged = staged_name(shape.feed)
         available = self._columns(staged)
         decides_month = shape.feed.grain is not Grain.INSTANT or (
@@ -79,6 +82,14 @@ class Writer:
                 for month in merged.changed_months:
                     parts[month] = self._write_month(shape, month, parts.get(month), name, delivery, "merged")
         return Outcome(tuple(parts[month] for month in sorted(parts)), repeated, conflicts)
+
+    def _with_new_columns(self, shape: Shape, before: LandedFeed, name: str) -> dict[str, Part]:
+        """Rewrites every part with the columns that the contract has now."""
+        parts: dict[str, Part] = {}
+        for part in before.parts:
+            self._load_landed(shape, before, [part])
+            parts[part.month] = self._write_month(shape, part.month, part, name, None, "landed")
+        return parts
 
     def _rows(self, table: str) -> int:
         row = self.connection.execute(f"SELECT count(*) FROM {table}").fetchone()

@@ -210,3 +210,16 @@ def test_landing_month_by_month_equals_landing_at_once(operator, monkeypatch, sm
         ("1", "2026-03-31"), ("1", "2026-05-02"), ("2", "2026-03-31"), ("2", "2026-04-01"), ("2", "2026-05-02"),
     ]  # fmt: skip
     assert operator.rows("SELECT count(*), count(DISTINCT event_id) FROM usage_daily") == [(182, 181)]
+
+
+def test_a_newly_declared_attribute_appears_and_history_keeps_its_gaps(operator):
+    """An attribute added to the mapping is a column of every month; rows that did not change stay one version."""
+    declared = [{"name": "arpu", "kind": "number", "description": "Revenue, yuan."}]
+    operator.write("attributes.csv", "customer_id,event_at,arpu,gone\n1,2026-04-01,5,\n1,2026-05-01,6,\n")
+    operator.top = {"attributes": declared}
+    operator.map("attributes", "SELECT customer_id, event_at, arpu FROM attributes", known_after="PT1H")
+    operator.land("2026-06-01T00:00:00")
+    operator.top = {"attributes": [*declared, {"name": "gone", "kind": "category", "description": "Always empty."}]}
+    operator.map("attributes", "SELECT customer_id, event_at, arpu, gone FROM attributes", known_after="PT1H")
+    operator.land("2026-06-02T00:00:00")
+    assert operator.rows("SELECT arpu, gone FROM attributes ORDER BY 1") == [(5.0, None), (6.0, None)]
