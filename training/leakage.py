@@ -33,7 +33,7 @@ MAX_ROWS = 20_000
 MIN_ROWS = 30
 PURE_RATE, PURE_BASE = 0.97, 0.5
 SUSPICIOUS_BLANKS, BLANKS_GAIN = 0.60, 0.04
-SUSPICIOUS_VALUE, VALUE_GAIN = 0.75, 0.08
+SUSPICIOUS_VALUE, VALUE_GAIN = 0.85, 0.10
 TOO_GOOD = 0.95
 NESTED, NESTED_BASE = 0.99, 0.9
 SMOOTHING = 20.0
@@ -80,28 +80,22 @@ def audit(data: Dataset, rows: Rows, unproven: Collection[str], *, seed: int, th
             evidence = f"alone ranks with AUC {strength:.3f}, too good to be known beforehand"
         if evidence:
             found[place] = Leak(feature.name, "pure" if strength == 0.0 else "value", evidence)
-    for place, (base, gain) in trial.standing_out(
-        (place for place in unsure if trial.blanks_alone(place) >= SUSPICIOUS_BLANKS),
-        without=found, least=BLANKS_GAIN, blanks=True,
-    ).items():  # fmt: skip
-        missing = np.isnan(part.values[:, place])
-        filled_rate, blank_rate = part.labels[~missing].mean(), part.labels[missing].mean()
-        evidence = (
-            f"{filled_rate:.0%} positive where filled, {blank_rate:.0%} where blank; blank or not alone ranks with "
-            f"AUC {trial.blanks_alone(place):.3f} and lifts a model of all other columns from {base:.3f} "
-            f"to {base + gain:.3f}"
-        )
-        found[place] = Leak(part.features[place].name, "missing", evidence)
+    suspects = [(place, True) for place in unsure if trial.blanks_alone(place) >= SUSPICIOUS_BLANKS]
+    suspects += [(place, False) for place in range(len(part.features)) if trial.alone(place) >= SUSPICIOUS_VALUE]
+    for (place, blanks), (base, gain) in trial.standing_out(suspects, without=found).items():
+        if place in found:
+            continue
+        lifts = f"lifts a model of all other columns from {base:.3f} to {base + gain:.3f}"
+        evidence = f"alone ranks with AUC {trial.alone(place):.3f} and {lifts}"
+        if blanks:
+            missing = np.isnan(part.values[:, place])
+            filled_rate, blank_rate = part.labels[~missing].mean(), part.labels[missing].mean()
+            evidence = (
+                f"{filled_rate:.0%} positive where filled, {blank_rate:.0%} where blank; blank or not alone ranks with "
+                f"AUC {trial.blanks_alone(place):.3f} and {lifts}"
+            )
+        found[place] = Leak(part.features[place].name, "missing" if blanks else "value", evidence)
     found |= _nested(part, found, unsure)
-    for place, (base, gain) in trial.standing_out(
-        (place for place in range(len(part.features)) if trial.alone(place) >= SUSPICIOUS_VALUE),
-        without=found, least=VALUE_GAIN, blanks=False,
-    ).items():  # fmt: skip
-        evidence = (
-            f"alone ranks with AUC {trial.alone(place):.3f} and lifts a model of all other columns from {base:.3f} "
-            f"to {base + gain:.3f}"
-        )
-        found[place] = Leak(part.features[place].name, "value", evidence)
     return tuple(sorted(found.values(), key=lambda leak: leak.name))
 
 
@@ -133,22 +127,27 @@ class _Trial:
         return self.known["blanks", place]
 
     def standing_out(
-        self, candidates: Iterable[int], *, without: Iterable[int], least: float, blanks: bool
-    ) -> dict[int, tuple[float, float]]:
-        """Returns the candidates that add at least so much: place -> (AUC without, gain)."""
+        self, suspects: Iterable[tuple[int, bool]], *, without: Iterable[int]
+    ) -> dict[tuple[int, bool], tuple[float, float]]:
+        """Returns the suspects that add too much: (place, only its blanks?) -> (AUC without any of them, gain)."""
         out = set(without)
-        suspects = set(candidates) - out
-        result: dict[int, tuple[float, float]] = {}
+        left = [(place, blanks) for place, blanks in suspects if place not in out]
+        result: dict[tuple[int, bool], tuple[float, float]] = {}
         for _ in range(2):
-            if not suspects:
+            if not left:
                 return {}
-            keep = [place for place in range(len(self.part.features)) if place not in out | suspects]
+            tried = out | {place for place, _ in left}
+            keep = [place for place in range(len(self.part.features)) if place not in tried]
             base = self._model(keep)
-            gains = {place: self._model(keep, place, blanks=blanks) - base for place in sorted(suspects)}
-            result = {place: (base, gain) for place, gain in gains.items() if gain >= least}
-            if set(result) == suspects:
+            gains = {(place, blanks): self._model(keep, place, blanks=blanks) - base for place, blanks in left}
+            result = {
+                (place, blanks): (base, gain)
+                for (place, blanks), gain in gains.items()
+                if gain >= (BLANKS_GAIN if blanks else VALUE_GAIN)
+            }
+            if list(result) == left:
                 break
-            suspects = set(result)
+            left = list(result)
         return result
 
     def _model(self, keep: list[int], added: int | None = None, *, blanks: bool = False) -> float:

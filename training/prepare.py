@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from features.feeds.reading import Feeds
 
 DAYS_OF_MONTH = 4
+MAX_REPEATED = 0.05
+"""A larger share of equal rows comes from few columns, not from records delivered twice."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,12 @@ def prepare(home: Home, target: Target, chosen: Spine, *, seed: int, threads: in
             ),
         )
         return Prepared(chosen, data, split, _there(place, final), tuple(notes))
-    data, repeated = without_duplicates(_matched(dataset(home, chosen, target.features, threads=threads)))
-    if repeated:
+    data = _matched(dataset(home, chosen, target.features, threads=threads))
+    unique, repeated = without_duplicates(data)
+    if repeated > MAX_REPEATED * len(data.rows):
+        notes.append(f"{repeated} rows look like another row: too few columns to tell a duplicate, all were kept")
+    elif repeated:
+        data = unique
         notes.append(f"{repeated} rows that repeat another row were left out")
     dates = len(np.unique(chosen.as_of))
     notes.append(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
-from features.kit.home import Home
 from features.kit.journey import Journey
 from features.kit.progress import Progress
 from features.kit.runs import recorded_run, run_lock
@@ -13,9 +11,7 @@ from features.kit.runs import recorded_run, run_lock
 
 def train(journey: Journey, progress: Progress) -> dict[str, Any]:
     """Trains and promotes the journey's targets and returns `{"targets": {target: summary}}`."""
-    warm = threading.Thread(target=_warm, args=(journey.home,), daemon=True)
     with run_lock(journey.home, "train"), recorded_run(journey.home, "train"):
-        warm.start()
         from training.history import open_history
         from training.pipeline import train_target
         from training.targets import known_targets, load_target
@@ -33,12 +29,4 @@ def train(journey: Journey, progress: Progress) -> dict[str, Any]:
                     threads=journey.threads,
                     progress=progress,
                 )
-        warm.join()
     return {"targets": targets}
-
-
-def _warm(home: Home) -> None:
-    """Imports what is needed only later and creates MLflow's tables, while the first labels are counted."""
-    from training import tracking
-
-    tracking.prepare(home)

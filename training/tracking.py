@@ -110,12 +110,6 @@ def alias_version(home: Home, target: str) -> str | None:
     return str(found.tags[_VERSION_TAG])
 
 
-@_quiet
-def prepare(home: Home) -> None:
-    """Imports MLflow and creates its database, so that the first training does not wait for it."""
-    _client(home)
-
-
 def _registered(home: Home, target: str, version: str) -> Any:
     found = _client(home).search_model_versions(f"name = '{target}' and tags.{_VERSION_TAG} = '{version}'")
     return found[0] if found else None

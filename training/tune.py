@@ -96,14 +96,23 @@ def _space() -> tuple[str, ...]:
 
 
 def _suggest(trial: Any, start: LearnerSettings) -> LearnerSettings:
+    """Returns the settings of a trial; every range is wide enough for the configured value."""
+
+    def between(name: str, low: float, high: float, *, log: bool = False) -> float:
+        configured = getattr(start, name)
+        low, high = min(low, configured), max(high, configured)
+        if isinstance(configured, int):
+            return int(trial.suggest_int(name, int(low), int(high), log=log))
+        return float(trial.suggest_float(name, low, high, log=log))
+
     return start.model_copy(
         update={
-            "trees": trial.suggest_int("trees", 100, 400, step=50),
-            "leaves": trial.suggest_int("leaves", 7, 31),
-            "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.12, log=True),
-            "min_rows_in_leaf": trial.suggest_int("min_rows_in_leaf", 20, 200, log=True),
-            "feature_share": trial.suggest_float("feature_share", 0.3, 1.0),
-            "row_share": trial.suggest_float("row_share", 0.5, 1.0),
-            "l2": trial.suggest_float("l2", 0.1, 50.0, log=True),
+            "trees": between("trees", 100, 400),
+            "leaves": between("leaves", 7, 31),
+            "learning_rate": between("learning_rate", 0.02, 0.12, log=True),
+            "min_rows_in_leaf": between("min_rows_in_leaf", 20, 200, log=True),
+            "feature_share": between("feature_share", 0.3, 1.0),
+            "row_share": between("row_share", 0.5, 1.0),
+            "l2": between("l2", 0.1, 50.0),
         }
     )

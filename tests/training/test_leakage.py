@@ -120,7 +120,7 @@ def test_planted_leaks_are_found_each_by_its_check():
     columns["asked_when"] = np.where(filled, random.normal(size=len(labels)), np.nan)
     columns["days_to_end"] = np.where(labels, random.normal(5, 1, len(labels)), random.normal(20, 5, len(labels)))
     columns["farewell_code"] = np.where(labels & (random.random(len(labels)) < 0.2), "X9", "none")
-    columns["score_after"] = labels * 1.2 + random.normal(size=len(labels))
+    columns["score_after"] = labels * 1.8 + random.normal(size=len(labels))
     assert found(matrix(columns, labels)) == {
         "asked_why": "missing",
         "asked_when": "missing",

@@ -1,0 +1,140 @@
+"""A target from an operator's files to a promoted bundle, end to end on a small snapshot with two leaking columns."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from features.feeds.landing import land
+from features.feeds.sources import load_source
+from features.kit.home import Home
+from features.kit.journey import Journey
+from features.kit.progress import SILENT
+from features.portraits.feature_list import FeatureList
+from features.portraits.reading import Portraits
+from features.portraits.step import build
+from features.portraits.vector import encode
+from training import bundle, promote, tracking
+from training.history import open_history
+from training.pipeline import train_target
+from training.step import train
+from training.targets import load_target
+
+MAPPING = """
+operator: {name: small, time_zone: Asia/Shanghai, currency: {code: CNY, scale: 3}}
+snapshot_at: 2026-05-31T12:00:00
+files: {rows: {path: rows.csv}}
+feeds:
+  customers: {select: "SELECT id AS customer_id, 'consumer' AS kind FROM rows"}
+  terminations:
+    select: "SELECT id AS customer_id, TIMESTAMP '2026-06-10 12:00:00' AS event_at, 'cancel' AS reason, true AS voluntary FROM rows WHERE left_us = '1'"
+    known_after: PT0S
+  tickets:
+    select: "SELECT id AS customer_id, id AS ticket_id, 'complaint' AS kind, 'open' AS status, TIMESTAMP '2026-06-10 12:00:00' AS event_at FROM rows WHERE row_number = '3'"
+    known_after: PT0S
+  attributes: {select: "SELECT id AS customer_id, months, plan, asked_why, asked_when FROM rows"}
+attributes:
+  - {name: months, kind: number, description: months with us}
+  - {name: plan, kind: category, description: the plan}
+  - {name: asked_why, kind: number, description: filled where somebody asked why}
+  - {name: asked_when, kind: number, description: filled where somebody asked when}
+"""
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, dict[str, Any]]:
+    """Returns a trained home and the step's summary."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    random = np.random.default_rng(3)
+    lines = ["id,row_number,months,plan,asked_why,asked_when,left_us"]
+    for number in range(1600):
+        months, plan = int(random.integers(1, 60)), "abc"[random.integers(0, 3)]
+        leaves = random.random() < 1 / (1 + np.exp(months / 12 - 1 - 2 * (plan == "b")))
+        asked = random.random() < (0.8 if leaves else 0.2)
+        why, when = (f"{random.random():.3f}", f"{random.random():.3f}") if asked else ("", "")
+        lines.append(f"c{number:05d},{number % 50},{months},{plan},{why},{when},{int(leaves)}")
+    (folder / "rows.csv").write_text("\n".join(lines) + "\n")
+    (folder / "small.yaml").write_text(MAPPING)
+    home = Home(folder / "home")
+    land(load_source(folder / "small.yaml"), folder, home, SILENT)
+    journey = Journey(home=home, source=folder / "small.yaml", data=folder, threads=1)
+    build(journey, SILENT)
+    return home, train(journey, SILENT)
+
+
+def test_the_target_is_trained_judged_and_promoted(small):
+    """Churn has an honest AUC with its interval, says how it was split, and serves."""
+    home, summary = small
+    churn = summary["targets"]["churn"]
+    assert 0.65 < churn["auc"] < 0.85
+    assert churn["auc_ci"][0] < churn["auc"] < churn["auc_ci"][1]
+    assert (churn["promoted"], churn["reason"], churn["folds"]) == (True, "promoted", "grouped")
+    assert churn["by_kind"]["voluntary"]["positives"] == churn["test_positives"]
+    assert churn["skipped"]["silent"] == "no feed usage_daily"
+    assert any("one as-of date" in note for note in churn["notes"])
+    folder = bundle.champion(home.bundles, "churn")
+    assert folder is not None
+    assert folder.name == churn["version"]
+    assert json.dumps(summary)
+
+
+def test_the_leaking_columns_are_left_out_and_named_with_their_evidence(small):
+    """Both twins are named in the summary, the manifest and the card; the model does not see them."""
+    home, summary = small
+    churn = summary["targets"]["churn"]
+    assert [(leak["name"], leak["check"]) for leak in churn["left_out"]] == [
+        ("asked_when", "missing"),
+        ("asked_why", "missing"),
+    ]
+    loaded = bundle.load(home.bundles / "churn" / churn["version"], check_in_child=False)
+    assert not {"asked_why", "asked_when"} & set(loaded.manifest.feature_names)
+    assert "plan" in loaded.manifest.feature_names
+    assert set(loaded.manifest.left_out) == {"asked_why", "asked_when"}
+    assert "positive where filled" in Path(churn["card"]).read_text()
+
+
+def test_too_few_positives_are_a_refusal_and_a_missing_feed_is_too(small):
+    """No error and no bundle: `promoted: false` with the reason, recorded like a training."""
+    home, summary = small
+    complaint = summary["targets"]["complaint"]
+    assert (complaint["promoted"], complaint["reason"], complaint["version"]) == (False, "too_few_positives", None)
+    assert complaint["why"] == "25 in training (at least 200) and 32 in the test windows (at least 50)"
+    assert summary["targets"]["upgrade"]["reason"] == "no_feed"
+    assert promote.versions(home, "complaint") == []
+
+
+def test_the_bundle_scores_the_portraits_as_training_did(small):
+    """Columns found by name in the portrait give the golden rows' model; the picture and the card are part of it."""
+    home, summary = small
+    folder = home.bundles / "churn" / summary["targets"]["churn"]["version"]
+    loaded = bundle.load(folder)
+    assert sorted(loaded.manifest.files) == ["calibration.json", "card.md", "golden.json", "model.txt", "shap.png"]
+    assert (folder / "shap.png").read_bytes().startswith(b"\x89PNG")
+    features = FeatureList.load(home)
+    portraits = Portraits.open(home)
+    values = encode(portraits.read(portraits.as_of_dates()[-1]), features)
+    chosen = values[:, loaded.positions(features.names, features.identity)]
+    propensities = loaded.propensity(loaded.margins(chosen))
+    assert propensities.mean() == pytest.approx(loaded.manifest.base_rate, rel=0.1)
+
+
+def test_training_again_gives_the_same_version_and_records_another_run(small, capsys: pytest.CaptureFixture[str]):
+    """Same rows, same configuration, another thread count: the same version; leaks are said on stderr."""
+    home, summary = small
+    with open_history(home) as (feeds, history):
+        again = train_target(home, load_target("churn"), feeds, history, threads=2)
+        other = train_target(
+            home, load_target("churn").override({"learner.trees": "40"}), feeds, history, may_promote=False, tune=True
+        )
+    assert again["version"] == summary["targets"]["churn"]["version"]
+    assert "left out 'asked_why', it leaks the label (missing)" in capsys.readouterr().err
+    assert other["version"] != again["version"]
+    assert (other["promoted"], other["reason"]) == (False, "not_asked")
+    assert any("settings tried" in note for note in other["notes"])
+    assert tracking.alias_version(home, "churn") == again["version"]
+    assert {line["version"]: line["champion"] for line in promote.models(home)} == {
+        again["version"]: True,
+        other["version"]: False,
+    }
