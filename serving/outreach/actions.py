@@ -172,7 +172,10 @@ class Chooser:
 
     @staticmethod
     def _channels(action: Action, candidate: Candidate) -> list[str]:
+        """Returns the action's channels, the customer's best one first; no call before what costs nobody's time."""
         best = candidate.card.get("best_channel")
+        if best == "call" and action.channels[:1] != ("call",):
+            return list(action.channels)
         return sorted(action.channels, key=lambda channel: channel != best)
 
     def _is_stopped(self, code: str, action: Action, candidate: Candidate, row: int) -> bool:

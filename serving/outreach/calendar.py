@@ -19,14 +19,16 @@ def festival_days(settings: Holidays, year: int) -> dict[date, str]:
     a make-up workday, and each configured window widens its own. Example: in 2026 the Spring Festival of China is
     16-20 and 23 February; Sunday 15, Saturday 21 and Sunday 22 count too, Saturday 14 is a make-up workday.
     """
-    return _festival_days(settings.content_hash(), settings, year)
+    return _festival_days(settings.model_dump_json(), year)
 
 
 @lru_cache(maxsize=64)
-def _festival_days(_: str, settings: Holidays, year: int) -> dict[date, str]:
+def _festival_days(written: str, year: int) -> dict[date, str]:
     import holidays
 
-    known = holidays.country_holidays(settings.country, years=[year - 1, year, year + 1], language="zh_CN")
+    settings = Holidays.model_validate_json(written)
+    language = "zh_CN" if settings.country == "CN" else None  # the windows name Chinese festivals
+    known = holidays.country_holidays(settings.country, years=[year - 1, year, year + 1], language=language)
     days: dict[date, str] = {day: str(name) for day, name in known.items()}
     for window in settings.windows:
         named = {day for day, name in days.items() if window.name in name}

@@ -106,7 +106,7 @@ class PolicyBook:
     """The contact policy over the whole base, as of one date, with everything the ledger knows."""
 
     def __init__(self, settings: OutreachSettings, feeds: FeedStates, ledger: LedgerFacts, as_of: date) -> None:
-        self.settings = settings
+        self.settings = settings.for_time_zone(feeds.time_zone)
         self.as_of = as_of
         self.table = feeds.states
         self.customer_ids: list[str] = feeds.states.column("customer_id").to_pylist()

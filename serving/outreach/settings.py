@@ -64,6 +64,7 @@ class Holidays(Config):
     """Whose statutory days, and which further days."""
 
     country: str
+    by_time_zone: dict[str, str] = Field(default_factory=dict)
     windows: tuple[HolidayWindow, ...] = ()
     also: tuple[date, ...] = ()
 
@@ -216,6 +217,15 @@ class OutreachSettings(Config):
         """Returns how far back contacts count."""
         rests = (self.claim.declined_rest_days, self.policy.cool_down_days)
         return max(*(cap.days for cap in self.policy.caps), *rests)
+
+    def for_time_zone(self, time_zone: str) -> OutreachSettings:
+        """Returns the settings with the festivals of the operator's own country, if the time zone names one."""
+        holidays = self.policy.holidays
+        country = holidays.by_time_zone.get(time_zone, holidays.country)
+        if country == holidays.country:
+            return self
+        policy = self.policy.model_copy(update={"holidays": holidays.model_copy(update={"country": country})})
+        return self.model_copy(update={"policy": policy})
 
     def route(self, action: Action, channel: str) -> tuple[str, str]:
         """Returns the team and the skill that work an action on a channel."""

@@ -34,11 +34,13 @@ class FeedStates:
         states: One row per subscription, sorted by customer_id.
         contacts: person_id, contact_id, action, day of every contact that reached the person in the look-back.
         declines: person_id, action, day of every refusal of an action.
+        time_zone: The operator's.
     """
 
     states: pa.Table
     contacts: pa.Table
     declines: pa.Table
+    time_zone: str
 
 
 def read_states(feeds: Feeds, as_of: date, settings: OutreachSettings, *, threads: int = 1) -> FeedStates:
@@ -49,6 +51,7 @@ def read_states(feeds: Feeds, as_of: date, settings: OutreachSettings, *, thread
             database.execute(_states_sql(as_of, settings)).to_arrow_table(),
             database.execute("SELECT person_id, contact_id, action, day FROM reached ORDER BY ALL").to_arrow_table(),
             database.execute("SELECT person_id, action, day FROM declines ORDER BY ALL").to_arrow_table(),
+            feeds.operator.time_zone,
         )
 
 

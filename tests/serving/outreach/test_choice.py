@@ -10,7 +10,7 @@ import pytest
 
 from serving.outreach.actions import Chooser
 from serving.outreach.allocate import allocate, shared_capacity
-from serving.outreach.calendar import best_open_hours, festival_days, open_hours
+from serving.outreach.calendar import best_open_hours, festival_days, is_festival, open_hours
 from serving.outreach.candidates import Candidate, TargetScore
 from serving.outreach.content import ContentWriter
 from serving.outreach.control import in_control_group
@@ -94,6 +94,15 @@ def test_a_saving_is_offered_only_when_the_fit_is_proven(chooser):
     assert [one.action for one in chooser.offer([candidate(reasons=reasons, fit=proven)]).options] == ["plan_fit_offer"]
     for change in ({"status": "bill_not_reproduced"}, {"saving": 0}):
         assert chooser.offer([candidate(reasons=reasons, fit=proven | change)]).options == []
+
+
+def test_the_best_channel_comes_first_but_a_call_never_before_a_message(chooser):
+    """Arrears go by app to an app user, by message to somebody who likes calls; a review is always a call."""
+    arrears = {"bill.arrears": {"amount": 5_000, "days": 3}}
+    for best, expected in (("app", "app"), ("call", "message"), ("hall", "message")):
+        options = chooser.offer([candidate(p=0, reasons=arrears, card=card(best_channel=best))]).options
+        assert [one.channel for one in options] == [expected]
+    assert [one.channel for one in chooser.offer([candidate()]).options] == ["call"]
 
 
 def test_capacity_is_shared_in_proportion_and_adds_up():
@@ -196,6 +205,15 @@ def test_the_calendar_knows_festivals_and_local_habit():
     assert open_hours(policy.quiet_hours, "新疆") == [(time(11), time(14)), (time(16), time(23))]
     assert best_open_hours(policy.quiet_hours, None, [11, 19]) == [(time(11), time(12)), (time(14), time(19))]
     assert best_open_hours(policy.quiet_hours, None, [12, 14]) == open_hours(policy.quiet_hours, None)
+
+
+def test_an_operator_elsewhere_has_its_own_festivals():
+    """1 October is the National Day of China and an ordinary day in California, where 4 July is none."""
+    here = load_settings()
+    there = here.for_time_zone("America/Los_Angeles")
+    assert is_festival(here.policy.holidays, date(2019, 10, 1))
+    assert not is_festival(there.policy.holidays, date(2019, 10, 1))
+    assert is_festival(there.policy.holidays, date(2019, 7, 4))
 
 
 def test_no_cell_is_a_formula_and_dispositions_have_a_drop_down(tmp_path):
