@@ -27,15 +27,15 @@ def churn_base(people: Population, calendar: Calendar) -> tuple[Real, Real]:
     years = np.clip(calendar.days - people.activated, 90, 3650) / 365
     ratio = need_ratio(people, people.plan)
     score = (
-        0.75 * (people.contract_type == 0)
-        - 0.65 * people.broadband
+        0.95 * (people.contract_type == 0)
+        - 0.80 * people.broadband
         - 0.55 * np.log(years)
-        + 0.25 * np.clip(np.log(people.quality), -1.5, 1.5)
-        + 0.45 * (ratio < 0.3)
-        + 0.30 * (age(people, calendar) < 30)
+        + 0.20 * np.clip(np.log(people.quality), -1.5, 1.5)
+        + 0.35 * (ratio < 0.3)
+        + 0.15 * (age(people, calendar) < 30)
     )
-    willing = 0.0042 * np.exp(score)
-    broke = 0.0019 * np.exp(0.5 * score + 0.6 * (people.lateness > 0.1))
+    willing = 0.0044 * np.exp(score)
+    broke = 0.0019 * np.exp(0.5 * score + 0.8 * (people.lateness > 0.1))
     return willing / HORIZON, broke / HORIZON
 
 
@@ -48,7 +48,7 @@ def complaint_base(people: Population, calendar: Calendar) -> Real:
         + 0.70 * (people.digital < ASSISTED_BELOW)
         + 0.60 * (need_ratio(people, people.plan) > 0.9)
     )
-    rate: Real = 0.00066 * np.exp(score) / HORIZON
+    rate: Real = 0.00072 * np.exp(score) / HORIZON
     return rate
 
 
@@ -56,7 +56,7 @@ def upgrade_base(people: Population, plan: Whole, calendar: Calendar) -> Real:
     """Returns the base hazard a day of ordering a dearer or a 5G plan, given the plan in force."""
     score = (
         1.30 * np.clip(np.log(need_ratio(people, plan)) + 0.7, -1.5, 1.5)
-        + 0.85 * (people.has_5g_device & ~IS_5G[plan])
+        + 1.0 * (people.has_5g_device & ~IS_5G[plan])
         - 0.3 * IS_5G[plan]
         + 0.30 * (age(people, calendar) < 30)
     )
@@ -82,7 +82,7 @@ def shock_rates(people: Population, grid_faults: Real) -> dict[str, Real]:
     ratio = need_ratio(people, people.plan)
     settled = (people.contract_type > 0) | people.broadband
     monthly = {
-        "drift": 0.022 * np.where(settled, 0.7, 1.4) * np.exp(-0.006 * (2015 - people.birth_year - 35)),
+        "drift": 0.022 * np.where(settled, 0.75, 1.75) ,
         "spell": 0.030 * np.clip(people.quality, 0.1, 6),
         "fault": FAULT_RATE * grid_faults,
         "broadband": BROADBAND_RATE * people.line * people.broadband,

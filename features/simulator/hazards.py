@@ -76,7 +76,7 @@ class ShockKind:
 BILL_DAY, DUE_DAY, CAMPAIGN_DAY, BINGE_DAY = 2, 20, 8, 11
 
 KINDS: tuple[ShockKind, ...] = (
-    ShockKind("drift", "daily", 0.0, {"churn": Effect(0.30, _ramp(14, 12, 36, 15))}),
+    ShockKind("drift", "daily", 0.0, {"churn": Effect(0.32, _ramp(22, 10, 36, 12))}),
     ShockKind(
         "spell", "daily", 0.15,
         {
@@ -111,7 +111,7 @@ KINDS: tuple[ShockKind, ...] = (
 )  # fmt: skip
 KIND_NUMBER = {kind.name: number for number, kind in enumerate(KINDS)}
 
-COMPLAINT_ON_COMPLAINT = Effect(0.12, _shape([float(np.exp(-d / 35)) for d in range(2, 92)]))
+COMPLAINT_ON_COMPLAINT = Effect(0.14, _shape([float(np.exp(-d / 35)) for d in range(2, 92)]))
 COMPLAINT_ON_CHURN = Effect(0.05, _ramp(1, 4, 25, 20))
 CONTACT_KERNEL = _ramp(0, 2, 30, 28)
 

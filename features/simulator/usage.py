@@ -21,8 +21,8 @@ def _profile(down: int, flat: int, back: int, level: float) -> Real:
     return np.concatenate([fall, np.full(flat, level), rise])
 
 
-DRIFT = _profile(5, 57, 15, 0.30)
-JUMP = _profile(6, 62, 40, 1.4)
+DRIFT = _profile(5, 65, 12, 0.30)
+JUMP = _profile(6, 62, 40, 1.6)
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ def factors(calendar: Calendar, people: Population, story: Story) -> Factors:
     trip = story.shocks["trip"]
     for matrix in (data, voice):
         _shape(matrix, trip.row, trip.day, np.zeros(TRIP_DAYS))
-    stalls = np.repeat(0.14 * people.quality[:, None], calendar.days, axis=1).astype(np.float32)
-    for name, length, level in (("spell", 10, 2.2), ("fault", 3, 1.6)):
+    stalls = np.repeat(0.20 * people.quality[:, None], calendar.days, axis=1).astype(np.float32)
+    for name, length, level in (("spell", 10, 1.8), ("fault", 3, 1.6)):
         found = story.shocks[name]
         for offset in range(length):
             inside = found.day + offset < calendar.days
