@@ -45,8 +45,8 @@ def staged_name(feed: Feed) -> str:
 
 def stage_feed(
     connection: duckdb.DuckDBPyConnection, source: Source, feed: Feed, mapping: FeedMapping, load: Load, where: str = ""
-) -> None:
-    """Creates `staged__<feed>` from the mapping's SELECT.
+) -> bool:
+    """Creates `staged__<feed>` from the mapping's SELECT; tells whether the source itself says when it knew.
 
     Args:
         connection: The scratch database with the source's views.
@@ -64,6 +64,7 @@ def stage_feed(
     types = select_types(connection, feed, mapping, select)
     columns = _target_columns(source, feed, mapping, types)
     _create(connection, feed, select, _Plan(source, feed, mapping, load, types, columns))
+    return "known_at" in types
 
 
 def select_types(

@@ -132,6 +132,7 @@ class _Landing:
         self.arrival = arrival
         self.old = old
         self.threads = threads
+        self.says_when_it_knew: set[str] = set()
         self.fingerprints = {name: fingerprints_of(self.data, file) for name, file in source.files.items()}
 
     def views_of(self, mapping: FeedMapping) -> list[str]:
@@ -203,7 +204,8 @@ class _Landing:
                 with progress.step(f"check {feed.name}"):
                     load = Load(self.arrival, is_first=self.before(feed.name) is None)
                     where = self.only_new_files(feed, mapping) if _names_file(connection, mapping) else ""
-                    stage_feed(connection, self.source, feed, mapping, load, where)
+                    if stage_feed(connection, self.source, feed, mapping, load, where):
+                        self.says_when_it_knew.add(feed.name)
                     hit("ingest.after_check")
         finally:
             connection.close()
@@ -237,7 +239,9 @@ class _Landing:
         """Merges a feed's staged rows with what had landed and writes the months that changed."""
         shape = Shape(feed, self.source.operator.time_zone, replaces_period=mapping.replace == "period")
         before = self.before(feed.name)
-        outcome = writer.write_feed(shape, before, self.arrival, signature)
+        outcome = writer.write_feed(
+            shape, before, self.arrival, signature, keeps_confirmations=feed.name in self.says_when_it_knew
+        )
         if outcome.conflicts:
             report.accepted -= outcome.conflicts
             report.quarantined += outcome.conflicts

@@ -43,7 +43,15 @@ class Writer:
         """Closes the scratch database."""
         self.connection.close()
 
-    def write_feed(self, shape: Shape, before: LandedFeed | None, arrived_at: datetime, signature: str) -> Outcome:
+    def write_feed(
+        self,
+        shape: Shape,
+        before: LandedFeed | None,
+        arrived_at: datetime,
+        signature: str,
+        *,
+        keeps_confirmations: bool = False,
+    ) -> Outcome:
         """Merges `staged__<feed>` into the parts that landed before and returns the parts that are active now.
 
         A big feed whose event time decides the month goes month by month; everything else is merged in one go.
@@ -74,7 +82,11 @@ class Writer:
                 self.connection.execute(f"CREATE OR REPLACE TEMP TABLE incoming AS {rows}")
                 self._load_landed(shape, before, old)
                 merged = merge(
-                    self.connection, shape, removed_at=delivery or arrived_at, moves_conflicts=delivery is None
+                    self.connection,
+                    shape,
+                    removed_at=delivery or arrived_at,
+                    moves_conflicts=delivery is None,
+                    keeps_confirmations=keeps_confirmations,
                 )
                 repeated += merged.repeated
                 conflicts += merged.conflicts

@@ -75,7 +75,9 @@ def land_rows(home: Home, feed: str, table: Any, *, arrived_at: datetime) -> Out
             connection.close()
         writer = Writer(home, folder, threads=1)
         try:
-            outcome = writer.write_feed(Shape(contract, operator.time_zone), before, arrival, digest)
+            shape = Shape(contract, operator.time_zone)
+            says_when = "known_at" in table.column_names
+            outcome = writer.write_feed(shape, before, arrival, digest, keeps_confirmations=says_when)
             problem = first_refused(writer.connection, feed)
         finally:
             writer.close()

@@ -123,7 +123,12 @@ class Merged:
 
 
 def merge(
-    connection: duckdb.DuckDBPyConnection, shape: Shape, *, removed_at: datetime, moves_conflicts: bool
+    connection: duckdb.DuckDBPyConnection,
+    shape: Shape,
+    *,
+    removed_at: datetime,
+    moves_conflicts: bool,
+    keeps_confirmations: bool,
 ) -> Merged:
     """Merges the table `incoming` into the table `landed` (both in stored columns) and leaves `merged`.
 
@@ -136,6 +141,8 @@ def merge(
         shape: The feed's shape.
         removed_at: When rows absent from a re-delivered period became known to be gone, naive UTC.
         moves_conflicts: See above; False where deliveries carry their own order.
+        keeps_confirmations: Keep a row that only repeats its predecessor at a later knowledge time. Needed where the
+            source itself says when it knew: a version between the two may still be on its way.
     """
     key = ", ".join(quoted(name) for name in shape.identity)
     content = f"hash({', '.join(quoted(name) for name in shape.content)})"
@@ -158,12 +165,19 @@ def merge(
         f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT DISTINCT {stored} FROM incoming i "
         f"ANTI JOIN (SELECT * FROM repeated_keys WHERE contents > 1) l ON {same_moment}"
     )
-    run(f"CREATE OR REPLACE TEMP TABLE known AS SELECT *, {content} AS _content, 0 AS _state FROM landed")
-    run(f"CREATE OR REPLACE TEMP TABLE added AS SELECT *, {content} AS _content, 1 AS _state FROM fresh")
+    run(
+        f"CREATE OR REPLACE TEMP TABLE known AS "
+        f"SELECT *, {content} AS _content, 0 AS _state, false AS _weak FROM landed"
+    )
+    weak = str(not keeps_confirmations).lower()
+    run(
+        f"CREATE OR REPLACE TEMP TABLE added AS "
+        f"SELECT *, {content} AS _content, 1 AS _state, {weak} AS _weak FROM fresh"
+    )
     run(f"DELETE FROM added i USING known l WHERE {same_moment} AND i._content = l._content")
     if moves_conflicts:
         run(
-            f"UPDATE added i SET known_at = greatest(i.known_at, i.arrived_at) FROM known l WHERE {same_moment} "
+            f"UPDATE added i SET known_at = i.arrived_at, _weak = true FROM known l WHERE {same_moment} "
             f"AND i.arrived_at > i.known_at"
         )
     versions = (
@@ -173,7 +187,7 @@ def merge(
     )
     run(
         f"CREATE OR REPLACE TEMP TABLE kept AS SELECT * EXCLUDE (_before, _gone) FROM ({versions}) "
-        f"WHERE _state = 0 OR _before IS NULL OR _before <> _content OR (_gone IS NOT NULL AND _gone <= known_at)"
+        f"WHERE NOT _weak OR _before IS NULL OR _before <> _content OR (_gone IS NOT NULL AND _gone <= known_at)"
     )
     gone = "CAST(NULL AS TIMESTAMP)"
     if shape.replaces_period:
@@ -184,7 +198,8 @@ def merge(
             f"AND coalesce(superseded_at > {removal}, true) THEN greatest(known_at, {removal}) END"
         )
     run(
-        f"CREATE OR REPLACE TEMP TABLE merged AS SELECT * EXCLUDE (_content, _until) REPLACE (_until AS superseded_at, "
+        f"CREATE OR REPLACE TEMP TABLE merged AS "
+        f"SELECT * EXCLUDE (_content, _weak, _until) REPLACE (_until AS superseded_at, "
         f"CASE WHEN _until IS DISTINCT FROM superseded_at THEN 1 ELSE _state END AS _state) "
         f"FROM (SELECT *, least(superseded_at, lead(known_at) OVER w, {gone}) AS _until FROM kept "
         f"WINDOW w AS (PARTITION BY {key} ORDER BY known_at, _state, superseded_at NULLS LAST))"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import date, datetime, timedelta
 from itertools import permutations
 
@@ -223,3 +224,29 @@ def test_a_newly_declared_attribute_appears_and_history_keeps_its_gaps(operator)
     operator.map("attributes", "SELECT customer_id, event_at, arpu, gone FROM attributes", known_after="PT1H")
     operator.land("2026-06-02T00:00:00")
     assert operator.rows("SELECT arpu, gone FROM attributes ORDER BY 1") == [(5.0, None), (6.0, None)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_known_on_any_date_equals_a_slow_oracle(operator, seed):
+    """Random versions in random deliveries, late ones and repeats included, against a loop over plain tuples."""
+    dice = random.Random(seed)
+    rows = {}
+    for _ in range(60):
+        customer, month, known = dice.choice("123"), dice.randint(1, 3), dice.randint(1, 28)
+        rows[customer, month, known] = dice.randint(1, 3)
+    versions = list(rows.items())
+    operator.map("bills", "SELECT * FROM bills")
+    dice.shuffle(versions)
+    for number in range(3):
+        part = versions[number::3] + dice.choices(versions[number::3], k=5)
+        text = "".join(f"{c},2026-0{m}-01,{total},2026-04-{k:02} 12:00\n" for (c, m, k), total in part)
+        operator.write(f"bills_{number}.csv", BILLS + text)
+        operator.land(f"2026-07-0{number + 1}T00:00:00")
+    for day in (1, 9, 17, 29):
+        expected = {}
+        for (customer, month, known), total in sorted(versions, key=lambda version: version[0][2]):
+            if known < day:
+                expected[customer, f"2026-0{month}-01"] = total * 1000
+        seen = operator.known("bills", f"2026-04-{day:02}", "customer_id, CAST(period AS VARCHAR), total")
+        assert {(customer, period): total for customer, period, total in seen} == expected
+        assert len(seen) == len(expected)
