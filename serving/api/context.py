@@ -23,7 +23,7 @@ from serving.database.session import open_database, reading
 from serving.database.tables_outreach import ClaimDayRow, ContactRow, RefusalRow
 from serving.scoring.models import Models
 from serving.scoring.ranks import RankTables
-from serving.scoring.reasons import ReasonWriter, load_book
+from serving.scoring.reasons import ReasonBook, ReasonWriter, load_book
 from serving.scoring.settings import load_settings
 
 if TYPE_CHECKING:
@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     from serving.outreach.policy import PolicyBook
     from serving.outreach.settings import OutreachSettings
     from serving.outreach.states import FeedStates
+
+_LEDGER_STATE = select(
+    select(func.count()).select_from(RefusalRow).scalar_subquery(),
+    select(func.max(RefusalRow.refusal_id)).scalar_subquery(),
+    select(func.count()).select_from(ContactRow).scalar_subquery(),
+    select(func.count()).select_from(ClaimDayRow).scalar_subquery(),
+    select(func.max(ClaimDayRow.day)).scalar_subquery(),
+)
+"""Changes whenever the ledger forbids or allows something else."""
 
 
 @dataclass
@@ -45,6 +54,7 @@ class Context:
         models: Every target's champion.
         ranks: Rank tables of the batches.
         portraits: The live portraits.
+        book: The reasons.
         writer: Writes reasons.
     """
 
@@ -55,10 +65,11 @@ class Context:
     models: Models
     ranks: RankTables
     portraits: OnlinePortraits
+    book: ReasonBook
     writer: ReasonWriter
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _feeds: tuple[int, Feeds] | None = None
-    _states: tuple[tuple[str, date], FeedStates, OutreachSettings] | None = None
+    _states: tuple[tuple[Feeds, date], FeedStates, OutreachSettings] | None = None
     _policy: tuple[tuple[object, ...], PolicyBook] | None = None
 
     @classmethod
@@ -75,11 +86,11 @@ class Context:
             why = str(error).splitlines()[0]
             raise NotReadyError(f"{home.root}: the operational database cannot be used ({why})") from None
         book = load_book()
-        writer = _writer(home)
+        writer = _writer(home, book)
         models = Models(home, settings=load_settings(), book=book, writer=writer)
         models.refresh(check_in_child=check_in_child)  # first, so that LightGBM loads without pandas and pyarrow
         portraits = OnlinePortraits.open(home)
-        return cls(home, engine, KeyRing(engine), figures, models, RankTables(home), portraits, writer)
+        return cls(home, engine, KeyRing(engine), figures, models, RankTables(home), portraits, book, writer)
 
     def close(self) -> None:
         """Gives everything back."""
@@ -112,41 +123,34 @@ class Context:
         """
         from serving.outreach.ledger import read_facts
         from serving.outreach.policy import PolicyBook
+        from serving.outreach.reading import on_current_feeds
         from serving.outreach.settings import load_settings as load_outreach
         from serving.outreach.states import read_states
 
         feeds = self.feeds()
         as_of = max(self.today(), feeds.latest_as_of())
         with self._lock, reading(self.engine) as session:
-            key = (feeds.version, as_of)
+            key = (feeds, as_of)
             if self._states is None or self._states[0] != key:
                 settings = load_outreach()
-                self._states = (key, read_states(feeds, as_of, settings), settings)
-            counts = session.execute(
-                select(
-                    select(func.count()).select_from(RefusalRow).scalar_subquery(),
-                    select(func.max(RefusalRow.refusal_id)).scalar_subquery(),
-                    select(func.count()).select_from(ContactRow).scalar_subquery(),
-                    select(func.count()).select_from(ClaimDayRow).scalar_subquery(),
-                    select(func.max(ClaimDayRow.day)).scalar_subquery(),
-                )
-            ).one()
-            state = (*key, *counts)
+                states = on_current_feeds(self.home, lambda current: read_states(current, as_of, settings))
+                self._states = (key, states, settings)
+            state = (*key, *session.execute(_LEDGER_STATE).one())
             if self._policy is None or self._policy[0] != state:
                 book = PolicyBook(self._states[2], self._states[1], read_facts(session, as_of), as_of)
                 self._policy = (state, book)
             return self._policy[1]
 
 
-def _writer(home: Home) -> ReasonWriter:
+def _writer(home: Home, book: ReasonBook) -> ReasonWriter:
     """Returns the writer of reasons in the operator's currency; before the first landing in the default one."""
     from features.feeds.reading import Feeds
 
     try:
         operator = Feeds.open(home).operator
     except NotReadyError:
-        return ReasonWriter(load_book())
-    return ReasonWriter(load_book(), currency=operator.currency, money_scale=operator.money_scale)
+        return ReasonWriter(book)
+    return ReasonWriter(book, currency=operator.currency, money_scale=operator.money_scale)
 
 
 def _context(request: Request) -> Context:

@@ -37,7 +37,7 @@ from serving.product_fit.own_plan import OVER_USE, THROTTLING, UNUSED, Needs, Ow
 from serving.product_fit.rating import bill, data_charge, voice_and_message_fee
 from serving.product_fit.settings import FitSettings
 
-BUCKET_CUSTOMERS = 50_000
+BUCKET_CUSTOMERS = 25_000
 CHEAPER = "cheaper"
 
 FIT_SCHEMA = pa.schema(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from features.feeds.reading import Feeds
 from features.kit.clock import instant_of
 from features.kit.errors import InsightError, NotFoundError, NotReadyError
 from serving.api.answers import item_error
@@ -16,6 +17,7 @@ from serving.api.scores.service import SAY_SCOPE, score_body, score_portraits
 from serving.database.audit import record
 from serving.database.keys import ApiKey
 from serving.database.session import writing
+from serving.outreach.reading import on_current_feeds
 
 NOBODY = "no customer with this number"
 
@@ -65,11 +67,15 @@ def look_up(context: Context, key: ApiKey, request: LookupRequest) -> dict[str, 
 
 def _holder(context: Context, number: str) -> str | None:
     """Returns who holds a number on the portraits' day, as known by now."""
-    feeds = context.feeds()
-    if not feeds.has("numbers"):
-        raise NotReadyError("no numbers have landed", remedy="map the feed `numbers`")
-    zone, day = feeds.operator.time_zone, max(context.today(), feeds.latest_as_of())
-    now, until = (instant_of(on, zone).replace(tzinfo=None) for on in (day, day + timedelta(days=1)))
-    with feeds.connect(personal=True) as database:
-        row = database.execute(_OWNER_SQL, {"number": number, "now": now, "until": until}).fetchone()
-    return None if row is None else str(row[0])
+    today = context.today()
+
+    def read(feeds: Feeds) -> str | None:
+        if not feeds.has("numbers"):
+            raise NotReadyError("no numbers have landed", remedy="map the feed `numbers`")
+        zone, day = feeds.operator.time_zone, max(today, feeds.latest_as_of())
+        now, until = (instant_of(on, zone).replace(tzinfo=None) for on in (day, day + timedelta(days=1)))
+        with feeds.connect(personal=True) as database:
+            row = database.execute(_OWNER_SQL, {"number": number, "now": now, "until": until}).fetchone()
+        return None if row is None else str(row[0])
+
+    return on_current_feeds(context.home, read)

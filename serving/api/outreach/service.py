@@ -79,10 +79,10 @@ def lines(context: Context, key: ApiKey, list_id: str, limit: int, cursor: str |
     after = from_cursor(cursor, int)
     with reading(context.engine) as session:
         _list(session, key, list_id)
-    release(context.home, context.engine, list_id, is_replay=True)
+    release(context.home, context.engine, list_id, context.book, is_replay=True)
     with reading(context.engine) as session:
         row = _list(session, key, list_id)
-        entries, page = read_entries(session, context.home, row, load_settings())
+        entries, page = read_entries(session, context.home, row, load_settings(), context.book)
         entries = [
             entry for entry in entries if may_see(key, {"province": entry.line.province, "city": entry.line.city})
         ]
@@ -104,7 +104,7 @@ def export(context: Context, key: ApiKey, list_id: str, kind: Literal["xlsx", "c
 
     with reading(context.engine) as session:
         _list(session, key, list_id)
-    released = release(context.home, context.engine, list_id, is_replay=True)
+    released = release(context.home, context.engine, list_id, context.book, is_replay=True)
     with writing(context.engine) as session:
         places = session.execute(
             select(OutreachLineRow.province, OutreachLineRow.city)

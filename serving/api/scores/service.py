@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,8 +52,9 @@ def score(context: Context, key: ApiKey, request: ScoresRequest) -> dict[str, An
                 "portrait_age_hours": age,
                 "error": None if is_known else UNKNOWN,
             }
-            context.figures.scored.labels(target, item["status"]).inc()
             items.append(item)
+    for (target, status), count in Counter((item["target"], item["status"]) for item in items).items():
+        context.figures.scored.labels(target, status).inc(count)
     return {"items": items}
 
 

@@ -1,11 +1,16 @@
 """The whole application: every route decides who may ask, refuses in one way, and is documented with examples."""
 
+import time
+
 import pytest
 from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
 
+from features.kit.home import Home
 from serving.api.app import create_app
-from serving.api.auth import Needs, OpenToAll
-from serving.database.keys import SCOPES
+from serving.api.auth import KEY_SECONDS, Needs, OpenToAll
+from serving.database.keys import SCOPES, create_key, revoke_key
+from serving.database.session import open_database
 
 pytestmark = pytest.mark.xdist_group("api")
 
@@ -144,3 +149,37 @@ def test_what_is_not_json_is_a_problem(client, everything, content):
     response = client.post("/v1/scores", content=content, headers={**everything, "content-type": "application/json"})
     assert response.status_code in (400, 422)
     assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_overload_is_shed_early(world, everything):
+    """Beyond the bound a request is refused with 503 and Retry-After; health still answers."""
+    with TestClient(create_app(world.home, check_in_child=False, most_at_once=0)) as crowded:
+        refused = crowded.get("/v1/models", headers=everything)
+        assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+        assert int(refused.headers["retry-after"]) > 0
+        assert crowded.get("/livez").status_code == 200
+
+
+def test_before_anything_is_there_the_service_starts_and_says_so(tmp_path):
+    """An empty home serves: alive, not ready, each answer a 503 problem with its remedy."""
+    with TestClient(create_app(Home(tmp_path))) as empty:
+        assert empty.get("/livez").status_code == 200
+        ready = empty.get("/readyz")
+        assert (ready.status_code, ready.json()["code"]) == (503, "not_ready")
+        engine = open_database(Home(tmp_path))
+        _, key = create_key(engine, "t", frozenset(SCOPES), actor="test")
+        engine.dispose()
+        answer = empty.get("/v1/customers/1/portrait", headers={"Authorization": f"Bearer {key}"})
+        assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "not_ready", "2")
+
+
+def test_a_revoked_key_stops_working(client, world):
+    """After the second for which a process trusts a key, it is refused."""
+    engine = open_database(world.home)
+    key, full = create_key(engine, "gone", frozenset({"models:read"}), actor="test")
+    headers = {"Authorization": f"Bearer {full}"}
+    assert client.get("/v1/models", headers=headers).status_code == 200
+    revoke_key(engine, key.key_id, actor="test")
+    engine.dispose()
+    time.sleep(KEY_SECONDS)
+    assert client.get("/v1/models", headers=headers).status_code == 401

@@ -162,3 +162,20 @@ def test_models_are_told_with_their_versions(client, everything):
     assert [(one["target"], one["version"], one["horizon_days"], one["refused"]) for one in items] == [
         ("churn", "v1", 30, ""), ("complaint", "v1", 30, ""),
     ]  # fmt: skip
+
+
+HOSTILE = [
+    "", " ", "0", "-1", "1e309", "NaN", "null", "../../etc/passwd", "..%2f..%2fetc", "%00", "%0a", "%ff", "'; DROP TABLE runs;--",
+    '"', "\\", "{}", "[]", "a" * 65, "a" * 5000, "客户", "\u202e", "ﷺ" * 20, "😀", "<script>", "{customer_id}", "%25", "+", "?x", "#x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["portrait", "product-fit"])
+def test_hostile_ids_are_refused_calmly(client, everything, path):
+    """No id, however strange, is answered with anything but 404, 422 or a redirect-free refusal."""
+    for hostile in HOSTILE:
+        response = client.get(f"/v1/customers/{hostile}/{path}", headers=everything)
+        assert response.status_code in (404, 422), hostile
+    body = {"targets": ["churn"], "ids": [one for one in HOSTILE if 0 < len(one) <= 64]}
+    items = client.post("/v1/scores", json=body, headers=everything).json()["items"]
+    assert {item["status"] for item in items} == {"unknown_customer"}
