@@ -4,7 +4,7 @@
                                                       |                              |
                                                       +--> class, facts, card -------+--> class_report.json
 
-A partition says from which feeds version and which specification it was built; an equal one is kept.
+A partition says from which landed files and which specification it was built; an equal one is kept.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from features.portraits.story import write_story
 
 if TYPE_CHECKING:
     from features.feeds.reading import Feeds
+
+_EARLIEST = date(1990, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,13 @@ def build_portraits(
     """
     settings = settings or load_settings()
     declared, zone = feeds.operator.attributes, feeds.operator.time_zone
-    origin = {"feeds_version": feeds.version, "specification": _specification(settings)}
+    specification = _specification(settings)
+    origins = {day: _origin(feeds, day, specification) for day in dates}
     empty = FeatureList.declared(declared)
     root = home.portraits / empty.identity
     has_list = (root / "feature_list.json").exists()
     features = empty.with_dictionaries(FeatureList.load_identity(home, empty.identity)) if has_list else empty
-    todo = [day for day in dates if not _is_current(partition(root, day), origin)]
+    todo = [day for day in dates if not _is_current(partition(root, day), origins[day])]
     built: dict[date, int] = {}
     missing: list[str] = []
     request = compute.Request(
@@ -104,7 +107,7 @@ def build_portraits(
             report = class_report(engine, request, moment, present, _month_before(root, day))
             write_json(
                 partition(root, day) / REPORT_FILE,
-                report | {"rows": built[day], "missing": missing, "built_from": origin},
+                report | {"rows": built[day], "missing": missing, "built_from": origins[day]},
             )
             tick(1)
     hit("build.before_pointer")
@@ -142,13 +145,8 @@ def _fill(
 
 def _show_known(engine: Engine, feeds: Feeds, staged: Staged, moment: Moment) -> None:
     """Makes `known_<name>`: the rows that were known, from the files of the months in reach only."""
-    widest = max((one for one in STAGED.values() if one.feed == staged.feed), key=lambda one: one.days or 10**6)
     types = staging.landed_types(staged.feed, compute.attribute_columns(feeds.operator.attributes))
-    if staged.feed in staging.LINK_COLUMNS:
-        part = feeds.manifest.derived.get(staged.feed)
-        paths = [str(feeds.home.root / part.path)] if part else []
-    else:
-        paths = _paths_in_reach(feeds.paths(staged.feed), widest, moment.as_of)
+    paths = _paths_in_reach(feeds, staged.feed, moment.as_of)
     if paths:
         engine.landed(staged.feed, paths, types)
         as_known = feeds.as_known_sql(staged.feed, moment.as_of)
@@ -157,11 +155,30 @@ def _show_known(engine: Engine, feeds: Feeds, staged: Staged, moment: Moment) ->
         engine.landed(f"known_{staged.name}", [], types)
 
 
-def _paths_in_reach(paths: Sequence[str], staged: Staged, day: date) -> list[str]:
-    """Returns the files whose month (the name's first 7 letters) overlaps `[day - days, day)`; other files stay."""
-    first = date.min if staged.days is None else day - timedelta(days=staged.days)
-    wanted = {f"{month:%Y-%m}" for month in months_between(max(first, date(1990, 1, 1)), day)}
-    return [path for path in paths if Path(path).name[:7] in wanted or not Path(path).name[:4].isdigit()]
+def _paths_in_reach(feeds: Feeds, feed: str, day: date) -> list[str]:
+    """Returns a feed's files whose month (the name's first 7 letters) is within reach of the day; others stay."""
+    if feed in staging.LINK_COLUMNS:
+        part = feeds.manifest.derived.get(feed)
+        return [str(feeds.home.root / part.path)] if part else []
+    reaches = [one.days for one in STAGED.values() if one.feed == feed]
+    longest = None if None in reaches else max(days for days in reaches if days is not None)
+    first = _EARLIEST if longest is None else day - timedelta(days=longest)
+    wanted = {f"{month:%Y-%m}" for month in months_between(first, day)}
+    return [path for path in feeds.paths(feed) if Path(path).name[:7] in wanted or not Path(path).name[:4].isdigit()]
+
+
+def _origin(feeds: Feeds, day: date, specification: str) -> dict[str, str]:
+    """Returns what a partition of a day is made of: the landed files within reach, the operator, code and thresholds.
+
+    Landed files never change and are named by their content, so news outside a day's reach leaves it up to date.
+    """
+    names = [
+        Path(path).name
+        for feed in dict.fromkeys(s.feed for s in STAGED.values())
+        for path in _paths_in_reach(feeds, feed, day)
+    ]
+    content = orjson.dumps([names, feeds.operator.content_hash()])
+    return {"feeds": hashlib.sha256(content).hexdigest()[:16], "specification": specification}
 
 
 def _write(engine: DuckDBEngine, request: compute.Request, moment: Moment, path: Path) -> int:

@@ -124,8 +124,8 @@ class SparkEngine:
         self.session.sql(sql).createOrReplaceTempView(name)
 
     def keep(self, name: str, sql: str) -> None:
-        """Caches a query's rows under a name."""
-        self.session.sql(sql).cache().createOrReplaceTempView(name)
+        """Computes a query's rows and keeps them under a name, so that later queries do not compute them again."""
+        self.session.sql(sql).localCheckpoint().createOrReplaceTempView(name)
 
     def arrow(self, sql: str) -> pa.Table:
         """Returns an Arrow table."""

@@ -14,7 +14,8 @@ from features.portraits.settings import PortraitSettings
 from features.portraits.windows import LOOK_BACK_DAYS
 
 Tables = Mapping[str, Any]
-_GENERATIONS = {"2G": 2, "3G": 3, "4G": 4, "5G": 5}
+_MONTHS = 3
+"""Features look at the newest three known months."""
 
 
 def newest(rows: Any, by: Sequence[str], order: Sequence[Any]) -> Any:
@@ -166,9 +167,9 @@ def plan_in_force(staged: Tables, settings: PortraitSettings) -> Any:
 
 
 def usage_months(staged: Tables, settings: PortraitSettings) -> Any:
-    """Returns the known months with `rank` (1 = newest), the plan in force in each and how its allowance fitted."""
+    """Returns the newest months with `rank` (1 = newest), the plan in force in each and how its allowance fitted."""
     months = ranked(staged["usage_monthly"], ["customer_id"], [staged["usage_monthly"].days_ago])
-    months = months.filter(months.rank <= 6).select(
+    months = months.filter(months.rank <= _MONTHS).select(
         "customer_id", "period", "rank", "days_ago", "data_kb", "billed_minutes", throttled=months.is_throttled
     )
     orders = staged["subscriptions"].select("customer_id", "plan_id", "effective_on", "known_at", "event_id")

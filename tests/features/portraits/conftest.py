@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -31,6 +32,11 @@ ARROW = {
     Kind.INSTANT: pa.timestamp("us"),
     Kind.DATE: pa.date32(),
 }
+
+
+def _mark(rows: list[dict[str, Any]]) -> str:
+    """Returns hex digits of the content, as landed files carry in their names."""
+    return hashlib.sha256(repr(rows).encode()).hexdigest()[:12]
 
 
 @dataclass
@@ -104,7 +110,7 @@ class World:
         derived = {}
         for feed, rows in self.rows.items():
             if feed in LINK_COLUMNS:
-                derived[feed] = self._write(home, f"personal/{feed}/all-0.parquet", feed, rows)
+                derived[feed] = self._write(home, f"personal/{feed}/all-{_mark(rows)}.parquet", feed, rows)
                 landed["persons" if feed == "person_links" else "numbers"] = LandedFeed(
                     parts=(derived[feed],), columns=()
                 )
@@ -115,7 +121,8 @@ class World:
                 by_month = not FEEDS[feed].reference and feed != "customers"
                 months.setdefault(f"{civil:%Y-%m}" if by_month else "all", []).append(row)
             parts = tuple(
-                self._write(home, f"feeds/{feed}/{month}-0.parquet", feed, months[month]) for month in sorted(months)
+                self._write(home, f"feeds/{feed}/{month}-{_mark(months[month])}.parquet", feed, months[month])
+                for month in sorted(months)
             )
             landed[feed] = LandedFeed(parts=parts, columns=tuple(one.name for one in self.columns(feed)))
         operator = Operator(name="tiny", time_zone=self.zone, currency="CNY", money_scale=3, attributes=self.attributes)
