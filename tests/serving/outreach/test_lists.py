@@ -202,7 +202,7 @@ def test_random_interleavings_of_pulls_and_opt_outs(crowd):
             exports.append((started, set(ids_of(draw_list(crowd, request, key=key)))))
 
     workers = [threading.Thread(target=opt_out)]
-    workers += [threading.Thread(target=pull, args=(["0", f"{n}a", "0", f"{n}b", "0"],)) for n in range(3)]
+    workers += [threading.Thread(target=pull, args=(["0", f"{n}a", "0", f"{n}b", "0"],)) for n in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:

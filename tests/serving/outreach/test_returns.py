@@ -20,8 +20,10 @@ from serving.feedback import ToldContact, import_outcomes, land_pending, record_
 from serving.outreach.columns import DISPOSITIONS
 from serving.outreach.handover import hand_over, remove_expired
 from serving.outreach.ledger import line_id_of
+from serving.outreach.outcomes import record_reports
 from serving.outreach.pull import ListRequest, draw_list
 from serving.outreach.returns import Report, read_reports
+from serving.outreach.settings import load_settings
 
 from .conftest import AS_OF, at, policy_of, states_of
 
@@ -79,7 +81,8 @@ def test_every_disposition_has_its_stated_effect(crowd):
     calls = [row[0] for row in table_of(released)[1:] if row[5] == "问题回访"][: len(EFFECTS)]
     assert set(EFFECTS) == set(DISPOSITIONS)
     for line_id, (code, (more, status, forbidden)) in zip(calls, EFFECTS.items(), strict=True):
-        result = import_outcomes(crowd, [Report(1, line_id, code, attempted_at=TEN, **more)])
+        one = Report(1, line_id, code, attempted_at=TEN, **more)
+        result = record_reports(open_database(crowd), [one], load_settings(), "Asia/Shanghai")
         assert (result.imported, result.errors) == (1, [])
         line = line_of(crowd, line_id)
         assert (code, line.status) == (code, status)
