@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import subprocess
 import warnings
@@ -26,15 +25,24 @@ def _why_no_spark():
 
 
 _REASON = _why_no_spark()
+_SMALL = {
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
+"""Few rows: compiling queries costs more than running them."""
 
 
 @pytest.mark.skipif(bool(_REASON), reason=_REASON)
 def test_spark_and_duckdb_give_the_same_cell_for_every_feature(example, example_world, build):
     """The portrait computed on Spark equals the one computed on DuckDB in every cell, facts and classes included."""
-    logging.getLogger("py4j").setLevel(logging.ERROR)
+    from pyspark.sql import SparkSession
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pyspark warns about its own use of pandas and sockets
+        session = SparkSession.builder.master("local[1]").config(map=_SMALL).getOrCreate()
         spark = build(example_world, on_spark=True)
+        session.stop()
     names = FeatureList.declared().names
     assert spark.table.num_rows == example.table.num_rows
     assert [name for name in names if not spark.table.column(name).equals(example.table.column(name))] == []
