@@ -18,6 +18,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Engine
+from starlette.concurrency import run_in_threadpool
 
 from features.kit.errors import NotPermittedError
 from serving.api.errors import UnauthenticatedError
@@ -38,23 +39,26 @@ class KeyRing:
         self._lock = threading.Lock()
         self._known: dict[bytes, tuple[float, ApiKey]] = {}
 
+    def trusted(self, presented: str) -> ApiKey | None:
+        """Returns the key if it was checked a moment ago; asks no database."""
+        known = self._known.get(_digest(presented))
+        return known[1] if known is not None and time.monotonic() < known[0] else None
+
     def find(self, presented: str) -> ApiKey | None:
-        """Returns the key whose full text was presented, or None."""
-        digest = hashlib.sha256(presented.encode()).digest()
-        now = time.monotonic()
-        with self._lock:
-            known = self._known.get(digest)
-        if known is not None and now < known[0]:
-            return known[1]
+        """Returns the key whose full text was presented, or None; asks the database."""
         key = find_key(self._engine, presented)
         with self._lock:
             if key is None:
-                self._known.pop(digest, None)
+                self._known.pop(_digest(presented), None)
             else:
                 if len(self._known) >= _MOST_KEYS:
                     self._known.clear()
-                self._known[digest] = (now + KEY_SECONDS, key)
+                self._known[_digest(presented)] = (time.monotonic() + KEY_SECONDS, key)
         return key
+
+
+def _digest(presented: str) -> bytes:
+    return hashlib.sha256(presented.encode()).digest()
 
 
 class Needs:
@@ -66,13 +70,15 @@ class Needs:
             raise ValueError(f"a route needs known scopes, not {sorted(unknown)}")
         self.scopes = scopes
 
-    def __call__(
+    async def __call__(
         self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
     ) -> ApiKey:
         """Returns the caller's key. Raises UnauthenticatedError (401) or NotPermittedError (403)."""
         if credentials is None:
             raise UnauthenticatedError("no API key", remedy="send `Authorization: Bearer ik_...`")
-        key: ApiKey | None = request.app.state.context.keys.find(credentials.credentials)
+        ring: KeyRing = request.app.state.context.keys
+        presented = credentials.credentials
+        key = ring.trusted(presented) or await run_in_threadpool(ring.find, presented)
         if key is None:
             raise UnauthenticatedError("this API key does not work", remedy="ask for a new one")
         request.scope["insight.key_id"] = key.key_id
@@ -87,7 +93,7 @@ class OpenToAll:
     def __init__(self, why: str) -> None:
         self.why = why
 
-    def __call__(self) -> None:
+    async def __call__(self) -> None:
         """Lets everybody in."""
 
 

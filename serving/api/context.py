@@ -153,7 +153,7 @@ def _writer(home: Home, book: ReasonBook) -> ReasonWriter:
     return ReasonWriter(book, currency=operator.currency, money_scale=operator.money_scale)
 
 
-def _context(request: Request) -> Context:
+async def _context(request: Request) -> Context:
     context: Context = request.app.state.context
     return context
 

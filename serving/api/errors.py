@@ -10,6 +10,7 @@ A problem names the rule and the place, never the value that was sent: it could 
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -24,6 +25,7 @@ from features.kit.log import get_logger
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
+_FOLDERS = re.compile(r"(?<![\w:/])(?:\.{0,2}/|[\w.-]+/)(?:[^\s/:'\"]+/)*(?=[^\s/:'\"])")
 
 
 class UnauthenticatedError(InsightError):
@@ -105,7 +107,16 @@ async def _on_insight_error(request: Request, error: Exception) -> Response:
     if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         get_logger().error("request_failed", request_id=request_id, error_kind=type(error).__name__, code=error.code)
         return problem_response(500, error.code, "the service is not set up correctly", request_id=request_id)
-    return problem_response(error.status, error.code, error.message, remedy=error.remedy, request_id=request_id)
+    message = without_folders(error.message)
+    return problem_response(error.status, error.code, message, remedy=error.remedy, request_id=request_id)
+
+
+def without_folders(message: str) -> str:
+    """Returns a message without the folders of this machine: of a path only its last part is told.
+
+    Example: "/data/insight/bundles/churn/v3: its golden row comes out differently" tells "v3: its golden ...".
+    """
+    return _FOLDERS.sub("", message)
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
