@@ -19,7 +19,7 @@ def _why_no_spark():
         return "pyspark is not installed (extra `spark`)"
     java = shutil.which("java")
     if java is None:
-        return "no Java on the path"
+        return "no Java on the path: install openjdk-17-jre-headless"
     version = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     return "" if any(f'version "{number}' in version for number in (17, 21)) else "Spark 4.0 needs Java 17 or 21"
 
