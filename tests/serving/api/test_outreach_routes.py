@@ -1,6 +1,7 @@
 """Outreach lists, contacts and outcomes: drawn once, counted at once, binding at once."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -169,3 +170,29 @@ def test_outcomes_refuse_row_by_row(fresh):
     answer = client.post("/v1/outcomes", json={"outcomes": reports}, headers={**headers, "Idempotency-Key": "o"}).json()
     assert [item["status"] for item in answer["items"]] == ["unknown_line", "refused", "recorded"]
     assert "order_reference" in answer["items"][1]["error"]["detail"]
+
+
+def at_once(calls):
+    """Runs calls in threads of their own and returns their answers in order."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]
+
+
+def test_parallel_requests_with_one_key_are_one_request(fresh):
+    """Six requests at once with one key give one answer, one list, one contact."""
+    world, client, headers = fresh
+    answers = at_once([lambda: draw(client, headers, "same", capacity=20)] * 6)
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["list_id"] for answer in answers}) == 1
+    told = contact(world.ids[0])
+    answers = at_once([lambda: tell(client, headers, "same", told)] * 6)
+    assert {answer.content for answer in answers} == {answers[0].content}
+    assert answers[0].json()["recorded"] == 1
+
+
+def test_parallel_lists_share_nobody(fresh):
+    """Four lists drawn at once: every line is on one of them only."""
+    _, client, headers = fresh
+    answers = at_once([lambda key=key: draw(client, headers, key, capacity=15) for key in "abcd"])
+    lines = [line["line_id"] for one in answers for line in lines_of(client, headers, one.json()["list_id"])]
+    assert len(lines) == len(set(lines)) > 0
