@@ -16,6 +16,7 @@ from training.splits import temporal_split
 from training.targets import Target, load_target
 
 CUSTOMERS, DEAD_SHARE, LEAVE_SHARE = 900, 0.04, 0.05
+SMALL = {"learner.min_rows_in_leaf": "20", "learner.l2": "1", "learner.feature_share": "1"}
 GRID = as_of_grid(date(2025, 9, 1), date(2026, 3, 1), 30)
 START, END = GRID[0] - timedelta(days=60), GRID[-1] + timedelta(days=62)
 
@@ -82,7 +83,7 @@ def _auc(history: History, target: Target) -> tuple[float, int]:
 
 def test_dead_numbers_leave_training_and_figures(world):
     """Planting dead numbers raises the AUC by nothing: they are decided rows and are taken out."""
-    target = load_target("churn")
+    target = load_target("churn").override(SMALL)
     without, decided = _auc(_history(world, with_dead=False)[0], target)
     history, planted = _history(world, with_dead=True)
     with_dead, decided_now = _auc(history, target)
@@ -94,7 +95,7 @@ def test_dead_numbers_leave_training_and_figures(world):
 
 def test_a_definition_that_counts_the_recording_would_be_fooled(world):
     """Canary: dated when the silence is recorded instead of at the last use, the dead lift the AUC far up."""
-    target = load_target("churn")
+    target = load_target("churn").override(SMALL)
     silent = target.events[-1]
     recorded = silent.model_copy(update={"sql": f"SELECT customer_id, event_at + 31 AS event_at FROM ({silent.sql})"})
     fooled = target.model_copy(update={"events": (recorded,)})

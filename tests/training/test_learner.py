@@ -56,7 +56,7 @@ def test_the_scikit_learn_contract():
 def test_missing_values_and_categories_are_native():
     """A blank and an unknown category are scored, and both move the score."""
     values, labels = _rows()
-    learner = BoostedTrees(trees=60, categories=(5,)).fit(values, labels)
+    learner = BoostedTrees(trees=100, feature_share=0.6, categories=(5,)).fit(values, labels)
     base = np.zeros((1, 6), dtype=np.float32)
     blank, second, unknown = base.copy(), base.copy(), base.copy()
     blank[0, 1], second[0, 5], unknown[0, 5] = np.nan, 2, 99
