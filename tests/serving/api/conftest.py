@@ -77,7 +77,7 @@ def train_bundle(home, portraits, target, *, seed, version="v1"):
 def world(tmp_path_factory) -> World:
     """Returns the shared world."""
     root = tmp_path_factory.mktemp("api")
-    simulate_to(root / "sim", customers=300, months=8, seed=5)
+    simulate_to(root / "sim", customers=220, months=7, seed=5)
     home = Home(root / "home")
     land(load_source(Path("configs/sources/simulator.yaml")), root / "sim" / "files", home)
     feeds = Feeds.open(home)

@@ -68,7 +68,7 @@ def test_malformed_requests_are_problems(client, everything, where, body):
 
 def test_a_thousand_ids_without_and_two_hundred_with_reasons(client, world, everything):
     """The limits themselves are allowed."""
-    many = (world.ids * 4)[:1000]
+    many = (world.ids * 6)[:1000]
     assert len(ask(client, everything, ids=many).json()["items"]) == 1000
     assert len(ask(client, everything, ids=many[:200], reasons=3).json()["items"]) == 200
 
