@@ -82,7 +82,7 @@ def effect(dice: Dice, calendar: Calendar, people: Population, action: str) -> R
     elif action == "follow_up_call":
         help_ = 1.0 * (people.quality > 1.5) + 0.4 * (people.digital < 0.5) + 0.2
     elif action == "upgrade_invite":
-        help_ = 1.0 * people.has_5g_device + 0.7 * (ratio > 0.7) - 0.5 * (people.quality > 1.5) - 0.3 * (old > 60)
+        help_ = 1.0 * people.has_5g_device + 0.4 * (old < 45) - 0.5 * (people.quality > 1.5) - 0.2 * (ratio > 0.7)
     else:
         help_ = 0.9 * (ratio > 0.7) - 0.2 + 0.3 * (old < 30)
     if TARGET_OF[action] == "churn":

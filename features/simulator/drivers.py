@@ -34,7 +34,7 @@ def churn_base(people: Population, calendar: Calendar) -> tuple[Real, Real]:
         + 0.35 * (ratio < 0.3)
         + 0.15 * (age(people, calendar) < 30)
     )
-    willing = 0.0044 * np.exp(score)
+    willing = 0.0048 * np.exp(score)
     broke = 0.0019 * np.exp(0.5 * score + 0.8 * (people.lateness > 0.1))
     return willing / HORIZON, broke / HORIZON
 
@@ -43,12 +43,12 @@ def complaint_base(people: Population, calendar: Calendar) -> Real:
     """Returns the base hazard a day of a complaint."""
     del calendar
     score = (
-        1.50 * np.clip(np.log(people.quality), -2.5, 2.2)
+        1.65 * np.clip(np.log(people.quality), -2.5, 2.2)
         + 0.50 * people.broadband
         + 0.70 * (people.digital < ASSISTED_BELOW)
         + 0.60 * (need_ratio(people, people.plan) > 0.9)
     )
-    rate: Real = 0.00072 * np.exp(score) / HORIZON
+    rate: Real = 0.00062 * np.exp(score) / HORIZON
     return rate
 
 
@@ -58,9 +58,9 @@ def upgrade_base(people: Population, plan: Whole, calendar: Calendar) -> Real:
         1.30 * np.clip(np.log(need_ratio(people, plan)) + 0.7, -1.5, 1.5)
         + 1.0 * (people.has_5g_device & ~IS_5G[plan])
         - 0.3 * IS_5G[plan]
-        + 0.30 * (age(people, calendar) < 30)
+        + 0.15 * (age(people, calendar) < 30)
     )
-    rate: Real = 0.0050 * np.exp(score) / HORIZON
+    rate: Real = 0.0058 * np.exp(score) / HORIZON
     return rate
 
 
@@ -87,7 +87,7 @@ def shock_rates(people: Population, grid_faults: Real) -> dict[str, Real]:
         "fault": FAULT_RATE * grid_faults,
         "broadband": BROADBAND_RATE * people.line * people.broadband,
         "charge": CHARGE_RATE * ones,
-        "binge": np.where(ratio > 0.75, 0.05, 0.02),
+        "binge": np.where(ratio > 0.75, 0.06, np.where(ratio > 0.5, 0.03, 0.004)),
         "trip": people.travel,
         "enquiry": 0.020 * people.calls,
         "late": people.lateness,

@@ -76,25 +76,25 @@ class ShockKind:
 BILL_DAY, DUE_DAY, CAMPAIGN_DAY, BINGE_DAY = 2, 20, 8, 11
 
 KINDS: tuple[ShockKind, ...] = (
-    ShockKind("drift", "daily", 0.0, {"churn": Effect(0.32, _ramp(22, 10, 36, 12))}),
+    ShockKind("drift", "daily", 0.0, {"churn": Effect(0.37, _ramp(24, 8, 38, 8))}),
     ShockKind(
         "spell", "daily", 0.15,
         {
-            "complaint": Effect(0.028, _service()), "churn": Effect(0.010, _ramp(2, 6, 20, 15)),
+            "complaint": Effect(0.028, _service()), "churn": Effect(0.006, _ramp(2, 6, 20, 15)),
             "dissatisfaction": Effect(0.010, _ramp(0, 2, 20, 15)),
         },
     ),
     ShockKind("fault", "daily", 0.05, {"complaint": Effect(0.005, _service())}),
     ShockKind(
         "broadband", "daily", 0.30,
-        {"complaint": Effect(0.035, _service()), "churn": Effect(0.006, _ramp(2, 6, 20, 15))},
+        {"complaint": Effect(0.035, _service()), "churn": Effect(0.004, _ramp(2, 6, 20, 15))},
     ),
-    ShockKind("charge", BILL_DAY, 0.25, {"complaint": Effect(0.030, _service())}),
+    ShockKind("charge", BILL_DAY, 0.25, {"complaint": Effect(0.024, _service())}),
     ShockKind(
         "binge", BINGE_DAY, 0.10,
         {
-            "complaint": Effect(0.020, _service(20)), "churn": Effect(0.012, _ramp(21, 4, 20, 15)),
-            "upgrade": Effect(0.030, _ramp(4, 6, 30, 20)),
+            "complaint": Effect(0.016, _service(20)), "churn": Effect(0.008, _ramp(21, 4, 20, 15)),
+            "upgrade": Effect(0.020, _ramp(4, 6, 30, 20)),
         },
     ),
     ShockKind("trip", "daily", 0.06, {"complaint": Effect(0.012, _service(12))}),
@@ -104,14 +104,14 @@ KINDS: tuple[ShockKind, ...] = (
     ),
     ShockKind(
         "late", DUE_DAY, 0.08,
-        {"churn": Effect(0.095, _ramp(1, 3, 12, 14)), "complaint": Effect(0.006, _service())},
+        {"churn": Effect(0.115, _ramp(1, 3, 12, 14)), "complaint": Effect(0.006, _service())},
     ),
     ShockKind("device", "daily", 0.0, {"upgrade": Effect(0.11, _ramp(3, 10, 50, 60))}),
     ShockKind("jump", "daily", 0.0, {"upgrade": Effect(0.09, _ramp(5, 12, 50, 40))}),
 )  # fmt: skip
 KIND_NUMBER = {kind.name: number for number, kind in enumerate(KINDS)}
 
-COMPLAINT_ON_COMPLAINT = Effect(0.14, _shape([float(np.exp(-d / 35)) for d in range(2, 92)]))
+COMPLAINT_ON_COMPLAINT = Effect(0.17, _shape([float(np.exp(-d / 35)) for d in range(2, 92)]))
 COMPLAINT_ON_CHURN = Effect(0.05, _ramp(1, 4, 25, 20))
 CONTACT_KERNEL = _ramp(0, 2, 30, 28)
 

@@ -201,7 +201,7 @@ def _bills(chunk: Chunk, row: Whole, start: int, end: int, plan: Whole, bill: Mo
     never = (s.way == ARREARS) & (paid > s.last_use)
     late |= never
     draw = chunk.dice.uniform("correction", chunk.people.number, start)
-    corrected = np.where(draw < 0.012, np.minimum(bill.total, (1 + (draw * 1000).astype(np.int64)) * YUAN), 0)
+    corrected = np.where(draw < 0.008, np.minimum(bill.total, (1 + (draw * 1000).astype(np.int64)) * YUAN), 0)
     steps = [(row, np.full(len(row), end + BILL_DAY), 9)]
     steps.append((row[late[row]], np.full(int(late[row].sum()), due), 1))
     settled = row[~never[row]]

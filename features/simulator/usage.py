@@ -21,7 +21,7 @@ def _profile(down: int, flat: int, back: int, level: float) -> Real:
     return np.concatenate([fall, np.full(flat, level), rise])
 
 
-DRIFT = _profile(5, 65, 12, 0.30)
+DRIFT = _profile(4, 68, 10, 0.25)
 JUMP = _profile(6, 62, 40, 1.6)
 
 

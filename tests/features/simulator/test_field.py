@@ -90,7 +90,7 @@ RATES = {
     "ported in": ("SELECT count(ported_in_on) / count(*) FROM numbers WHERE valid_from >= '2025-10-01'", 0.01, 0.11),
     "upgrades a month": (
         ("SELECT count(*) / MONTHS FROM (SELECT s.*, p.monthly_fee, lag(p.monthly_fee) OVER w fee FROM subscriptions s "
-        "JOIN plans p USING (plan_id) WINDOW w AS (PARTITION BY customer_id ORDER BY ordered_at)) WHERE monthly_fee > fee"),
+        "JOIN plans p USING (plan_id) WINDOW w AS (PARTITION BY customer_id ORDER BY ordered_at)) WHERE monthly_fee > fee AND ordered_at < '2026-05-01'"),
         0.010, 0.020,
     ),
     "upgrades effective on a 1st": (
