@@ -61,13 +61,16 @@ def _lines(summary: dict[str, Any], home: Home) -> list[str]:
         )
     if outreach:
         suppressed = ", ".join(f"{code} {count:,}" for code, count in outreach.get("suppressed", {}).items())
-        lines.append(f"Outreach list: {outreach.get('lines', 0):,} lines; held back: {suppressed or 'nobody'}.")
+        assumed = " (effects assumed, not yet measured)" if outreach.get("assumed") else ""
+        lines.append(
+            f"Outreach list{assumed}: {outreach.get('lines', 0):,} lines; held back: {suppressed or 'nobody'}."
+        )
         lines += [f"   {line}" for line in outreach.get("first_lines", [])]
         lines.append(f"   {outreach.get('xlsx', '')}")
     if fit:
         lines.append(
             f"Product fit: own bills reproduced for {_percent(fit.get('reproduced_share'))}; "
-            f"{fit.get('offers', 0):,} customers with an offer; saving {fit.get('total_saving_shown', '-')} a month."
+            f"{fit.get('offers', 0):,} customers with an offer; saving {_money(fit)} a month in all."
         )
     lines += [
         f"SHAP picture ({target}): {result['shap']}"
@@ -84,6 +87,11 @@ def _lines(summary: dict[str, Any], home: Home) -> list[str]:
 
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
+
+
+def _money(fit: dict[str, Any]) -> str:
+    amount = fit.get("total_saving", 0) / 10 ** fit.get("money_scale", 0)
+    return f"{amount:,.2f} {fit.get('currency', '')}"
 
 
 def _percent(share: float | None) -> str:
