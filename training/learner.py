@@ -28,7 +28,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scik
         leaves: Leaves per tree.
         learning_rate: Shrinkage per tree.
         min_rows_in_leaf: Fewest rows in a leaf.
-        feature_share: Share of features tried per tree.
+        feature_share: Share of features tried per split.
         row_share: Share of rows per tree.
         l2: Penalty on leaf values.
         category_smoothing: Pulls rare categories towards the mean.
@@ -131,7 +131,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scik
             "num_leaves": self.leaves,
             "learning_rate": self.learning_rate,
             "min_data_in_leaf": self.min_rows_in_leaf,
-            "feature_fraction": self.feature_share,
+            "feature_fraction_bynode": self.feature_share,
             "bagging_fraction": self.row_share,
             "bagging_freq": 1,
             "lambda_l2": self.l2,
