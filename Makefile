@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 INSIGHT := $(BIN)/insight
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: setup format check test demo bench soak docs clean
 
@@ -9,8 +10,11 @@ setup: .venv/.ready  ## make the virtual environment from the lock file
 
 .venv/.ready: pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt
+	$(PIP) --require-hashes -r .venv/uv.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock \
+		|| $(PIP) --require-hashes -r requirements.lock  # where only pip knows the way to the packages
+	$(PIP) --no-deps --editable .
 	touch $@
 
 format: setup  ## write the code in the house format
