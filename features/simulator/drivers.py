@@ -27,14 +27,13 @@ def churn_base(people: Population, calendar: Calendar) -> tuple[Real, Real]:
     years = np.clip(calendar.days - people.activated, 90, 3650) / 365
     ratio = need_ratio(people, people.plan)
     score = (
-        0.95 * (people.contract_type == 0)
-        - 0.80 * people.broadband
-        - 0.55 * np.log(years)
-        + 0.20 * np.clip(np.log(people.quality), -1.5, 1.5)
-        + 0.35 * (ratio < 0.3)
-        + 0.15 * (age(people, calendar) < 30)
+        0.70 * (people.contract_type == 0)
+        - 0.60 * people.broadband
+        - 0.25 * np.log(years)
+        + 0.10 * np.clip(np.log(people.quality), -1.5, 1.5)
+        + 0.25 * (ratio < 0.3)
     )
-    willing = 0.0048 * np.exp(score)
+    willing = 0.0038 * np.exp(score)
     broke = 0.0019 * np.exp(0.5 * score + 0.8 * (people.lateness > 0.1))
     return willing / HORIZON, broke / HORIZON
 
@@ -82,7 +81,7 @@ def shock_rates(people: Population, grid_faults: Real) -> dict[str, Real]:
     ratio = need_ratio(people, people.plan)
     settled = (people.contract_type > 0) | people.broadband
     monthly = {
-        "drift": 0.022 * np.where(settled, 0.75, 1.75) ,
+        "drift": 0.022 * np.where(settled, 0.75, 1.75),
         "spell": 0.030 * np.clip(people.quality, 0.1, 6),
         "fault": FAULT_RATE * grid_faults,
         "broadband": BROADBAND_RATE * people.line * people.broadband,

@@ -76,7 +76,7 @@ class ShockKind:
 BILL_DAY, DUE_DAY, CAMPAIGN_DAY, BINGE_DAY = 2, 20, 8, 11
 
 KINDS: tuple[ShockKind, ...] = (
-    ShockKind("drift", "daily", 0.0, {"churn": Effect(0.37, _ramp(24, 8, 38, 8))}),
+    ShockKind("drift", "daily", 0.0, {"churn": Effect(0.42, _ramp(24, 8, 38, 8))}),
     ShockKind(
         "spell", "daily", 0.15,
         {
@@ -104,10 +104,10 @@ KINDS: tuple[ShockKind, ...] = (
     ),
     ShockKind(
         "late", DUE_DAY, 0.08,
-        {"churn": Effect(0.115, _ramp(1, 3, 12, 14)), "complaint": Effect(0.006, _service())},
+        {"churn": Effect(0.125, _ramp(1, 3, 12, 14)), "complaint": Effect(0.006, _service())},
     ),
     ShockKind("device", "daily", 0.0, {"upgrade": Effect(0.11, _ramp(3, 10, 50, 60))}),
-    ShockKind("jump", "daily", 0.0, {"upgrade": Effect(0.09, _ramp(5, 12, 50, 40))}),
+    ShockKind("jump", "daily", 0.0, {"upgrade": Effect(0.06, _ramp(5, 12, 50, 40))}),
 )  # fmt: skip
 KIND_NUMBER = {kind.name: number for number, kind in enumerate(KINDS)}
 
