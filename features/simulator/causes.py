@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.simulator.behaviour import Events, Story, add_effect, contract_hazard
+from features.simulator.behaviour import NEVER, Events, Story, add_effect, contract_hazard
 from features.simulator.calendar import Calendar
 from features.simulator.dice import Dice, Real, Whole
 from features.simulator.drivers import churn_base, complaint_base, need_ratio
@@ -14,6 +14,7 @@ from features.simulator.hazards import (
     CALL_FACTORS,
     COMPLAINT_ON_CHURN,
     COMPLAINT_ON_COMPLAINT,
+    KIND_NUMBER,
     KINDS,
     Effect,
 )  # fmt: skip
@@ -25,6 +26,8 @@ REASON_OF_KIND = {
     "enquiry": "calls.frequent", "late": "bill.arrears",
 }  # fmt: skip
 BASE, COMPLAINT, CONTRACT = -1, -2, -3
+SEEN_BEFORE_END, BILLED_AFTER = 60, 22
+"""Days before its end on which a contract counts as ending, and after a binge's start on which its bill is out."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ def find_causes(
     for number, row, day, effect, factor in sources:
         numbers.append(number)
         weights.append(_added(shape, row, day, effect, factor, events))
-        days.append(_latest(row, day, events))
+        seen = day + (BILLED_AFTER if number == KIND_NUMBER["binge"] else 0)
+        days.append(_latest(row, seen, events))
     base = complaint_base(people, calendar) if target == "complaint" else sum(churn_base(people, calendar))
     numbers.append(BASE)
     weights.append(np.asarray(base)[events.row])
@@ -63,13 +67,14 @@ def find_causes(
         ends = story.contracts.end[events.row]
         numbers.append(CONTRACT)
         weights.append(hazard[events.row, events.day])
-        days.append(np.where(ends <= events.day[:, None] + 30, ends, -1).max(axis=1))
+        ended = np.where(ends <= events.day[:, None] + 30, ends, -NEVER).max(axis=1)
+        days.append(ended - SEEN_BEFORE_END)
     share = np.cumsum(np.stack(weights, axis=1), axis=1)
     draw = dice.uniform(f"cause.{target}", people.number[events.row], events.day) * share[:, -1]
     pick = np.minimum((draw[:, None] >= share).sum(axis=1), len(numbers) - 1)
     number = np.array(numbers)[pick]
     day = np.stack(days, axis=1)[np.arange(len(pick)), pick]
-    return Causes(number, _reason(people, events, number, target), day)
+    return Causes(number, _reason(people, events, number, target, day), day)
 
 
 def _added(shape: tuple[int, int], row: Whole, day: Whole, effect: Effect, factor: object, events: Events) -> Real:
@@ -88,14 +93,22 @@ def _latest(row: Whole, day: Whole, events: Events) -> Whole:
     return np.where((place >= 0) & (found // 4096 == events.row), found % 4096, -1)
 
 
-def _reason(people: Population, events: Events, number: Whole, target: str) -> np.ndarray:
+def _contract_reason(people: Population, events: Events, seen: Whole) -> np.ndarray:
+    """Returns the reason of a departure around a contract's end, which was seen coming from day `seen` on."""
+    since_end = events.day - seen - SEEN_BEFORE_END
+    discounted = (people.discount[events.row] > 0) & (since_end <= 90)
+    later = np.where(discounted, "contract.discount_ended", "mixed.no_single_cause")
+    return np.where(since_end <= 30, "contract.ending", later)
+
+
+def _reason(people: Population, events: Events, number: Whole, target: str, day: Whole) -> np.ndarray:
     names = np.array([REASON_OF_KIND.get(kind.name, "mixed.no_single_cause") for kind in KINDS], dtype="U32")
     reason = np.where(number >= 0, names[np.maximum(number, 0)], "mixed.no_single_cause")
     reason = np.where(number == COMPLAINT, "service.recent_complaint", reason)
-    reason = np.where(number == CONTRACT, "contract.ending", reason)
+    reason = np.where(number == CONTRACT, _contract_reason(people, events, day), reason)
     quality = people.quality[events.row]
     ratio = need_ratio(people, people.plan)[events.row]
-    lasting = np.where(quality > 2.0, "network.poor_quality", "mixed.no_single_cause")
+    lasting = np.where(quality > 4.0, "network.poor_quality", "mixed.no_single_cause")
     if target == "churn":
         lasting = np.where(ratio < 0.3, "usage.idle_allowance", lasting)
     return np.where(number == BASE, lasting, reason)

@@ -21,7 +21,7 @@ def _profile(down: int, flat: int, back: int, level: float) -> Real:
     return np.concatenate([fall, np.full(flat, level), rise])
 
 
-DRIFT = _profile(4, 68, 10, 0.25)
+DRIFT = _profile(4, 68, 10, 0.15)
 JUMP = _profile(6, 62, 40, 1.6)
 
 
@@ -59,12 +59,12 @@ def factors(calendar: Calendar, people: Population, story: Story) -> Factors:
     last = calendar.month_starts[calendar.month_of[binge.day] + 1]
     for offset in range(20):
         inside = binge.day + offset < last
-        data[binge.row[inside], binge.day[inside] + offset] *= 2.2
+        data[binge.row[inside], binge.day[inside] + offset] *= 3.0
     trip = story.shocks["trip"]
     for matrix in (data, voice):
         _shape(matrix, trip.row, trip.day, np.zeros(TRIP_DAYS))
     stalls = np.repeat(0.20 * people.quality[:, None], calendar.days, axis=1).astype(np.float32)
-    for name, length, level in (("spell", 10, 1.8), ("fault", 3, 1.6)):
+    for name, length, level in (("spell", 10, 4.5), ("fault", 3, 2.5)):
         found = story.shocks[name]
         for offset in range(length):
             inside = found.day + offset < calendar.days
@@ -103,7 +103,7 @@ def use_of_month(
         used=used, voice_seconds=voice, billed_minutes=np.where(voice > 0, -(-voice // 60) + calls // 2, 0),
         offnet_seconds=(voice * (0.2 + 0.5 * second)).astype(np.int64), data_kb=data,
         night_data_kb=(data * 0.25 * first).astype(np.int64), sms_count=sms.astype(np.int64),
-        stalls=np.minimum(stalls, 60) * used,
+        stalls=np.minimum(stalls * (1 + (people.quality[:, None] / 2).astype(np.int64)), 60) * used,
     )  # fmt: skip
 
 
