@@ -42,6 +42,10 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: t.count(where=(t.rank <= 6) & t.is_late),
     ),
     _is.number(
+        "late_payment_recency_days", _BILLS, "Days since the newest due date that was missed, among the newest 6 bills.",
+        lambda t: t.days_since_due_at.min(where=(t.rank <= 6) & t.is_late),
+    ),
+    _is.number(
         "arrears_amount", _BILLS, "Unpaid after the due date, minor units.",
         lambda t: t.overdue_amount.sum().fill_null(0),
     ),
@@ -73,6 +77,10 @@ DEFINITIONS: tuple[Definition, ...] = (
     _is.number(
         "data_trend_90d", _USE, "Data a day in 30 days over that of 90 days.",
         lambda t: trend(t, "data_kb", 30, 90),
+    ),
+    _is.number(
+        "data_trend_180d", _USE, "Data a day in 90 days over that of 180 days.",
+        lambda t: trend(t, "data_kb", 90, 180),
     ),
     _is.number(
         "voice_trend_90d", _USE, "Voice a day in 30 days over that of 90 days.",
