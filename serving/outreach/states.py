@@ -93,7 +93,7 @@ class _Known:
         """Makes every view and the two tables of contacts."""
         for feed, columns in _COLUMNS.items():
             self._database.execute(f"CREATE VIEW raw_{feed} AS {self._known_sql(feed, columns)}")
-        self._database.execute(_LINKS)
+        self._database.execute(_LINKS.format(zone=literal(self._feeds.operator.time_zone)))
         for feed, columns in _COLUMNS.items():
             if columns:
                 self._database.execute(f"CREATE VIEW k_{feed} AS {self._with_person(feed)}")
@@ -116,18 +116,35 @@ class _Known:
                 coalesce(l.person_id, CASE WHEN NOT coalesce(h.has_links, false) THEN f.customer_id END) AS person_id
             FROM raw_{feed} f
             LEFT JOIN links l ON l.customer_id = f.customer_id
-                AND CAST({moment} AS DATE) >= l.valid_from AND CAST({moment} AS DATE) < l.valid_until
+                AND CAST({moment} AS DATE) >= l.held_from AND CAST({moment} AS DATE) < l.held_until
             LEFT JOIN has_links h ON h.customer_id = f.customer_id
         """
 
 
 _LINKS = """
     CREATE TABLE links AS
-    SELECT customer_id, person_id, valid_from, is_deceased,
-        least(coalesce(valid_until, DATE '9999-12-31'), coalesce(lead(valid_from) OVER (
-            PARTITION BY customer_id ORDER BY valid_from, known_at, person_id), DATE '9999-12-31')) AS valid_until
-    FROM raw_person_links;
-    CREATE TABLE has_links AS SELECT DISTINCT customer_id, true AS has_links FROM raw_person_links;
+    WITH first_number AS (
+        SELECT customer_id, arg_min(is_reissued, valid_from) AS is_reissued,
+            CAST((min(valid_from) AT TIME ZONE 'UTC') AT TIME ZONE {zone} AS DATE) AS since
+        FROM raw_number_flags GROUP BY customer_id
+    ), started AS (
+        SELECT customer_id, person_id, valid_from, min(valid_from) OVER (PARTITION BY customer_id) AS first_from
+        FROM raw_person_links
+        QUALIFY row_number() OVER (PARTITION BY customer_id, valid_from ORDER BY known_at DESC, person_id DESC) = 1
+    )
+    SELECT s.customer_id, s.person_id,
+        CASE WHEN s.valid_from > s.first_from THEN s.valid_from
+            WHEN n.is_reissued THEN least(s.valid_from, n.since)
+            ELSE DATE '0001-01-01' END AS held_from,
+        lead(s.valid_from, 1, DATE '9999-12-31') OVER (
+            PARTITION BY s.customer_id ORDER BY s.valid_from) AS held_until
+    FROM started s LEFT JOIN first_number n USING (customer_id);
+    CREATE TABLE has_links AS SELECT DISTINCT customer_id, true AS has_links FROM links;
+"""
+"""Who answers for a subscription on a day, without gaps: an opt-out belongs to somebody on every day.
+
+A holder stays until the next one begins, even if the link ended before. The first holder also has what happened before
+the link, unless the subscription began with a re-issued number: then nothing from before that number.
 """
 
 _REACHED = """
@@ -164,15 +181,15 @@ def _states_sql(as_of: date, settings: OutreachSettings) -> str:
         SELECT * FROM raw_customers
         QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY event_at DESC, known_at DESC) = 1
     ), holder AS (
-        SELECT customer_id, person_id FROM links WHERE valid_from <= {d} AND valid_until > {d}
-        QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY valid_from DESC, person_id) = 1
+        SELECT customer_id, person_id FROM links WHERE held_until > {d}
+        QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY held_from) = 1
     ), base AS (
         SELECT n.*, coalesce(h.person_id, n.customer_id) AS person_id
         FROM newest n LEFT JOIN holder h USING (customer_id)
     ), gone AS (
         SELECT customer_id, bool_or(reason = 'deceased') AS died FROM k_terminations WHERE day < {d} GROUP BY ALL
     ), died AS (
-        SELECT person_id FROM links WHERE is_deceased
+        SELECT person_id FROM raw_person_links WHERE is_deceased
         UNION SELECT b.person_id FROM base b JOIN gone g USING (customer_id) WHERE g.died
     ), port AS (
         SELECT DISTINCT person_id FROM k_port_requests

@@ -251,3 +251,57 @@ def test_a_handed_on_number_and_a_handed_on_subscription_start_clean(tmp_path, s
     unlimited = settings.purposes["marketing"].model_copy(update={"refusals": ()})
     weaker = settings.model_copy(update={"purposes": settings.purposes | {"marketing": unlimited}})
     assert verdict(policy_of(states, weaker), "C0002").ok
+
+
+# valid_from and valid_until of the links to P1 and P2; whether the first number is re-issued and since when;
+# the day of the opt-out; whether it binds today's holder
+LINK_CASES = {
+    "before a link of a later migration": ([("2026-05-01", None)], None, "2026-03-10", True),
+    "the link begins after today": ([("2026-07-01", None)], None, "2026-03-10", True),
+    "two links of one day, before both": ([("2026-05-01", None), ("2026-05-01", None)], None, "2026-03-10", True),
+    "after the only link ended": ([("2025-01-01", "2026-02-01")], None, "2026-03-10", True),
+    "within a link that ended": ([("2025-01-01", "2026-04-01")], None, "2026-03-10", True),
+    "in a gap, before the next holder": ([("2025-01-01", "2026-02-01"), ("2026-05-01", None)], None, "2026-03-10", False),
+    "in a gap, the same holder after it": ([("2025-01-01", "2026-02-01"), None, ("2026-05-01", None)], None,
+                                           "2026-03-10", True),
+    "before the first of two holders": ([("2026-04-01", "2026-05-01"), ("2026-05-01", None)], None, "2026-03-10", False),
+    "before a re-issued number and its link": ([("2026-05-01", None)], "2026-04-01", "2026-03-10", False),
+    "on a re-issued number, before the link": ([("2026-05-01", None)], "2026-02-01", "2026-03-10", True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LINK_CASES)
+def test_an_opt_out_outside_the_links_binds_its_holder_and_no_next_one(tmp_path, settings, case):
+    """Whatever day it fell on, an opt-out, a never again, a port request, a complaint and a call keep their person."""
+    links, reissued_since, day, is_bound = LINK_CASES[case]
+    town = Town(tmp_path)
+    town.customer("C0001", consents=False)
+    town.rows["persons"] = []
+    for n, link in enumerate(links):
+        if link is not None:
+            town.add("persons", customer_id="C0001", person_id="P1" if n % 2 == 0 else "P2", account_id="A",
+                     role="main", form_of_address="女士", valid_from=link[0], valid_until=link[1])  # fmt: skip
+    if reissued_since:
+        town.rows["numbers"][0]["valid_from"] = f"{reissued_since} 00:00:00"
+        town.customer("C0002", person="P9")
+        town.rows["numbers"][1] |= {"number": town.rows["numbers"][0]["number"], "valid_from": "2024-01-01 00:00:00"}
+        town.rows["numbers"][1]["valid_until"] = "2025-06-01 00:00:00"
+    when = f"{day} 10:00:00"
+    town.consent("C0001", "marketing", granted=False, at=when)
+    town.add("port_requests", customer_id="C0001", step="code", event_at=when)
+    town.add("tickets", customer_id="C0001", ticket_id="T1", kind="complaint", topic="network", status="open",
+             event_at=when)  # fmt: skip
+    town.add("contacts", customer_id="C0001", contact_id="K1", action="plan_fit_offer", channel="call", arm="treated",
+             event_at=when)  # fmt: skip
+    for outcome in ("never_again", "declined"):
+        town.add("outcomes", customer_id="C0001", contact_id="K1", outcome=outcome, event_at=when)
+    states = states_of(town.land())
+    [person] = [row["person_id"] for row in states.states.to_pylist() if row["customer_id"] == "C0001"]
+    lost = {"consent_missing"} | ({"number_reissued"} if reissued_since else set())
+    bound = {"consent_withdrawn", "do_not_contact", "porting", "open_complaint"} | (lost - {"consent_missing"})
+    assert set(verdict(policy_of(states, settings), "C0001").codes) - {"personalisation_declined"} == (
+        bound if is_bound else lost
+    )
+    assert (person in states.contacts.column("person_id").to_pylist()) == is_bound
+    assert (person in states.declines.column("person_id").to_pylist()) == is_bound
+    assert person in {"P1", "P2"}
