@@ -64,18 +64,25 @@ def train(
 
 def promote(
     target: TargetArgument,
-    version: Annotated[str, typer.Argument(help="A version that `insight models` lists.")],
+    version: Annotated[
+        str | None,
+        typer.Argument(
+            help="A version that `insight models` lists; default: the newest that is whole.", show_default=False
+        ),
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a version the champion, after every check of its bundle."""
     from features.kit.runs import recorded_run, run_lock
+    from training.promote import newest
     from training.promote import promote as make_champion
 
     state = open_home(home)
     with run_lock(state, f"promote {target}"), recorded_run(state, f"promote {target}"):
-        moved = make_champion(state, target, version)
-    _tell({"target": target, "version": version, "moved": moved}, f"{target}: {version} serves", as_json=as_json)
+        chosen = version or newest(state, target)
+        moved = make_champion(state, target, chosen)
+    _tell({"target": target, "version": chosen, "moved": moved}, f"{target}: {chosen} serves", as_json=as_json)
 
 
 def rollback(target: TargetArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
@@ -97,6 +104,8 @@ def models(home: HomeOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"models": found})
         return
+    if not found:
+        print("no model yet  -> insight train churn")
     for line in found:
         mark = "*" if line["champion"] else " "
         what = line["error"] if line["state"] == "damaged" else f"AUC {line['auc']}  {line['created_at']}"

@@ -127,6 +127,19 @@ def versions(home: Home, target: str) -> list[str]:
     return sorted(path.name for path in folders if path.is_dir() and not path.name.startswith("."))
 
 
+def newest(home: Home, target: str) -> str:
+    """Returns the version written last among those whose files are whole. Raises NotFoundError if there is none."""
+    whole: list[tuple[str, str]] = []
+    for version in versions(home, target):
+        try:
+            whole.append((bundle.verify(home.bundles / target / version).created_at, version))
+        except BundleError:
+            continue
+    if not whole:
+        raise NotFoundError(f"{target}: there is no whole version", remedy=f"insight train {target}")
+    return max(whole)[1]
+
+
 def pointer(home: Home, target: str) -> dict[str, Any]:
     """Returns the content of the champion pointer; empty without one. Raises BundleError if it is damaged."""
     if bundle.champion(home.bundles, target) is None:

@@ -181,11 +181,13 @@ class _Landing:
         before = self.before(feed.name)
         if before is None or before.mapping != self.mapping_hash(feed.name, mapping):
             return ""
-        if any(
+        # Rows that were refused for want of their customer get another chance. Not under `replace: period`: files read
+        # again count as one delivery with the new ones, so that a re-delivered period would remove nothing.
+        if mapping.replace == "none" and any(
             reason.startswith(("unknown_customer", "number_without_owner"))
             for reason in before.report.get("reasons", {})
         ):
-            return ""  # rows that were refused for want of their customer get another chance
+            return ""
         seen = [name for name, sha in self.files_of(mapping).items() if before.files.get(name) == sha]
         return f"_file NOT IN ({', '.join(literal(name) for name in seen)})" if seen else ""
 

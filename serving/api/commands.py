@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from features.kit.cli import HomeOption, open_home
+from features.kit.errors import NotReadyError
 
 
 def register(app: typer.Typer) -> None:
@@ -22,4 +23,7 @@ def serve(
     """Serve scores, lists and portraits over HTTP; the documentation is at /docs."""
     from serving.api.process import serve_in_child
 
-    raise typer.Exit(serve_in_child(open_home(home), host, port))
+    state = open_home(home)
+    if not state.root.is_dir():
+        raise NotReadyError(f"{state.root}: no home here", remedy="run insight demo or insight run, or check --home")
+    raise typer.Exit(serve_in_child(state, host, port))

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
+from typer.testing import CliRunner
 
+from features.kit.cli import create_app
 from features.kit.errors import BundleError, ConflictError, NotFoundError
 from features.kit.home import Home
 from training import bundle, promote, tracking
@@ -38,14 +40,14 @@ def test_the_written_rule(metrics, champion, expected):
     assert promote.verdict(RULE, metrics, champion) == expected
 
 
-def write_version(home: Home, name: str, seed: int) -> None:
+def write_version(home: Home, name: str, seed: int, day: str = "2026-06-01") -> None:
     """Writes a small whole bundle."""
     random = np.random.default_rng(seed)
     values = random.normal(size=(300, 2)).astype(np.float32)
     labels = (values[:, 0] + random.normal(size=300) > 0).astype(np.int8)
     model = BoostedTrees(trees=4, leaves=4, names=("a", "b"), seed=seed).fit(values, labels)
     manifest = Manifest(
-        target="churn", version=name, created_at="2026-06-01T00:00:00+00:00", portrait_identity="p",
+        target="churn", version=name, created_at=f"{day}T00:00:00+00:00", portrait_identity="p",
         features=(BundleFeature("a", "number"), BundleFeature("b", "number")), base_rate=0.5, lead_days=0,
         horizon_days=30, label_delay_days=30, data_hash="d", config_hash="c", code_version="0", metrics=GOOD,
     )  # fmt: skip
@@ -107,6 +109,28 @@ def test_an_unknown_or_damaged_version_changes_nothing(home: Home):
     finally:
         card.write_text("# card\n")
     assert serving(home) == "v1"
+
+
+def test_promote_without_a_version_takes_the_newest_whole_one(tmp_path: Path):
+    """The day of writing decides, not the name; a damaged bundle is passed over; none at all is told with a remedy."""
+    state = Home(tmp_path)
+    with pytest.raises(NotFoundError, match="there is no whole version"):
+        promote.newest(state, "churn")
+    for seed, (name, day) in enumerate((("c", "2026-06-01"), ("b", "2026-06-02"), ("a", "2026-06-03"))):
+        write_version(state, name, seed, day)
+    assert promote.newest(state, "churn") == "a"
+    (state.bundles / "churn" / "a" / "card.md").write_text("other")
+    done = CliRunner().invoke(create_app(), ["promote", "churn", "--home", str(tmp_path)])
+    assert (done.exit_code, done.stdout) == (0, "churn: b serves\n")
+    assert serving(state) == "b"
+
+
+def test_models_of_a_home_without_any_says_so(tmp_path: Path):
+    """No model is one line with the remedy, an empty list for a program, and nothing is created."""
+    command = ["models", "--home", str(tmp_path / "nohome")]
+    assert CliRunner().invoke(create_app(), command).stdout == "no model yet  -> insight train churn\n"
+    assert orjson.loads(CliRunner().invoke(create_app(), [*command, "--json"]).stdout) == {"models": []}
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_rollback_skips_a_damaged_version(home: Home):

@@ -111,6 +111,27 @@ def test_a_redelivered_period_replaces_the_earlier_delivery_removed_rows_include
     assert operator.rows("SELECT count(*) FROM bills") == [(6,)]
 
 
+def test_a_refused_row_does_not_keep_a_redelivered_period_from_replacing(operator):
+    """March comes again with one row: the others go, though a row of the first delivery was refused."""
+    head = "customer_id,event_at,pack_id\n"
+    operator.map(
+        "pack_orders", "SELECT * FROM pack_orders", known_after="PT1H", replace="period", max_quarantine_share=0.5
+    )
+    operator.write("pack_orders_1.csv", head + "1,2026-03-05,a\n2,2026-03-06,b\n3,2026-02-07,c\n77,2026-03-08,d\n")
+    report = operator.land("2026-04-05T00:00:00")
+    assert report.feeds["pack_orders"].reasons == {"unknown_customer:customer_id": 1}
+    operator.write("pack_orders_2.csv", head + "1,2026-03-05,a\n")
+    operator.land("2026-04-10T00:00:00")
+    assert operator.known("pack_orders", "2026-04-09", "pack_id") == [("a",), ("b",), ("c",)]
+    assert operator.known("pack_orders", "2026-04-11", "pack_id") == [("a",), ("c",)]
+    operator.write("customers_2.csv", "customer_id,event_at\n77,2026-03-01\n")
+    operator.land("2026-04-15T00:00:00")
+    assert operator.known("pack_orders", "2026-04-16", "pack_id") == [("a",), ("c",)]
+    operator.write("pack_orders_3.csv", head + "1,2026-03-05,a\n77,2026-03-08,d\n")
+    operator.land("2026-04-20T00:00:00")
+    assert operator.known("pack_orders", "2026-04-21", "pack_id") == [("a",), ("c",), ("d",)]
+
+
 def test_a_removed_row_may_come_back(operator):
     """Removed by one delivery and delivered again by the next: unknown only in between."""
     operator.map("bills", "SELECT * FROM bills", known_after="P5D", replace="period")

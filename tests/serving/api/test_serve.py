@@ -120,6 +120,15 @@ def test_a_home_that_cannot_be_served_is_one_line(tmp_path):
     assert (done.stderr.count("\n"), done.stderr.startswith("error: ")) == (1, True)
 
 
+def test_a_home_that_is_not_there_is_one_line_and_is_not_created(tmp_path):
+    """A mistyped --home ends with the remedy and exit code 2 before anything is written."""
+    command = [INSIGHT, "serve", "--port", str(free_port()), "--home", str(tmp_path / "nohome")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "nohome: no home here  -> run insight demo or insight run, or check --home" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 DRIVE = """
 import json, os, signal, sys, threading, time
 from urllib.request import Request, urlopen
