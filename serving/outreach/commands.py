@@ -87,6 +87,9 @@ def handover(
     reason: Annotated[str, typer.Option(help="What the numbers are for; kept in the audit.")],
     hours: Annotated[int, typer.Option(help="Hours until the file is removed, at most 24.")] = 12,
     out: Annotated[Path | None, typer.Option(help="Where to write the file; inside the home if not given.")] = None,
+    on: Annotated[
+        str | None, typer.Option("--on", help="Day of the calls; the feeds' newest day if not given.")
+    ] = None,
     api_key: Annotated[
         str,
         typer.Option("--api-key", envvar="INSIGHT_API_KEY", help="Key with the scope `handover`.", show_default=False),
@@ -101,7 +104,8 @@ def handover(
 
     place = open_home(home)
     engine = open_database(place)
-    done = hand_over(place, engine, list_id, find_key(engine, api_key), reason=reason, hours=hours, out=out)
+    day = parse_date(on, flag="--on")
+    done = hand_over(place, engine, list_id, find_key(engine, api_key), reason=reason, hours=hours, out=out, on=day)
     if as_json:
         print_json({**done.__dict__, "expires_at": done.expires_at.isoformat()})
         return

@@ -8,10 +8,11 @@ import io
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
 
 from features.kit.clock import utc_now
 from features.kit.errors import ConfigurationError, DataError, NotPermittedError
@@ -22,11 +23,13 @@ from serving.database.audit import record
 from serving.database.keys import ApiKey
 from serving.database.session import writing
 from serving.database.tables_outreach import HandoverRow, OutreachLineRow
-from serving.outreach.ledger import OPEN, lines_of, list_row, lock_ledger
+from serving.outreach.ledger import OPEN, lines_of, list_row, lock_ledger, read_facts, withdraw
 from serving.outreach.personal import NOBODY, read_personal
+from serving.outreach.policy import PASSING, PolicyBook
 from serving.outreach.reading import on_current_feeds
-from serving.outreach.release import recheck
+from serving.outreach.release import recheck, stopped_by
 from serving.outreach.settings import load_settings
+from serving.outreach.states import read_states
 
 SCOPE = "handover"
 LONGEST_HOURS = 24
@@ -61,11 +64,22 @@ def hand_over(
     reason: str,
     hours: int = 12,
     out: Path | None = None,
+    on: date | None = None,
 ) -> Handover:
     """Writes `line_id, number` of the callable lines of a list that the key may see, and records who took it and why.
 
-    Suppressions are checked again; where the source delivers only masked numbers, the operator's own id stands for
-    the number.
+    Every line is checked again with all that feeds and ledger know by now, and a line whose last day is over is left
+    out. Where the source delivers only masked numbers, the operator's own id stands for the number.
+
+    Args:
+        home: The state.
+        engine: The operational database.
+        list_id: The list.
+        key: Who asks.
+        reason: What the numbers are for.
+        hours: Hours until the file is removed.
+        out: Where to write the file; None means inside the home.
+        on: The day of the calls; None means the newest day of the feeds.
 
     Raises:
         NotPermittedError: If the key is missing, does not work or lacks the scope `handover`.
@@ -85,15 +99,20 @@ def hand_over(
     remove_expired(engine)
     handover_id = f"H{secrets.token_hex(5)}"
     path = out or home.personal / "handover" / f"{list_id}-{handover_id}.csv"
+    settings = load_settings()
+    known_on, states = on_current_feeds(
+        home,
+        lambda feeds: (feeds.latest_as_of(), read_states(feeds, max(feeds.latest_as_of(), on or date.min), settings)),
+    )
+    day = on or known_on
+    known_on = max(known_on, day)
     with writing(engine) as session:
         lock_ledger(session)
-        row = list_row(session, list_id)
-        recheck(session, row, load_settings())
-        lines = [line for _, line in lines_of(session, list_id) if _is_callable(line, key)]
-        if not lines:
-            raise DataError(f"list '{list_id}' has no open call for this key", remedy="draw today's list first")
-        customers, day = [line.customer_id for line in lines], row.as_of
-        personal = on_current_feeds(home, lambda feeds: read_personal(feeds, customers, day))
+        recheck(session, list_row(session, list_id), settings)
+        book = PolicyBook(settings, states, read_facts(session, known_on), known_on)
+        lines = _callable_lines(session, list_id, key, book, day)
+        customers = [line.customer_id for line in lines]
+        personal = on_current_feeds(home, lambda feeds: read_personal(feeds, customers, known_on))
         pairs = [(line.line_id, _dialled(personal.get(line.customer_id, NOBODY).number, line)) for line in lines]
         content = _csv(pairs)
         now = utc_now()
@@ -108,8 +127,8 @@ def hand_over(
         )  # fmt: skip
         record(
             session, actor=key.key_id, action="outreach.handover", subject=list_id,
-            detail={"handover_id": handover_id, "reason": reason.strip(), "lines": len(lines), "sha256": digest,
-                    "expires_at": expires_at.isoformat()},
+            detail={"handover_id": handover_id, "reason": reason.strip(), "on": day.isoformat(), "lines": len(lines),
+                    "sha256": digest, "expires_at": expires_at.isoformat()},
         )  # fmt: skip
         hit("outreach.before_handover")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -135,6 +154,23 @@ def remove_expired(engine: Engine, now: datetime | None = None) -> int:
             record(session, actor="system", action="outreach.handover_expired", subject=row.list_id,
                    detail={"handover_id": row.handover_id})  # fmt: skip
     return removed
+
+
+def _callable_lines(session: Session, list_id: str, key: ApiKey, book: PolicyBook, day: date) -> list[OutreachLineRow]:
+    """Returns the lines that may be called on a day; those that may never be called any more are withdrawn.
+
+    Raises:
+        DataError: If none is left.
+    """
+    found = [line for _, line in lines_of(session, list_id) if _is_callable(line, key)]
+    codes = [(line, stopped_by(book, line, day)) for line in found if line.valid_until >= day]
+    withdraw(session, [(line, code) for line, code in codes if code is not None and code not in PASSING])
+    lines = [line for line, code in codes if code is None]
+    if not lines:
+        expired, stopped = len(found) - len(codes), len(codes)
+        why = f" on {day}: {expired} expired before that day, {stopped} may no longer be called" if found else ""
+        raise DataError(f"list '{list_id}' has no open call for this key{why}", remedy="draw today's list first")
+    return lines
 
 
 def _is_callable(line: OutreachLineRow, key: ApiKey) -> bool:

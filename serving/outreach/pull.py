@@ -26,7 +26,7 @@ from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
 from serving.database.session import open_database, reading, writing
-from serving.database.tables_outreach import OutreachLineRow, OutreachListRow
+from serving.database.tables_outreach import OutreachListRow
 from serving.outreach.actions import Chooser, Offered
 from serving.outreach.allocate import Places, allocate, shared_capacity
 from serving.outreach.candidates import Sources, read_candidates
@@ -44,7 +44,7 @@ from serving.outreach.ledger import (
 )
 from serving.outreach.policy import LedgerFacts, PolicyBook
 from serving.outreach.reading import on_current_feeds
-from serving.outreach.release import WORKED_ALREADY, Released, release
+from serving.outreach.release import Released, release, stopped_by
 from serving.outreach.settings import OutreachSettings, load_settings
 from serving.outreach.states import read_states
 from serving.outreach.wording import Wording
@@ -249,7 +249,7 @@ def _carry_over(
     for line in sorted(lines, key=lambda line: (line.next_at is None, line.drawn_on, line.line_id)):
         if request.province not in (None, line.province) or request.city not in (None, line.city):
             continue
-        code = _stopped_by(policy, line, as_of)
+        code = stopped_by(policy, line, as_of)
         if code is not None:
             withdraw(session, [(line, code)])
             stopped[code] += 1
@@ -258,15 +258,3 @@ def _carry_over(
             ledger.carry(line)
             carried += 1
     return carried, stopped
-
-
-def _stopped_by(policy: PolicyBook, line: OutreachLineRow, on: date) -> str | None:
-    verdict = policy.verdicts([line.customer_id], line.purpose, line.channel, on)[0]
-    if verdict is None:
-        return "terminated"
-    codes = [code for code in verdict.codes if code not in WORKED_ALREADY]
-    row = policy.row_of[line.customer_id]
-    codes += [code for code in policy.action_codes(row, line.action, on) if code == "declined_recently"]
-    if policy.person_ids[row] != line.person_id:
-        codes.append("changed_hands")
-    return codes[0] if codes else None

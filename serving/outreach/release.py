@@ -38,7 +38,7 @@ from serving.outreach.ledger import (
     withdraw,
 )
 from serving.outreach.personal import NOBODY, read_personal
-from serving.outreach.policy import ONLY_ON, Refusal
+from serving.outreach.policy import ONLY_ON, PolicyBook, Refusal
 from serving.outreach.reading import on_current_feeds
 from serving.outreach.settings import OutreachSettings, load_settings
 from serving.outreach.states import CHANNELS
@@ -184,6 +184,19 @@ def refused_code(line: OutreachLineRow, refusals: tuple[Refusal, ...], settings:
         if hits_line and on_channel and one.code in codes and one.action in (None, line.action):
             return one.code
     return None
+
+
+def stopped_by(policy: PolicyBook, line: OutreachLineRow, on: date) -> str | None:
+    """Returns the first code that feeds and ledger hold against a line on a day, or None."""
+    verdict = policy.verdicts([line.customer_id], line.purpose, line.channel, on)[0]
+    if verdict is None:
+        return "terminated"
+    codes = [code for code in verdict.codes if code not in WORKED_ALREADY]
+    row = policy.row_of[line.customer_id]
+    codes += [code for code in policy.action_codes(row, line.action, on) if code == "declined_recently"]
+    if policy.person_ids[row] != line.person_id:
+        codes.append("changed_hands")
+    return codes[0] if codes else None
 
 
 def recheck(session: Session, row: OutreachListRow, settings: OutreachSettings) -> None:

@@ -26,7 +26,8 @@ def get_audience(
     """Finds customers by score, class and place who may be contacted for this purpose on this channel.
 
     `view=count` tells how many, `view=page` gives pages (`cursor`), `view=csv` gives all. The same contact policy as
-    for outreach lists applies; `refused` counts who was left out, by code.
+    for outreach lists applies; `refused` counts who was left out, by code. A person with several subscriptions is
+    found once, by the one with the highest propensity; the others count as `same_person`.
     """
     if query.view == "csv":
         return Response(audience_csv(context, key, query), media_type="text/csv; charset=utf-8")

@@ -56,7 +56,7 @@ class AudienceAnswer(BaseModel):
 
 EXAMPLE = {
     "target": "churn", "model_version": "2026-03-20-5f0c2d1e", "as_of": "2026-06-01", "count": 412,
-    "refused": {"consent_missing": 310, "control_group": 28},
+    "refused": {"consent_missing": 310, "control_group": 28, "same_person": 9},
     "items": [
         {
             "customer_id": "880000001000000000", "percentile": 99.2, "propensity": 0.0931, "times_base": 5.44,

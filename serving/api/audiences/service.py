@@ -59,7 +59,7 @@ def audience_csv(context: Context, key: ApiKey, query: AudienceQuery) -> bytes:
 
 
 def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, dict[str, Any]]:
-    """Returns everybody who fits and may be contacted, highest raw score first, and the answer's head."""
+    """Returns every person who fits and may be contacted, once, highest raw score first, and the answer's head."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -95,8 +95,24 @@ def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, 
             counts[code] = int(flags.sum())
     table = table.filter(pa.array(~refused))
     table = table.sort_by([("margin", "descending"), ("customer_id", "ascending")])
+    table, repeated = _once_per_person(table, book)
+    if repeated:
+        counts["same_person"] = repeated
     head = {"target": query.target, "model_version": scores.version, "as_of": scores.as_of, "refused": counts}
     return table, head
+
+
+def _once_per_person(table: Any, book: PolicyBook) -> tuple[Any, int]:
+    """Returns the first row of each person, in the same order, and how many further rows of theirs were left out."""
+    import pyarrow as pa
+
+    seen: set[str] = set()
+    is_first = []
+    for customer_id in table["customer_id"].to_pylist():
+        person_id = book.person_ids[book.row_of[customer_id]]
+        is_first.append(person_id not in seen)
+        seen.add(person_id)
+    return table.filter(pa.array(is_first, pa.bool_())), len(is_first) - len(seen)
 
 
 def _with_places(context: Context, table: Any, as_of: Any, book: PolicyBook) -> Any:

@@ -25,7 +25,7 @@ from serving.outreach.pull import ListRequest, draw_list
 from serving.outreach.returns import Report, read_reports
 from serving.outreach.settings import load_settings
 
-from .conftest import AS_OF, at, policy_of, states_of
+from .conftest import AS_OF, Town, at, policy_of, states_of, write_portraits, write_scores
 
 TEN = at("2026-06-01T02:30:00")
 
@@ -236,3 +236,55 @@ def test_handover_needs_its_scope_is_audited_and_expires(crowd, tmp_path):
     assert remove_expired(engine, done.expires_at) == 1
     assert not done.path.exists()
     assert first_tampered(engine) is None
+
+
+@pytest.fixture
+def handing(crowd):
+    """Returns a function that hands a drawn list over on a day, and the ids of the list's calls."""
+    engine = open_database(crowd)
+    released = draw_list(crowd, ListRequest(AS_OF, 60))
+    dialler = find_key(engine, create_key(engine, "dialler", frozenset({"handover"}), actor="t")[1])
+    calls = [row[0] for row in table_of(released)[1:] if row[6] == "电话"]
+
+    def hand(on=None) -> list[str]:
+        done = hand_over(crowd, engine, released.list_id, dialler, reason="morning calls", on=on)
+        return [line for line, _ in list(csv.reader(io.StringIO(done.path.read_text())))[1:]]
+
+    return hand, calls
+
+
+def test_no_number_of_an_expired_line_is_handed_over(crowd, handing):
+    """A line is handed over up to its last day; afterwards one sentence tells how many expired, and no file is left."""
+    hand, calls = handing
+    assert hand() == hand(date(2026, 6, 3)) == calls
+    files = sorted((crowd.personal / "handover").iterdir())
+    told = f"no open call for this key on 2026-06-04: {len(calls)} expired before that day, 0 may no longer be called"
+    with pytest.raises(DataError, match=told):
+        hand(date(2026, 6, 4))
+    assert sorted((crowd.personal / "handover").iterdir()) == files
+
+
+def test_handover_asks_the_feeds_again(tmp_path):
+    """Whose contract ended and whose line somebody else holds, as the feeds tell since the draw, gets no call."""
+    town = Town(tmp_path)
+    ids = [f"C{k:04d}" for k in range(4)]
+    for one in ids:
+        town.customer(one)
+    town.land()
+    overdue = {"reasons": {"service.ticket_overdue": {"ticket": "T", "hours": 30}}}
+    write_portraits(town.home, dict.fromkeys(ids, overdue))
+    write_scores(town.home, "churn", {one: {"p": 0.3, "band": "very_high"} for one in ids})
+    released = draw_list(town.home, ListRequest(AS_OF, 60))
+    assert sorted(line_of(town.home, row[0]).customer_id for row in table_of(released)[1:]) == ids
+    town.add("terminations", customer_id=ids[0], event_at="2026-05-31 10:00:00", reason="cancel")
+    town.add("persons", customer_id=ids[1], person_id="P9", account_id="A", role="main", valid_from="2026-05-30")
+    town.land()
+    engine = open_database(town.home)
+    dialler = find_key(engine, create_key(engine, "dialler", frozenset({"handover"}), actor="t")[1])
+    done = hand_over(town.home, engine, released.list_id, dialler, reason="morning calls")
+    lines = [row[0] for row in list(csv.reader(io.StringIO(done.path.read_text())))[1:]]
+    assert sorted(line_of(town.home, line).customer_id for line in lines) == ids[2:]
+    with reading(engine) as session:
+        closed = {row.customer_id: (row.status, row.closed_code) for row in session.scalars(select(OutreachLineRow))}
+    assert closed[ids[0]] == ("withdrawn", "terminated")
+    assert closed[ids[1]] == ("withdrawn", "changed_hands")
