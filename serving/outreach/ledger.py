@@ -219,6 +219,17 @@ def unfinished_lines(session: Session, on: date, until: datetime) -> list[Outrea
     return list(lines)
 
 
+def listed_on(session: Session, day: date) -> dict[tuple[str, str], int]:
+    """Returns how many lines the lists of a day hold per (team, skill): still open, or closed by an attempt."""
+    rows = session.execute(
+        select(OutreachLineRow.team, OutreachLineRow.skill, func.count())
+        .join(ListLineRow, ListLineRow.line_id == OutreachLineRow.line_id)
+        .where(ListLineRow.day == day, OutreachLineRow.status.in_((OPEN, CLOSED)))
+        .group_by(OutreachLineRow.team, OutreachLineRow.skill)
+    )
+    return {(team, skill): count for team, skill, count in rows}
+
+
 def withdraw(session: Session, lines: Iterable[tuple[OutreachLineRow, str]]) -> None:
     """Takes open lines off their lists, each with the code that stopped it."""
     for line, code in lines:

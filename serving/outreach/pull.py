@@ -36,6 +36,7 @@ from serving.outreach.ledger import (
     CLAIMED,
     ListLedger,
     expire_lines,
+    listed_on,
     lock_ledger,
     patiently,
     read_facts,
@@ -198,7 +199,7 @@ def _claim(session: Session, prepared: _Prepared, request: ListRequest, owner: s
     session.flush()
     expired = expire_lines(session, as_of)
     ledger = ListLedger(session, list_id, as_of, settings.claim.days, facts.claimed_until)
-    places = shared_capacity(settings.capacity, request.capacity)
+    places = _places(session, settings, request)
     carried, withdrawn = _carry_over(session, prepared, request, ledger, places, touched)
     options = [one for one in prepared.offered.options if one.person_id not in touched]
     chosen, left_out = allocate(options, places, ledger.claim)
@@ -224,6 +225,17 @@ def _claim(session: Session, prepared: _Prepared, request: ListRequest, owner: s
     }
     row.summary = orjson.dumps(summary, option=orjson.OPT_SORT_KEYS).decode()
     return list_id
+
+
+def _places(session: Session, settings: OutreachSettings, request: ListRequest) -> Places:
+    """Returns the attempts of a request, at most what the earlier lists of its day leave of the team's capacity."""
+    wanted = shared_capacity(settings.capacity, request.capacity)
+    listed = listed_on(session, request.as_of)
+    left = {
+        (one.team, one.skill): max(one.attempts, wanted[one.team, one.skill]) - listed.get((one.team, one.skill), 0)
+        for one in settings.capacity
+    }
+    return {key: max(0, min(attempts, left[key])) for key, attempts in wanted.items()}
 
 
 def _touched(before: LedgerFacts, now: LedgerFacts) -> set[str]:

@@ -21,6 +21,7 @@ from features.kit.home import Home
 from serving.database.session import open_database, reading
 from serving.database.tables_outreach import ClaimDayRow, ListLineRow, OutreachLineRow
 from serving.feedback import import_outcomes
+from serving.outreach import pull
 from serving.outreach.pull import ListRequest, draw_list
 from serving.outreach.release import Released
 from serving.outreach.returns import Report
@@ -81,6 +82,22 @@ def test_capacity_bounds_the_list_and_duties_come_first(crowd):
     care = [row["建议动作"] for row in rows if row["班组"] == "服务关怀组"]
     assert care[0] == "问题回访"
     assert released.summary["over_capacity"] > 0
+
+
+def test_the_lists_of_a_day_share_its_capacity(crowd, settings, monkeypatch):
+    """Of 12 care attempts a day, six are left to the second list and none to the third; the next day has its own."""
+    small = [one.model_copy(update={"attempts": 12}) for one in settings.capacity]
+    monkeypatch.setattr(pull, "load_settings", lambda: settings.model_copy(update={"capacity": tuple(small)}))
+    share = 6 * len(small)
+    first = draw_list(crowd, ListRequest(AS_OF, share), key="1")
+    worked = next(row["行号"] for row in rows_of(first) if row["班组"] == "服务关怀组")
+    import_outcomes(crowd, [report(worked, "solved")])
+    draw_list(crowd, ListRequest(AS_OF), key="2")
+    third = draw_list(crowd, ListRequest(AS_OF), key="3")
+    drawn = Counter((one.team, one.skill) for one in lines(crowd).values())
+    assert (max(drawn.values()), third.lines) == (12, 0)
+    assert third.summary["over_capacity"] > 0
+    assert draw_list(crowd, ListRequest(JUNE_2), key="4").lines > 0
 
 
 @pytest.mark.parametrize("nth", range(1, 10))
