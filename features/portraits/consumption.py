@@ -42,7 +42,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: t.count(where=(t.rank <= 6) & t.is_late),
     ),
     _is.number(
-        "late_payment_recency_days", _BILLS, "Days since the newest due date that was missed, among the newest 6 bills.",
+        "late_payment_recency_days", _BILLS, "Days since the newest missed due date, among the newest 6 bills.",
         lambda t: t.days_since_due_at.min(where=(t.rank <= 6) & t.is_late),
     ),
     _is.number(
