@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, prin
 from features.kit.config import config_path
 from features.kit.errors import ConfigurationError
 from features.kit.home import Home
+
+if TYPE_CHECKING:
+    from features.kit.journey import Journey
 
 _THREADS = Annotated[int, typer.Option(min=1, help="Native threads of DuckDB and LightGBM.")]
 
@@ -40,9 +43,7 @@ def demo(
     Simulate -> ingest -> build portraits -> publish -> train -> score -> product fit -> outreach list -> serve.
     Everything it shows is synthetic. It can be stopped and started again at any point.
     """
-    from features.kit.journey import DEMO_STEPS, Journey, run_journey
-    from features.kit.progress import Progress
-    from features.kit.summary import print_summary
+    from features.kit.journey import DEMO_STEPS, Journey
 
     place = open_home(home)
     _one_demo_per_home(place, {"customers": customers, "months": months, "seed": seed}, fresh=fresh)
@@ -55,11 +56,7 @@ def demo(
         seed=seed,
         threads=threads,
     )
-    summary = run_journey(DEMO_STEPS, journey, Progress(quiet=False))
-    if as_json:
-        print_json(summary)
-    else:
-        print_summary(summary, place, synthetic=True)
+    _run_and_tell(DEMO_STEPS, journey, synthetic=True, as_json=as_json)
     if serve:
         _serve(place, port)
 
@@ -82,9 +79,7 @@ def run(
     Ingest -> build portraits -> publish -> train -> score -> product fit -> outreach list. What can be learned from
     the feeds at hand is learned; what cannot is said, and the rest goes on.
     """
-    from features.kit.journey import RUN_STEPS, Journey, run_journey
-    from features.kit.progress import Progress
-    from features.kit.summary import print_summary
+    from features.kit.journey import RUN_STEPS, Journey
 
     if not data.is_dir():
         raise ConfigurationError(f"--data: {data} is not a folder", remedy="name the folder with the operator's files")
@@ -99,11 +94,20 @@ def run(
         seed=seed,
         threads=threads,
     )
-    summary = run_journey(RUN_STEPS, journey, Progress(quiet=False))
+    _run_and_tell(RUN_STEPS, journey, synthetic=False, as_json=as_json)
+
+
+def _run_and_tell(steps: tuple[str, ...], journey: Journey, *, synthetic: bool, as_json: bool) -> None:
+    """Runs the steps and ends with one JSON object for a program, or the summary page for a person."""
+    from features.kit.journey import run_journey
+    from features.kit.progress import Progress
+    from features.kit.summary import print_summary
+
+    summary = run_journey(steps, journey, Progress(quiet=False))
     if as_json:
         print_json(summary)
     else:
-        print_summary(summary, place, synthetic=False)
+        print_summary(summary, journey.home, synthetic=synthetic)
 
 
 def _one_demo_per_home(home: Home, wanted: dict[str, Any], *, fresh: bool) -> None:

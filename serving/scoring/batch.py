@@ -138,7 +138,7 @@ def score_base(
     started = time.perf_counter()
     portraits = Portraits.open(home)
     path = portraits.path(as_of)
-    scorer = _scorer(load_champion(home, target, check_in_child=check_in_child), portraits)
+    scorer = scorer_of(load_champion(home, target, check_in_child=check_in_child), portraits)
     folder = scores_folder(home, target, scorer.version, as_of)
     total = _row_count(path)
     with progress.step(f"scores: {target}", total=total) as tick:
@@ -184,7 +184,7 @@ def explain_customers(home: Home, target: str, as_of: date, ids: Sequence[str]) 
     """
     portraits = Portraits.open(home)
     path = portraits.path(as_of)
-    scorer = _scorer(load_champion(home, target, check_in_child=False), portraits)
+    scorer = scorer_of(load_champion(home, target, check_in_child=False), portraits)
     wanted_ids = frozenset(ids)
     found: dict[str, list[str]] = {}
     for table in _chunks(path, CHUNK_ROWS, ["customer_id", *portraits.feature_list.names, "facts"]):
@@ -207,7 +207,8 @@ def load_champion(home: Home, target: str, *, check_in_child: bool = True) -> Lo
     return load(folder, check_in_child=check_in_child)
 
 
-def _scorer(bundle: LoadedBundle, portraits: Portraits) -> Scorer:
+def scorer_of(bundle: LoadedBundle, portraits: Portraits) -> Scorer:
+    """Returns the scorer of a bundle on these portraits' feature list, with the shipped reasons and settings."""
     book = load_book()
     return Scorer(bundle, portraits.feature_list, settings=load_settings(), book=book, writer=ReasonWriter(book))
 
