@@ -34,8 +34,8 @@ test: check  ## everything a change must pass
 demo: setup  ## the main job on a synthetic operator; ends serving (DEMO="--no-serve" ends after the job)
 	$(INSIGHT) demo $(DEMO)
 
-bench: setup  ## speed as ratios against floors and peers -> .insight/results/bench.json
-	$(BIN)/python -m tests.bench
+bench: setup  ## figures against floors and peers (BENCH="main_job" for one subject) -> .insight/results/bench.json
+	$(BIN)/python -m tests.bench $(BENCH)
 
 soak: setup  ## the slow proofs -> .insight/results/soak.json
 	$(BIN)/python -m pytest -m soak
