@@ -17,9 +17,10 @@ import pyarrow as pa
 
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
+from training import own_actions
 from training.bundle import BundleFeature, Vectors
 from training.history import History
-from training.metrics import Labels
+from training.metrics import Floats, Labels
 from training.splits import Split
 from training.targets import Target, label_sql, set_moment
 
@@ -32,14 +33,17 @@ class Spine:
     """Who is in the cohort of each as-of date, and what happened to them.
 
     Attributes:
-        table: `customer_id, as_of_date, label int8, kind`, sorted by as-of date and customer; decided rows are out.
+        table: `customer_id, as_of_date, label int8, kind, treated, weight, chance`, sorted by as-of date and customer;
+            decided rows are out, and so are those that our own contacts may have changed (`own_actions.py`).
         log: One plain dictionary per as-of date.
         skipped: Cohort rules and events that could not be applied, with the reason.
+        notes: What must be said about the labels.
     """
 
     table: pa.Table
     log: tuple[dict[str, Any], ...]
     skipped: dict[str, str]
+    notes: tuple[str, ...] = ()
 
     @property
     def labels(self) -> Labels:
@@ -71,6 +75,9 @@ class Dataset:
         kinds: The kind of a positive's event, else an empty string.
         rows: The place of each row in the spine that was joined.
         unmatched: Spine rows without a portrait; they are not here.
+        weights: How many untreated rows each row stands for; None: itself.
+        treated: Whether we contacted the customer before the label was decided; None: nobody.
+        chance: Logged probability of the arm of a row that a campaign drew, else NaN; None: nobody was drawn.
     """
 
     values: Vectors
@@ -81,6 +88,9 @@ class Dataset:
     kinds: npt.NDArray[Any]
     rows: npt.NDArray[np.intp]
     unmatched: int = 0
+    weights: Floats | None = None
+    treated: npt.NDArray[np.bool_] | None = None
+    chance: Floats | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -102,6 +112,9 @@ class Dataset:
             labels=self.labels[rows],
             kinds=self.kinds[rows],
             rows=self.rows[rows],
+            weights=None if self.weights is None else self.weights[rows],
+            treated=None if self.treated is None else self.treated[rows],
+            chance=None if self.chance is None else self.chance[rows],
         )
 
     def without(self, left_out: Sequence[str]) -> Dataset:
@@ -115,6 +128,8 @@ class Dataset:
         digest.update("\n".join(self.customers.tolist()).encode())
         for part in (self.as_of.astype(np.int64), self.values, self.labels):
             digest.update(np.ascontiguousarray(part).tobytes())
+        for weighing in (self.weights, self.treated, self.chance):
+            digest.update(b"" if weighing is None else np.ascontiguousarray(weighing).tobytes())
         return digest.hexdigest()[:16]
 
 
@@ -128,6 +143,7 @@ def spine(history: History, target: Target, dates: Sequence[date], *, progress: 
         progress: Shown per as-of date.
     """
     parts: list[pa.Table] = []
+    whole: list[pa.Table] = []
     log: list[dict[str, Any]] = []
     skipped = {
         event.name: f"no feed {', '.join(sorted(set(event.needs) - history.names))}"
@@ -142,6 +158,11 @@ def spine(history: History, target: Target, dates: Sequence[date], *, progress: 
             set_moment(history.connection, target, as_of, time_zone=zone)
             sql = label_sql(target, history.names, as_of, time_zone=zone, knows_all=history.snapshot)
             part, decided = _labelled(history.connection, eligible.customers, sql, as_of, all_known=not target.among)
+            part = own_actions.marked(
+                history.connection, history.names, target, as_of, part, time_zone=zone, knows_all=history.snapshot
+            ).drop_columns(["happened_at"])
+            whole.append(part)
+            part = part.take(pa.array(own_actions.learnable(target, part)))
             parts.append(part)
             log.append(
                 {
@@ -150,12 +171,14 @@ def spine(history: History, target: Target, dates: Sequence[date], *, progress: 
                     "cohort": len(eligible.customers),
                     "dropped": eligible.dropped,
                     "decided": decided,
+                    "treated": whole[-1].num_rows - part.num_rows,
                     "rows": part.num_rows,
                     "positives": int(part["label"].to_numpy().sum()),
                 }
             )
             tick(1)
-    return Spine(pa.concat_tables(parts).combine_chunks(), tuple(log), skipped)
+    notes = own_actions.told(target.own_actions, pa.concat_tables(whole))
+    return Spine(pa.concat_tables(parts).combine_chunks(), tuple(log), skipped, notes)
 
 
 def dataset(home: Home, chosen: Spine, service: str, *, threads: int = 1) -> Dataset:
@@ -180,6 +203,7 @@ def dataset(home: Home, chosen: Spine, service: str, *, threads: int = 1) -> Dat
         kinds=np.array(rows["kind"].to_pylist(), dtype=str),
         rows=np.asarray(joined.rows, dtype=np.intp),
         unmatched=joined.unmatched,
+        **own_actions.columns(rows),
     )
 
 
@@ -228,7 +252,8 @@ def _labelled(connection: Any, customers: pa.Array, sql: str, as_of: date, *, al
     join = "LEFT JOIN" if all_known else "JOIN"
     found = connection.execute(
         f"SELECT customer_id, DATE '{as_of}' AS as_of_date, CAST(coalesce(label, 0) AS TINYINT) AS label, "
-        "CASE WHEN coalesce(label, 0) = 1 THEN kind ELSE '' END AS kind, coalesce(is_decided, false) AS is_decided "
+        "CASE WHEN coalesce(label, 0) = 1 THEN kind ELSE '' END AS kind, coalesce(is_decided, false) AS is_decided, "
+        "happened_at "
         f"FROM cohort_customers {join} ({sql}) USING (customer_id) ORDER BY customer_id"
     ).to_arrow_table()
     connection.unregister("cohort_customers")

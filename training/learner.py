@@ -6,7 +6,7 @@ two (the model text differs only in `parameters:`, which records the thread coun
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -34,6 +34,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scik
         category_smoothing: Pulls rare categories towards the mean.
         bins: Histogram bins per feature.
         categories: Places of the categorical features.
+        monotone: Features along which the score may only rise (1) or only fall (-1), by name.
         names: The features' names; empty for `f0, f1, ...`.
         seed: Of everything random.
         threads: Native threads; changes the speed, never the trees.
@@ -53,6 +54,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scik
         bins: int = 127,
         categories: Sequence[int] = (),
         names: Sequence[str] = (),
+        monotone: Mapping[str, int] | None = None,
         seed: int = 7,
         threads: int = 1,
     ) -> None:
@@ -67,22 +69,34 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scik
         self.bins = bins
         self.categories = categories
         self.names = names
+        self.monotone = monotone
         self.seed = seed
         self.threads = threads
 
     @classmethod
     def of(
-        cls, settings: LearnerSettings, *, categories: Sequence[int], names: Sequence[str], seed: int, threads: int
-    ) -> BoostedTrees:
-        """Returns an unfitted learner with a target's settings."""
+        cls, settings: LearnerSettings, *, categories: Sequence[int], names: Sequence[str], seed: int, threads: int,
+        monotone: Mapping[str, int] | None = None,
+    ) -> BoostedTrees:  # fmt: skip
+        """Returns an unfitted learner with a target's settings; directions of absent features are left out."""
         chosen = settings.model_dump(exclude={"negatives_per_positive"})
-        return cls(**chosen, categories=tuple(categories), names=tuple(names), seed=seed, threads=threads)
+        directions = {name: way for name, way in (monotone or {}).items() if name in set(names)}
+        return cls(
+            **chosen, categories=tuple(categories), names=tuple(names), monotone=directions, seed=seed, threads=threads
+        )
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's names
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> Self:  # noqa: N803 - scikit-learn's names
         """Learns from float32 [n, k] with NaN for missing and 0/1 labels [n].
 
+        Args:
+            X: Coded features.
+            y: Labels.
+            sample_weight: How many rows each row stands for; None: itself.
+            offset: Log-odds that are known and not to be learned, float64 [n]; the scores are those without it, up to
+                a constant.
+
         Raises:
-            ValueError: If shapes or labels are wrong, or a feature is infinite.
+            ValueError: If shapes or labels are wrong, a feature is infinite, or a direction has no feature.
         """
         X, y = check_X_y(X, y, dtype=np.float32, ensure_all_finite="allow-nan")  # noqa: N806
         self.classes_ = np.unique(y)
@@ -91,15 +105,20 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scik
         self.n_features_in_ = X.shape[1]
         lightgbm = import_lightgbm()
         names = [model_name(name) for name in self.names] or [f"f{k}" for k in range(X.shape[1])]
+        wanted = (y == self.classes_[1]).astype(np.float64)
+        if offset is not None:
+            # LightGBM starts from the base rate only where it is given no start.
+            offset = np.asarray(offset, dtype=np.float64) + np.log(wanted.mean() / (1 - wanted.mean()))
         data = lightgbm.Dataset(
             X,
-            (y == self.classes_[1]).astype(np.float64),
+            wanted,
             weight=sample_weight,
+            init_score=offset,
             feature_name=names,
             categorical_feature=list(self.categories),
             params={"max_bin": self.bins, "verbosity": -1, "num_threads": self.threads},
         )
-        self.booster_ = lightgbm.train(self._settings(), data, self.trees)
+        self.booster_ = lightgbm.train(self._settings() | self._directions(names), data, self.trees)
         return self
 
     def decision_function(self, X: Any) -> Floats:  # noqa: N803
@@ -124,6 +143,13 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scik
         """Returns LightGBM's text format."""
         check_is_fitted(self, "booster_")
         return str(self.booster_.model_to_string())
+
+    def _directions(self, names: Sequence[str]) -> dict[str, Any]:
+        wanted = {model_name(name): way for name, way in (self.monotone or {}).items()}
+        unknown = sorted(set(wanted) - set(names))
+        if unknown or any(names.index(name) in set(self.categories) for name in wanted):
+            raise ValueError(f"monotone: {', '.join(unknown) or 'a category has no direction'}")
+        return {"monotone_constraints": [wanted.get(name, 0) for name in names]} if wanted else {}
 
     def _settings(self) -> dict[str, Any]:
         return {

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from features.kit.progress import SILENT, Progress
+from training import own_actions
 from training.bundle import Calibration, Floats
 from training.calibrate import Method, calibrate
 from training.dataset import Dataset
@@ -72,7 +72,7 @@ def fit(
         judged = split.rows("test")
         notes: list[str] = []
         if split.kind == "grouped":
-            propensities = _crosswise(target, split, scores, data.labels)[judged]
+            propensities = _crosswise(target, split, scores, data)[judged]
             pool = judged
         else:
             pool = split.rows("calibration")
@@ -80,9 +80,9 @@ def fit(
                 pool = split.folds[-1].train
                 notes.append("the history is too short for an out-of-time calibration; learned crosswise by customer")
                 scores[pool] = _inner_scores(target, data, pool, seed=seed, threads=threads)
-            propensities = calibrate(scores[pool], data.labels[pool], target.calibration)[0].propensity(scores[judged])
+            propensities = _calibrated(target, data, scores, pool)[0].propensity(scores[judged])
             pool = np.union1d(pool, judged) if len(split.rows("calibration")) else judged
-        calibration, method = calibrate(scores[pool], data.labels[pool], target.calibration)
+        calibration, method = _calibrated(target, data, scores, pool)
         model = learn(target, data, final, seed=seed, threads=threads)
         tick(1)
     if method != target.calibration:
@@ -91,20 +91,31 @@ def fit(
 
 
 def learn(target: Target, data: Dataset, rows: Rows, *, seed: int, threads: int) -> BoostedTrees:
-    """Returns a model learned from some rows."""
-    learner = BoostedTrees.of(target.learner, categories=data.categories, names=data.names, seed=seed, threads=threads)
-    return learner.fit(data.values[rows], data.labels[rows])
+    """Returns a model learned from some rows, our own contacts taken out as the target says (`own_actions.py`)."""
+    learner = BoostedTrees.of(
+        target.learner,
+        categories=data.categories,
+        names=data.names,
+        monotone=target.monotone,
+        seed=seed,
+        threads=threads,
+    )
+    rows, weights, offset = own_actions.to_learn(target.own_actions, data, rows)
+    return learner.fit(data.values[rows], data.labels[rows], weights, offset)
 
 
-def _crosswise(target: Target, split: Split, scores: Floats, labels: npt.NDArray[np.int8]) -> Floats:
+def _calibrated(target: Target, data: Dataset, scores: Floats, rows: Rows) -> tuple[Calibration, Method]:
+    weights = None if data.weights is None else data.weights[rows]
+    return calibrate(scores[rows], data.labels[rows], target.calibration, weights)
+
+
+def _crosswise(target: Target, split: Split, scores: Floats, data: Dataset) -> Floats:
     """Returns propensities where each fold is calibrated on the other folds."""
     propensities = np.full(len(scores), np.nan)
     judged = split.rows("test")
     for fold in split.folds:
         others = np.setdiff1d(judged, fold.test)
-        propensities[fold.test] = calibrate(scores[others], labels[others], target.calibration)[0].propensity(
-            scores[fold.test]
-        )
+        propensities[fold.test] = _calibrated(target, data, scores, others)[0].propensity(scores[fold.test])
     return propensities
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from features.kit.clock import last_labelled
-from features.kit.errors import NotReadyError
+from features.kit.errors import ConfigurationError, NotReadyError
 from features.kit.home import Home
 from training.dataset import Dataset, Spine, dataset, thinned, thinned_split, without_duplicates
 from training.splits import Rows, Split, grouped_split, temporal_split
@@ -59,9 +60,10 @@ def prepare(home: Home, target: Target, chosen: Spine, *, seed: int, threads: in
 
     Raises:
         NotReadyError: If no row of the spine has a portrait.
+        ConfigurationError: If the target declares a direction for what is no numeric feature.
     """
     labels, settings, thin = chosen.labels, target.folds, target.learner.negatives_per_positive
-    notes: list[str] = []
+    notes = list(chosen.notes)
     split = temporal_split(chosen.as_of, labels, target.embargo_days, settings)
     if split is not None:
         days = len({int(str(day)[-2:]) for day in np.unique(chosen.as_of)})
@@ -70,8 +72,7 @@ def prepare(home: Home, target: Target, chosen: Spine, *, seed: int, threads: in
         split = thinned_split(split, labels, thin, seed=seed)
         final = thinned(labels, np.arange(len(labels)), thin, seed=seed)
         needed = np.unique(np.concatenate([final, *(part for fold in split.folds for part in (fold.train, fold.test))]))
-        data = dataset(home, chosen.take(needed), target.features, threads=threads)
-        _matched(data)
+        data = _checked(target, dataset(home, chosen.take(needed), target.features, threads=threads))
         place = np.full(len(labels), -1, dtype=np.intp)
         place[needed[data.rows]] = np.arange(len(data.rows))
         split = replace(
@@ -80,8 +81,8 @@ def prepare(home: Home, target: Target, chosen: Spine, *, seed: int, threads: in
                 replace(fold, train=_there(place, fold.train), test=_there(place, fold.test)) for fold in split.folds
             ),
         )
-        return Prepared(chosen, data, split, _there(place, final), tuple(notes))
-    data = _matched(dataset(home, chosen, target.features, threads=threads))
+        return Prepared(chosen, data, _judged_untreated(split, data), _there(place, final), tuple(notes))
+    data = _checked(target, dataset(home, chosen, target.features, threads=threads))
     unique, repeated = without_duplicates(data)
     if repeated > MAX_REPEATED * len(data.rows):
         notes.append(f"{repeated} rows look like another row: too few columns to tell a duplicate, all were kept")
@@ -98,7 +99,7 @@ def prepare(home: Home, target: Target, chosen: Spine, *, seed: int, threads: in
     return Prepared(
         chosen,
         data,
-        thinned_split(split, data.labels, thin, seed=seed),
+        _judged_untreated(thinned_split(split, data.labels, thin, seed=seed), data),
         thinned(data.labels, everything, thin, seed=seed),
         tuple(notes),
     )
@@ -115,9 +116,27 @@ def positives(chosen: Spine, target: Target) -> tuple[int, int]:
     return total * (target.folds.groups - 1) // target.folds.groups, total
 
 
-def _matched(data: Dataset) -> Dataset:
+def _judged_untreated(split: Split, data: Dataset) -> Split:
+    """Returns a split that judges only rows whose label our own contacts cannot have changed."""
+    treated = data.treated
+    if treated is None:
+        return split
+    return replace(split, folds=tuple(replace(fold, test=fold.test[~treated[fold.test]]) for fold in split.folds))
+
+
+def _checked(target: Target, data: Dataset) -> Dataset:
+    """Returns the matrix. Raises NotReadyError if it is empty, ConfigurationError for a direction without feature."""
     if not len(data.rows):
         raise NotReadyError("no customer of the cohort has a portrait", remedy="run `insight build`")
+    numbers = [feature.name for feature in data.features if feature.kind != "category"]
+    for name in target.monotone:
+        if name not in numbers:
+            what = "is a category and has no direction" if name in data.names else "is no feature of this target"
+            near = get_close_matches(name, numbers, n=1)
+            raise ConfigurationError(
+                f"target '{target.name}': monotone: '{name}' {what}",
+                remedy=f"did you mean '{near[0]}'?" if near else "see features/CATALOGUE.md",
+            )
     return data
 
 

@@ -25,7 +25,7 @@ from features.kit.clock import embargo_days, instant_of, label_window
 from features.kit.config import Config, config_path, load_config
 from features.kit.errors import ConfigurationError
 
-LABEL_COLUMNS = ("customer_id", "label", "kind", "is_decided")
+LABEL_COLUMNS = ("customer_id", "label", "kind", "is_decided", "happened_at")
 
 
 class Event(Config):
@@ -100,6 +100,26 @@ class FoldSettings(Config):
     groups: int = Field(default=5, ge=2)
 
 
+class OwnActions(Config):
+    """What becomes of rows whose label our own contacts may have changed, see `own_actions.py`.
+
+    Attributes:
+        correction: `ignore` takes labels as they are, `exclude` leaves the treated rows out, `weight` also lets their
+            randomised controls stand for them, `model` learns their common effect and scores as if there were none.
+        actions: Only contacts with these actions count; empty: all.
+        max_weight: The largest weight of a row; beyond it the control arm is too thin to stand for the others.
+    """
+
+    correction: Literal["ignore", "exclude", "weight", "model"] = "weight"
+    actions: tuple[str, ...] = ()
+    max_weight: float = Field(default=20.0, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"correction": value} if isinstance(value, str) else value
+
+
 class PromotionRule(Config):
     """When a candidate becomes champion without anybody being asked.
 
@@ -131,6 +151,8 @@ class Target(Config):
     among: Event | None = None
     cohort: CohortRules = CohortRules()
     features: str
+    own_actions: OwnActions = OwnActions()
+    monotone: dict[str, Literal[-1, 1]] = Field(default_factory=dict)
     learner: LearnerSettings = LearnerSettings()
     calibration: Literal["isotonic", "sigmoid"] = "isotonic"
     folds: FoldSettings = FoldSettings()
@@ -200,7 +222,7 @@ def known_targets() -> tuple[str, ...]:
 
 
 def label_sql(target: Target, feeds: Collection[str], as_of: date, *, time_zone: str, knows_all: bool = False) -> str:
-    """Returns the query for one as-of date: `customer_id, label, kind, is_decided` of every customer with an event.
+    """Returns the query for one as-of date: `LABEL_COLUMNS` of every customer with an event (`happened_at` in UTC).
 
     A customer of `among` without an event has label 0 there; without `among`, whoever is absent has label 0.
 
@@ -215,7 +237,7 @@ def label_sql(target: Target, feeds: Collection[str], as_of: date, *, time_zone:
     start, end = instant_of(window.start, time_zone), instant_of(window.end, time_zone)
     known = None if knows_all else label_date(target, as_of)
     needed = {feed for event in (*target.events, target.among) if event for feed in event.needs} & set(feeds)
-    seen = ",\n".join(f"{feed} AS ({_as_known(feed, known, time_zone)})" for feed in sorted(needed))
+    seen = ",\n".join(f"{feed} AS ({as_known(feed, known, time_zone)})" for feed in sorted(needed))
     unions = "\nUNION ALL\n".join(
         f"SELECT customer_id, {_instant('event_at', time_zone)} AS event_at, {rank} AS rank, '{event.kind}' AS kind "
         f"FROM ({event.sql})"
@@ -225,7 +247,8 @@ def label_sql(target: Target, feeds: Collection[str], as_of: date, *, time_zone:
     inside = f"(NOT {before} AND event_at < TIMESTAMP '{end:%Y-%m-%d %H:%M:%S}')"
     counted = f"WHERE {inside}" + (f" OR {before}" if target.terminal else "")
     labelled = (
-        f"SELECT customer_id, CAST({inside} AS TINYINT) AS label, kind, {before} AS is_decided FROM "
+        f"SELECT customer_id, CAST({inside} AS TINYINT) AS label, kind, {before} AS is_decided, "
+        "event_at AS happened_at FROM "
         f"(SELECT * FROM events {counted} QUALIFY row_number() OVER "
         "(PARTITION BY customer_id ORDER BY event_at, rank) = 1)"
     )
@@ -235,7 +258,7 @@ def label_sql(target: Target, feeds: Collection[str], as_of: date, *, time_zone:
     return (
         f"WITH {seen},\nevents AS ({unions}),\nlabelled AS ({labelled}),\namong AS ({among})\n"
         "SELECT customer_id, CAST(coalesce(label, 0) AS TINYINT) AS label, coalesce(kind, '') AS kind, "
-        "coalesce(is_decided, false) AS is_decided "
+        "coalesce(is_decided, false) AS is_decided, happened_at "
         f"FROM (SELECT DISTINCT customer_id FROM among WHERE {inside}) LEFT JOIN labelled USING (customer_id)"
     )
 
@@ -262,7 +285,8 @@ def set_moment(connection: Any, target: Target, as_of: date, *, time_zone: str) 
     )
 
 
-def _as_known(feed: str, known: date | None, time_zone: str) -> str:
+def as_known(feed: str, known: date | None, time_zone: str) -> str:
+    """Returns the query for a feed's rows as known on a date; None: everything delivered is known."""
     if known is None:
         return f"SELECT * FROM main.{feed} WHERE superseded_at IS NULL"
     moment = f"TIMESTAMP '{instant_of(known, time_zone):%Y-%m-%d %H:%M:%S}'"

@@ -98,3 +98,43 @@ def test_degenerate_scores_still_calibrate():
     for method in ("isotonic", "sigmoid"):
         calibration, _ = calibrate(scores, labels, method)
         assert calibration.propensity(np.zeros(1))[0] == pytest.approx(0.1, abs=0.01)
+
+
+def test_a_declared_direction_holds_everywhere():
+    """Without it the noise bends the score both ways along f2; with it no step goes down."""
+    values, labels = _rows()
+    steps = np.repeat(values[:50], 40, axis=0)
+    steps[:, 2] = np.tile(np.linspace(-3, 3, 40, dtype=np.float32), 50)
+
+    def falls(monotone: dict[str, int]) -> int:
+        learner = BoostedTrees(
+            trees=60, min_rows_in_leaf=20, l2=1.0, feature_share=1.0, categories=(5,), monotone=monotone
+        )
+        along = learner.fit(values, labels).decision_function(steps).reshape(50, 40)
+        return int((np.diff(along, axis=1) < -1e-12).sum())
+
+    assert falls({}) > 0
+    assert falls({"f2": 1}) == 0
+
+
+@pytest.mark.parametrize("name", ["f9", "f5"])
+def test_a_direction_of_no_number_is_an_error(name: str):
+    """f9 does not exist, f5 is a category."""
+    values, labels = _rows(800)
+    with pytest.raises(ValueError, match="monotone"):
+        BoostedTrees(trees=5, categories=(5,), monotone={name: 1}).fit(values, labels)
+
+
+def test_known_log_odds_are_not_learned():
+    """Half the rows were helped by two log-odds; given as an offset, the learner ranks as without the help."""
+    random = np.random.default_rng(4)
+    values = random.normal(size=(8000, 2)).astype(np.float32)
+    values[:, 1] = np.arange(8000) % 2
+    truth = values[:, 0] - 1 - 2 * values[:, 1]
+    labels = (random.random(8000) < 1 / (1 + np.exp(-truth))).astype(np.int8)
+    learner = BoostedTrees(trees=60, learning_rate=0.1, feature_share=1.0, l2=1.0)
+    scores = learner.fit(values, labels, offset=-2.0 * values[:, 1]).decision_function(values)
+    helped = values[:, 1] == 1
+    assert abs(scores[helped].mean() - scores[~helped].mean()) < 0.2
+    scores = learner.fit(values, labels).decision_function(values)
+    assert scores[helped].mean() < scores[~helped].mean() - 1
