@@ -23,6 +23,24 @@ from starlette.exceptions import HTTPException
 from features.kit.errors import InsightError, NotReadyError
 from features.kit.log import get_logger
 
+_LOGGED = "look for the request id in the service's log"
+_EXAMPLE = "compare the request with its example at /docs"
+REMEDIES: dict[str, str] = {
+    "bad_request": _EXAMPLE,
+    "data_error": _EXAMPLE,
+    "invalid_request": _EXAMPLE,
+    "not_permitted": "ask for a key with that scope: insight keys create NAME --scope SCOPE",
+    "not_found": "check the path and the id; what lies outside the key's province or city answers the same",
+    "method_not_allowed": "the methods of this path are at /docs",
+    "conflict": "read what is there, or send another Idempotency-Key",
+    "too_large": "send less at once",
+    "not_ready": "try again after `Retry-After` seconds; /readyz says what is missing",
+    "bundle_refused": "`insight models` names the damaged bundle; `insight rollback` goes back",
+    "configuration_error": _LOGGED,
+    "internal_error": _LOGGED,
+}
+"""What a caller can do about a problem whose error brought no remedy of its own."""
+
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
 _FOLDERS = re.compile(r"(?<![\w:/])(?:\.{0,2}/|[\w.-]+/)(?:[^\s/:'\"]+/)*(?=[^\s/:'\"])")
@@ -56,7 +74,7 @@ class Problem(BaseModel):
     status: int = Field(examples=[404])
     code: str = Field(examples=["not_found"])
     detail: str = Field(examples=["no customer with this id"])
-    remedy: str = Field(default="", examples=[""])
+    remedy: str = Field(default="", examples=[REMEDIES["not_found"]])
     errors: list[dict[str, Any]] = Field(default_factory=list, examples=[[]])
     request_id: str = Field(default="", examples=["3f1c9a0b52de"])
 
@@ -82,7 +100,7 @@ def problem_response(
         "status": status,
         "code": code,
         "detail": detail,
-        "remedy": remedy,
+        "remedy": remedy or REMEDIES.get(code, ""),
         "errors": errors or [],
         "request_id": request_id,
     }

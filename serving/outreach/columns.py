@@ -12,7 +12,16 @@ from serving.database.tables_outreach import AttemptRow, ListLineRow, OutreachLi
 from serving.outreach.content import Content
 from serving.outreach.personal import Personal
 from serving.outreach.settings import OutreachSettings
-from serving.outreach.wording import OTHER_CHANNELS, TICKET_KINDS, Wording, band_text, class_text, masked, vip_text
+from serving.outreach.wording import (
+    OTHER_CHANNELS,
+    TICKET_KINDS,
+    Wording,
+    address_text,
+    band_text,
+    class_text,
+    masked,
+    vip_text,
+)
 from serving.scoring.reasons import Locale
 
 
@@ -54,6 +63,10 @@ class ListColumn:
 
 def _text(page: Page, words: Any) -> str:
     return "" if words is None else str(words[page.locale])
+
+
+def _address(entry: Entry, page: Page) -> str:
+    return address_text(entry.personal.form_of_address, page.locale)
 
 
 def _plan(entry: Entry, page: Page) -> str:
@@ -187,7 +200,7 @@ def disposition_text(code: str, locale: str) -> str:
 COLUMNS: tuple[ListColumn, ...] = (
     ListColumn("line_id", "行号", "line_id", 12, lambda e, _: e.line.line_id),
     ListColumn("state", "状态", "state", 14, _state),
-    ListColumn("form_of_address", "称呼", "form of address", 10, lambda e, _: e.personal.form_of_address or ""),
+    ListColumn("form_of_address", "称呼", "form of address", 10, _address),
     ListColumn("number", "号码", "number", 13, lambda e, _: masked(e.personal.number)),
     ListColumn("team", "班组", "team", 12, lambda e, p: p.settings.teams[e.line.team].of(p.locale)),
     ListColumn("action", "建议动作", "suggested action", 14, _action),

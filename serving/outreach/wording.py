@@ -40,6 +40,7 @@ CLASSES: dict[str, str] = {
     "self_served": "自助静默型",
     "unclassified": "未分类",
 }
+FORMS_OF_ADDRESS: dict[str, str] = {"女士": "Ms", "先生": "Mr"}
 VIP: dict[str, str] = {"none": "普通", "silver": "银卡", "gold": "金卡", "platinum": "白金卡", "diamond": "钻石卡"}
 OTHER_CHANNELS: dict[str, str] = {"web": "网页", "ivr": "语音自助", "hotline": "人工热线"}
 TICKET_KINDS: dict[str, str] = {"complaint": "投诉", "enquiry": "咨询", "request": "办理", "fault": "报障"}
@@ -136,6 +137,15 @@ def band_text(target: str, band: str, percentile: float | None, times_base: floa
         parts.append(f"平均的{times_base:.1f}倍" if locale == "zh" else f"{times_base:.1f} x average")
     label = TARGETS.get(target, {"zh": target, "en": target})[locale]
     return f"{label}：{'，'.join(parts)}" if locale == "zh" else f"{label}: {', '.join(parts)}"
+
+
+def address_text(form: str | None, locale: Locale) -> str:
+    """Returns a form of address as the operator wrote it; in English 王女士 is "Ms 王" and 先生 is "Mr"."""
+    if form and locale == "en":
+        for chinese, english in FORMS_OF_ADDRESS.items():
+            if form.endswith(chinese):
+                return f"{english} {form.removesuffix(chinese)}".strip()
+    return form or ""
 
 
 def class_text(code: str, locale: Locale) -> str:

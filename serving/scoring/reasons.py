@@ -236,7 +236,10 @@ class ReasonPicker:
         for code, spec in book.of_target(target).items():
             strange = [name for name in spec.features if name not in known]
             if strange:
-                raise ConfigurationError(f"reasons.yaml: reasons.{code}.features: no portrait has '{strange[0]}'")
+                raise ConfigurationError(
+                    f"reasons.yaml: reasons.{code}.features: no portrait has '{strange[0]}'",
+                    remedy="portraits of an earlier version: run `insight build` and `insight train`; else correct it",
+                )
             groups[code] = [at[name] for name in spec.features if name in at]
         self._codes = {code: row for row, code in enumerate(groups)}
         width = max((len(group) for group in groups.values()), default=0)

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from features.kit.home import Home
 from serving.api.app import create_app
 from serving.api.auth import KEY_SECONDS, Needs, OpenToAll
+from serving.api.errors import REMEDIES
 from serving.database.keys import SCOPES, create_key, revoke_key
 from serving.database.session import open_database
 
@@ -91,6 +92,7 @@ def test_a_key_without_the_scope_is_refused_everywhere(client, world):
             headers = world.key(*(SCOPES.keys() - set(decision.scopes)))
             response = client.request(next(iter(route.methods)), filled(route), headers=headers)
             assert (response.status_code, response.json()["code"]) == (403, "not_permitted")
+            assert "insight keys create" in response.json()["remedy"]
 
 
 def test_every_operation_has_examples(client):
@@ -118,6 +120,7 @@ def test_unknown_paths_and_methods_are_problems(client):
         assert (response.status_code, response.json()["status"]) == (status, status)
         assert response.headers["content-type"] == "application/problem+json"
         assert response.json()["request_id"] == response.headers["x-request-id"]
+        assert response.json()["remedy"] == REMEDIES["not_found" if status == 404 else "method_not_allowed"]
 
 
 def test_health(client):
@@ -139,6 +142,7 @@ def test_too_large_bodies_are_refused_unread(client, everything):
     """Two megabytes are more than any operation needs."""
     response = client.post("/v1/scores", content=b"x" * (2 * 1024 * 1024 + 1), headers=everything)
     assert (response.status_code, response.json()["code"]) == (413, "too_large")
+    assert response.json()["remedy"] == REMEDIES["too_large"]
 
 
 @pytest.mark.parametrize(
@@ -149,6 +153,7 @@ def test_what_is_not_json_is_a_problem(client, everything, content):
     response = client.post("/v1/scores", content=content, headers={**everything, "content-type": "application/json"})
     assert response.status_code in (400, 422)
     assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["remedy"] == REMEDIES["invalid_request"]
 
 
 def test_overload_is_shed_early(world, everything):

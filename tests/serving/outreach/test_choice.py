@@ -18,7 +18,7 @@ from serving.outreach.ledger import is_line_id, line_id_of
 from serving.outreach.policy import LedgerFacts
 from serving.outreach.pull import ListRequest, draw_list
 from serving.outreach.settings import Capacity, load_settings
-from serving.outreach.wording import Wording, band_text, masked
+from serving.outreach.wording import Wording, address_text, band_text, masked
 from serving.scoring.reasons import load_book
 
 from .conftest import AS_OF, Town, card, policy_of, states_of, write_portraits, write_scores
@@ -178,6 +178,8 @@ def test_bands_numbers_and_ids_read_well():
     """Rank in words, masked numbers, and a line id that shows a slip."""
     assert band_text("churn", "high", 97.4, 2.43, "en") == "retention: high, top 3 %, 2.4 x average"
     assert band_text("churn", "very_high", 99.96, 9.0, "zh") == "留存关注：极高，前0.1%，平均的9.0倍"
+    assert [address_text(one, "en") for one in ("王女士", "先生", "Dr Wu", None)] == ["Ms 王", "Mr", "Dr Wu", ""]
+    assert address_text("王女士", "zh") == "王女士"
     assert [masked(one) for one in ("13812341234", "+8613812341234", "138****1234", None)] == [
         "138****1234", "138****1234", "138****1234", "-",
     ]  # fmt: skip
