@@ -6,7 +6,7 @@ A bundle is a folder of plain data, `bundles/<target>/<version>/`:
     model.txt         LightGBM's text format
     calibration.json  knots from raw score to propensity
     golden.json       100 feature vectors with their exact raw scores and propensities
-    card.md           the model card, for people
+    card.md           the model card, for people; beside it `card.zh.md`, `card.html`, `card.zh.html` and the pictures
 
 Loading trusts nothing: hashes first, then a child process loads the model (a damaged LightGBM file kills the process
 that reads it), then the golden rows must come out equal to the last bit; only then may a bundle serve.
@@ -110,11 +110,12 @@ class Manifest:
         label_delay_days: Days until an event is surely recorded.
         data_hash: Hash of the training rows and labels.
         config_hash: Hash of the target's configuration.
-        code_version: Version of the code that trained it.
+        code_version: Version of the code that trained it, with its git commit where there is one.
         model_hash: sha256 of the model text up to `parameters:` (which records the thread count).
         metrics: Plain values from the evaluation.
         learner: Plain values of the learner.
         left_out: Features left out of training, with the reason.
+        lock_hash: Hash of the locked dependencies that trained it.
         files: sha256 of each file beside the manifest.
         format_version: Version of this format.
     """
@@ -135,6 +136,7 @@ class Manifest:
     metrics: dict[str, Any] = field(default_factory=dict)
     learner: dict[str, Any] = field(default_factory=dict)
     left_out: dict[str, Any] = field(default_factory=dict)
+    lock_hash: str = ""
     files: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 

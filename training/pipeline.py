@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
-from importlib.metadata import version as installed_version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +14,12 @@ from features.kit.clock import utc_now
 from features.kit.errors import InsightError
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
-from training import bundle, promote, tracking
-from training.card import model_card
+from training import bundle, card, promote, provenance, tracking
+from training.bundle import Floats
+from training.card_texts import load_texts
 from training.dataset import spine
 from training.evaluate import Judged, evaluate
-from training.explain import PICTURE_ROWS, importance, shap_picture
+from training.explain import PICTURE_ROWS, by_dimension, importance, shap_picture
 from training.history import History
 from training.leakage import Leak, audit
 from training.modelling import Fitted, fit
@@ -101,6 +101,8 @@ def train_target(
     folder = home.bundles / target.name / version
     champion = promote.champion_metrics(home, target.name, portraits.feature_list.identity)
     promoted, reason = promote.verdict(rule, metrics, champion)
+    if promoted and card.missing_in(folder):
+        promoted, reason = False, card.INCOMPLETE
     with progress.step(f"{target.name}: registry"):
         log(home, target, version, prepared, fitted, metrics)
         if promoted and may_promote:
@@ -199,7 +201,8 @@ def write_bundle(
     by_score = np.lexsort((data.customers[fitted.rows], fitted.scores))
     golden = values[by_score[np.linspace(0, len(values) - 1, bundle.GOLDEN_ROWS).astype(int)]]
     text, data_hash = model.model_text, data.content_hash()
-    version = bundle.version_name(data.as_of.max().astype(object), text, calibration, data_hash, target.content_hash())
+    hashes = (data_hash, target.content_hash(), load_texts().content_hash())
+    version = bundle.version_name(data.as_of.max().astype(object), text, calibration, *hashes)
     left_out = {leak.name: f"{leak.check}: {leak.evidence}" for leak in leaks}
     manifest = bundle.Manifest(
         target=target.name,
@@ -213,32 +216,56 @@ def write_bundle(
         label_delay_days=target.label_delay_days,
         data_hash=data_hash,
         config_hash=target.content_hash(),
-        code_version=installed_version("customer-insight"),
+        code_version=provenance.code_version(),
+        lock_hash=provenance.lock_hash(),
         metrics=metrics,
         learner=target.learner.model_dump() | {"calibration": fitted.method},
         left_out=left_out,
     )
-    card = model_card(
+    pages = card.pages(card_facts(home, target, prepared, fitted, manifest, contributions))
+    picture = shap_picture(contributions, values[few], data.names)
+    extra = pages | {"shap.png": picture}
+    bundle.write(home.bundles, manifest, text, calibration, golden, extra.pop(bundle.CARD).decode(), extra)
+    return version
+
+
+def card_facts(
+    home: Home, target: Target, prepared: Prepared, fitted: Fitted, manifest: bundle.Manifest, contributions: Floats
+) -> card.CardFacts:
+    """Returns what the card tells of this training."""
+    from features.portraits.feature_list import FeatureList
+
+    data, days = prepared.data, np.unique(prepared.data.as_of)
+    known = {one.name: one.dimension for one in FeatureList.load_identity(home, manifest.portrait_identity).features}
+    dimensions = [known[name] for name in data.names]
+    return card.CardFacts(
         target,
-        version=version,
+        manifest.version,
         data={
-            "as-of dates": f"{data.as_of.min()} to {data.as_of.max()}, {len(np.unique(data.as_of))} dates",
-            "labelled rows": f"{prepared.spine.table.num_rows:,} ({int(prepared.spine.labels.sum()):,} positive)",
-            "rows learned from (negatives thinned)": f"{fitted.learned_rows:,}",
-            "rows decided by hindsight, left out": f"{sum(day['decided'] for day in prepared.spine.log):,}",
-            "rows without a portrait": data.unmatched,
+            "labelled_rows": f"{prepared.spine.table.num_rows:,}",
+            "positive_rows": f"{int(prepared.spine.labels.sum()):,}",
+            "learned_rows": f"{fitted.learned_rows:,}",
+            "decided_rows": f"{sum(day['decided'] for day in prepared.spine.log):,}",
+            "unmatched_rows": data.unmatched,
             "features": len(data.features),
+            "portraits": manifest.portrait_identity,
+            "data_hash": manifest.data_hash,
+            "config_hash": manifest.config_hash,
+            "code_version": manifest.code_version,
+            "lock_hash": manifest.lock_hash,
         },
+        dates=(str(days[0]), str(days[-1]), len(days)),
         folds=prepared.split.log,
-        metrics=metrics,
+        metrics=manifest.metrics,
+        method=fitted.method,
         importance=importance(contributions, data.names),
-        left_out=left_out,
+        by_dimension=by_dimension(contributions, dimensions),
+        dimensions={name: dimensions.count(name) for name in dict.fromkeys(dimensions)},
+        left_out=manifest.left_out,
         skipped=prepared.spine.skipped,
         notes=[*prepared.notes, *fitted.notes],
+        pictures={"reasons": ("shap.png",)},
     )
-    picture = shap_picture(contributions, values[few], data.names)
-    bundle.write(home.bundles, manifest, text, calibration, golden, card, {"shap.png": picture})
-    return version
 
 
 def log(home: Home, target: Target, version: str, prepared: Prepared, fitted: Fitted, metrics: dict[str, Any]) -> None:
@@ -256,6 +283,12 @@ def log(home: Home, target: Target, version: str, prepared: Prepared, fitted: Fi
             "config_hash": target.content_hash(),
         },
         metrics=metrics,
-        tags={"target": target.name, "bundle_version": version},
+        tags={
+            "target": target.name,
+            "bundle_version": version,
+            "data_hash": prepared.data.content_hash(),
+            "code_version": provenance.code_version(),
+            "lock_hash": provenance.lock_hash(),
+        },
         folder=home.bundles / target.name / version,
     )

@@ -16,6 +16,7 @@ from features.kit.files import read_json, write_json
 from features.kit.home import Home
 from features.kit.runs import hit
 from training import bundle, tracking
+from training.card import INCOMPLETE, missing_in
 from training.targets import PromotionRule
 
 TOO_FEW = "too_few_positives"
@@ -59,12 +60,14 @@ def promote(home: Home, target: str, version: str) -> bool:
     Raises:
         NotFoundError: If there is no such version.
         BundleError: If the bundle must not be loaded; the present champion stays.
+        ConflictError: If its model card lacks a section.
     """
     folder = home.bundles / target / version
     if Path(version).name != version or not folder.is_dir():
         known = ", ".join(versions(home, target)) or "none"
         raise NotFoundError(f"{target}: there is no version '{version}'", remedy=f"known versions: {known}")
     bundle.load(folder)
+    refuse_incomplete(folder)
     before = pointer(home, target)
     moved = before.get("version") != version
     if moved:
@@ -72,6 +75,17 @@ def promote(home: Home, target: str, version: str) -> bool:
         _point(home, target, version, [one for one in past if one != version])
     _mirror(home, target, version)
     return moved
+
+
+def refuse_incomplete(folder: Path) -> None:
+    """Refuses a version whose model card lacks a section. Raises ConflictError naming what it lacks."""
+    lacking = missing_in(folder)
+    if lacking:
+        more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+        raise ConflictError(
+            f"{INCOMPLETE}: {folder} lacks {', '.join(lacking[:3])}{more}",
+            remedy="complete configs/cards.yaml, then train again",
+        )
 
 
 def rollback(home: Home, target: str) -> str:

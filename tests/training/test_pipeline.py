@@ -16,7 +16,7 @@ from features.portraits.feature_list import FeatureList
 from features.portraits.reading import Portraits
 from features.portraits.step import build
 from features.portraits.vector import encode
-from training import bundle, promote, tracking
+from training import bundle, card, promote, tracking
 from training.history import open_history
 from training.pipeline import train_target
 from training.step import train
@@ -95,6 +95,21 @@ def test_the_leaking_columns_are_left_out_and_named_with_their_evidence(small):
     assert "positive where filled" in Path(churn["card"]).read_text()
 
 
+def test_the_bundle_and_mlflow_say_what_made_the_model(small):
+    """Data, configuration, code and lock stand in the manifest, and the same values in MLflow's run."""
+    import sqlite3
+
+    home, summary = small
+    manifest = bundle.verify(home.bundles / "churn" / summary["targets"]["churn"]["version"])
+    made_with = {name: getattr(manifest, name) for name in ("data_hash", "code_version", "lock_hash")}
+    assert all(made_with.values())
+    with sqlite3.connect(home.mlruns / "mlflow.db") as database:
+        tags = database.execute("SELECT key, value FROM tags").fetchall()
+        parameters = database.execute("SELECT key, value FROM params").fetchall()
+    assert set(made_with.items()) <= set(tags)
+    assert ("config_hash", manifest.config_hash) in parameters
+
+
 def test_too_few_positives_are_a_refusal_and_a_missing_feed_is_too(small):
     """No error and no bundle: `promoted: false` with the reason, recorded like a training."""
     home, summary = small
@@ -110,7 +125,10 @@ def test_the_bundle_scores_the_portraits_as_training_did(small):
     home, summary = small
     folder = home.bundles / "churn" / summary["targets"]["churn"]["version"]
     loaded = bundle.load(folder)
-    assert sorted(loaded.manifest.files) == ["calibration.json", "card.md", "golden.json", "model.txt", "shap.png"]
+    assert sorted(loaded.manifest.files) == sorted(
+        ["calibration.json", "golden.json", "model.txt", "shap.png", *card.PAGES]
+    )
+    assert card.missing_in(folder) == ()
     assert (folder / "shap.png").read_bytes().startswith(b"\x89PNG")
     features = FeatureList.load(home)
     portraits = Portraits.open(home)

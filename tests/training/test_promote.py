@@ -19,6 +19,8 @@ from training.bundle import BundleFeature, Calibration, Manifest
 from training.learner import BoostedTrees
 from training.targets import PromotionRule
 
+from .cards import pages
+
 RULE = PromotionRule()
 GOOD = {"auc": 0.75, "auc_ci": [0.72, 0.78], "calibration_error": 0.002, "base_rate": 0.02}
 
@@ -40,7 +42,7 @@ def test_the_written_rule(metrics, champion, expected):
     assert promote.verdict(RULE, metrics, champion) == expected
 
 
-def write_version(home: Home, name: str, seed: int, day: str = "2026-06-01") -> None:
+def write_version(home: Home, name: str, seed: int, day: str = "2026-06-01", **other_pages: bytes) -> None:
     """Writes a small whole bundle."""
     random = np.random.default_rng(seed)
     values = random.normal(size=(300, 2)).astype(np.float32)
@@ -52,7 +54,8 @@ def write_version(home: Home, name: str, seed: int, day: str = "2026-06-01") -> 
         horizon_days=30, label_delay_days=30, data_hash="d", config_hash="c", code_version="0", metrics=GOOD,
     )  # fmt: skip
     knots = Calibration(np.array([-2.0, 2.0]), np.array([0.1, 0.9]))
-    bundle.write(home.bundles, manifest, model.model_text, knots, values, "# card\n")
+    card = pages(version=name) | other_pages
+    bundle.write(home.bundles, manifest, model.model_text, knots, values, card.pop("card.md").decode(), card)
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +103,7 @@ def test_an_unknown_or_damaged_version_changes_nothing(home: Home):
     with pytest.raises(NotFoundError):
         promote.promote(home, "churn", "../churn/v2")
     card = home.bundles / "churn" / "v2" / "card.md"
+    whole = card.read_bytes()
     card.write_text("other")
     try:
         with pytest.raises(BundleError, match=r"card\.md: changed"):
@@ -107,7 +111,7 @@ def test_an_unknown_or_damaged_version_changes_nothing(home: Home):
         listed = {line["version"]: line for line in promote.models(home)}
         assert (listed["v1"]["champion"], listed["v2"]["state"]) == (True, "damaged")
     finally:
-        card.write_text("# card\n")
+        card.write_bytes(whole)
     assert serving(home) == "v1"
 
 
@@ -133,16 +137,31 @@ def test_models_of_a_home_without_any_says_so(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_incomplete_card_blocks_promotion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A whole bundle whose card lacks a section is refused with its code and the section; the guard off, it would serve."""
+    state = Home(tmp_path)
+    write_version(state, "v1", 1)
+    write_version(state, "v2", 2, **{"card.zh.html": b'<section id="purpose"><h2>x</h2></section>'})
+    promote.promote(state, "churn", "v1")
+    with pytest.raises(ConflictError, match=r"incomplete_card: .*card\.zh\.html: purpose"):
+        promote.promote(state, "churn", "v2")
+    assert serving(state) == "v1"
+    monkeypatch.setattr(promote, "refuse_incomplete", lambda folder: None)
+    promote.promote(state, "churn", "v2")
+    assert serving(state) == "v2"
+
+
 def test_rollback_skips_a_damaged_version(home: Home):
     """The way back leads to the newest earlier version that passes every check."""
     for version in ("v1", "v2", "v3"):
         promote.promote(home, "churn", version)
     card = home.bundles / "churn" / "v2" / "card.md"
+    whole = card.read_bytes()
     card.write_text("other")
     try:
         assert promote.rollback(home, "churn") == "v1"
     finally:
-        card.write_text("# card\n")
+        card.write_bytes(whole)
 
 
 def test_the_mirror_is_repaired_by_models(home: Home):

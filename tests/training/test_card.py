@@ -1,0 +1,98 @@
+"""The model card is whole in both languages, or its model does not become champion."""
+
+import re
+
+import pytest
+
+from features.kit.config import load_yaml
+from features.portraits.feature_list import dimensions
+from training import card
+from training.card_texts import SECTIONS, load_texts
+from training.targets import known_targets
+
+from .cards import facts, pages
+
+
+@pytest.mark.parametrize("target", known_targets())
+def test_every_target_has_a_complete_card(target):
+    """Four pages, each with all sections of the issue and the four parts of the law's record, for every shipped target."""
+    made = pages(target)
+    assert set(made) == {"card.md", "card.zh.md", "card.html", "card.zh.html"}
+    for name, page in made.items():
+        assert card.missing_sections(page.decode()) == (), name
+
+
+def test_the_pages_say_the_same_figures_in_both_languages():
+    """Every number of the English page stands on the Chinese one, and each page speaks its own language."""
+    made = {name: page.decode() for name, page in pages().items()}
+    numbers = {
+        name: sorted(re.findall(r"\d+(?:\.\d+)?", page.split("## ", 1)[1]))
+        for name, page in made.items()
+        if name.endswith(".md")
+    }
+    wanted = {"0.75", "0.7", "0.8", "0.001", "0.002", "0.02", "0.3", "700", "300", "2026"}
+    assert wanted <= set(numbers["card.md"]) & set(numbers["card.zh.md"])
+    assert "## 禁止用途" in made["card.zh.md"]
+    assert "## Forbidden uses" in made["card.md"]
+    assert 'lang="zh-CN"' in made["card.zh.html"]
+    assert "样本不足,不报告" in made["card.zh.html"]
+
+
+@pytest.mark.parametrize("page", ["card.md", "card.zh.md", "card.html", "card.zh.html"])
+@pytest.mark.parametrize("section", SECTIONS)
+def test_an_emptied_section_is_named(page, section):
+    """Each section of each page in turn: its content cut, replaced by a promise to write it, or gone with its heading."""
+    text = pages()[page].decode()
+    if page.endswith(".html"):
+        whole = re.search(rf'<section id="{re.escape(section)}">\s*(<h2>.*?</h2>)(.*?)</section>', text, re.DOTALL)
+        emptied, promised = (
+            whole.group(0).replace(whole.group(2), "<p> </p>"),
+            whole.group(0).replace(whole.group(2), "<p>TODO</p>"),
+        )
+    else:
+        whole = re.search(
+            rf"<!-- section: {re.escape(section)} -->\n\n(## [^\n]*\n)(.*?)(?=<!-- section|\Z)", text, re.DOTALL
+        )
+        emptied, promised = (
+            whole.group(0).replace(whole.group(2), "\n\n"),
+            whole.group(0).replace(whole.group(2), "\n待补充。\n\n"),
+        )
+    for changed in (emptied, promised, ""):
+        assert card.missing_sections(text.replace(whole.group(0), changed)) == (section,)
+
+
+def test_a_target_without_its_words_has_an_incomplete_card(tmp_path):
+    """A new target whose purpose nobody wrote lacks purpose and the law's purpose on all four pages."""
+    texts = load_texts()
+    bare = texts.model_copy(update={"targets": {}})
+    for name, content in card.pages(facts(), bare).items():
+        (tmp_path / name).write_bytes(content)
+    assert len(card.missing_in(tmp_path)) == 8
+    assert "card.md: purpose" in card.missing_in(tmp_path)
+    assert "card.zh.html: law.purpose" in card.missing_in(tmp_path)
+    (tmp_path / "card.zh.md").unlink()
+    assert "card.zh.md" in card.missing_in(tmp_path)
+
+
+def test_every_dimension_has_its_category_of_personal_data():
+    """The law's record names what each dimension of the portrait holds."""
+    assert set(load_texts().dimensions) >= set(dimensions())
+
+
+def test_nothing_of_the_card_can_break_out_of_its_page():
+    """An operator's words are shown, not run: angle brackets and bars of a note stay text."""
+    made = pages(notes=["a <script>alert(1)</script> | b"])
+    assert b"<script>" not in made["card.html"]
+    assert card.missing_sections(made["card.html"].decode()) == ()
+
+
+def test_the_words_of_the_card_are_configuration():
+    """A section without a title is refused by name."""
+    from features.kit.config import config_path, parse_config
+    from features.kit.errors import ConfigurationError
+    from training.card_texts import CardTexts
+
+    content = load_yaml(config_path("cards.yaml"))
+    del content["titles"]["limits"]
+    with pytest.raises(ConfigurationError, match="titles: 'limits' is missing"):
+        parse_config(CardTexts, content, source="cards.yaml")

@@ -1,0 +1,87 @@
+"""The words of the model card in Chinese and English: `configs/cards.yaml` as one closed object."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from features.kit.config import Config, config_path, load_config
+
+Locale = Literal["zh", "en"]
+SECTIONS = (
+    "purpose", "forbidden", "definition", "data", "folds", "figures", "slices", "calibration", "reasons", "limits",
+    "law.purpose", "law.data", "law.logic", "law.impact",
+)  # fmt: skip
+"""What every card must hold, in order; the last four are the algorithm record."""
+
+
+class Words(Config):
+    """One text in both languages."""
+
+    zh: str = Field(min_length=1)
+    en: str = Field(min_length=1)
+
+    def get(self, locale: Locale) -> str:
+        """Returns the text in a language."""
+        return self.zh if locale == "zh" else self.en
+
+
+class TargetTexts(Config):
+    """What only a person can say of one target.
+
+    Attributes:
+        purpose: What it is for.
+    """
+
+    purpose: Words
+
+
+class LawTexts(Config):
+    """The algorithm record of the Personal Information Protection Law: purpose, data categories, logic, impact."""
+
+    purpose: Words
+    data: Words
+    logic: Words
+    impact: Words
+
+
+class CardTexts(Config):
+    """Every text of every card.
+
+    Attributes:
+        titles: A section's heading by its id.
+        targets: Target -> what only a person can say of it.
+        forbidden: What the model must not be used for.
+        limits: What must be known of every model.
+        reasons: How reasons are given.
+        law: The algorithm record.
+        dimensions: Dimension -> the category of personal data that it holds.
+        labels: A figure's or fact's name by its identifier.
+    """
+
+    titles: dict[str, Words]
+    targets: dict[str, TargetTexts]
+    forbidden: tuple[Words, ...]
+    limits: tuple[Words, ...]
+    reasons: Words
+    law: LawTexts
+    dimensions: dict[str, Words]
+    labels: dict[str, Words]
+
+    @model_validator(mode="after")
+    def _every_section_has_a_title(self) -> Self:
+        untitled = [name for name in SECTIONS if name not in self.titles]
+        if untitled:
+            raise ValueError(f"titles: '{untitled[0]}' is missing")
+        return self
+
+    def label(self, identifier: str, locale: Locale) -> str:
+        """Returns the name of a figure; one without a name is shown by its identifier."""
+        words = self.labels.get(identifier)
+        return words.get(locale) if words else identifier
+
+
+def load_texts() -> CardTexts:
+    """Returns the texts in `configs/cards.yaml`. Raises ConfigurationError naming the key."""
+    return load_config(CardTexts, config_path("cards.yaml"))
