@@ -103,9 +103,12 @@ def sections(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Section
     own = texts.targets.get(facts.target.name)
     words = texts.law
     blocks: dict[str, list[Block]] = {
-        "purpose": [Lines((own.purpose.get(locale), facts.target.description))] if own else [],
+        "purpose": [Lines((own.purpose.get(locale),))] if own else [],
         "forbidden": [Lines(tuple(one.get(locale) for one in texts.forbidden), as_list=True)],
-        "definition": [_definition(facts.target, texts, locale)],
+        "definition": [
+            *([Lines((own.predicts.get(locale),))] if own else []),
+            _definition(facts.target, texts, locale),
+        ],
         "data": [_data(facts, texts, locale)],
         "folds": [_folds(facts.folds, texts, locale)],
         "figures": [_figures(facts.metrics, texts, locale)],

@@ -31,9 +31,11 @@ class TargetTexts(Config):
     """What only a person can say of one target.
 
     Attributes:
+        predicts: The event, in a sentence.
         purpose: What it is for.
     """
 
+    predicts: Words
     purpose: Words
 
 
