@@ -24,17 +24,29 @@ def train(
     as_of: Annotated[str | None, typer.Option(help="Pretend that nothing later has been delivered.")] = None,
     changes: Annotated[list[str] | None, typer.Option("--set", help="Change a key: learner.trees=300.")] = None,
     tune: Annotated[bool, typer.Option("--tune", help="Search better learner settings first.")] = False,
+    trials: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --tune: settings to try in all, those of a killed run included [30]."),
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="With --tune: end the search after so long.")] = None,
     promote_it: Annotated[bool, typer.Option("--promote/--no-promote", help="Promote by the written rule.")] = True,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 7,
     threads: Annotated[int, typer.Option(help="Native threads.", min=1)] = 2,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a target on the built portraits, judge it on later as-of dates, and promote it by the written rule."""
+    """Train a target on the built portraits, judge it on later as-of dates, and promote it by the written rule.
+
+    With --tune a search for better learner settings comes first. It is kept in <home>/studies.db and goes on there if
+    it was stopped; the settings change only if they win on later dates and on customers that the search did not see.
+    """
+    if not tune and (trials or minutes):
+        raise ConfigurationError("--trials and --minutes belong to a search", remedy="add --tune")
     from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
     from training.history import open_history
     from training.pipeline import train_target
     from training.targets import load_target
+    from training.tune import TRIALS, Budget
 
     state = open_home(home)
     chosen = load_target(target).override(_pairs(changes or []))
@@ -51,7 +63,7 @@ def train(
             as_of=parse_date(as_of, flag="--as-of"),
             seed=seed,
             threads=threads,
-            tune=tune,
+            tune=Budget(trials or TRIALS, minutes) if tune else None,
             may_promote=promote_it,
             progress=Progress(quiet=as_json),
         )
@@ -60,6 +72,8 @@ def train(
     elif result["version"]:
         low, high = result["auc_ci"]
         print(f"{target} {result['version']}: AUC {result['auc']:.3f} ({low:.3f} to {high:.3f}), {result['reason']}")
+        for note in result["notes"]:
+            print(f"  {note}")
 
 
 def promote(

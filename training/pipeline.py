@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from training.leakage import Leak, audit
 from training.modelling import Fitted, fit
 from training.prepare import Prepared, positives, prepare, training_dates
 from training.targets import Target
-from training.tune import tuned
+from training.tune import Budget, Tuned, tuned
 
 if TYPE_CHECKING:
     from features.feeds.reading import Feeds
@@ -41,7 +41,7 @@ def say_on_stderr(line: str) -> None:
 
 def train_target(
     home: Home, target: Target, feeds: Feeds, history: History, *, as_of: date | None = None, seed: int = 7,
-    threads: int = 1, tune: bool = False, may_promote: bool = True, progress: Progress = SILENT,
+    threads: int = 1, tune: Budget | None = None, may_promote: bool = True, progress: Progress = SILENT,
     say: Say = say_on_stderr,
 ) -> dict[str, Any]:  # fmt: skip
     """Trains one target, writes its bundle, records it and promotes it if the written rule allows.
@@ -54,7 +54,7 @@ def train_target(
         as_of: Pretend that nothing later has been delivered; None means all that has.
         seed: Of everything random.
         threads: Native threads.
-        tune: Search better learner settings first.
+        tune: Search better learner settings first, within this budget.
         may_promote: False leaves the champion as it is.
         progress: Shown while it runs.
         say: Told what must not be missed.
@@ -89,15 +89,22 @@ def train_target(
         for leak in leaks:
             say(f"{target.name}: left out '{leak.name}', it leaks the label ({leak.check}): {leak.evidence}")
         prepared = without_leaks(prepared, leaks)
-    found: tuple[str, ...] = ()
-    if tune:
-        target, sentence = tuned(target, prepared.data, prepared.split, seed=seed, threads=threads, progress=progress)
-        found = (f"tuning: {sentence}",)
+    found: Tuned | None = None
+    if tune is not None:
+        found = tuned(
+            target, prepared.data, prepared.split, seed=seed, threads=threads, budget=tune, store=home.studies,
+            progress=progress,
+        )  # fmt: skip
+        target = found.target
+        prepared = replace(prepared, notes=(*prepared.notes, f"tuning: {found.sentence}"))
     fitted = fit(target, prepared.data, prepared.split, prepared.final, seed=seed, threads=threads, progress=progress)
     with progress.step(f"{target.name}: judgement"):
         metrics = evaluate(judged_rows(home, target, prepared, fitted, portraits))
     with progress.step(f"{target.name}: bundle"):
-        version = write_bundle(home, target, prepared, fitted, metrics, leaks, portraits.feature_list.identity, threads)
+        version = write_bundle(
+            home, target, prepared, fitted, metrics, leaks, portraits.feature_list.identity, threads,
+            pictures=found.pictures if found else {},
+        )  # fmt: skip
     folder = home.bundles / target.name / version
     champion = promote.champion_metrics(home, target.name, portraits.feature_list.identity)
     promoted, reason = promote.verdict(rule, metrics, champion)
@@ -119,7 +126,8 @@ def train_target(
         "unmatched": prepared.data.unmatched,
         "left_out": [asdict(leak) for leak in leaks],
         "skipped": chosen.skipped,
-        "notes": [*prepared.notes, *found, *fitted.notes],
+        "notes": [*prepared.notes, *fitted.notes],
+        "tuning": found.facts if found else None,
         "shap": str(folder / "shap.png"),
         "card": str(folder / bundle.CARD),
     }
@@ -147,8 +155,6 @@ def refusal(home: Home, target: Target, reason: str, why: str, *, say: Say, **fa
 
 def without_leaks(prepared: Prepared, leaks: tuple[Leak, ...]) -> Prepared:
     """Returns the matrix without the leaking columns."""
-    from dataclasses import replace
-
     return replace(prepared, data=prepared.data.without([leak.name for leak in leaks])) if leaks else prepared
 
 
@@ -190,7 +196,7 @@ def oracle(home: Home, target: str, as_of: date) -> dict[str, float]:
 
 def write_bundle(
     home: Home, target: Target, prepared: Prepared, fitted: Fitted, metrics: dict[str, Any], leaks: tuple[Leak, ...],
-    identity: str, threads: int,
+    identity: str, threads: int, pictures: dict[str, bytes],
 ) -> str:  # fmt: skip
     """Writes the bundle with its card and picture, and returns its version."""
     data, model, calibration = prepared.data, fitted.model, fitted.calibration
@@ -224,7 +230,7 @@ def write_bundle(
     )
     pages = card.pages(card_facts(home, target, prepared, fitted, manifest, contributions))
     picture = shap_picture(contributions, values[few], data.names)
-    extra = pages | {"shap.png": picture}
+    extra = pages | {"shap.png": picture} | pictures
     bundle.write(home.bundles, manifest, text, calibration, golden, extra.pop(bundle.CARD).decode(), extra)
     return version
 

@@ -77,6 +77,11 @@ class Home:
         return self.root / "simulation"
 
     @property
+    def studies(self) -> Path:
+        """Returns the searches for learner settings, finished trial by finished trial."""
+        return self.root / "studies.db"
+
+    @property
     def results(self) -> Path:
         """Returns benchmark and soak results."""
         return self.root / "results"

@@ -21,6 +21,7 @@ from training.history import open_history
 from training.pipeline import train_target
 from training.step import train
 from training.targets import load_target
+from training.tune import Budget
 
 MAPPING = """
 operator: {name: small, time_zone: Asia/Shanghai, currency: {code: CNY, scale: 3}}
@@ -144,13 +145,21 @@ def test_training_again_gives_the_same_version_and_records_another_run(small, ca
     with open_history(home) as (feeds, history):
         again = train_target(home, load_target("churn"), feeds, history, threads=2)
         other = train_target(
-            home, load_target("churn").override({"learner.trees": "40"}), feeds, history, may_promote=False, tune=True
+            home,
+            load_target("churn").override({"learner.trees": "40"}),
+            feeds,
+            history,
+            may_promote=False,
+            tune=Budget(trials=6),
         )
     assert again["version"] == summary["targets"]["churn"]["version"]
     assert "left out 'asked_why', it leaks the label (missing)" in capsys.readouterr().err
     assert other["version"] != again["version"]
     assert (other["promoted"], other["reason"]) == (False, "not_asked")
-    assert any("settings tried" in note for note in other["notes"])
+    assert any("6 settings tried" in note for note in other["notes"])
+    assert other["tuning"]["trials"] == 6
+    with_pictures = bundle.verify(home.bundles / "churn" / other["version"])
+    assert {"tuning_history.png", "tuning_settings.png"} <= set(with_pictures.files)
     assert tracking.alias_version(home, "churn") == again["version"]
     assert {line["version"]: line["champion"] for line in promote.models(home)} == {
         again["version"]: True,

@@ -1,0 +1,120 @@
+"""A search is kept in a file, goes on after a kill, and changes the settings only where they win on later dates."""
+
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from typer.testing import CliRunner
+
+from features.kit.cli import create_app
+from features.kit.runs import FailpointError
+from training import tune
+from training.bundle import BundleFeature
+from training.dataset import Dataset
+from training.splits import grouped_split, temporal_split
+from training.targets import load_target
+from training.tune import Budget, tuned
+from training.tune_pictures import HISTORY, SETTINGS
+
+DATES = np.array(["2025-11-01", "2026-01-01", "2026-03-02", "2026-05-02"], dtype="datetime64[D]")
+
+
+def _data(count: int = 2400) -> Dataset:
+    random = np.random.default_rng(6)
+    values = random.normal(size=(count, 5)).astype(np.float32)
+    chance = 1 / (1 + np.exp(1.5 - 1.5 * values[:, 0] * (values[:, 1] > 0) - values[:, 2]))
+    return Dataset(
+        values=values,
+        features=tuple(BundleFeature(f"f{place}", "number") for place in range(5)),
+        customers=np.array([f"c{row % 800:04d}" for row in range(count)]),
+        as_of=DATES[np.arange(count) * len(DATES) // count],
+        labels=(random.random(count) < chance).astype(np.int8),
+        kinds=np.full(count, ""),
+        rows=np.arange(count),
+    )
+
+
+def _temporal(data: Dataset):
+    target = load_target("churn")
+    split = temporal_split(
+        data.as_of, data.labels, target.embargo_days, target.folds.model_copy(update={"test_windows": 1})
+    )
+    assert [fold.purpose for fold in split.folds] == ["calibration", "test"]
+    return split
+
+
+def _configured(**settings):
+    target = load_target("churn")
+    few = {"trees": 20, "leaves": 6, "min_rows_in_leaf": 20, "l2": 1.0, "feature_share": 0.8} | settings
+    return target.model_copy(update={"learner": target.learner.model_copy(update=few)})
+
+
+def test_poor_settings_are_replaced_and_the_gain_is_told_with_its_interval():
+    """A single stump learns little; the search finds more and proves it on customers that it did not choose by."""
+    data = _data()
+    found = tuned(
+        _configured(trees=1, leaves=2, row_share=1.0), data, _temporal(data), seed=1, threads=1, budget=Budget(8)
+    )
+    assert found.facts["changed"]
+    assert found.facts["gain"] > found.facts["needed_gain"] == 0.003
+    assert found.facts["gain_ci"][0] < found.facts["gain"] < found.facts["gain_ci"][1]
+    assert found.target.learner.model_dump().items() >= found.facts["settings"].items()
+    assert "8 settings tried" in found.sentence
+    assert "the best settings beat the configured ones" in found.sentence
+    assert {name: content[:4] for name, content in found.pictures.items()} == {
+        HISTORY: b"\x89PNG",
+        SETTINGS: b"\x89PNG",
+    }
+
+
+def test_settings_that_do_not_win_are_not_taken_and_it_says_so(monkeypatch: pytest.MonkeyPatch):
+    """Whatever the search prefers, the other half of the customers decides: no gain, no change."""
+    data = _data()
+    target = _configured()
+    monkeypatch.setattr(tune, "WORTH_IT", 0.5)
+    monkeypatch.setitem(tune.SPACE, "trees", (60, 90, False))
+    found = tuned(target, data, grouped_split(data.customers.tolist(), data.labels, 3, seed=1), seed=1, threads=1,
+                  budget=Budget(4))  # fmt: skip
+    assert not found.facts["changed"]
+    assert found.target == target
+    assert "the configured settings stay" in found.sentence
+
+
+def test_a_killed_search_goes_on_where_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Two trials end, the third is killed half way; the next run keeps the two and adds what the budget asks for."""
+    data = _data(1200)
+    split, target, store = _temporal(data), _configured(), tmp_path / "studies.db"
+
+    def search(trials: int):
+        return tuned(target, data, split, seed=1, threads=1, budget=Budget(trials), store=store)
+
+    monkeypatch.setenv("INSIGHT_FAILPOINT", "tune.after_trial:2:fail")
+    with pytest.raises(FailpointError):
+        search(6)
+    monkeypatch.delenv("INSIGHT_FAILPOINT")
+    (name,) = optuna.get_all_study_names(f"sqlite:///{store}")
+    optuna.load_study(study_name=name, storage=f"sqlite:///{store}").ask()
+    again = search(4)
+    assert (again.facts["trials"], again.facts["from_earlier_runs"]) == (4, 2)
+    assert "2 of them in earlier runs" in again.sentence
+    states = [trial.state.name for trial in optuna.load_study(study_name=name, storage=f"sqlite:///{store}").trials]
+    assert states.count("FAIL") == 1
+    assert "RUNNING" not in states
+    settled = search(4)
+    assert (settled.facts["from_earlier_runs"], settled.target) == (4, again.target)
+    other = data.take(np.arange(1199))
+    assert tuned(target, other, _temporal(other), seed=1, threads=1, budget=Budget(1), store=store).facts["trials"] == 1
+
+
+def test_the_time_budget_ends_a_search():
+    """A thousand trials are asked for and a moment is given: what is finished counts."""
+    data = _data(800)
+    found = tuned(_configured(), data, _temporal(data), seed=1, threads=1, budget=Budget(1000, minutes=0.01))
+    assert 1 <= found.facts["trials"] < 200
+
+
+def test_a_budget_without_a_search_is_refused(tmp_path: Path):
+    """`--trials` alone would do nothing, so it is an error that names the way."""
+    result = CliRunner().invoke(create_app(), ["train", "churn", "--trials", "5", "--home", str(tmp_path)])
+    assert (result.exit_code, result.exception.remedy) == (1, "add --tune")

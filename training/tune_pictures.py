@@ -1,0 +1,88 @@
+"""Two pictures of a study: how the search went, and where in each setting's range the good trials lie."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+HISTORY, SETTINGS = "tuning_history.png", "tuning_settings.png"
+COLUMNS = 4
+
+
+def pictures_of(trials: Sequence[Any], names: Sequence[str]) -> dict[str, bytes]:
+    """Returns PNG by file name.
+
+    Args:
+        trials: Finished trials of an Optuna study; a pruned one is shown with its last AUC.
+        names: The settings that were searched.
+    """
+    seen = [trial for trial in trials if trial.value is not None or trial.intermediate_values]
+    if not seen:
+        return {}
+    areas = np.array([one.value if one.value is not None else _last(one) for one in seen])
+    pruned = np.array([one.state.name == "PRUNED" for one in seen])
+    configured = np.array([bool(one.user_attrs.get("configured")) for one in seen])
+    return {
+        HISTORY: _history(np.array([one.number for one in seen]), areas, pruned, configured),
+        SETTINGS: _settings(seen, areas, pruned, configured, names),
+    }
+
+
+def _last(trial: Any) -> float:
+    return float(trial.intermediate_values[max(trial.intermediate_values)])
+
+
+def _history(numbers: Any, areas: Any, pruned: Any, configured: Any) -> bytes:
+    figure, axes = _figure(1, 1, width=8.0, height=4.0)
+    place = axes[0]
+    _dots(place, numbers, areas, pruned, configured)
+    whole = np.where(pruned, -np.inf, areas)
+    best = np.maximum.accumulate(whole)
+    shown = np.isfinite(best)
+    place.step(numbers[shown], best[shown], where="post", color="tab:blue", label="best so far")
+    place.set(xlabel="trial", ylabel="AUC on later dates, search half", title="How the search went")
+    place.legend(loc="lower right")
+    return _png(figure)
+
+
+def _settings(seen: Sequence[Any], areas: Any, pruned: Any, configured: Any, names: Sequence[str]) -> bytes:
+    rows = -(-len(names) // COLUMNS)
+    figure, axes = _figure(rows, COLUMNS, width=12.0, height=2.6 * rows)
+    for place, name in zip(axes, names, strict=False):
+        known = np.array([name in one.params for one in seen])
+        values = np.array([one.params.get(name, np.nan) for one in seen], dtype=float)
+        _dots(place, values[known], areas[known], pruned[known], configured[known])
+        place.set_xlabel(name)
+    for place in axes[len(names) :]:
+        place.set_visible(False)
+    axes[0].set_ylabel("AUC")
+    figure.suptitle("Each setting against the AUC (dark: all stages, light: pruned, red: configured)")
+    return _png(figure)
+
+
+def _dots(place: Any, values: Any, areas: Any, pruned: Any, configured: Any) -> None:
+    place.scatter(values[pruned], areas[pruned], s=18, color="lightgrey", label="pruned, at its last stage")
+    place.scatter(values[~pruned], areas[~pruned], s=22, color="tab:blue", alpha=0.7, label="all stages")
+    place.scatter(values[configured], areas[configured], s=60, color="tab:red", marker="D", label="configured")
+
+
+def _figure(rows: int, columns: int, *, width: float, height: float) -> tuple[Any, Any]:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained")
+    return figure, axes.ravel()
+
+
+def _png(figure: Any) -> bytes:
+    import matplotlib.pyplot as plt
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    plt.close(figure)
+    return buffer.getvalue()
