@@ -14,9 +14,19 @@ SourceOption = Annotated[Path, typer.Option("--source", help="The source mapping
 DataOption = Annotated[Path, typer.Option("--data", help="The folder with the operator's files.")]
 
 
+_MAP_HELP = """Propose a source mapping for a folder of unknown files.
+
+Looks at every file: encoding (decoded strictly), delimiter, header, forms of dates, units, keys, and which feed it
+looks like. Writes a YAML that a person edits: what the files prove stands there as it is, guesses carry a
+`# TODO` comment, and where the files cannot say it (time zone, when a snapshot was taken) the value is `TODO`.
+Then: `insight check --source FILE --data DIR`. Samples in comments never show a phone number, an id card or a name.
+"""
+
+
 def register(app: typer.Typer) -> None:
     """Adds this room's commands to `insight`."""
     app.command("ingest", help="Land an operator's files: map, check, version; bad rows go to quarantine.")(_ingest)
+    app.command("map", help=_MAP_HELP)(_map)
     app.command("check", help="Try a mapping on files without landing anything.")(_check)
 
 
@@ -47,6 +57,54 @@ def _ingest(
         return
     _print_table(summary["feeds"])
     print(f"feeds cover {summary['first_day']} up to {summary['as_of']}; missing: {', '.join(summary['missing'])}")
+
+
+def _map(
+    data: DataOption,
+    out: Annotated[Path, typer.Option("--out", help="The YAML file to write.")],
+    only: Annotated[str, typer.Option(help="Look at files of this glob only, as 'voice*'.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace the file that is there.")] = False,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    from features.feeds.proposal import propose
+    from features.feeds.proposal_text import yaml_text
+    from features.feeds.sources import undecided
+    from features.kit.config import load_yaml
+    from features.kit.errors import ConflictError
+    from features.kit.files import write_bytes
+    from features.kit.progress import Progress
+
+    if out.exists() and not force:
+        raise ConflictError(f"{out} is there already", remedy="choose another --out, or replace it with --force")
+    proposal = propose(data, only=only, progress=Progress(quiet=as_json))
+    write_bytes(out, yaml_text(proposal).encode())
+    open_points = undecided(load_yaml(out))
+    if as_json:
+        print_json(proposal.as_dict() | {"out": str(out), "undecided": open_points})
+        return
+    _print_proposal(proposal.as_dict())
+    print(f"{out}: {len(proposal.plans)} feeds proposed; to decide: {', '.join(open_points) or 'nothing'}")
+    print(f"next: edit it, then  insight check --source {out} --data {data}")
+
+
+def _print_proposal(summary: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None)
+    for title in ("file", "rows", "encoding", "between", "dates", "a row is known by", "looks like"):
+        table.add_column(title, justify="right" if title == "rows" else "left")
+    for one in summary["files"]:
+        dates = ", ".join(dict.fromkeys(one["dates"].values()))
+        guess = ", ".join(f"{feed} {confidence:.2f}" for feed, confidence in list(one["feeds"].items())[:2])
+        between = repr(one["delimiter"])[1:-1] if one["delimiter"] else "Parquet"
+        table.add_row(
+            one["path"], f"{one['rows']:,}", one["encoding"], between, dates, ", ".join(one["key"]) or "-", guess
+        )
+    for name, problem in summary["unreadable"].items():
+        table.add_row(name, "", f"not mapped: {problem}")
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def _check(source: SourceOption, data: DataOption, *, as_json: JsonOption = False) -> None:

@@ -16,13 +16,14 @@ import keyword
 import re
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
 from features.feeds.contracts import FEEDS, Column, Feed, Grain, Kind
-from features.kit.config import Config, load_config
+from features.kit.config import Config, load_yaml, parse_config
+from features.kit.errors import ConfigurationError
 
 COMMON_COLUMNS = ("event_id", "customer_id", "event_at", "known_at", "superseded_at", "arrived_at")
 """The columns of every landed feed besides the contract's own."""
@@ -46,6 +47,9 @@ SHARED_FEEDS = ("contacts", "outcomes", "tickets", "consents")
 
 MONEY_UNITS = ("major", "cent", "minor")
 """Money may come in the currency's main unit (yuan, the default), in hundredths (fen), or in the landed minor unit."""
+
+UNDECIDED = "TODO"
+"""The word that `insight map` writes where only a person can decide; a mapping that still holds it is refused."""
 
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
 _DURATION = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
@@ -282,7 +286,25 @@ def attributes_contract(attributes: tuple[Attribute, ...]) -> Feed:
 
 def load_source(path: Path) -> Source:
     """Returns the mapping in a YAML file. Raises ConfigurationError naming the file and the key."""
-    return load_config(Source, path)
+    content = load_yaml(path)
+    open_points = undecided(content)
+    if open_points:
+        more = f" (and {len(open_points) - 1} more)" if len(open_points) > 1 else ""
+        raise ConfigurationError(
+            f"{path}: '{open_points[0]}' still says {UNDECIDED}{more}",
+            remedy=f"decide it; see the comments marked {UNDECIDED}",
+        )
+    return parse_config(Source, content, source=str(path))
+
+
+def undecided(content: Any, key: str = "") -> list[str]:
+    """Returns the keys whose values `insight map` left to a person, in the order of the file."""
+    if isinstance(content, str):
+        return [key] if re.search(rf"\b{UNDECIDED}\b", content) else []
+    if isinstance(content, dict):
+        inside = [(f"{key}.{name}" if key else str(name), value) for name, value in content.items()]
+        return [found for name, value in inside if name != "attributes" for found in undecided(value, name)]
+    return []
 
 
 def _check_unit(feed: Feed, column: str, unit: str) -> None:

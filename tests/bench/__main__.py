@@ -12,7 +12,7 @@ from features.kit.errors import InsightError
 from features.kit.home import Home
 from tests.results import record
 
-SUBJECTS = ("main_job",)
+SUBJECTS = ("main_job", "mapping")
 
 
 def main(names: list[str]) -> int:
@@ -30,7 +30,10 @@ def main(names: list[str]) -> int:
                 print(f"      rounds {entry['rounds']}", flush=True)
         except InsightError as error:
             failed += 1
-            print(f"{name}: {error.message}  -> run `make demo DEMO=--no-serve` first", file=sys.stderr)
+            print(
+                f"{name}: {error.message}  -> {error.remedy or 'run `make demo DEMO=--no-serve` first'}",
+                file=sys.stderr,
+            )
     return failed
 
 
