@@ -1,4 +1,4 @@
-"""The commands of this floor: `insight train | promote | rollback | models`."""
+"""The commands of this floor: `insight train | audit | promote | rollback | models`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TargetArgument = Annotated[str, typer.Argument(help="A target of configs/targets
 
 def register(app: typer.Typer) -> None:
     """Adds this room's commands to `insight`."""
-    for command in (train, promote, rollback, models):
+    for command in (train, audit, promote, rollback, models):
         app.command()(command)
 
 
@@ -74,6 +74,42 @@ def train(
         print(f"{target} {result['version']}: AUC {result['auc']:.3f} ({low:.3f} to {high:.3f}), {result['reason']}")
         for note in result["notes"]:
             print(f"  {note}")
+
+
+def audit(
+    target: TargetArgument,
+    home: HomeOption = None,
+    as_of: Annotated[str | None, typer.Option(help="Pretend that nothing later has been delivered.")] = None,
+    seed: Annotated[int, typer.Option(help="Of draws and trial models.")] = 7,
+    threads: Annotated[int, typer.Option(help="Native threads.", min=1)] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for leaks: columns, rows, folds and feeds that tell a target's answer before it is known.
+
+    Ten kinds are looked for, each named with its evidence, an explanation and a remedy. `insight train` asks the same
+    questions: it leaves leaking columns out, and refuses if that empties a dimension. Nothing is written here.
+    Exit code 0: nothing found; 3: something found; 2: an error.
+    """
+    from features.kit.progress import Progress
+    from training.audit import FOUND_EXIT, audit_target, told
+    from training.history import open_history
+    from training.targets import load_target
+
+    state = open_home(home)
+    chosen = load_target(target)
+    with open_history(state, threads=threads) as (feeds, history):
+        report = audit_target(
+            state,
+            chosen,
+            feeds,
+            history,
+            as_of=parse_date(as_of, flag="--as-of"),
+            seed=seed,
+            threads=threads,
+            progress=Progress(quiet=as_json),
+        )
+    _tell(report, told(report), as_json=as_json)
+    raise typer.Exit(FOUND_EXIT if report["found"] else 0)
 
 
 def promote(

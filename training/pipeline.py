@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,8 @@ from training.dataset import spine
 from training.evaluate import Judged, evaluate
 from training.explain import PICTURE_ROWS, by_dimension, importance, shap_picture
 from training.history import History
-from training.leakage import Leak, audit
+from training.leakage.audit import audit, gate
+from training.leakage.findings import Leak
 from training.modelling import Fitted, fit
 from training.prepare import Prepared, positives, prepare, training_dates
 from training.targets import Target
@@ -61,7 +62,8 @@ def train_target(
 
     Returns:
         The summary that ends in `--json`. A target that the data cannot carry is a refusal, not an error:
-        `promoted: false` with a `reason`: `no_feed`, `no_labelled_dates` or `too_few_positives`.
+        `promoted: false` with a `reason`: `no_feed`, `no_labelled_dates`, `too_few_positives`, `split_overlap` or
+        `dimension_emptied`.
     """
     from features.portraits.reading import Portraits
 
@@ -84,11 +86,13 @@ def train_target(
     with progress.step(f"{target.name}: portraits"):
         prepared = prepare(home, target, chosen, seed=seed, threads=threads)
     with progress.step(f"{target.name}: leakage check"):
-        unproven = unproven_columns(portraits, snapshot=history.snapshot)
-        leaks = audit(prepared.data, prepared.final, unproven, seed=seed, threads=threads)
+        leaks = audit(prepared, feeds, portraits, target.embargo_days, seed=seed, threads=threads)
         for leak in leaks:
-            say(f"{target.name}: left out '{leak.name}', it leaks the label ({leak.check}): {leak.evidence}")
-        prepared = without_leaks(prepared, leaks)
+            say(f"{target.name}: {leak.effect.replace('_', ' ')}: '{leak.name}' ({leak.kind}): {leak.evidence}")
+        passed = gate(prepared, leaks, portraits)
+        if passed.refused:
+            return refusal(home, target, passed.refused, passed.why, say=say, leaks=len(leaks))
+        prepared = passed.prepared
     found: Tuned | None = None
     if tune is not None:
         found = tuned(
@@ -124,24 +128,13 @@ def train_target(
         "features": len(prepared.data.features),
         "learned_rows": fitted.learned_rows,
         "unmatched": prepared.data.unmatched,
-        "left_out": [asdict(leak) for leak in leaks],
+        "left_out": [leak.as_dict() for leak in leaks],
         "skipped": chosen.skipped,
         "notes": [*prepared.notes, *fitted.notes],
         "tuning": found.facts if found else None,
         "shap": str(folder / "shap.png"),
         "card": str(folder / bundle.CARD),
     }
-
-
-def unproven_columns(portraits: Portraits, *, snapshot: bool) -> frozenset[str]:
-    """Returns the features whose knowledge time nobody can prove, so that even their blanks may carry the label.
-
-    On a snapshot that is all of them. Elsewhere it is the operator's declared attributes: every other feature is
-    computed from events known before the as-of date, and is blank where there were none.
-    """
-    return frozenset(
-        feature.name for feature in portraits.feature_list.features if snapshot or feature.dimension == "attributes"
-    )
 
 
 def refusal(home: Home, target: Target, reason: str, why: str, *, say: Say, **facts: Any) -> dict[str, Any]:
@@ -151,11 +144,6 @@ def refusal(home: Home, target: Target, reason: str, why: str, *, say: Say, **fa
         home, target.name, "", parameters={}, metrics=facts, tags={"reason": reason, "why": why}, folder=None
     )
     return {"promoted": False, "reason": reason, "why": why, "auc": None, "version": None, **facts}
-
-
-def without_leaks(prepared: Prepared, leaks: tuple[Leak, ...]) -> Prepared:
-    """Returns the matrix without the leaking columns."""
-    return replace(prepared, data=prepared.data.without([leak.name for leak in leaks])) if leaks else prepared
 
 
 def judged_rows(home: Home, target: Target, prepared: Prepared, fitted: Fitted, portraits: Portraits) -> Judged:
@@ -209,7 +197,7 @@ def write_bundle(
     text, data_hash = model.model_text, data.content_hash()
     hashes = (data_hash, target.content_hash(), load_texts().content_hash())
     version = bundle.version_name(data.as_of.max().astype(object), text, calibration, *hashes)
-    left_out = {leak.name: f"{leak.check}: {leak.evidence}" for leak in leaks}
+    left_out = {leak.name: f"{leak.kind}: {leak.evidence}" for leak in leaks if leak.effect != "told"}
     manifest = bundle.Manifest(
         target=target.name,
         version=version,

@@ -13,6 +13,7 @@ from features.kit.clock import last_labelled
 from features.kit.errors import ConfigurationError, NotReadyError
 from features.kit.home import Home
 from training.dataset import Dataset, Spine, dataset, thinned, thinned_split, without_duplicates
+from training.leakage.rows import Twins, twins
 from training.splits import Rows, Split, grouped_split, temporal_split
 from training.targets import Target
 
@@ -34,6 +35,7 @@ class Prepared:
         split: Folds over the rows of `data`.
         final: The rows that the served model is learned from.
         notes: What must be said about them.
+        twins: Rows that look like another customer's, as they were found before any was left out.
     """
 
     spine: Spine
@@ -41,6 +43,7 @@ class Prepared:
     split: Split
     final: Rows
     notes: tuple[str, ...]
+    twins: Twins | None = None
 
 
 def training_dates(feeds: Feeds, built: list[date], target: Target, as_of: date | None) -> list[date]:
@@ -83,6 +86,7 @@ def prepare(home: Home, target: Target, chosen: Spine, *, seed: int, threads: in
         )
         return Prepared(chosen, data, _judged_untreated(split, data), _there(place, final), tuple(notes))
     data = _checked(target, dataset(home, chosen, target.features, threads=threads))
+    seen_twice = twins(data)
     unique, repeated = without_duplicates(data)
     if repeated > MAX_REPEATED * len(data.rows):
         notes.append(f"{repeated} rows look like another row: too few columns to tell a duplicate, all were kept")
@@ -102,6 +106,7 @@ def prepare(home: Home, target: Target, chosen: Spine, *, seed: int, threads: in
         _judged_untreated(thinned_split(split, data.labels, thin, seed=seed), data),
         thinned(data.labels, everything, thin, seed=seed),
         tuple(notes),
+        seen_twice,
     )
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training import leakage
 from training.bundle import BundleFeature
 from training.dataset import Dataset
-from training.leakage import audit
+from training.leakage import columns as checks
+from training.leakage.columns import leaking_columns
+from training.leakage.findings import Leak
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 MATHORCUP = DATA / "mathorcup2022" / "net_train.csv"
@@ -55,10 +56,15 @@ def read(path: Path, label: str, is_positive: Callable[[str], bool], left_out: C
     return matrix(columns, labels, np.array([row[0] for row in rows]))
 
 
+def audit(data: Dataset, names: tuple[str, ...]) -> tuple[Leak, ...]:
+    """Returns the findings on all rows, none of which is judged."""
+    return leaking_columns(data, np.arange(len(data.labels)), np.arange(0), names, seed=7)
+
+
 def found(data: Dataset, *, unproven: bool = True) -> dict[str, str]:
-    """Returns check by column."""
+    """Returns kind by column."""
     names = data.names if unproven else ()
-    return {leak.name: leak.check for leak in audit(data, np.arange(len(data.labels)), names, seed=7)}
+    return {leak.name: leak.kind for leak in audit(data, names)}
 
 
 def _clean(count: int = 4000, seed: int = 1) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -81,8 +87,8 @@ def test_the_two_columns_of_mathorcup_are_found_and_the_one_that_came_with_them(
         return not started or name.startswith(survey)
 
     data = read(MATHORCUP, survey[0], lambda score: int(score) <= 6, asked_with_the_score)
-    assert found(data) == {"2G驻留时长": "missing", "脱网次数": "missing", "重定向次数": "missing"}
-    evidence = {leak.name: leak.evidence for leak in audit(data, np.arange(len(data.labels)), data.names, seed=7)}
+    assert found(data) == {"2G驻留时长": "missingness", "脱网次数": "missingness", "重定向次数": "missingness"}
+    evidence = {leak.name: leak.evidence for leak in audit(data, data.names)}
     assert "44% positive where filled, 9% where blank" in evidence["重定向次数"]
     assert "99.9% of its filled rows are filled in '重定向次数'" in evidence["脱网次数"]
 
@@ -122,11 +128,11 @@ def test_planted_leaks_are_found_each_by_its_check():
     columns["farewell_code"] = np.where(labels & (random.random(len(labels)) < 0.2), "X9", "none")
     columns["score_after"] = labels * 1.8 + random.normal(size=len(labels))
     assert found(matrix(columns, labels)) == {
-        "asked_why": "missing",
-        "asked_when": "missing",
-        "days_to_end": "value",
-        "farewell_code": "pure",
-        "score_after": "value",
+        "asked_why": "missingness",
+        "asked_when": "missingness",
+        "days_to_end": "label_copy",
+        "farewell_code": "label_copy",
+        "score_after": "label_copy",
     }
 
 
@@ -136,7 +142,7 @@ def test_a_proven_portrait_may_be_blank_where_nothing_happened():
     random = np.random.default_rng(9)
     happened = np.where(labels, random.random(len(labels)) < 0.8, random.random(len(labels)) < 0.3)
     columns["stalls_count_7d"] = np.where(happened, random.normal(size=len(labels)), np.nan)
-    assert found(matrix(columns, labels)) == {"stalls_count_7d": "missing"}
+    assert found(matrix(columns, labels)) == {"stalls_count_7d": "missingness"}
     assert found(matrix(columns, labels), unproven=False) == {}
 
 
@@ -148,7 +154,7 @@ def test_without_the_check_the_leak_would_pass(monkeypatch: pytest.MonkeyPatch):
     data = matrix(columns, labels)
     assert "asked_why" in found(data)
     for limit in ("SUSPICIOUS_BLANKS", "SUSPICIOUS_VALUE", "TOO_GOOD", "PURE_RATE"):
-        monkeypatch.setattr(leakage, limit, 2.0)
+        monkeypatch.setattr(checks, limit, 2.0)
     assert found(data) == {}
 
 

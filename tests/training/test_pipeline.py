@@ -85,9 +85,9 @@ def test_the_leaking_columns_are_left_out_and_named_with_their_evidence(small):
     """Both twins are named in the summary, the manifest and the card; the model does not see them."""
     home, summary = small
     churn = summary["targets"]["churn"]
-    assert [(leak["name"], leak["check"]) for leak in churn["left_out"]] == [
-        ("asked_when", "missing"),
-        ("asked_why", "missing"),
+    assert [(leak["name"], leak["kind"]) for leak in churn["left_out"]] == [
+        ("asked_when", "missingness"),
+        ("asked_why", "missingness"),
     ]
     loaded = bundle.load(home.bundles / "churn" / churn["version"], check_in_child=False)
     assert not {"asked_why", "asked_when"} & set(loaded.manifest.feature_names)
@@ -153,7 +153,7 @@ def test_training_again_gives_the_same_version_and_records_another_run(small, ca
             tune=Budget(trials=6),
         )
     assert again["version"] == summary["targets"]["churn"]["version"]
-    assert "left out 'asked_why', it leaks the label (missing)" in capsys.readouterr().err
+    assert "column left out: 'asked_why' (missingness)" in capsys.readouterr().err
     assert other["version"] != again["version"]
     assert (other["promoted"], other["reason"]) == (False, "not_asked")
     assert any("6 settings tried" in note for note in other["notes"])

@@ -1,0 +1,94 @@
+"""The leakage audit of one target as a report: every kind by name, found or not, with evidence and remedy."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from features.kit.errors import NotReadyError
+from features.kit.home import Home
+from features.kit.progress import SILENT, Progress
+from training.dataset import spine
+from training.history import History
+from training.leakage.audit import audit, gate
+from training.leakage.findings import KINDS
+from training.prepare import prepare, training_dates
+from training.targets import Target
+
+if TYPE_CHECKING:
+    from features.feeds.reading import Feeds
+
+FOUND_EXIT = 3
+"""Exit code of `insight audit` and `insight monitor` when something was found; 2 is an error."""
+
+
+def audit_target(
+    home: Home, target: Target, feeds: Feeds, history: History, *, as_of: date | None = None, seed: int = 7,
+    threads: int = 1, progress: Progress = SILENT,
+) -> dict[str, Any]:  # fmt: skip
+    """Returns what a training of this target would be told by the gate; trains nothing and writes nothing.
+
+    Args:
+        home: The state.
+        target: The target's configuration.
+        feeds: The landed feeds.
+        history: The same feeds, opened for labels and cohorts.
+        as_of: Pretend that nothing later has been delivered; None means all that has.
+        seed: Of draws and trial models.
+        threads: Native threads.
+        progress: Shown while it runs.
+
+    Raises:
+        NotReadyError: If there is no labelled row to look at.
+    """
+    from features.portraits.reading import Portraits
+
+    portraits = Portraits.open(home)
+    dates = training_dates(feeds, portraits.as_of_dates(), target, as_of) if target.supported(feeds.names) else []
+    if not dates:
+        raise NotReadyError(
+            f"{target.name}: no as-of date has both portraits and labels",
+            remedy="run `insight build` with earlier dates",
+        )
+    chosen = spine(history, target, dates, progress=progress)
+    if not chosen.labels.any():
+        raise NotReadyError(f"{target.name}: no customer has the event", remedy="land the feeds that carry it")
+    prepared = prepare(home, target, chosen, seed=seed, threads=threads)
+    with progress.step(f"{target.name}: leakage audit"):
+        leaks = audit(prepared, feeds, portraits, target.embargo_days, seed=seed, threads=threads)
+    passed = gate(prepared, leaks, portraits)
+    return {
+        "target": target.name,
+        "rows": len(prepared.data.labels),
+        "positives": int(prepared.data.labels.sum()),
+        "features": len(prepared.data.features),
+        "as_of": [str(prepared.data.as_of.min()), str(prepared.data.as_of.max())],
+        "folds": prepared.split.kind,
+        "found": len(leaks),
+        "findings": [one.as_dict() for one in leaks],
+        "kinds": {kind: sum(one.kind == kind for one in leaks) for kind in KINDS},
+        "refused": passed.refused,
+        "why": passed.why,
+    }
+
+
+def told(report: dict[str, Any]) -> str:
+    """Returns the report for a person."""
+    lines = [
+        (
+            f"{report['target']}: {report['features']} features over {report['rows']:,} rows "
+            f"({report['positives']:,} positive), {report['as_of'][0]} to {report['as_of'][1]}, {report['folds']} folds"
+        )
+    ]
+    for kind, count in report["kinds"].items():
+        lines.append(f"  {kind:<22} {count or '-':>3}  {KINDS[kind].zh}")
+    for one in report["findings"]:
+        lines += [
+            f"{one['name']}  [{one['kind']}, {one['effect'].replace('_', ' ')}]",
+            f"  {one['evidence']}",
+            f"  {one['explanation']}",
+            f"  -> {one['remedy']}",
+        ]
+    if report["refused"]:
+        lines.append(f"training would be refused ({report['refused']}): {report['why']}")
+    return "\n".join(lines)

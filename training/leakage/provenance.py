@@ -1,0 +1,147 @@
+"""Proves where a portrait's values come from: what is stored is held against what was known on its date.
+
+A sample of customers is computed once more from the rows that were known before the as-of date. A stored value that
+differs was not made of these rows alone. Which rows were added is found by revealing them, one group at a time, and
+seeing which revelation reproduces the stored values:
+
+- `later_correction`: events known before the date, in the version of today;
+- `closing_fields`: tickets known before the date, with the fields of their last state;
+- `overwritten_snapshot`: customers, plans, lines and attributes known before the date, with the content of today;
+- `known_later`: everything that has become known since; also named when nothing reproduces the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from features.feeds.contracts import Feed
+from features.feeds.conversion import quoted
+from features.feeds.versions import Shape
+from features.kit.clock import instant_of
+from features.kit.home import Home
+from training.leakage.findings import Leak, leak
+from training.leakage.replay import Alter, aligned, differing, replayed
+
+if TYPE_CHECKING:
+    from features.feeds.reading import Feeds
+    from features.portraits.reading import Portraits
+
+SAMPLE = 300
+STATE_FEEDS = ("customers", "subscriptions", "fixed_services", "attributes")
+
+
+def unfounded_columns(
+    feeds: Feeds, portraits: Portraits, dates: Sequence[date], *, seed: int, threads: int = 1
+) -> tuple[Leak, ...]:
+    """Returns the columns whose stored values were not made of what was known on their date, by name.
+
+    Args:
+        feeds: The landed feeds.
+        portraits: The stored portraits.
+        dates: The as-of dates to look at; the oldest and the newest of them are computed once more.
+        seed: Of the draw of customers.
+        threads: DuckDB threads.
+    """
+    found: dict[str, Leak] = {}
+    for as_of in sorted({min(dates), max(dates)}):
+        path = portraits.path(as_of)
+        written = path.stat()
+        key = (feeds.home.root, feeds.version, str(path), written.st_mtime_ns, written.st_size)
+        for one in _unfounded_on(as_of, key, seed, threads):
+            found.setdefault(one.name, one)
+    return tuple(found[name] for name in sorted(found))
+
+
+@lru_cache(maxsize=64)
+def _unfounded_on(as_of: date, key: tuple[Path, str, str, int, int], seed: int, threads: int) -> tuple[Leak, ...]:
+    """Returns the findings of one date; remembered, because several targets are trained on the same portraits.
+
+    `key` names the home and exactly what was read: landed feeds and the file of portraits.
+    """
+    from features.feeds.reading import Feeds
+    from features.portraits.reading import Portraits
+
+    home = Home(key[0])
+    feeds, portraits = Feeds.open(home), Portraits.open(home)
+    names = [feature.name for feature in portraits.feature_list.features]
+    stored = portraits.read(as_of, ["customer_id", *names])
+    if not stored.num_rows:
+        return ()
+    sample = stored.take(np.sort(np.random.default_rng(seed).permutation(stored.num_rows)[:SAMPLE]))
+    customers = sample["customer_id"].to_pylist()
+    wrong = differing(sample, aligned(replayed(feeds, as_of, customers, threads=threads), customers), names)
+    if not wrong:
+        return ()
+    reveals = {
+        kind: aligned(replayed(feeds, as_of, customers, alter=alter, threads=threads), customers)
+        for kind, alter in revelations(feeds, as_of).items()
+    }
+    return tuple(_explained(name, rows, sample, reveals, as_of) for name, rows in wrong.items())
+
+
+def _explained(name: str, rows: np.ndarray, stored: pa.Table, reveals: Mapping[str, pa.Table], as_of: date) -> Leak:
+    """Returns the finding on one column, named after the revelation that reproduces most of its wrong values."""
+    told: dict[str, int] = {}
+    for kind, table in reveals.items():
+        apart = differing(stored, table, [name]).get(name, np.zeros(len(rows), dtype=bool))
+        told[kind] = int((rows & ~apart).sum())
+    count = int(rows.sum())
+    kind = max(told, key=lambda one: (told[one], -list(told).index(one))) if told else "known_later"
+    first = f"on {as_of}, {count} of {len(rows)} customers have a value that was not known then"
+    if not told.get(kind):
+        return leak(name, "known_later", f"{first}; no landed row explains it")
+    return leak(name, kind, f"{first}; for {told[kind]} of them it is the value that was known later")
+
+
+def revelations(feeds: Feeds, as_of: date) -> dict[str, dict[str, Alter]]:
+    """Returns by kind what may have been added: feed -> what it would say, in the order in which they are tried."""
+    moment = f"TIMESTAMP '{instant_of(as_of, feeds.operator.time_zone):%Y-%m-%d %H:%M:%S}'"
+    names = sorted(name for name in feeds.names if not feeds.contract(name).personal)
+    shapes = {name: Shape(feeds.contract(name), feeds.operator.time_zone) for name in names}
+    result: dict[str, dict[str, Alter]] = {}
+    if "tickets" in names:
+        result["closing_fields"] = {"tickets": _with_last_state}
+    result["overwritten_snapshot"] = {
+        name: _with_newest_content(feeds.contract(name)) for name in STATE_FEEDS if name in names
+    }
+    result["later_correction"] = {name: _in_newest_version(name, shapes[name], moment) for name in names}
+    result["known_later"] = {name: _whenever_known(name) for name in names}
+    return result
+
+
+def _in_newest_version(feed: str, shape: Shape, moment: str) -> Alter:
+    key = ", ".join(quoted(name) for name in shape.identity)
+    return lambda _: (
+        f"SELECT * EXCLUDE (first_known) FROM (SELECT *, min(known_at) OVER (PARTITION BY {key}) AS first_known "
+        f"FROM {quoted(feed)}) WHERE superseded_at IS NULL AND first_known < {moment}"
+    )
+
+
+def _whenever_known(feed: str) -> Alter:
+    return lambda _: f"SELECT * FROM {quoted(feed)} WHERE superseded_at IS NULL"
+
+
+def _with_last_state(known: str) -> str:
+    return (
+        "SELECT k.* REPLACE (l.status AS status, l.closed_at AS closed_at, l.satisfaction AS satisfaction) "
+        f"FROM ({known}) k JOIN (SELECT ticket_id, arg_max(status, event_at) AS status, max(closed_at) AS closed_at, "
+        "max(satisfaction) AS satisfaction FROM tickets WHERE superseded_at IS NULL GROUP BY ticket_id) l "
+        "USING (ticket_id)"
+    )
+
+
+def _with_newest_content(feed: Feed) -> Alter:
+    content = ", ".join(f"n.{quoted(column.name)} AS {quoted(column.name)}" for column in feed.columns)
+    owner = ", ".join(quoted(name) for name in feed.key if name in ("customer_id", "service"))
+    newest = (
+        f"SELECT * FROM {quoted(feed.name)} WHERE superseded_at IS NULL "
+        f"QUALIFY row_number() OVER (PARTITION BY {owner} ORDER BY event_at DESC, known_at DESC) = 1"
+    )
+    return lambda known: f"SELECT k.* REPLACE ({content}) FROM ({known}) k JOIN ({newest}) n USING ({owner})"
