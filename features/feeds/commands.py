@@ -23,11 +23,24 @@ Then: `insight check --source FILE --data DIR`. Samples in comments never show a
 """
 
 
+_CHECK_HELP = """Try a mapping on files without landing anything, and tell what each missing feed costs.
+
+Every check of `insight ingest` runs; an error names the file and row, the column, or the key of the YAML. Then a table
+says which dimensions, features, classes, targets, reasons and actions fall away for want of which feed.
+"""
+
+
+_MANY = {
+    "dimension": "dimensions", "feature": "features", "class": "classes", "target": "targets", "reason": "reasons",
+    "action": "actions",
+}  # fmt: skip
+
+
 def register(app: typer.Typer) -> None:
     """Adds this room's commands to `insight`."""
     app.command("ingest", help="Land an operator's files: map, check, version; bad rows go to quarantine.")(_ingest)
     app.command("map", help=_MAP_HELP)(_map)
-    app.command("check", help="Try a mapping on files without landing anything.")(_check)
+    app.command("check", help=_CHECK_HELP)(_check)
 
 
 def _ingest(
@@ -110,19 +123,47 @@ def _print_proposal(summary: dict[str, Any]) -> None:
 def _check(source: SourceOption, data: DataOption, *, as_json: JsonOption = False) -> None:
     import tempfile
 
+    from features.feeds.costs import board, costs_of, totals
     from features.feeds.landing import check
     from features.feeds.sources import load_source
     from features.kit.home import Home
+    from features.kit.progress import Progress
 
     mapping = load_source(source)
     with tempfile.TemporaryDirectory() as scratch:
-        reports = check(mapping, data, Home(Path(scratch)))
+        reports = check(mapping, data, Home(Path(scratch)), Progress(quiet=as_json))
     feeds = {name: report.as_dict() for name, report in reports.items()}
+    present = frozenset(name for name, report in reports.items() if report.accepted)
+    items = board()
+    costs, stand = costs_of(present, items), totals(present, items)
     if as_json:
-        print_json({"feeds": feeds})
+        print_json({"feeds": feeds, "missing": costs, "stand": stand})
         return
     _print_table(feeds)
+    _print_costs(costs, stand)
     print("the mapping fits the files; nothing was landed")
+
+
+def _print_costs(costs: dict[str, Any], stand: dict[str, dict[str, int]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    def named(found: list[dict[str, Any]]) -> str:
+        return ", ".join(one["name"] + ("*" if one["also_needs"] else "") for one in found)
+
+    print("\nwhat is missing costs (features by number; * needs other missing feeds too):")
+    table = Table(box=None)
+    for title in ("missing feed", "features", "dimensions", "classes", "targets", "reasons", "actions"):
+        table.add_column(title, justify="right" if title == "features" else "left")
+    for feed, lost in costs.items():
+        cells = [named(lost.get(kind, [])) for kind in ("dimension", "class", "target", "reason", "action")]
+        table.add_row(feed, str(len(lost.get("feature", [])) or ""), *cells)
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 180).print(table)
+    print(
+        "what stands: "
+        + ", ".join(f"{one['stand']} of {one['of']} {_MANY[kind]}" for kind, one in stand.items())
+        + "\n"
+    )
 
 
 def _parse_instant(text: str | None) -> Any:

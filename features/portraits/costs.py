@@ -1,0 +1,122 @@
+"""What the portraits need: which feeds each feature, dimension, class and fact cannot do without.
+
+A rule or a fact is SQL over features and details; with a feed missing its columns are NULL, and the question is
+whether the condition can still be true for anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date
+from functools import cache
+from typing import Any
+
+from features.feeds.costs import Board, Item, Present
+from features.portraits.classes import class_rules
+from features.portraits.compute import is_present
+from features.portraits.details import DETAILS
+from features.portraits.facts import Fact, facts
+from features.portraits.feature_list import definitions, dimensions
+from features.portraits.festivals import Festival
+from features.portraits.settings import load_settings
+
+FACT = "fact"
+"""Facts are no item of the table; `serving` asks for them to judge its reasons."""
+
+ALSO_NEEDED: dict[str, tuple[str, ...]] = {}
+"""Features whose source is there without these feeds, but which are then NULL for everybody."""
+
+Columns = Callable[[Present], Callable[[str], bool]]
+
+
+def costs(_: Board) -> Iterable[Item]:
+    """Yields features, dimensions and classes."""
+    for one in definitions():
+        yield Item("feature", one.feature.name, _feature(one.feature.name, one.source))
+    for dimension in dimensions():
+        names = [one for one in definitions() if one.feature.dimension == dimension]
+        yield Item(
+            "dimension", dimension, _any([_feature(one.feature.name, one.source) for one in names] or [_attributes])
+        )
+    settings = load_settings()
+    for rule in class_rules(settings.classes, money_scale=3):
+        yield Item("class", rule.name, _rule(rule.needs, rule.holds))
+
+
+def fact_stands(present: Present) -> dict[str, bool]:
+    """Returns reason code -> whether its fact can hold for anybody with these feeds."""
+    has = _columns(present)
+    return {fact.code: _can_be_true(fact.condition, has) for fact in _facts()}
+
+
+@cache
+def _facts() -> tuple[Fact, ...]:
+    day = date(2026, 2, 10)
+    festival = Festival("spring_festival", date(2026, 2, 17))
+    return facts(load_settings().limits, day=day, money_scale=3, festival=festival)
+
+
+def _feature(name: str, source: str) -> Callable[[Present], bool]:
+    return lambda present: is_present(source, present) and set(ALSO_NEEDED.get(name, ())) <= present
+
+
+def _attributes(present: Present) -> bool:
+    return "attributes" in present
+
+
+def _any(parts: list[Callable[[Present], bool]]) -> Callable[[Present], bool]:
+    return lambda present: any(part(present) for part in parts)
+
+
+def _rule(needs: tuple[str, ...], holds: str) -> Callable[[Present], bool]:
+    return lambda present: any(feed in present for feed in needs) and _can_be_true(holds, _columns(present))
+
+
+@cache
+def _columns(present: Present) -> Callable[[str], bool]:
+    """Returns a function that tells whether a column of features or details can be filled."""
+    filled = {one.feature.name for one in definitions() if _feature(one.feature.name, one.source)(present)}
+    for detail in DETAILS:
+        if all(is_present(source, present) for source in detail.sources):
+            filled |= set(detail.columns)
+    return lambda name: name in filled
+
+
+def _can_be_true(condition: str, has: Callable[[str], bool]) -> bool:
+    return _truth(_parsed(condition), has)
+
+
+@cache
+def _parsed(condition: str) -> Any:
+    import sqlglot
+
+    return sqlglot.parse_one(condition, dialect="duckdb")
+
+
+def _truth(node: Any, has: Callable[[str], bool]) -> bool:
+    """Tells whether a condition can be true where the columns that are not there are NULL."""
+    from sqlglot import exp
+
+    if isinstance(node, exp.Paren):
+        return _truth(node.this, has)
+    if isinstance(node, exp.Or):
+        return _truth(node.left, has) or _truth(node.right, has)
+    if isinstance(node, exp.And):
+        return _truth(node.left, has) and _truth(node.right, has)
+    if isinstance(node, exp.Coalesce) and all(isinstance(other, exp.Boolean) for other in node.expressions):
+        return _truth(node.this, has) or any(other.this for other in node.expressions)
+    if isinstance(node, exp.Not) and isinstance(node.this, exp.Is):
+        return _filled(node.this.this, has)
+    return _filled(node, has)
+
+
+def _filled(node: Any, has: Callable[[str], bool]) -> bool:
+    """Tells whether an expression can be anything but NULL."""
+    from sqlglot import exp
+
+    if isinstance(node, exp.Column):
+        return has(node.name)
+    if isinstance(node, exp.Coalesce | exp.Greatest | exp.Least):  # DuckDB's greatest leaves NULL out
+        return any(_filled(part, has) for part in (node.this, *node.expressions))
+    parts = [part for part in node.iter_expressions() if isinstance(part, exp.Expression)]
+    return all(_filled(part, has) for part in parts)
