@@ -14,7 +14,17 @@ from difflib import get_close_matches
 import duckdb
 
 from features.feeds.contracts import Column, Feed, Grain, Kind
-from features.feeds.conversion import BAD_VALUE, converted, is_lossless, literal, quoted, to_local, to_utc
+from features.feeds.conversion import (
+    BAD_VALUE,
+    IN_SCIENTIFIC_NOTATION,
+    converted,
+    is_lossless,
+    literal,
+    quoted,
+    scientific,
+    to_local,
+    to_utc,
+)
 from features.feeds.sources import FeedMapping, Source
 from features.kit.clock import instant_of
 from features.kit.errors import ConfigurationError, DataError
@@ -211,6 +221,11 @@ def _create(connection: duckdb.DuckDBPyConnection, feed: Feed, select: str, plan
         f"WHEN t.{quoted(column.name)} IS NULL THEN {literal(f'missing:{column.name}')}"
         for column in plan.columns
         if column.required or column.name in feed.key
+    ]
+    bad_value += [
+        f"WHEN {scientific(f'r.{quoted(column.name)}')} THEN {literal(f'{IN_SCIENTIFIC_NOTATION}:{column.name}')}"
+        for column in plan.columns
+        if plan.types[column.name] == "VARCHAR" and (column.name == "number" or column.name.endswith("_id"))
     ]
     file = "r._file" if "_file" in plan.types else "CAST(NULL AS VARCHAR)"
     row = "CAST(r._row AS BIGINT)" if "_row" in plan.types else "CAST(NULL AS BIGINT)"

@@ -33,6 +33,17 @@ _EXACT = "DECIMAL(18, 6)"  # a wider decimal is 128 bits and parses a hundred ti
 _HAS_OFFSET = r"\d:\d{2}.*(Z|z|[+-]\d{2}(:?\d{2})?)$"
 
 
+IN_SCIENTIFIC_NOTATION = "scientific_notation"
+"""The reason of an identifier that a spreadsheet turned into a number; one such row stops the run."""
+
+
+def scientific(value: str) -> str:
+    """Returns SQL that is true for an identifier like 1.23E+17, whose digits are lost; a hexadecimal 12e4 passes."""
+    pattern = r"'[+-]?(\d([.]\d+)?[eE][+]\d+|\d[.]\d+[eE]\d+)'"
+    quick = f"(contains({value}, '.') OR contains({value}, '+'))"  # regular expressions cost much more
+    return f"coalesce({quick} AND regexp_full_match({value}, {pattern}), false)"
+
+
 def quoted(name: str) -> str:
     """Returns an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
@@ -162,7 +173,9 @@ def _instant(value: str, source_type: str, zone: str) -> str:
     if source_type.startswith("TIMESTAMP") or source_type == "DATE":
         return f"date_trunc('second', {to_utc(f'CAST({value} AS TIMESTAMP)', zone)})"
     text = f"trim(CAST({value} AS VARCHAR))"
+    compact = f"try_strptime({text}, ['%Y%m%d%H%M%S', '%Y%m%d'])"
+    digits = f"regexp_full_match({text}, '\\d{{8}}(\\d{{6}})?')"
     with_offset = f"TRY_CAST({text} AS TIMESTAMPTZ) AT TIME ZONE 'UTC'"
-    without = to_utc(f"TRY_CAST({text} AS TIMESTAMP)", zone)
+    without = to_utc(f"(CASE WHEN {digits} THEN {compact} ELSE TRY_CAST({text} AS TIMESTAMP) END)", zone)
     has_offset = f"regexp_matches({text}, {literal(_HAS_OFFSET)})"
     return f"date_trunc('second', CASE WHEN {has_offset} THEN {with_offset} ELSE {without} END)"

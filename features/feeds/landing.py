@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 import orjson
 
+from features.feeds.check_files import check_deliveries
 from features.feeds.checks import Load, stage_feed, staged_name
 from features.feeds.contracts import FEEDS, Feed, Grain
 from features.feeds.conversion import literal
@@ -196,6 +197,7 @@ class _Landing:
     ) -> tuple[dict[str, View], dict[str, FeedReport]]:
         """Stages and checks every feed; raises before anything is written if the rows are too bad."""
         reports: dict[str, FeedReport] = {}
+        check_deliveries(self.source, self.data)
         wanted = frozenset(view for _, mapping in todo for view in self.views_of(mapping))
         connection = open_scratch(folder, threads=self.threads)
         try:

@@ -8,10 +8,10 @@ import duckdb
 
 from features.feeds.checks import staged_name
 from features.feeds.contracts import Feed
-from features.feeds.conversion import literal
+from features.feeds.conversion import IN_SCIENTIFIC_NOTATION, literal
 from features.feeds.sources import Source
 from features.feeds.staging import View
-from features.kit.errors import QuarantineLimitError
+from features.kit.errors import DataError, QuarantineLimitError
 from features.kit.files import atomic_path
 from features.kit.home import Home
 
@@ -75,7 +75,21 @@ def write_quarantine(
 def check_limits(
     connection: duckdb.DuckDBPyConnection, source: Source, views: dict[str, View], reports: dict[str, Any]
 ) -> None:
-    """Raises QuarantineLimitError for the first view or feed with too many bad rows; it names the first of them."""
+    """Raises QuarantineLimitError for the first view or feed with too many bad rows; it names the first of them.
+
+    An identifier in scientific notation stops the run whatever the limit: its digits are lost, and so are its rows.
+    """
+    lost = connection.execute(
+        "SELECT owner, reason, file, row_number, key, content FROM refused_rows WHERE starts_with(reason, ?) "
+        "ORDER BY ALL LIMIT 1",
+        [f"{IN_SCIENTIFIC_NOTATION}:"],
+    ).fetchone()
+    if lost:
+        place = f"{lost[2]} row {lost[3]}" if lost[3] is not None else f"key {lost[4] or lost[5]}"
+        raise DataError(
+            f"{lost[0]}: {lost[1]} in {place}; the digits of this identifier are lost",
+            remedy="deliver identifiers as text, never through a spreadsheet; nothing was published",
+        )
     for name, view in views.items():
         bad = sum(view.refused.values())
         _check(

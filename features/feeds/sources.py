@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, field_validator, model_validator
 
 from features.feeds.contracts import FEEDS, Column, Feed, Grain, Kind
+from features.feeds.layout import File
 from features.kit.config import Config, load_yaml, parse_config
 from features.kit.errors import ConfigurationError
 
@@ -116,47 +117,6 @@ class Attribute(Config):
         return value
 
 
-class File(Config):
-    """One view over files of one layout.
-
-    Attributes:
-        path: A glob, or several, relative to the data folder; `.csv`, `.csv.gz`, `.txt` or `.parquet`.
-        encoding: Of CSV files: utf-8 (a byte-order mark is fine), gb18030, utf-16 ...
-        delimiter: Between the values of a CSV row.
-        null_values: CSV texts that mean "missing".
-        types: Columns that the view converts and checks before any SELECT sees them; all others stay text. Needed
-            where a SELECT aggregates or computes.
-        required: Columns whose absence in a row sends it to quarantine.
-        reject: Reason -> SQL condition; rows for which it is true go to quarantine.
-        max_quarantine_share: More bad rows than this share stop the run.
-        optional: The run continues without the files; their feeds are then not landed.
-    """
-
-    path: str | tuple[str, ...]
-    encoding: str = "utf-8"
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    null_values: tuple[str, ...] = ("",)
-    types: dict[str, Literal["integer", "number", "date", "instant", "flag"]] = Field(default_factory=dict)
-    required: tuple[str, ...] = ()
-    reject: dict[str, str] = Field(default_factory=dict)
-    max_quarantine_share: float = Field(default=0.01, ge=0, le=1)
-    optional: bool = False
-
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, value: str) -> str:
-        try:
-            "x".encode(value)
-        except LookupError:
-            raise ValueError(f"'{value}' is not an encoding") from None
-        return value
-
-    @property
-    def patterns(self) -> tuple[str, ...]:
-        """Returns the globs."""
-        return (self.path,) if isinstance(self.path, str) else self.path
-
-
 class FeedMapping(Config):
     """How one feed arises.
 
@@ -220,8 +180,10 @@ class Source(Config):
             dated there. The one as-of date is the next day.
         delivered_from: The first civil day that the event feeds cover; default: the earliest event.
         delivered_until: The feeds are complete before this civil day; default: the day after the latest event.
+        file_defaults: What holds for every entry of `files` that does not say otherwise.
         files: View name -> files.
         feeds: Feed name -> mapping.
+        lacks: Feed -> the detail that these files do not hold, in one sentence each.
         attributes: The declared columns of the feed `attributes`.
     """
 
@@ -229,9 +191,22 @@ class Source(Config):
     snapshot_at: datetime | None = None
     delivered_from: date | None = None
     delivered_until: date | None = None
+    file_defaults: dict[str, Any] = Field(default_factory=dict)
     files: dict[str, File] = Field(min_length=1)
     feeds: dict[str, FeedMapping] = Field(min_length=1)
+    lacks: dict[str, str] = Field(default_factory=dict)
     attributes: tuple[Attribute, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_defaults(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            return content
+        defaults, files = (content.get(name) for name in ("file_defaults", "files"))
+        if isinstance(defaults, dict) and isinstance(files, dict):
+            filled = {name: defaults | file if isinstance(file, dict) else file for name, file in files.items()}
+            return content | {"files": filled}
+        return content
 
     @field_validator("files")
     @classmethod
@@ -243,6 +218,8 @@ class Source(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        for name in self.lacks:
+            self.contract(name)
         for name, mapping in self.feeds.items():
             feed = self.contract(name)
             for column, unit in mapping.units.items():

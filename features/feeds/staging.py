@@ -14,15 +14,28 @@ from typing import Any
 
 import duckdb
 
+from features.feeds.check_files import check_rows
 from features.feeds.contracts import Column, Kind
-from features.feeds.conversion import BAD_VALUE, converted, is_lossless, literal, quoted
+from features.feeds.conversion import (
+    BAD_VALUE,
+    IN_SCIENTIFIC_NOTATION,
+    converted,
+    is_lossless,
+    literal,
+    quoted,
+    scientific,
+)
 from features.feeds.csv_files import csv_header, csv_tables
-from features.feeds.sources import File, Source
+from features.feeds.layout import File
+from features.feeds.sources import Source
 from features.kit.errors import ConfigurationError, DataError
 from features.kit.files import sha256_of
 from features.kit.home import Home
 
 MEMORY_LIMIT = "1400MB"
+FEW = 20
+"""Fewer values than this have no typical median."""
+
 _PARQUET = (".parquet", ".pq")
 
 
@@ -120,6 +133,7 @@ def stage_files(
             scan = _stage_csv(connection, paths, data, file, view, folder)
         connection.execute(f"CREATE VIEW {quoted(name + '__raw')} AS {scan}")
         _create_checked_view(connection, name, file, source, view)
+        _check_medians(connection, name, file)
         views[name] = view
     return views
 
@@ -170,6 +184,7 @@ def _stage_csv(
             _same_layout(path, paths[0], header, columns)
             relative = path.relative_to(data).as_posix()
             bad: list[Any] = []
+            read = 0
             for table in csv_tables(path, header, file, bad):
                 numbered = table.select(columns).append_column(
                     "_file", pa.array([relative] * table.num_rows, pa.string())
@@ -178,11 +193,13 @@ def _stage_csv(
                 if writer is None:
                     writer = pq.ParquetWriter(staged, numbered.schema, compression="lz4")
                 writer.write_table(numbered)
+                read += table.num_rows
             for row in bad:
                 connection.execute(
                     "INSERT INTO refused_rows VALUES (?, 'wrong_column_count', ?, ?, NULL, ?)",
                     [view.name, relative, row.number - 1, str(row.text)[:2000]],
                 )
+            check_rows(data, file, path, read + len(bad))
             if bad:
                 view.refused["wrong_column_count"] = view.refused.get("wrong_column_count", 0) + len(bad)
         if writer is None:
@@ -201,24 +218,19 @@ def _create_checked_view(
     raw = quoted(name + "__raw")
     described = connection.execute(f"SELECT column_name, column_type FROM (DESCRIBE {raw})").fetchall()
     types = {str(column): str(kind) for column, kind in described}
-    for column in (*file.types, *file.required):
+    for column in (*file.types, *file.required, *file.words, *file.null_values_of, *file.typical):
         if column not in types:
             raise DataError(f"{next(iter(view.fingerprints))}: there is no column '{column}' (files.{name})")
     view.rows = _count(connection, raw) + view.refused.get("wrong_column_count", 0)
     tests: list[tuple[str, str]] = []
     selected: list[str] = []
     for column, source_type in types.items():
-        value = quoted(column)
+        value = _without_null_marks(quoted(column), file.null_values_of.get(column, ()))
         if column in file.required:
             tests.append((f"missing:{column}", f"{value} IS NULL"))
-        if column not in file.types:
-            selected.append(value)
-            continue
-        target = Column(column, Kind(file.types[column]))
-        typed = converted(value, source_type, target, unit="", scale=0, zone=source.operator.time_zone)
-        if not is_lossless(source_type, target.kind):
-            tests.append((f"{BAD_VALUE[target.kind]}:{column}", f"{value} IS NOT NULL AND ({typed}) IS NULL"))
-        selected.append(f"{typed} AS {value}")
+        checks, result = _checked_value(column, value, source_type, file, source)
+        tests += checks
+        selected.append(f"{result} AS {quoted(column)}")
     cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for reason, test in tests)
     typed_view = quoted(name + "__typed")
     reason = f"CASE {cases} END" if cases else "CAST(NULL AS VARCHAR)"
@@ -240,6 +252,52 @@ def _create_checked_view(
         "SELECT reason, count(*) FROM refused_rows WHERE owner = ? GROUP BY ALL", [name]
     ).fetchall()
     view.refused = {str(code): int(count) for code, count in counted}
+
+
+def _without_null_marks(value: str, marks: tuple[str, ...]) -> str:
+    """Returns SQL of a value that is NULL where it is one of the texts that mean "missing"."""
+    if not marks:
+        return value
+    texts = ", ".join(literal(mark) for mark in marks)
+    return f"CASE WHEN trim(CAST({value} AS VARCHAR)) NOT IN ({texts}) THEN {value} END"
+
+
+def _checked_value(
+    column: str, value: str, source_type: str, file: File, source: Source
+) -> tuple[list[tuple[str, str]], str]:
+    """Returns the checks of one column, reason and SQL, and the SQL of what the view shows of it."""
+    if column in file.words:
+        words = " ".join(f"WHEN {literal(word)} THEN {literal(ours)}" for word, ours in file.words[column].items())
+        ours = f"CASE trim(CAST({value} AS VARCHAR)) {words} END"
+        return [(f"unknown_word:{column}", f"{value} IS NOT NULL AND ({ours}) IS NULL")], ours
+    kind = file.types.get(column)
+    if kind is None:
+        return [], value
+    if kind == "identifier":
+        text = f"nullif(trim(CAST({value} AS VARCHAR)), '')"
+        return [(f"{IN_SCIENTIFIC_NOTATION}:{column}", scientific(text))], text
+    target = Column(column, Kind(kind))
+    typed = converted(value, source_type, target, unit="", scale=0, zone=source.operator.time_zone)
+    if is_lossless(source_type, target.kind):
+        return [], typed
+    return [(f"{BAD_VALUE[target.kind]}:{column}", f"{value} IS NOT NULL AND ({typed}) IS NULL")], typed
+
+
+def _check_medians(connection: duckdb.DuckDBPyConnection, name: str, file: File) -> None:
+    """Raises DataError for the first file whose values are far from typical: its unit is not the declared one."""
+    for column, (low, high) in file.typical.items():
+        value = f"TRY_CAST({quoted(column)} AS DOUBLE)"
+        found = connection.execute(
+            f"SELECT _file, median({value}) AS middle FROM {quoted(name)} WHERE {value} > 0 GROUP BY ALL "
+            f"HAVING count(*) >= {FEW} AND (middle < ? OR middle > ?) ORDER BY _file LIMIT 1",
+            [low, high],
+        ).fetchone()
+        if found:
+            raise DataError(
+                f"{found[0]}: the median of '{column}' is {found[1]:,.10g}, not between {low:,.10g} and {high:,.10g}; "
+                f"its unit has changed (files.{name}.typical)",
+                remedy="deliver the file again, or correct the mapping",
+            )
 
 
 def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:

@@ -9,10 +9,11 @@ from typing import Any
 from features.feeds.checks import Load, stage_feed, staged_name
 from features.feeds.contracts import FEEDS, Kind
 from features.feeds.identity import refuse_unknown_customers
+from features.feeds.layout import File
 from features.feeds.manifest import LandedFeed, read_manifest, remove_orphans, switch_manifest
 from features.feeds.parts import Outcome, Writer
 from features.feeds.quarantine import collect_refused, first_refused
-from features.feeds.sources import Currency, FeedMapping, File, OperatorBlock, Source
+from features.feeds.sources import Currency, FeedMapping, OperatorBlock, Source
 from features.feeds.staging import create_refused_table, open_scratch, scratch_folder
 from features.feeds.versions import Shape
 from features.kit.errors import DataError, NotReadyError

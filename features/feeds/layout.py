@@ -1,0 +1,93 @@
+"""How one kind of file is written: what a mapping declares about the files behind one view."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from features.kit.config import Config
+
+
+class CheckFile(Config):
+    """The control file that an operator delivers beside its data files: one line a file, with its rows.
+
+    Attributes:
+        path: A glob relative to the data folder; a check file speaks for the files of its own folder. Its encoding and
+            delimiter are those of the data files.
+        file: The column that names the file.
+        rows: The column that counts its rows below the header.
+    """
+
+    path: str = Field(min_length=1)
+    file: str = Field(min_length=1)
+    rows: str = Field(min_length=1)
+
+
+class File(Config):
+    """One view over files of one layout.
+
+    Attributes:
+        path: A glob, or several, relative to the data folder; Parquet by its suffix, everything else is text.
+        encoding: Of text files: utf-8 (a byte-order mark is fine), gb18030, utf-16 ... Decoded strictly.
+        delimiter: Between the values of a text row.
+        compression: `gzip`, `none`, or by the suffix `.gz`; a file that is something else is refused.
+        header: The column names in their order; a file with another header is refused. Default: as the file says.
+        headerless: The files have no header line; `header` names the columns.
+        check_file: The control file that every file of this view must be counted in.
+        null_values: Texts that mean "missing" in any column.
+        null_values_of: Column -> further texts that mean "missing" there, such as 20991231 for "no end".
+        words: Column -> the operator's word -> ours; a word that is not listed sends its row to quarantine.
+        types: Columns that the view converts and checks before any SELECT sees them; all others stay text. Needed
+            where a SELECT aggregates or computes. An `identifier` stays text and is never a number.
+        required: Columns whose absence in a row sends it to quarantine.
+        reject: Reason -> SQL condition; rows for which it is true go to quarantine.
+        typical: Column -> lowest and highest median of its values above zero; beyond it the unit is wrong.
+        max_quarantine_share: More bad rows than this share stop the run.
+        optional: The run continues without the files; their feeds are then not landed.
+    """
+
+    path: str | tuple[str, ...]
+    encoding: str = "utf-8"
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    compression: Literal["by_suffix", "gzip", "none"] = "by_suffix"
+    header: tuple[str, ...] = ()
+    headerless: bool = False
+    check_file: CheckFile | None = None
+    null_values: tuple[str, ...] = ("",)
+    null_values_of: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    words: dict[str, dict[str, str]] = Field(default_factory=dict)
+    types: dict[str, Literal["integer", "number", "date", "instant", "flag", "identifier"]] = Field(
+        default_factory=dict
+    )
+    required: tuple[str, ...] = ()
+    reject: dict[str, str] = Field(default_factory=dict)
+    typical: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    max_quarantine_share: float = Field(default=0.01, ge=0, le=1)
+    optional: bool = False
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            "x".encode(value)
+        except LookupError:
+            raise ValueError(f"'{value}' is not an encoding") from None
+        return value
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        twice = next((name for name in self.header if self.header.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"header: '{twice}' stands twice")
+        if self.headerless and not self.header:
+            raise ValueError("'headerless' needs 'header', which names the columns")
+        both = sorted(set(self.words) & set(self.types))
+        if both:
+            raise ValueError(f"words.{both[0]}: the column has a type already; keep one")
+        return self
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Returns the globs."""
+        return (self.path,) if isinstance(self.path, str) else self.path
