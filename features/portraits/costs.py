@@ -20,13 +20,18 @@ from features.portraits.feature_list import definitions, dimensions
 from features.portraits.festivals import Festival
 from features.portraits.settings import load_settings
 
-FACT = "fact"
-"""Facts are no item of the table; `serving` asks for them to judge its reasons."""
+_ALLOWANCE = (
+    "allowance_used_share", "allowance_used_share_90d", "low_use_months_count_90d", "month_used_share",
+    "over_use_months_count_90d", "voice_allowance_used_share_90d",
+)  # fmt: skip
+ALSO_NEEDED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("plan_data_mb", "plan_fee_amount", "plan_generation"), ("plans",)),
+    **dict.fromkeys(_ALLOWANCE, ("subscriptions", "plans")),
+}
+"""Features that are NULL for everybody without these feeds, although their own source is there.
 
-ALSO_NEEDED: dict[str, tuple[str, ...]] = {}
-"""Features whose source is there without these feeds, but which are then NULL for everybody."""
-
-Columns = Callable[[Present], Callable[[str], bool]]
+A soak test builds portraits without each feed in turn and compares.
+"""
 
 
 def costs(_: Board) -> Iterable[Item]:

@@ -40,7 +40,7 @@ def test_with_every_feed_everything_stands(items):
     [
         ("hotline_calls", "dimension", ["calling_habits"]),
         ("tickets", "class", ["complaint_sensitive"]),
-        ("subscriptions", "class", ["contract_ending", "bundled"]),
+        ("subscriptions", "class", ["contract_ending", "over_provisioned", "bundled"]),
         ("surveys", "target", ["dissatisfaction"]),
         ("tickets", "target", ["complaint"]),
         ("terminations", "target", ["churn (cancel)", "churn (port_out)", "churn (arrears_closure)"]),
