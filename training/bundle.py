@@ -39,6 +39,8 @@ FORMAT_VERSION = 1
 GOLDEN_ROWS = 100
 CHILD_SECONDS = 120.0
 MANIFEST, MODEL, CALIBRATION, GOLDEN, CARD = "manifest.json", "model.txt", "calibration.json", "golden.json", "card.md"
+EVALUATION = "evaluation.json"
+CHAMPION, CHALLENGER = "champion.json", "challenger.json"
 REQUIRED = (MODEL, CALIBRATION, GOLDEN, CARD)
 _REFUSED = 3
 _MASKED = ("pandas", "sklearn", "pyarrow", "dask", "matplotlib", "graphviz")
@@ -356,7 +358,20 @@ def load(folder: Path, *, check_in_child: bool = True) -> LoadedBundle:
 
 def champion(bundles: Path, target: str) -> Path | None:
     """Returns the folder of the version that serves, or None. Raises BundleError if the pointer is damaged."""
-    pointer = bundles / target / "champion.json"
+    return _pointed(bundles, target, CHAMPION)
+
+
+def challenger(bundles: Path, target: str) -> Path | None:
+    """Returns the folder of the version that scores beside the champion and is never served, or None.
+
+    Raises:
+        BundleError: If the pointer is damaged.
+    """
+    return _pointed(bundles, target, CHALLENGER)
+
+
+def _pointed(bundles: Path, target: str, name: str) -> Path | None:
+    pointer = bundles / target / name
     if not pointer.exists():
         return None
     try:

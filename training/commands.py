@@ -1,4 +1,4 @@
-"""The commands of this floor: `insight train | audit | promote | rollback | models`."""
+"""The commands of this floor: `insight train | audit | promote | shadow | rollback | models`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TargetArgument = Annotated[str, typer.Argument(help="A target of configs/targets
 
 def register(app: typer.Typer) -> None:
     """Adds this room's commands to `insight`."""
-    for command in (train, audit, promote, rollback, models, benchmark):
+    for command in (train, audit, promote, shadow, rollback, models, benchmark):
         app.command()(command)
 
 
@@ -75,6 +75,7 @@ def train(
         print(f"{target} {result['version']}: AUC {result['auc']:.3f} ({low:.3f} to {high:.3f}), {result['reason']}")
         for note in result["notes"]:
             print(f"  {note}")
+        print(f"decided by {result['rule']}: {result['verdict']}")
 
 
 def audit(
@@ -121,10 +122,17 @@ def promote(
             help="A version that `insight models` lists; default: the newest that is whole.", show_default=False
         ),
     ] = None,
+    override: Annotated[
+        str, typer.Option(help="Why it shall serve although its verdict refuses it; kept in the pointer.")
+    ] = "",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a version the champion, after every check of its bundle."""
+    """Make a version the champion, after every check of its bundle and only with its written verdict.
+
+    The verdict stands in `evaluation.md` of the bundle. If it was written beside another champion than the present one,
+    it is reached again on the stored rows of both.
+    """
     from features.kit.runs import recorded_run, run_lock
     from training.promote import newest
     from training.promote import promote as make_champion
@@ -132,8 +140,35 @@ def promote(
     state = open_home(home)
     with run_lock(state, f"promote {target}"), recorded_run(state, f"promote {target}"):
         chosen = version or newest(state, target)
-        moved = make_champion(state, target, chosen)
+        moved = make_champion(state, target, chosen, override=override)
     _tell({"target": target, "version": chosen, "moved": moved}, f"{target}: {chosen} serves", as_json=as_json)
+
+
+def shadow(
+    target: TargetArgument,
+    version: Annotated[
+        str | None, typer.Argument(help="A version that `insight models` lists.", show_default=False)
+    ] = None,
+    end: Annotated[bool, typer.Option("--end", help="End the shadow scoring of this target.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a challenger score beside the champion: `insight score` reports the difference and never serves it."""
+    from features.kit.runs import recorded_run, run_lock
+    from training.promote import end_shadow
+    from training.promote import shadow as make_challenger
+
+    if end == (version is not None):
+        raise ConfigurationError("shadow: name a version, or --end", remedy=f"insight shadow {target} VERSION")
+    state = open_home(home)
+    with run_lock(state, f"shadow {target}"), recorded_run(state, f"shadow {target}"):
+        if version is None:
+            had = end_shadow(state, target)
+            line = f"{target}: no version scores in the shadow" + ("" if had else " (there was none)")
+        else:
+            make_challenger(state, target, version)
+            line = f"{target}: {version} scores in the champion's shadow"
+    _tell({"target": target, "challenger": version}, line, as_json=as_json)
 
 
 def rollback(target: TargetArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
@@ -148,7 +183,7 @@ def rollback(target: TargetArgument, home: HomeOption = None, as_json: JsonOptio
 
 
 def models(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List every version of every target; champions are marked, damaged bundles named."""
+    """List every version of every target with its alias and verdict; damaged bundles are named."""
     from training.promote import models as list_models
 
     found = list_models(open_home(home))
@@ -158,9 +193,17 @@ def models(home: HomeOption = None, as_json: JsonOption = False) -> None:
     if not found:
         print("no model yet  -> insight train churn")
     for line in found:
-        mark = "*" if line["champion"] else " "
-        what = line["error"] if line["state"] == "damaged" else f"AUC {line['auc']}  {line['created_at']}"
-        print(f"{mark} {line['target']:<16} {line['version']:<18} {line['state']:<8} {what}")
+        print(
+            f"{line['alias'] or '-':<10} {line['target']:<16} {line['version']:<18} {line['state']:<8} {_about(line)}"
+        )
+
+
+def _about(line: dict[str, Any]) -> str:
+    if line["state"] == "damaged":
+        return str(line["error"])
+    verdict = line["verdict"]
+    told = "no verdict" if verdict is None else f"{verdict['decision']} by {verdict['rule']}"
+    return f"AUC {line['auc']}  {line['created_at'][:16]}  {told}"
 
 
 def benchmark(

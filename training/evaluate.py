@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from training import metrics
+from training import metrics, reliability
 from training.metrics import Floats, Labels
 
 MIN_CLASS_ROWS = 30
@@ -27,6 +28,8 @@ class Judged:
         propensities: Calibrated propensities.
         classes: Primary customer class at the as-of date, or None if unknown.
         oracle: The simulator's true probabilities (evaluation only), or None; NaN where it has none.
+        as_of: As-of date of each row, datetime64[D], or None if unknown.
+        slices: Further groupings by name, such as the VIP tier; the class is one of its own.
     """
 
     customers: npt.NDArray[Any]
@@ -36,18 +39,28 @@ class Judged:
     propensities: Floats
     classes: npt.NDArray[Any] | None = None
     oracle: Floats | None = None
+    as_of: npt.NDArray[np.datetime64] | None = None
+    slices: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
-    def only(self, rows: npt.NDArray[np.bool_]) -> Judged:
+    def only(self, rows: npt.NDArray[Any]) -> Judged:
         """Returns some of the rows."""
-        return Judged(
-            self.customers[rows],
-            self.labels[rows],
-            self.kinds[rows],
-            self.scores[rows],
-            self.propensities[rows],
-            None if self.classes is None else self.classes[rows],
-            None if self.oracle is None else self.oracle[rows],
+        return replace(
+            self,
+            customers=self.customers[rows],
+            labels=self.labels[rows],
+            kinds=self.kinds[rows],
+            scores=self.scores[rows],
+            propensities=self.propensities[rows],
+            classes=None if self.classes is None else self.classes[rows],
+            oracle=None if self.oracle is None else self.oracle[rows],
+            as_of=None if self.as_of is None else self.as_of[rows],
+            slices={name: values[rows] for name, values in self.slices.items()},
         )
+
+    @property
+    def groupings(self) -> dict[str, npt.NDArray[Any]]:
+        """Returns every grouping of the rows by name, the class first."""
+        return ({} if self.classes is None else {"class": self.classes}) | dict(self.slices)
 
 
 def evaluate(judged: Judged) -> dict[str, Any]:
@@ -65,9 +78,15 @@ def evaluate(judged: Judged) -> dict[str, Any]:
     for name, figure in others.items():
         result[name] = round(figure.value, 5)
         result[f"{name}_ci"] = [round(figure.low, 5), round(figure.high, 5)]
+    result |= reliability.reliability(judged.scores, judged.propensities, judged.labels, judged.customers)
     result["by_kind"] = _by_kind(judged)
     if judged.classes is not None:
         result["by_class"] = _by_class(judged, judged.classes)
+    if judged.groupings:
+        result["by_slice"] = {
+            name: reliability.by_slice(groups, judged.propensities, judged.labels, judged.customers)
+            for name, groups in judged.groupings.items()
+        }
     if judged.oracle is not None:
         result |= beside_the_oracle(judged, judged.oracle)
     return result
@@ -118,7 +137,7 @@ def _by_class(judged: Judged, classes: npt.NDArray[Any]) -> dict[str, Any]:
             continue
         order = np.lexsort((part.customers, -part.scores))
         area = metrics.auc(part.scores, part.labels, part.customers)
-        bins = metrics.calibration_bins(part.propensities, part.customers)
+        bins = metrics.calibration_bins(part.propensities, part.customers, part.scores)
         result[name] = cell | {
             "rate": round(float(part.labels.mean()), 5),
             "mean_propensity": round(float(part.propensities.mean()), 5),

@@ -79,9 +79,14 @@ def brier(propensities: Floats, labels: Labels, weights: Floats | None = None) -
     return float(np.average((propensities - labels) ** 2, weights=weights))
 
 
-def calibration_bins(propensities: Floats, customers: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
-    """Returns each row's bin: ten of equal size by propensity, ties broken by customer_id."""
-    order = np.lexsort((customers, propensities))
+def calibration_bins(
+    propensities: Floats, customers: npt.NDArray[Any], scores: Floats | None = None
+) -> npt.NDArray[np.intp]:
+    """Returns each row's bin: ten of equal size by propensity; ties by raw score, then by customer_id.
+
+    Raw scores part what a flat map has thrown together: one propensity for all is no good calibration.
+    """
+    order = np.lexsort((customers, propensities) if scores is None else (customers, scores, propensities))
     bins = np.empty(len(order), dtype=np.intp)
     bins[order] = np.arange(len(order)) * BINS // max(len(order), 1)
     return bins
@@ -107,7 +112,7 @@ def bootstrapped(
     order = np.lexsort((customers, -scores))
     labels, propensities = labels[order], propensities[order]
     _, cluster = np.unique(customers[order], return_inverse=True)
-    bins = calibration_bins(propensities, customers[order])
+    bins = calibration_bins(propensities, customers[order], scores[order])
 
     def measure(weights: Floats | None) -> tuple[float, float, float, float]:
         return (
@@ -127,6 +132,42 @@ def bootstrapped(
         name: Figure(value, max(0.0, 2 * value - float(high[k])), max(0.0, 2 * value - float(low[k])))
         for k, (name, value) in enumerate(zip(names, measure(None), strict=True))
     }
+
+
+def calibration_figure(
+    propensities: Floats, labels: Labels, customers: npt.NDArray[Any], *, beside: Floats | None = None, seed: int = 7
+) -> Figure:
+    """Returns the calibration error with its bootstrap interval over customers.
+
+    With `beside`, other propensities of the same rows: ours minus theirs, with the paired interval. A bin's error is a
+    sum over customers, so all rounds are one product of weights and sums.
+    """
+    names, cluster = np.unique(customers, return_inverse=True)
+    sizes = np.bincount(cluster, minlength=len(names)).astype(np.float64)
+    sums = [_misses(one, labels, customers, cluster, len(names)) for one in (propensities, beside) if one is not None]
+
+    def measure(weights: Floats) -> Floats:
+        total = weights @ sizes
+        errors = [np.abs(weights @ one).sum(axis=-1) / total for one in sums]
+        result: Floats = errors[0] - errors[1] if len(errors) > 1 else errors[0]
+        return result
+
+    random = np.random.default_rng(seed)
+    rounds = np.concatenate([measure(random.poisson(1.0, (20, len(names))).astype(float)) for _ in range(ROUNDS // 20)])
+    low, high = np.percentile(rounds, [2.5, 97.5])
+    value = float(measure(np.ones(len(names))))
+    # The basic bootstrap, as in `bootstrapped`.
+    low, high = 2 * value - float(high), 2 * value - float(low)
+    return Figure(value, low if beside is not None else max(0.0, low), high)
+
+
+def _misses(
+    propensities: Floats, labels: Labels, customers: npt.NDArray[Any], cluster: npt.NDArray[np.intp], count: int
+) -> Floats:
+    """Returns promised minus observed events of each customer in each bin, float64 [customers, 10]."""
+    bins = calibration_bins(propensities, customers)
+    sums = np.bincount(cluster * BINS + bins, propensities - labels, count * BINS)
+    return sums.reshape(count, BINS)
 
 
 def midranks(values: Floats) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 from features.kit.progress import SILENT, Progress
 from training import own_actions
 from training.bundle import Calibration, Floats
-from training.calibrate import Method, calibrate
+from training.calibrate import Choice, Method, calibrate, choose, with_prior
 from training.dataset import Dataset
 from training.learner import BoostedTrees
 from training.splits import Rows, Split, grouped_split
@@ -72,7 +72,6 @@ def fit(
         judged = split.rows("test")
         notes: list[str] = []
         if split.kind == "grouped":
-            propensities = _crosswise(target, split, scores, data)[judged]
             pool = judged
         else:
             pool = split.rows("calibration")
@@ -80,13 +79,27 @@ def fit(
                 pool = split.folds[-1].train
                 notes.append("the history is too short for an out-of-time calibration; learned crosswise by customer")
                 scores[pool] = _inner_scores(target, data, pool, seed=seed, threads=threads)
-            propensities = _calibrated(target, data, scores, pool)[0].propensity(scores[judged])
+        chosen = _chosen(target, data, scores, pool)
+        notes.append(str(chosen))
+        if split.kind == "grouped":
+            propensities = _crosswise(chosen.method, split, scores, data)[judged]
+        else:
+            learned = _calibrated(chosen.method, data, scores, pool)[0]
+            if not len(split.rows("calibration")):
+                # Training rows are thinned: the map must promise the rate of all of them.
+                whole = split.log[-1]["train_positives"] / split.log[-1]["train_rows"]
+                learned = with_prior(learned, float(data.labels[pool].mean()), whole)
+            propensities = learned.propensity(scores[judged])
             pool = np.union1d(pool, judged) if len(split.rows("calibration")) else judged
-        calibration, method = _calibrated(target, data, scores, pool)
+        calibration, method = _calibrated(chosen.method, data, scores, pool)
+        if target.prior is not None:
+            rate = float(data.labels[pool].mean())
+            calibration = with_prior(calibration, rate, target.prior.population_rate)
+            notes.append(f"prior: the sample's {rate:.4f} positives stand for {target.prior.population_rate:.4f}")
         model = learn(target, data, final, seed=seed, threads=threads)
         tick(1)
-    if method != target.calibration:
-        notes.append(f"too few positives for {target.calibration} calibration; {method} was used")
+    if method != chosen.method:
+        notes.append(f"too few positives for {chosen.method} calibration; {method} was used")
     return Fitted(judged, scores[judged], propensities, model, calibration, method, len(final), tuple(notes))
 
 
@@ -104,18 +117,24 @@ def learn(target: Target, data: Dataset, rows: Rows, *, seed: int, threads: int)
     return learner.fit(data.values[rows], data.labels[rows], weights, offset)
 
 
-def _calibrated(target: Target, data: Dataset, scores: Floats, rows: Rows) -> tuple[Calibration, Method]:
+def _chosen(target: Target, data: Dataset, scores: Floats, rows: Rows) -> Choice:
     weights = None if data.weights is None else data.weights[rows]
-    return calibrate(scores[rows], data.labels[rows], target.calibration, weights)
+    when, who = data.as_of[rows], data.customers[rows]
+    return choose(target.calibration, scores[rows], data.labels[rows], when, who, weights)
 
 
-def _crosswise(target: Target, split: Split, scores: Floats, data: Dataset) -> Floats:
+def _calibrated(method: Method, data: Dataset, scores: Floats, rows: Rows) -> tuple[Calibration, Method]:
+    weights = None if data.weights is None else data.weights[rows]
+    return calibrate(scores[rows], data.labels[rows], method, weights)
+
+
+def _crosswise(method: Method, split: Split, scores: Floats, data: Dataset) -> Floats:
     """Returns propensities where each fold is calibrated on the other folds."""
     propensities = np.full(len(scores), np.nan)
     judged = split.rows("test")
     for fold in split.folds:
         others = np.setdiff1d(judged, fold.test)
-        propensities[fold.test] = _calibrated(target, data, scores, others)[0].propensity(scores[fold.test])
+        propensities[fold.test] = _calibrated(method, data, scores, others)[0].propensity(scores[fold.test])
     return propensities
 
 

@@ -14,10 +14,11 @@ from features.kit.clock import utc_now
 from features.kit.errors import InsightError
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
-from training import bundle, card, promote, provenance, tracking
+from training import bundle, card, promote, provenance, tracking, written
 from training.bundle import Floats
 from training.card_texts import load_texts
-from training.dataset import spine
+from training.champion import champion_on, known_by
+from training.dataset import Dataset, spine
 from training.evaluate import Judged, evaluate
 from training.explain import PICTURE_ROWS, by_dimension, importance, shap_picture
 from training.history import History
@@ -27,12 +28,15 @@ from training.modelling import Fitted, fit
 from training.prepare import Prepared, positives, prepare, training_dates
 from training.targets import Target
 from training.tune import Budget, Tuned, tuned
+from training.verdict import Verdict, judge
 
 if TYPE_CHECKING:
     from features.feeds.reading import Feeds
     from features.portraits.reading import Portraits
 
 Say = Callable[[str], None]
+SLICES = ("vip_tier", "province")
+"""Groups of customers whose calibration is judged apart, beside the class."""
 
 
 def say_on_stderr(line: str) -> None:
@@ -85,6 +89,7 @@ def train_target(
         return refusal(home, target, promote.TOO_FEW, why, say=say, positives=int(chosen.labels.sum()))
     with progress.step(f"{target.name}: portraits"):
         prepared = prepare(home, target, chosen, seed=seed, threads=threads)
+    whole = prepared.data
     with progress.step(f"{target.name}: leakage check"):
         leaks = audit(prepared, feeds, portraits, target.embargo_days, seed=seed, threads=threads)
         for leak in leaks:
@@ -103,26 +108,36 @@ def train_target(
         prepared = replace(prepared, notes=(*prepared.notes, f"tuning: {found.sentence}"))
     fitted = fit(target, prepared.data, prepared.split, prepared.final, seed=seed, threads=threads, progress=progress)
     with progress.step(f"{target.name}: judgement"):
-        metrics = evaluate(judged_rows(home, target, prepared, fitted, portraits))
+        judged = judged_rows(home, target, prepared, fitted, portraits)
+        metrics = evaluate(judged)
+        rows = whole.take(fitted.rows)
+        verdict = judged_beside_the_champion(home, target, judged, metrics, rows, portraits.feature_list.identity)
     with progress.step(f"{target.name}: bundle"):
+        known = known_by(prepared.data.as_of.max(), target.embargo_days)
+        proof = written.files(target, verdict, judged, metrics, prepared.data, known)
         version = write_bundle(
             home, target, prepared, fitted, metrics, leaks, portraits.feature_list.identity, threads,
-            pictures=found.pictures if found else {},
+            extra=proof | (found.pictures if found else {}),
         )  # fmt: skip
     folder = home.bundles / target.name / version
-    champion = promote.champion_metrics(home, target.name, portraits.feature_list.identity)
-    promoted, reason = promote.verdict(rule, metrics, champion)
+    # The champion trained again comes out as itself: it goes on serving, whatever it earns beside itself.
+    promoted = verdict.promoted or version == verdict.compared_with
+    reason = promote.PROMOTED if promoted else verdict.rule
     if promoted and card.missing_in(folder):
         promoted, reason = False, card.INCOMPLETE
     with progress.step(f"{target.name}: registry"):
         log(home, target, version, prepared, fitted, metrics)
         if promoted and may_promote:
-            promote.promote(home, target.name, version)
+            promote.promote(home, target.name, version, verdict=verdict.plain())
     return metrics | {
         "positives": int(chosen.labels.sum()),
         "training_positives": to_learn,
         "promoted": promoted and may_promote,
         "reason": reason if may_promote or not promoted else "not_asked",
+        "rule": verdict.rule,
+        "compared_with": verdict.compared_with,
+        "profit": verdict.figures.get("profit"),
+        "profit_gap": verdict.figures.get("profit_gap"),
         "version": version,
         "folds": prepared.split.kind,
         "features": len(prepared.data.features),
@@ -134,7 +149,24 @@ def train_target(
         "tuning": found.facts if found else None,
         "shap": str(folder / "shap.png"),
         "card": str(folder / bundle.CARD),
+        "verdict": str(folder / written.PAGE),
     }
+
+
+def judged_beside_the_champion(
+    home: Home, target: Target, judged: Judged, metrics: dict[str, Any], rows: Dataset, identity: str
+) -> Verdict:
+    """Returns the verdict on the judged rows, with the champion scored on the same rows where it can be."""
+    champion, why_none = champion_on(home, target.name, judged, rows, identity)
+    return judge(
+        target.promotion,
+        target.value,
+        judged,
+        metrics,
+        champion,
+        why_none=why_none,
+        population_rate=None if target.prior is None else target.prior.population_rate,
+    )
 
 
 def refusal(home: Home, target: Target, reason: str, why: str, *, say: Say, **facts: Any) -> dict[str, Any]:
@@ -150,12 +182,21 @@ def judged_rows(home: Home, target: Target, prepared: Prepared, fitted: Fitted, 
     """Returns the judged rows with their customer classes and, on the simulator, the true probabilities."""
     data = prepared.data.take(fitted.rows)
     classes = np.full(len(data.labels), "", dtype=object)
+    slices = {
+        name: np.full(len(data.labels), "unknown", dtype=object)
+        for name in SLICES
+        if name in portraits.feature_list.names
+    }
     truth = np.full(len(data.labels), np.nan)
     for day in np.unique(data.as_of):
         rows, as_of = np.flatnonzero(data.as_of == day), day.astype(object)
-        told = portraits.read(as_of, ["customer_id", "primary_class"])
-        class_of = dict(zip(told["customer_id"].to_pylist(), told["primary_class"].to_pylist(), strict=True))
+        told = portraits.read(as_of, ["customer_id", "primary_class", *slices])
+        ids = told["customer_id"].to_pylist()
+        class_of = dict(zip(ids, told["primary_class"].to_pylist(), strict=True))
         classes[rows] = [class_of.get(customer) or "unclassified" for customer in data.customers[rows]]
+        for name, values in slices.items():
+            value_of = dict(zip(ids, told[name].to_pylist(), strict=True))
+            values[rows] = [str(value_of.get(customer) or "unknown") for customer in data.customers[rows]]
         known = oracle(home, target.name, as_of)
         truth[rows] = [known.get(customer, np.nan) for customer in data.customers[rows]]
     return Judged(
@@ -166,6 +207,8 @@ def judged_rows(home: Home, target: Target, prepared: Prepared, fitted: Fitted, 
         fitted.propensities,
         classes.astype(str),
         None if np.isnan(truth).all() else truth,
+        as_of=data.as_of,
+        slices={name: values.astype(str) for name, values in slices.items()},
     )
 
 
@@ -184,9 +227,9 @@ def oracle(home: Home, target: str, as_of: date) -> dict[str, float]:
 
 def write_bundle(
     home: Home, target: Target, prepared: Prepared, fitted: Fitted, metrics: dict[str, Any], leaks: tuple[Leak, ...],
-    identity: str, threads: int, pictures: dict[str, bytes],
+    identity: str, threads: int, extra: dict[str, bytes],
 ) -> str:  # fmt: skip
-    """Writes the bundle with its card and picture, and returns its version."""
+    """Writes the bundle with its card, pictures and written verdict, and returns its version."""
     data, model, calibration = prepared.data, fitted.model, fitted.calibration
     values = data.values[fitted.rows]
     few = np.sort(np.random.default_rng(0).permutation(len(values))[:PICTURE_ROWS])
@@ -198,13 +241,15 @@ def write_bundle(
     hashes = (data_hash, target.content_hash(), load_texts().content_hash())
     version = bundle.version_name(data.as_of.max().astype(object), text, calibration, *hashes)
     left_out = {leak.name: f"{leak.kind}: {leak.evidence}" for leak in leaks if leak.effect != "told"}
+    rate = float(data.labels[fitted.rows].mean())
+    prior = {} if target.prior is None else {"prior": target.prior.model_dump() | {"sample_rate": rate}}
     manifest = bundle.Manifest(
         target=target.name,
         version=version,
         created_at=utc_now().isoformat(),
         portrait_identity=identity,
         features=data.features,
-        base_rate=float(data.labels[fitted.rows].mean()),
+        base_rate=rate if target.prior is None else target.prior.population_rate,
         lead_days=target.lead_days,
         horizon_days=target.horizon_days,
         label_delay_days=target.label_delay_days,
@@ -213,12 +258,12 @@ def write_bundle(
         code_version=provenance.code_version(),
         lock_hash=provenance.lock_hash(),
         metrics=metrics,
-        learner=target.learner.model_dump() | {"calibration": fitted.method},
+        learner=target.learner.model_dump() | {"calibration": fitted.method} | prior,
         left_out=left_out,
     )
     pages = card.pages(card_facts(home, target, prepared, fitted, manifest, contributions))
     picture = shap_picture(contributions, values[few], data.names)
-    extra = pages | {"shap.png": picture} | pictures
+    extra = pages | {"shap.png": picture} | extra
     bundle.write(home.bundles, manifest, text, calibration, golden, extra.pop(bundle.CARD).decode(), extra)
     return version
 

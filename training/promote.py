@@ -1,12 +1,13 @@
-"""Promotion by a written rule, one pointer, and the way back.
+"""Promotion by a written verdict, one pointer, and the way back.
 
-`bundles/<target>/champion.json` is the truth: `{"version", "previous", "promoted_at", "history"}`, switched by one
-rename. The MLflow alias is its mirror and is written afterwards; a kill between the two is repaired by the next
-`models`, `promote` or `rollback`.
+`bundles/<target>/champion.json` is the truth: `{"version", "previous", "promoted_at", "history", "verdict"}`, switched
+by one rename; `challenger.json` beside it names the version that scores in its shadow. The MLflow aliases are their
+mirror and are written afterwards; a kill between the two is repaired by the next `models`, `promote` or `rollback`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,62 +18,50 @@ from features.kit.home import Home
 from features.kit.runs import hit
 from training import bundle, tracking
 from training.card import INCOMPLETE, missing_in
-from training.targets import PromotionRule
+from training.verdict import GATES
+from training.written import judge_again, read_evaluation
 
-TOO_FEW = "too_few_positives"
+TOO_FEW, PROMOTED = "too_few_positives", "promoted"
 HISTORY = 20
 
 
-def verdict(rule: PromotionRule, metrics: dict[str, Any], champion: dict[str, Any] | None) -> tuple[bool, str]:
-    """Returns whether a candidate becomes champion, and the reason as a stable code.
-
-    Codes: `promoted`, `auc_too_low`, `poorly_calibrated`, `worse_than_champion`.
+def promote(
+    home: Home, target: str, version: str, *, verdict: Mapping[str, Any] | None = None, override: str = ""
+) -> bool:
+    """Makes a version the champion if its verdict allows, and returns whether the pointer moved.
 
     Args:
-        rule: The target's rule.
-        metrics: The candidate's evaluation.
-        champion: The present champion's own evaluation, or None.
-    """
-    if not metrics["auc_ci"][0] >= rule.min_auc_low:
-        return False, "auc_too_low"
-    if not metrics["calibration_error"] <= rule.max_calibration_error * metrics["base_rate"]:
-        return False, "poorly_calibrated"
-    if champion is not None and metrics["auc"] < champion.get("auc", 0.0) - rule.max_auc_loss:
-        return False, "worse_than_champion"
-    return True, "promoted"
-
-
-def champion_metrics(home: Home, target: str, portrait_identity: str) -> dict[str, Any] | None:
-    """Returns the evaluation of the present champion, or None if there is none that can serve these portraits."""
-    try:
-        folder = bundle.champion(home.bundles, target)
-        manifest = None if folder is None else bundle.verify(folder)
-    except BundleError:
-        return None
-    if manifest is None or manifest.portrait_identity != portrait_identity:
-        return None
-    return manifest.metrics
-
-
-def promote(home: Home, target: str, version: str) -> bool:
-    """Makes a version the champion once it has passed every check, and returns whether the pointer moved.
+        home: The state.
+        target: The target.
+        version: The version.
+        verdict: A verdict just reached beside the present champion; None goes by the one written in the bundle, and
+            reaches it again from the stored rows if that names another champion than the present one.
+        override: Why a person promotes it against its verdict; kept in the pointer.
 
     Raises:
         NotFoundError: If there is no such version.
         BundleError: If the bundle must not be loaded; the present champion stays.
-        ConflictError: If its model card lacks a section.
+        ConflictError: If its model card lacks a section, it has no written verdict, or its verdict refuses it.
     """
-    folder = home.bundles / target / version
-    if Path(version).name != version or not folder.is_dir():
-        known = ", ".join(versions(home, target)) or "none"
-        raise NotFoundError(f"{target}: there is no version '{version}'", remedy=f"known versions: {known}")
+    folder = _folder(home, target, version)
     bundle.load(folder)
     refuse_incomplete(folder)
     before = pointer(home, target)
     moved = before.get("version") != version
     if moved:
+        told = verdict or (
+            read_evaluation(folder) if override else _verdict(home, target, folder, before.get("version"))
+        )
+        if not told.get("promoted") and not override:
+            raise ConflictError(
+                f"{target}: version '{version}' is refused by {told['rule']}",
+                remedy=f"read {folder / 'evaluation.md'}, or promote it with --override 'why'",
+            )
         past = [*before.get("history", []), before["version"]] if before.get("version") else []
-        _point(home, target, version, [one for one in past if one != version])
+        kept = {"rule": told["rule"], "compared_with": told["compared_with"], "override": override or None}
+        _point(home, target, version, [one for one in past if one != version], kept)
+    if _pointed_at(home, target) == version:
+        end_shadow(home, target)
     _mirror(home, target, version)
     return moved
 
@@ -102,20 +91,54 @@ def rollback(home: Home, target: str) -> str:
             bundle.load(home.bundles / target / version)
         except BundleError:
             continue
-        _point(home, target, version, history)
+        _point(home, target, version, history, {"rule": "rollback", "compared_with": before["version"]})
         _mirror(home, target, version)
         return str(version)
     raise ConflictError(f"{target}: there is no earlier version to go back to", remedy="insight models")
 
 
+def shadow(home: Home, target: str, version: str) -> None:
+    """Makes a version the challenger: batches score it beside the champion and report the difference.
+
+    Raises:
+        NotFoundError: If there is no such version.
+        BundleError: If the bundle must not be loaded.
+        ConflictError: If it is the champion.
+    """
+    folder = _folder(home, target, version)
+    bundle.load(folder)
+    if pointer(home, target).get("version") == version:
+        raise ConflictError(f"{target}: '{version}' is the champion itself", remedy="insight models")
+    write_json(
+        home.bundles / target / bundle.CHALLENGER, {"version": version, "shadowing_since": utc_now().isoformat()}
+    )
+    tracking.mirror(home, target, version, alias=tracking.CHALLENGER)
+
+
+def end_shadow(home: Home, target: str) -> bool:
+    """Ends the shadow scoring of a target and returns whether there was one."""
+    pointer_file = home.bundles / target / bundle.CHALLENGER
+    had = pointer_file.exists()
+    pointer_file.unlink(missing_ok=True)
+    if had:
+        tracking.mirror(home, target, None, alias=tracking.CHALLENGER)
+    return had
+
+
 def models(home: Home, *, repair: bool = True) -> list[dict[str, Any]]:
-    """Returns every version of every target, champions marked, damaged bundles named; repairs MLflow's mirror."""
+    """Returns every version of every target with its alias and verdict; repairs MLflow's mirror.
+
+    A damaged bundle is named, and one without a verdict has none.
+    """
     found: list[dict[str, Any]] = []
     targets = sorted(path.name for path in home.bundles.glob("*") if path.is_dir())
     for target in targets:
-        now = pointer(home, target).get("version")
+        now, beside = pointer(home, target).get("version"), _pointed_at(home, target)
         for version in versions(home, target):
-            line: dict[str, Any] = {"target": target, "version": version, "champion": version == now}
+            alias = tracking.CHAMPION if version == now else tracking.CHALLENGER if version == beside else None
+            line: dict[str, Any] = {
+                "target": target, "version": version, "champion": version == now, "alias": alias,
+            }  # fmt: skip
             try:
                 manifest = bundle.verify(home.bundles / target / version)
             except BundleError as error:
@@ -128,10 +151,12 @@ def models(home: Home, *, repair: bool = True) -> list[dict[str, Any]]:
                     "auc_ci": manifest.metrics.get("auc_ci"),
                     "features": len(manifest.features),
                     "portraits": manifest.portrait_identity,
+                    "verdict": _told(home.bundles / target / version),
                 }
             found.append(line)
         if repair:
-            tracking.mirror_champion(home, target, now)
+            tracking.mirror(home, target, now)
+            tracking.mirror(home, target, beside, alias=tracking.CHALLENGER)
     return found
 
 
@@ -158,24 +183,54 @@ def pointer(home: Home, target: str) -> dict[str, Any]:
     """Returns the content of the champion pointer; empty without one. Raises BundleError if it is damaged."""
     if bundle.champion(home.bundles, target) is None:
         return {}
-    content: dict[str, Any] = read_json(home.bundles / target / "champion.json")
+    content: dict[str, Any] = read_json(home.bundles / target / bundle.CHAMPION)
     return content
 
 
-def _point(home: Home, target: str, version: str, history: list[str]) -> None:
+def _folder(home: Home, target: str, version: str) -> Path:
+    folder = home.bundles / target / version
+    if Path(version).name != version or not folder.is_dir():
+        known = ", ".join(versions(home, target)) or "none"
+        raise NotFoundError(f"{target}: there is no version '{version}'", remedy=f"known versions: {known}")
+    return folder
+
+
+def _verdict(home: Home, target: str, folder: Path, champion: str | None) -> Mapping[str, Any]:
+    """Returns the verdict on a version beside the present champion: as it is written, or reached again."""
+    told = read_evaluation(folder)
+    if champion is None or told["compared_with"] == champion or told["rule"] in GATES:
+        return told
+    return judge_again(folder, home.bundles / target / champion).plain()
+
+
+def _told(folder: Path) -> dict[str, Any] | None:
+    try:
+        content = read_evaluation(folder)
+    except ConflictError:
+        return None
+    return {name: content[name] for name in ("decision", "rule", "compared_with")}
+
+
+def _pointed_at(home: Home, target: str) -> str | None:
+    folder = bundle.challenger(home.bundles, target)
+    return None if folder is None else folder.name
+
+
+def _point(home: Home, target: str, version: str, history: list[str], verdict: Mapping[str, Any]) -> None:
     hit("promote.before_champion")
     write_json(
-        home.bundles / target / "champion.json",
+        home.bundles / target / bundle.CHAMPION,
         {
             "version": version,
             "previous": history[-1] if history else None,
             "promoted_at": utc_now().isoformat(),
             "history": history[-HISTORY:],
+            "verdict": verdict,
         },
     )
     hit("promote.after_champion")
 
 
 def _mirror(home: Home, target: str, version: str) -> None:
-    tracking.mirror_champion(home, target, version)
+    tracking.mirror(home, target, version)
     hit("promote.after_mirror")

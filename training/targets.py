@@ -120,22 +120,67 @@ class OwnActions(Config):
         return {"correction": value} if isinstance(value, str) else value
 
 
+class PriorRules(Config):
+    """A source that was sampled by outcome (a case-control study): how often the event really happens.
+
+    Attributes:
+        population_rate: Share of positives in the population that will be scored.
+    """
+
+    population_rate: float = Field(gt=0, lt=1)
+
+
+class ValueRules(Config):
+    """What a contact costs and brings, in the operator's currency; assumed until the operator has measured it.
+
+    Attributes:
+        capacity_share: Share of the cohort that can be contacted per as-of date.
+        contact_cost: Cost of one contact.
+        acceptance: Share of contacted customers with the event whom the contact makes act otherwise.
+        value_kept: What such a customer is worth.
+    """
+
+    capacity_share: float = Field(default=0.05, gt=0, le=1)
+    contact_cost: float = Field(default=4.0, ge=0)
+    acceptance: float = Field(default=0.15, gt=0, le=1)
+    value_kept: float = Field(default=400.0, gt=0)
+
+
 class PromotionRule(Config):
-    """When a candidate becomes champion without anybody being asked.
+    """When a candidate becomes champion without anybody being asked (`verdict.py` applies it).
+
+    A limit counts as broken only if the whole 95 % interval of the figure lies beyond it: what may be chance is no
+    reason to refuse.
 
     Attributes:
         min_training_positives: Fewer are a refusal, not a model.
         min_test_positives: Fewer in the test windows are a refusal, not a model.
         min_auc_low: The lower end of the AUC's 95 % interval.
+        min_observed_expected: The lower limit of events observed over events promised.
+        max_observed_expected: Its upper limit.
         max_calibration_error: The upper limit of the calibration error, as a share of the base rate.
-        max_auc_loss: How far the AUC may lie below the present champion's own out-of-time AUC.
+        max_deciles_off: How many of ten may be off: outside their interval, and outside the limits of a slice.
+        slice_positives: Slices (class, VIP tier, province) with fewer positives are told and not gated.
+        min_slice_observed_expected: The lower limit for a slice.
+        max_slice_observed_expected: Its upper limit.
+        max_calibration_loss: How far the calibration error may lie above the champion's, as a share of the base rate.
+        max_auc_loss: How far the AUC may lie below the champion's on the same rows.
+        max_slice_auc_loss: The same within a slice.
     """
 
     min_training_positives: int = Field(default=200, ge=1)
     min_test_positives: int = Field(default=50, ge=1)
     min_auc_low: float = Field(default=0.55, ge=0.5, le=1)
-    max_calibration_error: float = Field(default=0.5, gt=0)
+    min_observed_expected: float = Field(default=0.93, gt=0, le=1)
+    max_observed_expected: float = Field(default=1.07, ge=1)
+    max_calibration_error: float = Field(default=0.15, gt=0)
+    max_deciles_off: int = Field(default=2, ge=0, le=10)
+    slice_positives: int = Field(default=200, ge=1)
+    min_slice_observed_expected: float = Field(default=0.80, gt=0, le=1)
+    max_slice_observed_expected: float = Field(default=1.25, ge=1)
+    max_calibration_loss: float = Field(default=0.05, ge=0)
     max_auc_loss: float = Field(default=0.02, ge=0)
+    max_slice_auc_loss: float = Field(default=0.05, ge=0)
 
 
 class Target(Config):
@@ -154,8 +199,10 @@ class Target(Config):
     own_actions: OwnActions = OwnActions()
     monotone: dict[str, Literal[-1, 1]] = Field(default_factory=dict)
     learner: LearnerSettings = LearnerSettings()
-    calibration: Literal["isotonic", "sigmoid"] = "isotonic"
+    calibration: Literal["auto", "sigmoid", "temperature", "isotonic", "venn_abers"] = "auto"
+    prior: PriorRules | None = None
     folds: FoldSettings = FoldSettings()
+    value: ValueRules = ValueRules()
     promotion: PromotionRule = PromotionRule()
 
     @model_validator(mode="after")

@@ -71,8 +71,8 @@ def log_training(
 
 
 @_quiet
-def mirror_champion(home: Home, target: str, version: str | None) -> bool:
-    """Points the alias `champion` at a bundle's version and returns whether anything had to change.
+def mirror(home: Home, target: str, version: str | None, *, alias: str = CHAMPION) -> bool:
+    """Points an alias (`champion`, `challenger`) at a bundle's version and returns whether anything had to change.
 
     A bundle that MLflow never saw (a copied home, a run that was killed) is registered first.
     """
@@ -81,12 +81,12 @@ def mirror_champion(home: Home, target: str, version: str | None) -> bool:
     client = _client(home)
     _experiment(home, target)
     try:
-        now = client.get_model_version_by_alias(target, CHAMPION)
+        now = client.get_model_version_by_alias(target, alias)
     except MlflowException:
         now = None
     if version is None:
         if now is not None:
-            client.delete_registered_model_alias(target, CHAMPION)
+            client.delete_registered_model_alias(target, alias)
         return now is not None
     wanted = _registered(home, target, version)
     if wanted is None:
@@ -94,17 +94,17 @@ def mirror_champion(home: Home, target: str, version: str | None) -> bool:
         wanted = client.create_model_version(target, source, tags={_VERSION_TAG: version})
     if now is not None and now.version == wanted.version:
         return False
-    client.set_registered_model_alias(target, CHAMPION, wanted.version)
+    client.set_registered_model_alias(target, alias, wanted.version)
     return True
 
 
 @_quiet
-def alias_version(home: Home, target: str) -> str | None:
-    """Returns the bundle version that the alias `champion` names in MLflow, or None."""
+def alias_version(home: Home, target: str, *, alias: str = CHAMPION) -> str | None:
+    """Returns the bundle version that an alias names in MLflow, or None."""
     from mlflow.exceptions import MlflowException
 
     try:
-        found = _client(home).get_model_version_by_alias(target, CHAMPION)
+        found = _client(home).get_model_version_by_alias(target, alias)
     except MlflowException:
         return None
     return str(found.tags[_VERSION_TAG])

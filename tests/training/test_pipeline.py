@@ -20,8 +20,10 @@ from training import bundle, card, promote, tracking
 from training.history import open_history
 from training.pipeline import train_target
 from training.step import train
+from training.stored import read_judged
 from training.targets import load_target
 from training.tune import Budget
+from training.written import read_evaluation
 
 MAPPING = """
 operator: {name: small, time_zone: Asia/Shanghai, currency: {code: CNY, scale: 3}}
@@ -121,14 +123,26 @@ def test_too_few_positives_are_a_refusal_and_a_missing_feed_is_too(small):
     assert promote.versions(home, "complaint") == []
 
 
+def test_the_written_verdict_is_part_of_the_bundle(small):
+    """The rule that decided stands in both forms, hashed with the rest, beside the picture and the judged rows."""
+    home, summary = small
+    churn = summary["targets"]["churn"]
+    folder = home.bundles / "churn" / churn["version"]
+    content = read_evaluation(folder)
+    assert (content["decision"], content["rule"], churn["rule"]) == ("promoted", "first_champion", "first_champion")
+    assert Path(churn["verdict"]).read_text().startswith("# churn: promoted by `first_champion`")
+    assert (folder / "reliability.png").read_bytes().startswith(b"\x89PNG")
+    rows = read_judged(folder)
+    assert (len(rows.labels), int(rows.labels.sum())) == (churn["rows"], churn["test_positives"])
+    assert {"evaluation.json", "evaluation.md", "judged.parquet"} <= set(bundle.verify(folder).files)
+
+
 def test_the_bundle_scores_the_portraits_as_training_did(small):
     """Columns found by name in the portrait give the golden rows' model; the picture and the card are part of it."""
     home, summary = small
     folder = home.bundles / "churn" / summary["targets"]["churn"]["version"]
     loaded = bundle.load(folder)
-    assert sorted(loaded.manifest.files) == sorted(
-        ["calibration.json", "golden.json", "model.txt", "shap.png", *card.PAGES]
-    )
+    assert set(loaded.manifest.files) >= {"calibration.json", "golden.json", "model.txt", "shap.png", *card.PAGES}
     assert card.missing_in(folder) == ()
     assert (folder / "shap.png").read_bytes().startswith(b"\x89PNG")
     features = FeatureList.load(home)
@@ -155,7 +169,8 @@ def test_training_again_gives_the_same_version_and_records_another_run(small, ca
     assert again["version"] == summary["targets"]["churn"]["version"]
     assert "column left out: 'asked_why' (missingness)" in capsys.readouterr().err
     assert other["version"] != again["version"]
-    assert (other["promoted"], other["reason"]) == (False, "not_asked")
+    assert (other["promoted"], other["reason"], other["compared_with"]) == (False, "no_more_profit", again["version"])
+    assert (again["promoted"], again["reason"], again["profit_gap"]["value"]) == (True, "promoted", 0.0)
     assert any("6 settings tried" in note for note in other["notes"])
     assert other["tuning"]["trials"] == 6
     with_pictures = bundle.verify(home.bundles / "churn" / other["version"])

@@ -17,33 +17,17 @@ from features.kit.home import Home
 from training import bundle, promote, tracking
 from training.bundle import BundleFeature, Calibration, Manifest
 from training.learner import BoostedTrees
-from training.targets import PromotionRule
 
 from .cards import pages
 
-RULE = PromotionRule()
-GOOD = {"auc": 0.75, "auc_ci": [0.72, 0.78], "calibration_error": 0.002, "base_rate": 0.02}
+GOOD = {"auc": 0.75, "auc_ci": [0.72, 0.78]}
 
 
-@pytest.mark.parametrize(
-    ("metrics", "champion", "expected"),
-    [
-        (GOOD, None, (True, "promoted")),
-        (GOOD, {"auc": 0.76}, (True, "promoted")),
-        (GOOD, {"auc": 0.78}, (False, "worse_than_champion")),
-        (GOOD | {"auc": 0.56, "auc_ci": [0.50, 0.62]}, None, (False, "auc_too_low")),
-        (GOOD | {"auc_ci": [float("nan"), 0.8]}, None, (False, "auc_too_low")),
-        (GOOD | {"calibration_error": 0.011}, None, (False, "poorly_calibrated")),
-        (GOOD | {"calibration_error": float("nan")}, None, (False, "poorly_calibrated")),
-    ],
-)
-def test_the_written_rule(metrics, champion, expected):
-    """A sabotaged candidate (shuffled labels, broken calibration, worse than the champion) is refused by its code."""
-    assert promote.verdict(RULE, metrics, champion) == expected
-
-
-def write_version(home: Home, name: str, seed: int, day: str = "2026-06-01", **other_pages: bytes) -> None:
-    """Writes a small whole bundle."""
+def write_version(
+    home: Home, name: str, seed: int, day: str = "2026-06-01", verdict: str | None = "first_champion",
+    compared_with: str | None = None, **other_pages: bytes,
+) -> None:  # fmt: skip
+    """Writes a small whole bundle with a verdict, or without any."""
     random = np.random.default_rng(seed)
     values = random.normal(size=(300, 2)).astype(np.float32)
     labels = (values[:, 0] + random.normal(size=300) > 0).astype(np.int8)
@@ -54,7 +38,9 @@ def write_version(home: Home, name: str, seed: int, day: str = "2026-06-01", **o
         horizon_days=30, label_delay_days=30, data_hash="d", config_hash="c", code_version="0", metrics=GOOD,
     )  # fmt: skip
     knots = Calibration(np.array([-2.0, 2.0]), np.array([0.1, 0.9]))
-    card = pages(version=name) | other_pages
+    told = {"format": 1, "promoted": verdict != "no_more_profit", "decision": "by hand", "compared_with": compared_with}
+    proof = {} if verdict is None else {bundle.EVALUATION: orjson.dumps(told | {"rule": verdict})}
+    card = pages(version=name) | other_pages | proof
     bundle.write(home.bundles, manifest, model.model_text, knots, values, card.pop("card.md").decode(), card)
 
 
@@ -62,8 +48,10 @@ def write_version(home: Home, name: str, seed: int, day: str = "2026-06-01", **o
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """Returns a home with three whole versions, none promoted."""
     state = Home(tmp_path_factory.mktemp("promotion"))
-    for seed, name in enumerate(("v1", "v2", "v3")):
-        write_version(state, name, seed)
+    for seed, (name, champion) in enumerate((("v1", None), ("v2", "v1"), ("v3", "v2"))):
+        write_version(
+            state, name, seed, verdict="more_profit" if champion else "first_champion", compared_with=champion
+        )
     return state
 
 
@@ -141,7 +129,7 @@ def test_an_incomplete_card_blocks_promotion(tmp_path: Path, monkeypatch: pytest
     """A whole bundle whose card lacks a section is refused with its code and the section; the guard off, it would serve."""
     state = Home(tmp_path)
     write_version(state, "v1", 1)
-    write_version(state, "v2", 2, **{"card.zh.html": b'<section id="purpose"><h2>x</h2></section>'})
+    write_version(state, "v2", 2, compared_with="v1", **{"card.zh.html": b'<section id="purpose"><h2>x</h2></section>'})
     promote.promote(state, "churn", "v1")
     with pytest.raises(ConflictError, match=r"incomplete_card: .*card\.zh\.html: purpose"):
         promote.promote(state, "churn", "v2")
