@@ -166,8 +166,8 @@ def _misses(
 ) -> Floats:
     """Returns promised minus observed events of each customer in each bin, float64 [customers, 10]."""
     bins = calibration_bins(propensities, customers)
-    sums: Floats = np.bincount(cluster * BINS + bins, propensities - labels, count * BINS).reshape(count, BINS)
-    return sums
+    sums = np.bincount(cluster * BINS + bins, propensities - labels, count * BINS)
+    return np.asarray(sums, dtype=np.float64).reshape(count, BINS)
 
 
 def midranks(values: Floats) -> Floats:

@@ -85,6 +85,7 @@ def test_a_better_ranking_with_worse_promises_is_refused(judged):
         "min_observed_expected": 0.5,
         "max_calibration_error": 0.9,
         "max_deciles_off": 10,
+        "min_slice_observed_expected": 0.5,
     }
     assert told(better, before, **loose).rule == "more_profit"
     verdict = told(off, before, max_calibration_loss=0.03, **loose)
