@@ -14,7 +14,7 @@ from features.kit.clock import utc_now
 from features.kit.errors import InsightError
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
-from training import bundle, card, promote, provenance, tracking, written
+from training import bundle, card, promote, provenance, stored, tracking, written
 from training.bundle import Floats
 from training.card_texts import load_texts
 from training.champion import champion_on, known_by
@@ -110,7 +110,8 @@ def train_target(
     with progress.step(f"{target.name}: judgement"):
         judged = judged_rows(home, target, prepared, fitted, portraits)
         metrics = evaluate(judged)
-        rows = whole.take(fitted.rows)
+        # The champion may read a column that leaks by now; the gate may also have left rows out.
+        rows = whole.take(stored.places(prepared.data.rows[fitted.rows], whole.rows))
         verdict = judged_beside_the_champion(home, target, judged, metrics, rows, portraits.feature_list.identity)
     with progress.step(f"{target.name}: bundle"):
         known = known_by(prepared.data.as_of.max(), target.embargo_days)
