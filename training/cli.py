@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from training import commands
+from training import commands, explain_commands
 
 
 def register(app: typer.Typer) -> None:
     """Adds this floor's commands to `insight`."""
     commands.register(app)
+    explain_commands.register(app)

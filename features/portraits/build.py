@@ -26,6 +26,7 @@ from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
 from features.portraits import compute, staging
+from features.portraits.arrivals import arrived_until
 from features.portraits.class_report import class_report
 from features.portraits.engines import DuckDBEngine, Engine, SparkEngine
 from features.portraits.feature_list import FeatureList, definitions
@@ -83,13 +84,8 @@ def build_portraits(
     todo = [day for day in dates if not _is_current(partition(root, day), origins[day])]
     built: dict[date, int] = {}
     missing: list[str] = []
-    request = compute.Request(
-        zone,
-        definitions(declared),
-        settings,
-        compute.attribute_columns(declared),
-        feeds.operator.money_scale,
-    )
+    request = request_of(feeds, settings)
+    arrived = arrived_until(feeds) if todo else None
     with progress.step("build portraits", total=len(todo)) as tick, feeds.connect(threads=threads) as connection:
         engine = DuckDBEngine(connection)
         spark = SparkEngine.start(threads) if on_spark and todo else None
@@ -97,8 +93,7 @@ def build_portraits(
         for day in todo:
             moment = Moment(day, zone)
             present = _fill(engine, spark, feeds, plan, moment)
-            missing = compute.missing_dimensions(present, request.definitions)
-            write_story(engine, request, moment, present, missing)
+            missing = tell(engine, request, moment, present)
             features = features.with_values(_values_seen(engine, features))
             features.save(home)
             hit("build.before_partition")
@@ -107,12 +102,40 @@ def build_portraits(
             report = class_report(engine, request, moment, present, _month_before(root, day))
             write_json(
                 partition(root, day) / REPORT_FILE,
-                report | {"rows": built[day], "missing": missing, "built_from": origins[day]},
+                report | {"rows": built[day], "missing": missing, "built_from": origins[day], "arrived_until": arrived},
             )
             tick(1)
     hit("build.before_pointer")
     write_json(home.portraits / "current.json", {"identity": features.identity})
     return BuildReport(features.identity, built, tuple(day for day in dates if day not in built), tuple(missing))
+
+
+def request_of(feeds: Feeds, settings: PortraitSettings) -> compute.Request:
+    """Returns what the features of these feeds are told."""
+    declared = feeds.operator.attributes
+    attributes = compute.attribute_columns(declared)
+    return compute.Request(
+        feeds.operator.time_zone, definitions(declared), settings, attributes, feeds.operator.money_scale
+    )
+
+
+def tell(engine: Engine, request: compute.Request, moment: Moment, present: frozenset[str]) -> list[str]:
+    """Keeps `portrait_story` beside `portrait_features`; returns what no feed tells about."""
+    missing = compute.missing_dimensions(present, request.definitions)
+    write_story(engine, request, moment, present, missing)
+    return missing
+
+
+def rows_sql(request: compute.Request, moment: Moment) -> str:
+    """Returns SQL for the portrait's rows sorted by customer, from `portrait_features` and `portrait_story`."""
+    instant = f"TIMESTAMP '{moment.instant:%Y-%m-%d %H:%M:%S}'"
+    names = ", ".join(f"portrait_features.{one.feature.name}" for one in request.definitions)
+    return (
+        f"SELECT customer_id, DATE '{moment.as_of}' AS as_of_date, {instant} AS event_timestamp, "
+        f"{instant} AS created_timestamp, TIMESTAMP '{utc_now():%Y-%m-%d %H:%M:%S}' AS built_at, "
+        f"{names}, primary_class, also_classes, facts "
+        "FROM portrait_features JOIN portrait_story USING (customer_id) ORDER BY customer_id"
+    )
 
 
 def stage(engine: Engine, feeds: Feeds, plan: compute.Plan, moment: Moment) -> frozenset[str]:
@@ -185,19 +208,12 @@ def _write(engine: DuckDBEngine, request: compute.Request, moment: Moment, path:
     """Writes one partition sorted by customer; returns its rows."""
     import pyarrow.parquet as pq
 
-    day = moment.as_of
-    instant = f"TIMESTAMP '{moment.instant:%Y-%m-%d %H:%M:%S}'"
-    names = ", ".join(f"portrait_features.{one.feature.name}" for one in request.definitions)
-    selected = (
-        f"SELECT customer_id, DATE '{day}' AS as_of_date, {instant} AS event_timestamp, "
-        f"{instant} AS created_timestamp, TIMESTAMP '{utc_now():%Y-%m-%d %H:%M:%S}' AS built_at, "
-        f"{names}, primary_class, also_classes, facts "
-        "FROM portrait_features JOIN portrait_story USING (customer_id) ORDER BY customer_id"
-    )
     rows = int(engine.arrow("SELECT count(*) AS n FROM portrait_features").column("n")[0].as_py())
     with atomic_path(path) as temporary:
         target = str(temporary).replace("'", "''")
-        engine.connection.execute(f"COPY ({selected}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+        engine.connection.execute(
+            f"COPY ({rows_sql(request, moment)}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
+        )
         written = int(pq.read_metadata(temporary).num_rows)
         if written != rows:
             raise DataError(f"{path}: wrote {written} of {rows} rows")

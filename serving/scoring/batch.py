@@ -11,17 +11,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from features.kit.errors import DataError, NotReadyError
 from features.kit.files import read_json, sha256_of, write_json, write_parquet
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress, Tick
 from features.kit.runs import hit
-from features.portraits.reading import Portraits
+from features.portraits.reading import REPORT_FILE, Portraits
 from features.portraits.vector import encode
 from serving.scoring.ranks import FILE as RANKS
 from serving.scoring.ranks import STEPS, Places, RankTable, scores_folder
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 SCORES = "scores.parquet"
 POINTER = "current.json"
+PROVENANCE = b"insight.provenance"
 CHUNK_ROWS = 50_000
 
 Explain = Literal["top", "all", "none"]
@@ -106,6 +108,23 @@ class Scores:
         return pq.read_table(self.folder / SCORES, columns=names, partitioning=None)
 
 
+@dataclass(frozen=True)
+class ScoredFile:
+    """The scores of one file of portraits.
+
+    Attributes:
+        table: One row per customer, as `scores.parquet` holds them.
+        columns: The same as numbers.
+        ranks: Their spread, or None if nobody had a score.
+        explained: Customers with reasons.
+    """
+
+    table: pa.Table
+    columns: ScoredRows
+    ranks: RankTable | None
+    explained: int
+
+
 def score_base(
     home: Home,
     target: str,
@@ -141,17 +160,13 @@ def score_base(
     scorer = scorer_of(load_champion(home, target, check_in_child=check_in_child), portraits)
     folder = scores_folder(home, target, scorer.version, as_of)
     total = _row_count(path)
-    with progress.step(f"scores: {target}", total=total) as tick:
-        customers, columns = _score_chunks(scorer, portraits, path, threads, chunk_rows, tick)
-    is_enough = columns.is_enough
-    ranks = None
-    if is_enough.any():
-        ranks = RankTable.of(target, scorer.version, as_of, columns.margins[is_enough])
-    places = np.full(len(customers), -1) if ranks is None else np.where(is_enough, ranks.places(columns.margins), -1)
-    wanted = _wanted(explain, ids, customers, places, load_settings().reasons.batch_top_share) & is_enough
-    with progress.step(f"reasons: {target}", total=int(wanted.sum())) as tick:
-        codes = _explain_chunks(scorer, portraits, path, wanted, threads, chunk_rows, tick)
-    table = _table(scorer, customers, columns, places, codes)
+    scored = score_file(
+        scorer, portraits, path, as_of, explain=explain, ids=ids, threads=threads, chunk_rows=chunk_rows,
+        progress=progress,
+    )  # fmt: skip
+    columns, is_enough, ranks = scored.columns, scored.columns.is_enough, scored.ranks
+    origin = orjson.dumps(provenance_of(scorer, portraits, as_of), option=orjson.OPT_SORT_KEYS)
+    table = scored.table.replace_schema_metadata({PROVENANCE: origin})
     (folder / RANKS).unlink(missing_ok=True)  # until the new table is there, the API answers null
     hit("score.before_scores")
     write_parquet(folder / SCORES, table)
@@ -170,10 +185,67 @@ def score_base(
         refused=int((~is_enough).sum()),
         base_rate=scorer.bundle.manifest.base_rate,
         mean=float(columns.propensities[is_enough].mean()) if is_enough.any() else None,
-        explained=int(wanted.sum()),
+        explained=scored.explained,
         seconds=round(time.perf_counter() - started, 2),
         path=folder / SCORES,
     )
+
+
+def score_file(
+    scorer: Scorer,
+    portraits: Portraits,
+    path: Path,
+    as_of: date,
+    *,
+    explain: Explain = "top",
+    ids: frozenset[str] = frozenset(),
+    threads: int = 1,
+    chunk_rows: int = CHUNK_ROWS,
+    progress: Progress = SILENT,
+) -> ScoredFile:
+    """Returns the scores of everybody in a file of portraits; nothing is written.
+
+    Args:
+        scorer: The model.
+        portraits: Whose feature list the file has.
+        path: The file.
+        as_of: Its as-of date.
+        explain: Whose reasons to find.
+        ids: Customers whose reasons to find besides.
+        threads: Native threads.
+        chunk_rows: Portraits in memory at a time.
+        progress: Shows how far it is.
+    """
+    target = scorer.target
+    with progress.step(f"scores: {target}", total=_row_count(path)) as tick:
+        customers, columns = _score_chunks(scorer, portraits, path, threads, chunk_rows, tick)
+    is_enough = columns.is_enough
+    ranks = None
+    if is_enough.any():
+        ranks = RankTable.of(target, scorer.version, as_of, columns.margins[is_enough])
+    places = np.full(len(customers), -1) if ranks is None else np.where(is_enough, ranks.places(columns.margins), -1)
+    wanted = _wanted(explain, ids, customers, places, load_settings().reasons.batch_top_share) & is_enough
+    with progress.step(f"reasons: {target}", total=int(wanted.sum())) as tick:
+        codes = _explain_chunks(scorer, portraits, path, wanted, threads, chunk_rows, tick)
+    return ScoredFile(_table(scorer, customers, columns, places, codes), columns, ranks, int(wanted.sum()))
+
+
+def provenance_of(scorer: Scorer, portraits: Portraits, as_of: date) -> dict[str, Any]:
+    """Returns what a stored score was made of, so that `insight replay` can make it again."""
+    path = portraits.path(as_of)
+    report = path.parent / REPORT_FILE
+    told = read_json(report) if report.exists() else {}
+    return {
+        "target": scorer.target,
+        "version": scorer.version,
+        "model_hash": scorer.bundle.manifest.model_hash,
+        "portrait_identity": portraits.feature_list.identity,
+        "portrait_sha256": sha256_of(path),
+        "built_from": told.get("built_from"),
+        "arrived_until": told.get("arrived_until"),
+        "reasons": load_book().content_hash(),
+        "settings": load_settings().content_hash(),
+    }
 
 
 def explain_customers(home: Home, target: str, as_of: date, ids: Sequence[str]) -> dict[str, list[str]]:

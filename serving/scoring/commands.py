@@ -1,4 +1,4 @@
-"""The command of this room: `insight score`."""
+"""The commands of this room: `insight score` and `insight replay`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from features.kit.errors import ConfigurationError
 
 
 def register(app: typer.Typer) -> None:
-    """Adds this room's command to `insight`."""
+    """Adds this room's commands to `insight`."""
     app.command("score")(score)
+    app.command("replay")(replay)
 
 
 def score(
@@ -70,3 +71,43 @@ def score(
         print(
             f"{report.target}: {report.rows:,} customers, {mean}, {report.refused:,} without enough data, {report.path}"
         )
+
+
+def replay(
+    as_of: Annotated[str, typer.Option("--as-of", help="The day of the stored scores.", show_default=False)],
+    customer: Annotated[str | None, typer.Option(help="Compare only this customer; everybody if left out.")] = None,
+    target: Annotated[str | None, typer.Option(help="Only this target; all with stored scores if left out.")] = None,
+    version: Annotated[str | None, typer.Option(help="Only this model version.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Native threads.")] = 1,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make stored scores again from the landed feeds and compare them to the last bit.
+
+    The portraits of that day are computed again as the feeds lay here then, the model version that scored is loaded,
+    and every stored value (raw score, propensity, percentile, band, reasons) is compared. Exit code 0 if all are equal,
+    1 if any differs. Nothing is written.
+    """
+    from features.kit.progress import Progress
+    from serving.scoring.replay import replay as make_again
+
+    day = parse_date(as_of, flag="--as-of")
+    assert day is not None
+    found = make_again(
+        open_home(home), day, customer_id=customer, target=target, version=version, threads=threads,
+        progress=Progress(quiet=as_json),
+    )  # fmt: skip
+    if as_json:
+        print_json(
+            {"as_of": day, "equal": all(one.is_equal for one in found), "replays": [asdict(one) for one in found]}
+        )
+    else:
+        for one in found:
+            said = "equal to the last bit" if one.is_equal else f"{one.different} of {one.compared:,} DIFFER"
+            print(f"{one.target} {one.version}: {one.compared:,} stored scores of {day} made again, {said}")
+            for note in one.notes:
+                print(f"  {note}")
+            for other in one.differences:
+                print(f"  {other.customer_id} {other.name}: stored {other.stored}, now {other.again}")
+    if not all(one.is_equal for one in found):
+        raise typer.Exit(1)

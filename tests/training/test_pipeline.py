@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from features.feeds.landing import land
 from features.feeds.sources import load_source
+from features.kit.cli import create_app
 from features.kit.home import Home
 from features.kit.journey import Journey
 from features.kit.progress import SILENT
@@ -151,6 +153,25 @@ def test_the_bundle_scores_the_portraits_as_training_did(small):
     chosen = values[:, loaded.positions(features.names, features.identity)]
     propensities = loaded.propensity(loaded.margins(chosen))
     assert propensities.mean() == pytest.approx(loaded.manifest.base_rate, rel=0.1)
+
+
+def test_the_model_is_explained_as_pictures_and_one_page(small, tmp_path: Path):
+    """`insight explain` draws everybody and one customer, whose parts add up to the raw score; the page names its pictures."""
+    home, _ = small
+    command = ["explain", "churn", "--customer", "c00007", "--out", str(tmp_path), "--home", str(home.root)]
+    said = CliRunner().invoke(create_app(), command)
+    assert said.exit_code == 0, said.output
+    told = json.loads((tmp_path / "explanation.json").read_text())
+    assert {"summary.png", "dimensions.png", "waterfall_c00007.png", "force_c00007.png"} <= set(told["pictures"])
+    assert any(name.startswith("dependence_") for name in told["pictures"])
+    html = (tmp_path / "index.html").read_text()
+    for name in told["pictures"]:
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+        assert f'src="{name}"' in html
+    (one,) = told["of_customers"]
+    assert one["mean_raw_score"] + sum(one["by_dimension"].values()) == pytest.approx(one["raw_score"], abs=1e-4)
+    unknown = CliRunner().invoke(create_app(), [*command[:3], "nobody", *command[4:]])
+    assert "customer 'nobody' has no portrait" in str(unknown.exception)
 
 
 def test_training_again_gives_the_same_version_and_records_another_run(small, capsys: pytest.CaptureFixture[str]):
