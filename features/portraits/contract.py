@@ -7,20 +7,21 @@ from features.portraits.windows import count, recency
 
 _is = Dimension("contract")
 _NOW = "plan_in_force"
+_BOND = "contract"
 _ORDERS = "subscriptions"
 _PORT = "port_requests"
 
 DEFINITIONS: tuple[Definition, ...] = (
     _is.category(
-        "contract_type", _NOW, "What binds the customer.",
+        "contract_type", _BOND, "What binds the customer, or did last.",
         lambda t: t.contract_type.max(), ("none", "handset", "discount", "bundle"),
     ),
     _is.number(
-        "contract_left_days", _NOW, "Days until the contract ends; negative after its end.",
+        "contract_left_days", _BOND, "Days until the contract ends, a renewal counted as ordered; negative after.",
         lambda t: (-t.days_since_contract_end).max(),
     ),
     _is.number(
-        "discount_left_days", _NOW, "Days until the discount ends; negative after its end.",
+        "discount_left_days", _BOND, "Days until the discount ends, a renewal counted as ordered; negative after.",
         lambda t: (-t.days_since_discount_end).max(),
     ),
     _is.number(

@@ -102,12 +102,15 @@ DETAILS: tuple[Detail, ...] = (
     Detail(
         "plan",
         ("plan_in_force",),
-        {
-            "plan_id": "VARCHAR", "plan_zh": "VARCHAR", "plan_en": "VARCHAR", "contract_end": "VARCHAR",
-            "discount_end": "VARCHAR",
-        },
-        "SELECT customer_id, plan_id, name_zh AS plan_zh, name_en AS plan_en, strftime(contract_end, '%Y-%m-%d') AS "
-        "contract_end, strftime(discount_end, '%Y-%m-%d') AS discount_end FROM source_plan_in_force",
+        {"plan_id": "VARCHAR", "plan_zh": "VARCHAR", "plan_en": "VARCHAR"},
+        "SELECT customer_id, plan_id, name_zh AS plan_zh, name_en AS plan_en FROM source_plan_in_force",
+    ),
+    Detail(
+        "contract",
+        ("contract",),
+        {"contract_end": "VARCHAR", "discount_end": "VARCHAR"},
+        "SELECT customer_id, strftime(contract_end, '%Y-%m-%d') AS contract_end, "
+        "strftime(discount_end, '%Y-%m-%d') AS discount_end FROM source_contract",
     ),
     Detail(
         "pack",

@@ -166,6 +166,17 @@ def plan_in_force(staged: Tables, settings: PortraitSettings) -> Any:
     return rows.mutate(is_5g_device_on_old_plan=is_old)
 
 
+def contract(staged: Tables, _: PortraitSettings) -> Any:
+    """Returns the order that says what binds each customer: the newest in force, or a later one with a new contract.
+
+    A renewal that is ordered counts at once, although its plan takes effect on the next 1st; a mere change of plan
+    does not end the contract before that.
+    """
+    orders = staged["subscriptions"]
+    binds = (orders.days_since_effective_on >= 0) | orders.contract_end.notnull() | orders.discount_end.notnull()
+    return newest(orders.filter(binds), ["customer_id"], [orders.effective_on.desc(), *_by_time(orders)])
+
+
 def usage_months(staged: Tables, settings: PortraitSettings) -> Any:
     """Returns the newest months with `rank` (1 = newest), the plan in force in each and how its allowance fitted."""
     months = ranked(staged["usage_monthly"], ["customer_id"], [staged["usage_monthly"].days_ago])

@@ -48,6 +48,7 @@ SOURCES: dict[str, Source] = {
         Source("month_so_far", ("usage_daily",), tables.month_so_far),
         Source("usage_months", ("usage_monthly",), tables.usage_months),
         Source("plan_in_force", ("subscriptions",), tables.plan_in_force),
+        Source("contract", ("subscriptions",), tables.contract),
         Source("subscriptions", ("subscriptions",), _as_staged("subscriptions")),
         Source("port_requests", ("port_requests",), _as_staged("port_requests")),
         Source("pack_orders", ("pack_orders",), tables.pack_orders),

@@ -130,8 +130,8 @@ def _subscriptions(chunk: Chunk) -> None:
         days.append(end[found])
         plans.append(chunk.plan_on(found, end[found] + 1))
     r, d, plan = np.concatenate(rows), np.concatenate(days), np.concatenate(plans)
-    start, end, in_contract = contract_on(chunk, r, np.maximum(d, 0))
-    has_discount = in_contract & (p.discount[r] > 0)
+    start, end, has_contract = contract_on(chunk, r, np.maximum(d, 0))
+    has_discount = has_contract & (p.discount[r] > 0)
     next_month = (c.dates(d).astype("datetime64[M]") + (np.arange(len(r)) >= len(row))).astype("datetime64[D]")
     new_line = (np.arange(len(r)) < len(row)) & (d >= 0)
     next_month = np.where(new_line, (next_month.astype("datetime64[M]") + 1).astype("datetime64[D]"), next_month)
@@ -139,24 +139,24 @@ def _subscriptions(chunk: Chunk) -> None:
     chunk.rows(
         "subscriptions", r, np.maximum(d, 0), 11 * HOUR, plan_id=PLAN_IDS[plan],
         ordered_at=c.times(d, np.full(len(r), 11 * HOUR)), effective_on=np.where(now, c.dates(d), next_month),
-        contract_type=np.where(in_contract, CONTRACTS[p.contract_type[r]], "none"),
-        contract_start=masked(c.dates(start), ~in_contract), contract_end=masked(c.dates(end), ~in_contract),
+        contract_type=np.where(has_contract, CONTRACTS[p.contract_type[r]], "none"),
+        contract_start=masked(c.dates(start), ~has_contract), contract_end=masked(c.dates(end), ~has_contract),
         discount_end=masked(c.dates(end), ~has_discount),
         discount_amount=masked(yuan(p.discount[r]), ~has_discount),
     )  # fmt: skip
 
 
 def contract_on(chunk: Chunk, row: Whole, day: Whole) -> tuple[Whole, Whole, np.ndarray]:
-    """Returns start and end of the contract in force on a day, and whether there is one.
+    """Returns start and end of the newest contract begun by a day, and whether there is one; it may have ended.
 
-    A renewal on the last day counts as in force that day. Days before the first one see the first day's contract.
+    A renewal on the last day counts as begun that day. Days before the first one see the first day's contract.
     """
     p, contracts = chunk.people, chunk.story.contracts
     length = (p.contract_months * 30)[row]
     start, end, found = np.zeros(len(row), np.int64), np.zeros(len(row), np.int64), np.zeros(len(row), dtype=bool)
     for cycle in range(contracts.end.shape[1]):
         last = contracts.end[row, cycle]
-        here = (last < NEVER) & (last - length <= day) & (day < last)
+        here = (last < NEVER) & (last - length <= day)
         start, end, found = np.where(here, last - length, start), np.where(here, last, end), found | here
     return start, end, found
 

@@ -223,6 +223,12 @@ def _contract(world):
     world.add("port_requests", "contract", "2026-05-09", step="enquiry")
 
 
+def _renewed(world):
+    world.customer("renewed")
+    world.add("subscriptions", "renewed", "2024-06-20", plan_id="small", ordered_at="2024-06-20", effective_on="2024-07-01", contract_type="handset", contract_start="2024-06-20", contract_end="2026-06-20", discount_end="2026-06-20", discount_amount=9000)
+    world.add("subscriptions", "renewed", "2026-06-05", plan_id="small", ordered_at="2026-06-05", effective_on="2026-07-01", contract_type="discount", contract_start="2026-06-21", contract_end="2027-06-20", discount_end="2027-06-20", discount_amount=5000)
+
+
 def _packs(world):
     world.customer("packs")
     world.add("subscriptions", "packs", "2024-01-01", plan_id="small", ordered_at="2024-01-01", effective_on="2024-01-01")
@@ -280,7 +286,20 @@ def _service(world):
 
 def write_example(world: World) -> World:
     """Writes one customer per dimension, every feed in use, and one who did nothing at all."""
-    for write in (_plans, _profile, _calls, _bills, _use, _contract, _packs, _channels, _roaming, _network, _service):
+    for write in (
+        _plans,
+        _profile,
+        _calls,
+        _bills,
+        _use,
+        _contract,
+        _renewed,
+        _packs,
+        _channels,
+        _roaming,
+        _network,
+        _service,
+    ):
         write(world)
     world.customer("quiet")
     world.add("attributes", "quiet", "2026-01-01", family="couple", income=12.5)

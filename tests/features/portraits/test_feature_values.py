@@ -33,6 +33,9 @@ EXPECTED = {
         "contract_type": "handset", "contract_left_days": 22, "discount_left_days": -8, "discount_amount": 9000, "plan_days": 342, "plan_fee_amount": 38000,
         "plan_generation": "4G", "plan_data_mb": 10240, "is_5g_device_on_old_plan": 1, "plan_orders_count_180d": 1, "has_pending_plan": 1, "port_step_recency_days": 30,
     },
+    "renewed": {
+        "contract_type": "discount", "contract_left_days": 377, "discount_left_days": 377, "discount_amount": 9000, "has_pending_plan": 1,
+    },
     "packs": {
         "packs_count_30d": 1, "packs_count_90d": 2, "pack_amount_90d": 20000, "pack_recency_days": 7, "allowance_used_share": 30 / 20,
         "allowance_used_share_90d": 44 / 40, "voice_allowance_used_share_90d": 300 / 700, "low_use_months_count_90d": 1, "over_use_months_count_90d": 1,

@@ -43,6 +43,7 @@ def _story(built, customer):
         ("contract", {
             "contract.ending": {"date": "2026-06-30"}, "calls.leave_enquiry": {"n": 1}, "device.5g_on_old_plan": {"days": 158},
         }),
+        ("renewed", {"mixed.no_single_cause": {}}),
         ("packs", {"packs.frequent": {"amount": 20000, "n": 2}}),
         ("channels", {"channel.self_service_failed": {"item": "bill", "n": 2}, "roaming.trip_expected": {"asked": 1}}),
         ("roaming", {"roaming.bill_shock": {"amount": 60000}, "roaming.trip_expected": {"asked": 0}}),

@@ -140,6 +140,14 @@ class Rater:
         return max(li(plan["minimum_spend"]), monthly + fee) + self.fees[key] + li(bill["value_added_fee"])
 
 
+def test_an_ended_contract_is_still_on_record(world):
+    """What moves the hazard of leaving is delivered: contracts that ended before the first month keep their end."""
+    first = min(row["event_at"] for row in rows(world / "files" / "hotline_calls.csv"))
+    ends = [row["contract_end"] for row in rows(world / "files" / "subscriptions.csv")]
+    assert 0.05 < sum("" < end < first for end in ends) / CUSTOMERS < 0.4
+    assert sum(end > first for end in ends) > 0.2 * CUSTOMERS
+
+
 def test_bills_can_be_rated_again(world):
     """At least 97 of 100 bills come out to the li from use, packs, roaming, plan and roll-over, by the published rules."""
     rater = Rater(world / "files")
