@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from features.kit.errors import BundleError
+from features.kit.home import Home
 from features.kit.journey import Journey
 from features.kit.progress import Progress
 from features.kit.runs import recorded_run, run_lock
 
+NOT_ASKED = "not_asked"
+"""The reason of a version that the written rule would have promoted, had the training been allowed to."""
+
 
 def train(journey: Journey, progress: Progress) -> dict[str, Any]:
-    """Trains and promotes the journey's targets and returns `{"targets": {target: summary}}`."""
+    """Trains the journey's targets and promotes by the written rule, where the journey may promote.
+
+    Returns:
+        `{"targets": {target: summary}, "challengers": {target: version}, "recommended": [target]}`. A challenger is a
+        version that was trained and does not serve; it is recommended if only the journey kept the written rule from
+        promoting it. Where the journey may not promote, a target's summary also tells its `champion`.
+    """
     with run_lock(journey.home, "train"), recorded_run(journey.home, "train"):
         from training.history import open_history
         from training.pipeline import train_target
@@ -26,8 +37,33 @@ def train(journey: Journey, progress: Progress) -> dict[str, Any]:
                     history,
                     as_of=journey.as_of,
                     seed=journey.seed,
+                    may_promote=journey.may_promote,
                     # Two LightGBM threads on two busy cores were measured at several times one thread's time.
                     threads=1,
                     progress=progress,
                 )
-    return {"targets": targets}
+        serving = {name: champion_of(journey.home, name) for name in targets}
+    challengers: dict[str, str] = {}
+    for name, result in targets.items():
+        champion = serving[name]
+        if not journey.may_promote:
+            result["champion"] = champion
+        if result["version"] and result["version"] != (champion or {}).get("version"):
+            challengers[name] = result["version"]
+    recommended = [name for name in challengers if targets[name]["reason"] == NOT_ASKED]
+    return {"targets": targets, "challengers": challengers, "recommended": recommended}
+
+
+def champion_of(home: Home, target: str) -> dict[str, Any] | None:
+    """Returns the serving model's version, as-of portraits and its own evaluation, or None if none serves."""
+    from training import bundle
+
+    try:
+        folder = bundle.champion(home.bundles, target)
+        manifest = None if folder is None else bundle.verify(folder)
+    except BundleError as error:
+        return {"version": None, "error": error.message}
+    if manifest is None:
+        return None
+    told = {name: manifest.metrics.get(name) for name in ("auc", "auc_ci", "calibration_error")}
+    return {"version": manifest.version, "created_at": manifest.created_at, **told}

@@ -33,7 +33,14 @@ from features.feeds.manifest import (
     version_of,
 )
 from features.feeds.parts import Writer
-from features.feeds.quarantine import check_limits, collect_refused, first_refused, reasons_of, write_quarantine
+from features.feeds.quarantine import (
+    check_limits,
+    collect_refused,
+    first_refused,
+    reasons_of,
+    refused_by_period,
+    write_quarantine,
+)
 from features.feeds.reports import FeedReport, LandingReport
 from features.feeds.sources import FeedMapping, Source
 from features.feeds.staging import View, fingerprints_of, lock_down, open_scratch, scratch_folder, stage_files
@@ -256,6 +263,9 @@ class _Landing:
         files = self.files_of(mapping)
         if before is not None and before.mapping == mapping_hash:
             files = before.files | files
+        refused = refused_by_period(writer.connection, feed, self.views_of(mapping), shape.zone)
+        if before is not None:
+            refused = {file: months for file, months in before.refused.items() if file in files} | refused
         first, last = _days(writer, shape, before)
         return LandedFeed(
             parts=outcome.parts,
@@ -266,6 +276,7 @@ class _Landing:
             mapping=mapping_hash,
             files=files,
             report=report.as_dict(),
+            refused={file: months for file, months in refused.items() if months},
         )
 
 

@@ -80,6 +80,7 @@ class LandedFeed(Config):
         mapping: Hash of the mapping alone.
         files: Source file -> sha256, of everything landed under this mapping.
         report: Rows accepted, repeated and refused by the last landing that read anything.
+        refused: Source file -> month -> rows in quarantine; "" where the SELECT does not tell the file.
     """
 
     parts: tuple[Part, ...]
@@ -90,6 +91,7 @@ class LandedFeed(Config):
     mapping: str = ""
     files: dict[str, str] = Field(default_factory=dict)
     report: dict[str, Any] = Field(default_factory=dict)
+    refused: dict[str, dict[str, int]] = Field(default_factory=dict)
 
     @property
     def rows(self) -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import duckdb
 
 from features.feeds.checks import staged_name
 from features.feeds.contracts import Feed
-from features.feeds.conversion import IN_SCIENTIFIC_NOTATION, literal
+from features.feeds.conversion import IN_SCIENTIFIC_NOTATION, literal, to_local
 from features.feeds.sources import Source
 from features.feeds.staging import View
+from features.feeds.versions import CONFLICT
 from features.kit.errors import DataError, QuarantineLimitError
 from features.kit.files import atomic_path
 from features.kit.home import Home
@@ -48,6 +50,37 @@ def first_refused(connection: duckdb.DuckDBPyConnection, owner: str) -> str:
     reason, file, row, key, content = rows[0]
     place = f"{file} row {row}" if row is not None else f"key {key or content}"
     return f"{reason} in {place}"
+
+
+def refused_by_period(
+    connection: duckdb.DuckDBPyConnection, feed: Feed, views: Iterable[str], zone: str
+) -> dict[str, dict[str, int]]:
+    """Returns file -> month -> refused rows, for every file that gave rows to this landing ("" where none is known).
+
+    A refused row without a usable event time counts in the month of most of its file's rows, else of the feed's.
+    """
+    table, month = staged_name(feed), f"strftime({to_local('event_at', zone)}, '%Y-%m')"
+    owners = ", ".join(literal(name) for name in [feed.name, *views])
+    files = connection.execute(f"SELECT DISTINCT coalesce(_file, '') FROM {table} ORDER BY ALL").fetchall()
+    found: dict[str, dict[str, int]] = {str(file): {} for (file,) in files}
+    if not connection.execute(f"SELECT 1 FROM refused_rows WHERE owner IN ({owners}) LIMIT 1").fetchone():
+        return found
+    usual = f"SELECT coalesce(_file, '') AS file, mode({month}) AS month FROM {table} GROUP BY ALL"
+    conflict_at = to_local("TRY_CAST(content->>'event_at' AS TIMESTAMP)", zone)
+    own = (
+        f"SELECT coalesce(_file, '') AS file, {month} AS month FROM {table} WHERE _reason IS NOT NULL UNION ALL "
+        f"SELECT coalesce(file, ''), strftime({conflict_at}, '%Y-%m') "
+        f"FROM refused_rows WHERE owner = {literal(feed.name)} AND reason LIKE '{CONFLICT}%' UNION ALL "
+        f"SELECT file, NULL FROM refused_rows WHERE owner IN ({owners}) AND owner <> {literal(feed.name)}"
+    )
+    rows = connection.execute(
+        f"SELECT u.file, coalesce(o.month, u.month, (SELECT mode({month}) FROM {table})) AS month, count(o.file) "
+        f"FROM ({usual}) u LEFT JOIN ({own}) o USING (file) GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    for file, period, count in rows:
+        if count and period:
+            found[str(file)][str(period)] = int(count)
+    return found
 
 
 def write_quarantine(

@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, field_validator, model_validator
 
 from features.feeds.contracts import FEEDS, Column, Feed, Grain, Kind
+from features.feeds.expectations import Expectations
 from features.feeds.layout import File
 from features.kit.config import Config, load_yaml, parse_config
 from features.kit.errors import ConfigurationError
@@ -185,6 +186,7 @@ class Source(Config):
         feeds: Feed name -> mapping.
         lacks: Feed -> the detail that these files do not hold, in one sentence each.
         attributes: The declared columns of the feed `attributes`.
+        deliveries: What a month's delivery is expected to hold.
     """
 
     operator: OperatorBlock
@@ -196,6 +198,7 @@ class Source(Config):
     feeds: dict[str, FeedMapping] = Field(min_length=1)
     lacks: dict[str, str] = Field(default_factory=dict)
     attributes: tuple[Attribute, ...] = ()
+    deliveries: Expectations = Expectations()
 
     @model_validator(mode="before")
     @classmethod
@@ -236,6 +239,13 @@ class Source(Config):
             raise ValueError("'attributes' needs both the list of declared columns and a SELECT under 'feeds'")
         if self.snapshot_at is not None and self.snapshot_at.tzinfo is not None:
             raise ValueError("snapshot_at: write the operator's local time, without an offset")
+        return self
+
+    @model_validator(mode="after")
+    def _expects_what_is_mapped(self) -> Self:
+        for name in self.deliveries.feeds:
+            if name not in self.feeds:
+                raise ValueError(f"deliveries.feeds.{name}: the mapping has no such feed")
         return self
 
     def contract(self, name: str) -> Feed:

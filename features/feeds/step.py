@@ -1,11 +1,15 @@
-"""The journey's step `ingest`: the operator's files become feeds."""
+"""The journey's steps `ingest` (the operator's files become feeds) and `calendar` (is the month fit to publish?)."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from features.feeds.arrivals import feed_calendar
 from features.feeds.landing import land
+from features.feeds.reading import Feeds
 from features.feeds.sources import load_source
+from features.kit.clock import add_months
+from features.kit.errors import ConfigurationError
 from features.kit.journey import Journey
 from features.kit.progress import Progress
 from features.kit.runs import recorded_run, run_lock
@@ -25,3 +29,27 @@ def ingest(journey: Journey, progress: Progress) -> dict[str, Any]:
     if journey.as_of is not None:
         summary["as_of"] = journey.as_of.isoformat()
     return summary
+
+
+def calendar(journey: Journey, progress: Progress) -> dict[str, Any]:
+    """Returns the feed calendar up to the journey's month, and whether it may be published.
+
+    Besides the calendar's own values: `publishable`, `accepted` (why a person published all the same) and `as_of`, the
+    first day after the month, or the last day that the feeds allow if that is earlier.
+
+    Raises:
+        ConfigurationError: If the journey is not about a month.
+    """
+    if journey.through is None:
+        raise ConfigurationError("calendar: no month was named", remedy="give --through, as 202606")
+    source = load_source(journey.source)
+    feeds = Feeds.open(journey.home)
+    with progress.step("feed calendar"):
+        found = feed_calendar(
+            feeds, source.deliveries, journey.through, mapped=frozenset(source.feeds), threads=journey.threads
+        )
+    return found.as_dict() | {
+        "publishable": not found.problems or bool(journey.accept),
+        "accepted": journey.accept if found.problems else "",
+        "as_of": min(add_months(journey.through, 1), feeds.latest_as_of()).isoformat(),
+    }

@@ -1,10 +1,11 @@
-"""The two commands that string every room together: `insight demo` and `insight run`."""
+"""The commands that string every room together: `insight demo`, `insight run` (also a month's) and `insight runs`."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,9 +23,10 @@ _THREADS = Annotated[int, typer.Option(min=1, help="Native threads of DuckDB and
 
 
 def register(app: typer.Typer) -> None:
-    """Adds `demo` and `run` to `insight`."""
+    """Adds `demo`, `run` and `runs` to `insight`."""
     app.command(name="demo")(demo)
     app.command(name="run")(run)
+    app.command(name="runs")(runs)
 
 
 def demo(
@@ -71,6 +73,12 @@ def run(
     target: Annotated[list[str] | None, typer.Option(help="Train only these targets; may be repeated.")] = None,
     capacity: Annotated[int | None, typer.Option(min=0, help="Attempts on the outreach list.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the learners.")] = 7,
+    through: Annotated[
+        str | None, typer.Option(help="The month's run: take in this month, as 202606; promote nothing, list nobody.")
+    ] = None,
+    accept: Annotated[
+        str, typer.Option(help="With --through: publish although the feed calendar objects; say why.")
+    ] = "",
     threads: _THREADS = 2,
     as_json: JsonOption = False,
 ) -> None:
@@ -78,23 +86,86 @@ def run(
 
     Ingest -> build portraits -> publish -> train -> score -> product fit -> outreach list. What can be learned from
     the feeds at hand is learned; what cannot is said, and the rest goes on.
+
+    With `--through 202606` it is the month's run: it lands what is new, shows the feed calendar, stops there if a
+    feed, a city or days are missing or rows changed too much, publishes, scores, trains challengers without promoting
+    them, and shows what a list would gain and lose. Then a person decides: `insight promote TARGET`. Killed at any
+    moment, the same command continues.
+
+    Exit codes of the month's run: 0 done, nothing to decide; 2 an error; 3 refused, nothing was published; 4 done, a
+    person must decide about a challenger.
     """
     from features.kit.journey import RUN_STEPS, Journey
 
     if not data.is_dir():
         raise ConfigurationError(f"--data: {data} is not a folder", remedy="name the folder with the operator's files")
+    if accept and through is None:
+        raise ConfigurationError(
+            "--accept: only the month's run has something to accept", remedy="add --through 202606"
+        )
     place = open_home(home)
     journey = Journey(
         home=place,
         source=source,
         data=data,
+        through=_parse_month(through),
+        accept=accept,
         as_of=parse_date(as_of, flag="--as-of"),
         targets=tuple(target or ()),
         capacity=capacity,
         seed=seed,
         threads=threads,
     )
-    _run_and_tell(RUN_STEPS, journey, synthetic=False, as_json=as_json)
+    if journey.through is not None:
+        _run_month_and_tell(journey, as_json=as_json)
+    else:
+        _run_and_tell(RUN_STEPS, journey, synthetic=False, as_json=as_json)
+
+
+def runs(
+    home: HomeOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """List what ran here: when, how it ended (done, failed, interrupted, refused, undecided) and why."""
+    from features.kit.runs import list_runs
+    from features.kit.summary import print_runs
+
+    found = list_runs(open_home(home), limit)
+    if as_json:
+        print_json({"runs": found})
+    else:
+        print_runs(found)
+
+
+def _parse_month(text: str | None) -> date | None:
+    """Returns the first day of a month written as 202606 or 2026-06. Raises ConfigurationError."""
+    from datetime import datetime
+
+    if text is None:
+        return None
+    for form in ("%Y%m", "%Y-%m"):
+        try:
+            return datetime.strptime(text, form).date()  # noqa: DTZ007 - a civil month has no zone
+        except ValueError:
+            continue
+    raise ConfigurationError(f"--through: '{text}' is not a month", remedy="write it as 202606")
+
+
+def _run_month_and_tell(journey: Journey, *, as_json: bool) -> None:
+    """Takes a month through its run and ends with its exit code, after one JSON object or the page for a person."""
+    from features.kit.month import run_month
+    from features.kit.month_page import print_month
+    from features.kit.progress import Progress
+
+    result = run_month(journey, Progress(quiet=False))
+    if as_json:
+        print_json(result.summary)
+    else:
+        print_month(result.summary, journey.home)
+    for reason in result.summary["reasons"]:
+        print(f"{result.ending.name.lower()}: {reason}", file=sys.stderr)
+    raise typer.Exit(int(result.ending))
 
 
 def _run_and_tell(steps: tuple[str, ...], journey: Journey, *, synthetic: bool, as_json: bool) -> None:

@@ -14,6 +14,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from features.kit.config import Config
 from features.kit.home import Home
 from features.kit.progress import Progress
@@ -39,6 +41,11 @@ class Journey(Config):
         targets: The targets to train; empty means all of `configs/targets/` that the feeds can support.
         capacity: Attempts on the outreach list; None means what `configs/outreach.yaml` says.
         threads: Native threads of DuckDB and LightGBM.
+        through: The first day of the month that a month's run is for; None for any other journey.
+        accept: Why a month is published though its calendar objects; empty means it is not.
+        may_promote: Whether training may make a model the champion by the written rule.
+        challengers: Target -> version that a month's run has trained and not promoted.
+        recommended: Targets whose challenger the written rule would promote.
     """
 
     home: Home
@@ -51,6 +58,11 @@ class Journey(Config):
     targets: tuple[str, ...] = ()
     capacity: int | None = None
     threads: int = 2
+    through: date | None = None
+    accept: str = ""
+    may_promote: bool = True
+    challengers: dict[str, str] = Field(default_factory=dict)
+    recommended: tuple[str, ...] = ()
 
 
 Step = Callable[[Journey, Progress], dict[str, Any]]
@@ -63,18 +75,26 @@ def run_journey(steps: tuple[str, ...], journey: Journey, progress: Progress) ->
     Raises:
         InsightError: From the step that failed; the steps before it stay done and the next run continues.
     """
-    known = {entry.name: entry for entry in entry_points(group=STEPS_GROUP)}
     summary: dict[str, Any] = {}
     seconds: dict[str, float] = {}
     for name in steps:
         started = time.perf_counter()
-        step: Step = known[name].load()
-        result = step(journey, progress)
+        result = load_step(name)(journey, progress)
         seconds[name] = round(time.perf_counter() - started, 2)
         summary[name] = result
         if "as_of" in result and journey.as_of is None:
             journey = journey.model_copy(update={"as_of": date.fromisoformat(str(result["as_of"]))})
-    summary["wall_seconds"] = seconds | {"total": round(sum(seconds.values()), 2)}
+    return summary | spent(seconds)
+
+
+def load_step(name: str) -> Step:
+    """Returns the step that a floor has registered under a name."""
+    step: Step = next(iter(entry_points(group=STEPS_GROUP, name=name))).load()
+    return step
+
+
+def spent(seconds: dict[str, float]) -> dict[str, Any]:
+    """Returns what a journey cost: wall seconds per step and in all, and the peak memory so far."""
     largest = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    summary["peak_memory_mb"] = round(largest / 1024)
-    return summary
+    total = round(sum(seconds.values()), 2)
+    return {"wall_seconds": seconds | {"total": total}, "peak_memory_mb": round(largest / 1024)}

@@ -9,7 +9,9 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from features.kit.clock import utc_now
@@ -53,14 +55,16 @@ def hit(name: str) -> None:
 
 
 @contextmanager
-def run_lock(home: Home, purpose: str) -> Iterator[None]:
+def run_lock(home: Home, purpose: str, name: str = "run.lock") -> Iterator[None]:
     """Holds the home's one writer lock; the kernel drops it when the process dies, however it dies.
+
+    A run of many steps holds a lock of its own `name` from first to last, and the writer lock in each step.
 
     Raises:
         ConflictError: If another process of this home is writing; it names that process and its purpose.
     """
     home.root.mkdir(parents=True, exist_ok=True)
-    with (home.root / "run.lock").open("a+", encoding="utf-8") as file:
+    with (home.root / name).open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -75,32 +79,90 @@ def run_lock(home: Home, purpose: str) -> Iterator[None]:
         yield
 
 
+@dataclass
+class RunRecord:
+    """One line of the run table, while the run is under way.
+
+    Attributes:
+        run_id: Its id.
+        status: How it ends if nothing is raised: `done`, or what the run itself sets.
+        note: Why, in one line.
+    """
+
+    run_id: str
+    status: str = "done"
+    note: str = ""
+
+
 @contextmanager
-def recorded_run(home: Home, command: str) -> Iterator[str]:
-    """Records a run's start, end and result in the run table; yields its id.
+def recorded_run(home: Home, command: str) -> Iterator[RunRecord]:
+    """Records a run's start, end and result in the run table; the run may set its status and note.
 
     A run without an end was killed; it is marked `interrupted` when the next run starts.
     """
-    home.root.mkdir(parents=True, exist_ok=True)
-    run_id = uuid4().hex[:12]
-    with sqlite3.connect(home.runs) as database:
-        database.execute(
-            "CREATE TABLE IF NOT EXISTS runs "
-            "(run_id TEXT PRIMARY KEY, command TEXT, process INTEGER, started_at TEXT, ended_at TEXT, status TEXT)"
-        )
+    run = RunRecord(uuid4().hex[:12])
+    with run_table(home) as database:
         for old_id, process in database.execute("SELECT run_id, process FROM runs WHERE status = 'running'").fetchall():
             if not Path(f"/proc/{process}").exists():
                 database.execute("UPDATE runs SET status = 'interrupted' WHERE run_id = ?", (old_id,))
         database.execute(
-            "INSERT INTO runs VALUES (?, ?, ?, ?, NULL, 'running')",
-            (run_id, command, os.getpid(), utc_now().isoformat()),
+            "INSERT INTO runs (run_id, command, process, started_at, status) VALUES (?, ?, ?, ?, 'running')",
+            (run.run_id, command, os.getpid(), utc_now().isoformat()),
         )
-    status = "failed"
+    ended = "failed"
     try:
-        yield run_id
-        status = "done"
+        yield run
+        ended = run.status
+    except Exception as error:
+        run.note = run.note or " ".join(str(error).split())[:500]
+        raise
     finally:
-        with sqlite3.connect(home.runs) as database:
+        with run_table(home) as database:
             database.execute(
-                "UPDATE runs SET status = ?, ended_at = ? WHERE run_id = ?", (status, utc_now().isoformat(), run_id)
+                "UPDATE runs SET status = ?, ended_at = ?, note = ? WHERE run_id = ?",
+                (ended, utc_now().isoformat(), run.note, run.run_id),
             )
+
+
+@contextmanager
+def run_table(home: Home) -> Iterator[sqlite3.Connection]:
+    """Opens the run table in one transaction, and makes it where there is none."""
+    home.root.mkdir(parents=True, exist_ok=True)
+    database = sqlite3.connect(home.runs, timeout=30)
+    try:
+        with database:
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS runs (run_id TEXT PRIMARY KEY, command TEXT, process INTEGER, "
+                "started_at TEXT, ended_at TEXT, status TEXT, note TEXT)"
+            )
+            if "note" not in {str(row[1]) for row in database.execute("PRAGMA table_info(runs)")}:
+                database.execute("ALTER TABLE runs ADD COLUMN note TEXT")
+            yield database
+    finally:
+        database.close()
+
+
+def list_runs(home: Home, limit: int) -> list[dict[str, Any]]:
+    """Returns the newest runs, newest first; one whose process is gone is `interrupted`."""
+    if not home.runs.exists():
+        return []
+    with run_table(home) as database:
+        rows = database.execute(
+            "SELECT run_id, command, process, started_at, ended_at, status, note FROM runs "
+            "ORDER BY started_at DESC, rowid DESC LIMIT ?",
+            (limit,),
+        ).fetchall()
+    found = []
+    for run_id, command, process, started_at, ended_at, status, note in rows:
+        gone = status == "running" and not Path(f"/proc/{process}").exists()
+        found.append(
+            {
+                "run_id": run_id,
+                "command": command,
+                "started_at": started_at,
+                "ended_at": ended_at,
+                "status": "interrupted" if gone else status,
+                "note": note or "",
+            }
+        )
+    return found

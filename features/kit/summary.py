@@ -20,6 +20,20 @@ def print_summary(summary: dict[str, Any], home: Home, *, synthetic: bool) -> No
     console.rule()
 
 
+def print_runs(runs: list[dict[str, Any]]) -> None:
+    """Prints the run table, newest first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None)
+    for heading in ("started (UTC)", "run", "ended", "how", "why"):
+        table.add_column(heading, overflow="fold")
+    for one in runs:
+        ended = str(one["ended_at"] or "-")[:19]
+        table.add_row(str(one["started_at"])[:19], one["command"], ended, one["status"], one["note"])
+    Console().print(table)
+
+
 def _feeds(ingest: dict[str, Any]) -> Any:
     from rich.table import Table
 

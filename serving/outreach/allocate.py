@@ -57,3 +57,9 @@ def allocate(
         else:
             lost.add(person)
     return chosen, Counter({"over_capacity": len(waiting - taken - lost), "claimed": len(lost)})
+
+
+def in_list_order(chosen: Iterable[Option], capacity: Iterable[Capacity]) -> list[Option]:
+    """Returns chosen options as a list shows them: each team's lines together, best first."""
+    teams = [(one.team, one.skill) for one in capacity]
+    return sorted(chosen, key=lambda option: (teams.index((option.team, option.skill)), option.rank))

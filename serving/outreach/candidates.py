@@ -94,17 +94,27 @@ def find_scores(home: Home, as_of: date) -> tuple[dict[str, Scores], tuple[str, 
     return found, tuple(unscored)
 
 
-def read_candidates(home: Home, as_of: date, settings: OutreachSettings) -> tuple[list[Candidate], Sources]:
+def read_candidates(
+    home: Home, as_of: date, settings: OutreachSettings, scores: dict[str, Scores] | None = None
+) -> tuple[list[Candidate], Sources]:
     """Returns the candidates sorted by subscription, and where their content comes from.
 
     A subscription is a candidate if one of its facts is a duty, or if it stands in a band that some action needs.
     Example: with `bands_needed` raised and above, everybody below the top 20 % of every target is left out at once.
 
+    Args:
+        home: The state.
+        as_of: The date.
+        settings: The shipped configuration.
+        scores: Target to the scores to choose by; None means those that count now.
+
     Raises:
         NotReadyError: If there is no portrait or no score of this date.
     """
     portraits = Portraits.open(home)
-    scores, unscored = find_scores(home, as_of)
+    unscored: tuple[str, ...] = ()
+    if scores is None:
+        scores, unscored = find_scores(home, as_of)
     fit = _read_fit(home, as_of)
     table: dict[str, dict[str, TargetScore]] = {}
     for target, one in scores.items():

@@ -20,6 +20,7 @@ import orjson
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
+from features.feeds.manifest import Operator
 from features.kit.clock import instant_of, utc_now
 from features.kit.errors import ConflictError
 from features.kit.home import Home
@@ -28,10 +29,10 @@ from features.kit.runs import hit
 from serving.database.session import open_database, reading, writing
 from serving.database.tables_outreach import OutreachListRow
 from serving.outreach.actions import Chooser, Offered
-from serving.outreach.allocate import Places, allocate, shared_capacity
+from serving.outreach.allocate import Places, allocate, in_list_order, shared_capacity
 from serving.outreach.candidates import Sources, read_candidates
 from serving.outreach.catalogue import pack_on_sale
-from serving.outreach.content import ContentWriter
+from serving.outreach.content import ContentWriter, Pack
 from serving.outreach.ledger import (
     CLAIMED,
     ListLedger,
@@ -47,7 +48,7 @@ from serving.outreach.policy import LedgerFacts, PolicyBook
 from serving.outreach.reading import on_current_feeds
 from serving.outreach.release import Released, release, stopped_by
 from serving.outreach.settings import OutreachSettings, load_settings
-from serving.outreach.states import read_states
+from serving.outreach.states import FeedStates, read_states
 from serving.outreach.wording import Wording
 from serving.scoring.reasons import ReasonBook, load_book
 
@@ -153,14 +154,7 @@ def _prepare(home: Home, request: ListRequest, engine: Engine, book: ReasonBook,
     settings = load_settings()
     with reading(engine) as session:
         facts = read_facts(session, request.as_of)
-    operator, states, pack = on_current_feeds(
-        home,
-        lambda feeds: (
-            feeds.operator,
-            read_states(feeds, request.as_of, settings, threads=threads),
-            pack_on_sale(feeds, request.as_of),
-        ),
-    )
+    operator, states, pack = read_operator(home, request.as_of, settings, threads)
     policy = PolicyBook(settings, states, facts, request.as_of)
     candidates, sources = read_candidates(home, request.as_of, settings)
     if request.province is not None:
@@ -175,6 +169,20 @@ def _prepare(home: Home, request: ListRequest, engine: Engine, book: ReasonBook,
     provinces = dict(zip(policy.customer_ids, policy.provinces, strict=True))
     content = ContentWriter(settings, book, wording, provinces=provinces, pack=pack)
     return _Prepared(settings, policy, facts, offered, content, sources, operator.time_zone)
+
+
+def read_operator(
+    home: Home, as_of: date, settings: OutreachSettings, threads: int
+) -> tuple[Operator, FeedStates, Pack | None]:
+    """Returns who the operator is, what the feeds say about contacts on a date, and the data pack on sale then."""
+    return on_current_feeds(
+        home,
+        lambda feeds: (
+            feeds.operator,
+            read_states(feeds, as_of, settings, threads=threads),
+            pack_on_sale(feeds, as_of),
+        ),
+    )
 
 
 def _claim(session: Session, prepared: _Prepared, request: ListRequest, owner: str, key: str) -> str:
@@ -203,8 +211,7 @@ def _claim(session: Session, prepared: _Prepared, request: ListRequest, owner: s
     carried, withdrawn = _carry_over(session, prepared, request, ledger, places, touched)
     options = [one for one in prepared.offered.options if one.person_id not in touched]
     chosen, left_out = allocate(options, places, ledger.claim)
-    teams = [(one.team, one.skill) for one in settings.capacity]  # each team's lines together, best first
-    for option in sorted(chosen, key=lambda option: (teams.index((option.team, option.skill)), option.rank)):
+    for option in in_list_order(chosen, settings.capacity):
         purpose = settings.actions[option.action].purpose
         ledger.add_line(option, prepared.content.write(option, ledger.valid_until), purpose)
     suppressed = prepared.offered.suppressed + Counter({"claimed": left_out["claimed"]})

@@ -136,6 +136,7 @@ def score_base(
     chunk_rows: int = CHUNK_ROWS,
     progress: Progress = SILENT,
     check_in_child: bool = True,
+    version: str | None = None,
 ) -> ScoreReport:
     """Writes the scores of everybody with a portrait on a date, by the target's champion.
 
@@ -149,6 +150,7 @@ def score_base(
         chunk_rows: Portraits in memory at a time; changes no score.
         progress: Shows how far it is.
         check_in_child: First load the model in a child process (see `training.bundle.load`).
+        version: Score with this version instead, and leave the pointer to the scores that count where it is.
 
     Raises:
         NotReadyError: If there is no champion or no portrait of that date.
@@ -157,7 +159,12 @@ def score_base(
     started = time.perf_counter()
     portraits = Portraits.open(home)
     path = portraits.path(as_of)
-    scorer = scorer_of(load_champion(home, target, check_in_child=check_in_child), portraits)
+    bundle = (
+        load_champion(home, target, check_in_child=check_in_child)
+        if version is None
+        else load(home.bundles / target / version, check_in_child=check_in_child)
+    )
+    scorer = scorer_of(bundle, portraits)
     folder = scores_folder(home, target, scorer.version, as_of)
     total = _row_count(path)
     scored = score_file(
@@ -173,10 +180,11 @@ def score_base(
     hit("score.after_scores")
     if ranks is not None:
         ranks.save(folder)
-    hit("score.before_pointer")
-    pointer = {"version": scorer.version, "as_of": as_of.isoformat(), "rows": total, "portrait_sha256": sha256_of(path)}
-    write_json(home.scores / target / POINTER, pointer)
-    hit("score.after_pointer")
+    if version is None:
+        hit("score.before_pointer")
+        pointer = {"version": scorer.version, "as_of": as_of.isoformat(), "rows": total}
+        write_json(home.scores / target / POINTER, pointer | {"portrait_sha256": sha256_of(path)})
+        hit("score.after_pointer")
     return ScoreReport(
         target=target,
         version=scorer.version,

@@ -94,3 +94,9 @@ class SmallOperator:
 def operator(tmp_path: Path) -> SmallOperator:
     """Returns a fresh small operator."""
     return SmallOperator(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def small_operator() -> type[SmallOperator]:
+    """Returns the class, for operators that several tests share."""
+    return SmallOperator
