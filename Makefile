@@ -40,8 +40,9 @@ bench: setup  ## figures against floors and peers (BENCH="main_job" for one subj
 soak: setup  ## the slow proofs -> .insight/results/soak.json
 	$(BIN)/python -m pytest -m soak
 
-docs: setup  ## generated pages: the feature catalogue
+docs: setup  ## generated pages: the catalogues of features and of reasons
 	$(INSIGHT) catalogue --out features/CATALOGUE.md
+	$(INSIGHT) reasons --out serving/scoring/REASONS.md
 
 clean:  ## remove the environment and all state
 	rm -rf .venv .insight mlruns/mlflow.db mlruns/artifacts mlruns/bundles .pytest_cache .mypy_cache .ruff_cache

@@ -1,10 +1,11 @@
-"""The commands of this room: `insight score` and `insight replay`."""
+"""The commands of this room: `insight score`, `insight replay` and `insight reasons`."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,6 +17,7 @@ def register(app: typer.Typer) -> None:
     """Adds this room's commands to `insight`."""
     app.command("score")(score)
     app.command("replay")(replay)
+    app.command("reasons")(reasons)
 
 
 def score(
@@ -111,3 +113,72 @@ def replay(
                 print(f"  {other.customer_id} {other.name}: stored {other.stored}, now {other.again}")
     if not all(one.is_equal for one in found):
         raise typer.Exit(1)
+
+
+def reasons(
+    out: Annotated[Path | None, typer.Option("--out", help="Write the page here instead of printing it.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Measure the reasons of every model instead.")] = False,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="With --check: day of the portraits.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the catalogue of reasons, or measure how far the reasons of the home's models hold.
+
+    `--check` names every feature that neither a reason explains nor the configuration declares as never said (exit code
+    1 if there is one), and measures two things: whether a customer's reasons stay under 1 % of noise, and whether the
+    score falls when the first reason's features take other customers' values.
+    """
+    from serving.scoring.reason_page import page
+
+    if check:
+        found = _check_reasons(home, parse_date(as_of, flag="--as-of"))
+        if as_json:
+            print_json({"models": found})
+        else:
+            for one in found:
+                print(f"{one['target']} {one['version']}: uncovered {', '.join(one['uncovered']) or 'none'}")
+                figures = one["figures"]
+                if figures is None:
+                    print("  too few customers with a reason to measure anything")
+                    continue
+                print(
+                    f"  first reason stays under noise for {figures['same_first']:.1%} of {figures['rows']:,} customers"
+                )
+                print(f"  without its first reason's features the score falls for {figures['falls']:.1%}")
+                print(f"  (without the features of the reason that lowers it most: {figures['falls_unsaid']:.1%})")
+        if any(one["uncovered"] for one in found):
+            raise typer.Exit(1)
+    elif out is None:
+        print(page(), end="")
+    else:
+        out.write_text(page(), encoding="utf-8")
+
+
+def _check_reasons(home: Path | None, day: date | None) -> list[dict[str, Any]]:
+    from features.portraits.reading import Portraits
+    from features.portraits.vector import encode
+    from serving.scoring.batch import load_champion, scorer_of
+    from serving.scoring.reason_checks import reason_figures
+    from serving.scoring.reasons import load_book
+
+    place = open_home(home)
+    portraits, book = Portraits.open(place), load_book()
+    known = {feature.name: feature.dimension for feature in portraits.feature_list.features}
+    as_of = day or portraits.as_of_dates()[-1]
+    table = portraits.read(as_of, ["customer_id", *portraits.feature_list.names, "facts"])
+    values, facts = encode(table, portraits.feature_list), table["facts"].to_pylist()
+    found: list[dict[str, Any]] = []
+    for pointer in sorted(place.bundles.glob("*/champion.json")):
+        scorer = scorer_of(load_champion(place, pointer.parent.name), portraits)
+        figures = reason_figures(scorer, book, portraits.feature_list, values, facts)
+        used = {name: known[name] for name in scorer.bundle.manifest.feature_names}
+        found.append(
+            {
+                "target": scorer.target,
+                "version": scorer.version,
+                "as_of": as_of,
+                "uncovered": book.uncovered(scorer.target, used),
+                "figures": None if figures is None else asdict(figures),
+            }
+        )
+    return found

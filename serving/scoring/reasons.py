@@ -80,6 +80,27 @@ class ReasonSpec(Config):
         return frozenset(slot for _, _, text in self.texts() for slot in slots_of(text))
 
 
+class NeverSaid(Config):
+    """Features that no reason may speak of, and why.
+
+    Attributes:
+        why: The reason for the silence.
+        targets: The targets for which it holds, or `all`.
+        features: The features.
+        dimensions: Whole dimensions, such as the operator's own attributes.
+    """
+
+    why: Text
+    targets: tuple[str, ...] | Literal["all"] = "all"
+    features: tuple[str, ...] = ()
+    dimensions: tuple[str, ...] = ()
+
+    def holds(self, target: str, feature: str, dimension: str) -> bool:
+        """Tells whether a feature is never said of a target."""
+        is_asked = self.targets == "all" or target in self.targets
+        return is_asked and (feature in self.features or dimension in self.dimensions)
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """One reason for one customer.
@@ -106,6 +127,7 @@ class ReasonBook(Config):
     forbidden: dict[Locale, tuple[str, ...]]
     fallback: str
     reasons: dict[str, ReasonSpec]
+    never_said: tuple[NeverSaid, ...] = ()
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
@@ -129,6 +151,27 @@ class ReasonBook(Config):
             for code, spec in self.reasons.items()
             if code != self.fallback and (spec.targets == "all" or target in spec.targets)
         }
+
+    def codes_of(self, target: str, feature: str) -> tuple[str, ...]:
+        """Returns the codes of a target whose feature group holds a feature, in the order of the file."""
+        return tuple(code for code, spec in self.of_target(target).items() if feature in spec.features)
+
+    def silence_of(self, target: str, feature: str, dimension: str) -> Text | None:
+        """Returns why a feature is never said of a target, or None if nothing says so."""
+        return next((one.why for one in self.never_said if one.holds(target, feature, dimension)), None)
+
+    def uncovered(self, target: str, features: Mapping[str, str]) -> tuple[str, ...]:
+        """Returns the features of a model that neither a code explains nor the file declares as never said.
+
+        Args:
+            target: The model's target.
+            features: Feature -> dimension.
+        """
+        return tuple(
+            feature
+            for feature, dimension in features.items()
+            if not self.codes_of(target, feature) and self.silence_of(target, feature, dimension) is None
+        )
 
     def actions(self, code: str) -> tuple[str, ...]:
         """Returns the actions that answer a reason code. Raises DataError for an unknown code."""
