@@ -1,0 +1,53 @@
+"""Trains one target in a fresh process, the way the pipeline does, and prints one JSON line a training.
+
+python -m tests.journeys.reproduce HOME TARGET AS_OF SEED THREADS TIMES
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+import warnings
+from datetime import date
+from pathlib import Path
+
+
+def main(root: str, target: str, as_of: str, seed: str, threads: str, times: str) -> None:
+    """Prints `{"model", "whole_text", "data", "config", "zone", "hash_seed", "threads"}` of each training."""
+    warnings.simplefilter("ignore")  # libraries warn about their own future; the parent reads stdout
+    from features.kit.home import Home
+    from features.portraits.reading import Portraits
+    from training.bundle import model_hash
+    from training.dataset import spine
+    from training.history import open_history
+    from training.leakage.audit import audit, gate
+    from training.modelling import fit
+    from training.prepare import prepare, training_dates
+    from training.targets import load_target
+
+    home, chosen, native = Home(Path(root)), load_target(target), int(threads)
+    portraits = Portraits.open(home)
+    for _ in range(int(times)):
+        with open_history(home, threads=native) as (feeds, history):
+            dates = training_dates(feeds, portraits.as_of_dates(), chosen, date.fromisoformat(as_of))
+            prepared = prepare(home, chosen, spine(history, chosen, dates), seed=int(seed), threads=native)
+            leaks = audit(prepared, feeds, portraits, chosen.embargo_days, seed=int(seed), threads=native)
+            prepared = gate(prepared, leaks, portraits).prepared
+            model = fit(chosen, prepared.data, prepared.split, prepared.final, seed=int(seed), threads=native).model
+        told = {
+            "model": model_hash(model.model_text),
+            "whole_text": hashlib.sha256(model.model_text.encode()).hexdigest(),
+            "data": prepared.data.content_hash(),
+            "config": chosen.content_hash(),
+            "zone": time.tzname[0],
+            "hash_seed": os.environ.get("PYTHONHASHSEED", ""),
+            "threads": native,
+        }
+        print(json.dumps(told), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
