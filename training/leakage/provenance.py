@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.feeds.contracts import Feed
-from features.feeds.conversion import quoted
+from features.feeds.conversion import literal, quoted
 from features.feeds.versions import Shape
 from features.kit.clock import instant_of
 from features.kit.home import Home
@@ -107,9 +107,9 @@ def revelations(feeds: Feeds, as_of: date) -> dict[str, dict[str, Alter]]:
     shapes = {name: Shape(feeds.contract(name), feeds.operator.time_zone) for name in names}
     result: dict[str, dict[str, Alter]] = {}
     if "tickets" in names:
-        result["closing_fields"] = {"tickets": _with_last_state}
+        result["closing_fields"] = {"tickets": _with_last_state(_all_of(feeds, "tickets"))}
     result["overwritten_snapshot"] = {
-        name: _with_newest_content(feeds.contract(name)) for name in STATE_FEEDS if name in names
+        name: _with_newest_content(feeds.contract(name), _all_of(feeds, name)) for name in STATE_FEEDS if name in names
     }
     result["later_correction"] = {name: _in_newest_version(name, shapes[name], moment) for name in names}
     result["known_later"] = {name: _whenever_known(name) for name in names}
@@ -128,20 +128,26 @@ def _whenever_known(feed: str) -> Alter:
     return lambda _: f"SELECT * FROM {quoted(feed)} WHERE superseded_at IS NULL"
 
 
-def _with_last_state(known: str) -> str:
-    return (
+def _all_of(feeds: Feeds, feed: str) -> str:
+    """Returns SQL for every landed row of a feed; a portrait's own views reach no month after its date."""
+    files = ", ".join(literal(path) for path in feeds.paths(feed))
+    return f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+
+
+def _with_last_state(tickets: str) -> Alter:
+    return lambda known: (
         "SELECT k.* REPLACE (l.status AS status, l.closed_at AS closed_at, l.satisfaction AS satisfaction) "
         f"FROM ({known}) k JOIN (SELECT ticket_id, arg_max(status, event_at) AS status, max(closed_at) AS closed_at, "
-        "max(satisfaction) AS satisfaction FROM tickets WHERE superseded_at IS NULL GROUP BY ticket_id) l "
+        f"max(satisfaction) AS satisfaction FROM {tickets} WHERE superseded_at IS NULL GROUP BY ticket_id) l "
         "USING (ticket_id)"
     )
 
 
-def _with_newest_content(feed: Feed) -> Alter:
+def _with_newest_content(feed: Feed, rows: str) -> Alter:
     content = ", ".join(f"n.{quoted(column.name)} AS {quoted(column.name)}" for column in feed.columns)
     owner = ", ".join(quoted(name) for name in feed.key if name in ("customer_id", "service"))
     newest = (
-        f"SELECT * FROM {quoted(feed.name)} WHERE superseded_at IS NULL "
+        f"SELECT * FROM {rows} WHERE superseded_at IS NULL "
         f"QUALIFY row_number() OVER (PARTITION BY {owner} ORDER BY event_at DESC, known_at DESC) = 1"
     )
     return lambda known: f"SELECT k.* REPLACE ({content}) FROM ({known}) k JOIN ({newest}) n USING ({owner})"
