@@ -259,7 +259,7 @@ def write(bundles: Path, manifest: Manifest, model_text: str, calibration: Calib
         calibration: The knots.
         golden: Feature vectors, float32 [n, k], of which up to 100 are kept.
         card: The model card, Markdown.
-        extra: Further files by name (pictures), hashed like the others.
+        extra: Further files by name (pictures, the monitoring's reference), hashed like the others.
     """
     final = bundles / manifest.target / manifest.version
     if final.exists():

@@ -1,4 +1,4 @@
-"""The commands of this floor: `insight train | audit | promote | shadow | rollback | models`."""
+"""The commands of this floor: `insight train | audit | monitor | promote | shadow | rollback | models`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TargetArgument = Annotated[str, typer.Argument(help="A target of configs/targets
 
 def register(app: typer.Typer) -> None:
     """Adds this room's commands to `insight`."""
-    for command in (train, audit, promote, shadow, rollback, models, benchmark):
+    for command in (train, audit, monitor, promote, shadow, rollback, models, benchmark):
         app.command()(command)
 
 
@@ -112,6 +112,46 @@ def audit(
         )
     _tell(report, told(report), as_json=as_json)
     raise typer.Exit(FOUND_EXIT if report["found"] else 0)
+
+
+def monitor(
+    as_of: Annotated[str, typer.Option(help="The as-of date to look at; its portraits must be built.")],
+    home: HomeOption = None,
+    target: Annotated[list[str] | None, typer.Option(help="Only this target; may be repeated.")] = None,
+    textfile: Annotated[
+        Path | None, typer.Option(help="Where the Prometheus gauges go; default: inside the home.", show_default=False)
+    ] = None,
+    threads: Annotated[int, typer.Option(help="Native threads.", min=1)] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold an as-of date against what was usual when the models were made, and say what to do.
+
+    Looks at portraits and scores (PSI, KS, blanks, unseen categories), at feeds that are lost, stuck or thin, at
+    calibration once labels mature and at the ranking that the propensities promise before they do. Leaves one HTML
+    page, one JSON and Prometheus gauges. Exit code 0: nothing rings; 3: an alarm; 2: an error.
+    """
+    from features.kit.progress import Progress
+    from features.kit.runs import recorded_run, run_lock
+    from training.audit import FOUND_EXIT
+    from training.history import open_history
+    from training.monitor.check import monitor as look
+    from training.monitor.report import GAUGES, told, write_report
+
+    state, day = open_home(home), parse_date(as_of, flag="--as-of")
+    if day is None:
+        raise ConfigurationError("--as-of: which date?", remedy="write it as 2026-06-01")
+    with (
+        run_lock(state, "monitor"),
+        recorded_run(state, "monitor"),
+        open_history(state, threads=threads) as (feeds, history),
+    ):
+        report = look(
+            state, feeds, history, day, targets=target or (), threads=threads, progress=Progress(quiet=as_json)
+        )
+        gauges = textfile or state.monitoring / GAUGES
+        places = write_report(state.monitoring / f"as_of={day}", gauges, report)
+    _tell(report | {"files": places}, told(report, places), as_json=as_json)
+    raise typer.Exit(FOUND_EXIT if report["alarms"] else 0)
 
 
 def promote(

@@ -25,6 +25,8 @@ from training.history import History
 from training.leakage.audit import audit, gate
 from training.leakage.findings import Leak
 from training.modelling import Fitted, fit
+from training.monitor.reference import FILE as REFERENCE
+from training.monitor.reference import reference_of
 from training.prepare import Prepared, positives, prepare, training_dates
 from training.targets import Target
 from training.tune import Budget, Tuned, tuned
@@ -116,9 +118,13 @@ def train_target(
     with progress.step(f"{target.name}: bundle"):
         known = known_by(prepared.data.as_of.max(), target.embargo_days)
         proof = written.files(target, verdict, judged, metrics, prepared.data, known)
+        last, names = prepared.data.as_of.max().astype(object), prepared.data.names
+        usual = {
+            REFERENCE: reference_of(feeds, portraits, last, names, fitted.model, fitted.calibration, threads=threads)
+        }
         version = write_bundle(
             home, target, prepared, fitted, metrics, leaks, portraits.feature_list.identity, threads,
-            extra=proof | (found.pictures if found else {}),
+            extra=proof | usual | (found.pictures if found else {}),
         )  # fmt: skip
     folder = home.bundles / target.name / version
     # The champion trained again comes out as itself: it goes on serving, whatever it earns beside itself.

@@ -87,6 +87,11 @@ class Home:
         return self.root / "results"
 
     @property
+    def monitoring(self) -> Path:
+        """Returns the monitoring reports, one folder per as-of date, and the gauges of the newest."""
+        return self.root / "monitoring"
+
+    @property
     def operations(self) -> Path:
         """Returns the embedded operational database."""
         return self.root / "operations.db"

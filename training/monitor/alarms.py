@@ -1,0 +1,130 @@
+"""What rings the bell: each alarm has a kind, a name, a figure, its limit and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from features.feeds.contracts import FEEDS, Grain
+from training.monitor.settings import MonitorSettings
+
+KINDS: dict[str, str] = {
+    "shift": "特征分布漂移",
+    "missing": "缺失比例变化",
+    "unseen": "出现未见过的类别",
+    "stuck": "特征停滞不变",
+    "lost_feed": "数据源中断",
+    "stuck_feed": "数据源停滞",
+    "thin_feed": "数据源行数骤降",
+    "scores": "评分分布漂移",
+    "estimated": "预计排序能力下降",
+    "calibration": "校准偏离(标签已成熟)",
+    "ranking": "排序能力下降(标签已成熟)",
+}
+"""Every kind of alarm with its name in Chinese."""
+
+FEED_KINDS = frozenset({"lost_feed", "stuck_feed", "thin_feed", "stuck", "missing"})
+"""Alarms that say that data are wrong, not that customers have changed."""
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One alarm.
+
+    Attributes:
+        kind: A key of `KINDS`.
+        name: The feature, feed or target.
+        value: What was found.
+        limit: What is allowed.
+        evidence: One sentence.
+    """
+
+    kind: str
+    name: str
+    value: float
+    limit: float
+    evidence: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns plain values for the report."""
+        return asdict(self) | {"value": round(self.value, 4), "limit": round(self.limit, 4)}
+
+
+def feature_alarms(
+    name: str, reference: Mapping[str, Any], told: Mapping[str, float], equal: float | None, settings: MonitorSettings,
+    *, age: float = 0.0,
+) -> list[Alarm]:  # fmt: skip
+    """Returns the alarms of one feature.
+
+    Args:
+        name: The feature.
+        reference: Its reference.
+        told: What `drift.compare` found.
+        equal: Share of customers whose value is that of the date before, or None.
+        settings: The limits.
+        age: Days since the newest reference date, in spans of the reference dates.
+    """
+    usual, found = reference["usual"], []
+    blanks, before = told["missing"], reference["missing"]
+    limit = limit_of(settings.missing_change, usual["missing"], settings)
+    if abs(blanks - before) > limit:
+        sentence = f"{blanks:.0%} blank, {before:.0%} in the reference"
+        found.append(Alarm("missing", name, abs(blanks - before), limit, sentence))
+    limit = limit_of(settings.unseen_share, usual["unseen"], settings)
+    if told["unseen"] > limit:
+        sentence = f"{told['unseen']:.1%} have a category that the reference never saw"
+        found.append(Alarm("unseen", name, told["unseen"], limit, sentence))
+    if name not in settings.calendar_features:
+        found += shift_alarms("shift", name, told, usual, settings, age=age)
+    was = reference.get("equal_share")
+    if equal is not None and was is not None and was <= settings.moving_share and equal >= settings.stuck_share:
+        sentence = f"{equal:.1%} of the values are those of the date before, at most {was:.0%} were in the reference"
+        found.append(Alarm("stuck", name, equal, settings.stuck_share, sentence))
+    return found
+
+
+def shift_alarms(
+    kind: str, name: str, told: Mapping[str, float], usual: Mapping[str, float], settings: MonitorSettings,
+    *, age: float = 0.0,
+) -> list[Alarm]:  # fmt: skip
+    """Returns at most one alarm for a distribution: by PSI, else by KS."""
+    for measure, smallest, growth in (("psi", settings.psi, (1 + age) ** 2), ("ks", settings.ks, 1 + age)):
+        limit = limit_of(smallest, usual[measure] * growth, settings)
+        if told[measure] > limit:
+            sentence = (
+                f"{measure.upper()} {told[measure]:.2f}, the reference dates differ by {usual[measure]:.2f} at most"
+            )
+            return [Alarm(kind, name, told[measure], limit, sentence)]
+    return []
+
+
+def limit_of(smallest: float, usual: float, settings: MonitorSettings) -> float:
+    """Returns the larger of a configured limit and a multiple of what is usual."""
+    return max(smallest, settings.usual_factor * usual)
+
+
+def feed_alarms(
+    reference: Mapping[str, Mapping[str, float]], now: Mapping[str, Mapping[str, float]], settings: MonitorSettings
+) -> list[Alarm]:
+    """Returns the alarms of the feeds: lost (nothing any more), stuck (newest row too old), thin (too few rows)."""
+    found: list[Alarm] = []
+    for name, usual in reference.items():
+        state = now.get(name)
+        counts = usual["rows"] >= settings.feed_least_rows
+        if counts and (state is None or not state["rows"]):
+            sentence = f"no row any more, at least {usual['rows']:.0f} before"
+            found.append(Alarm("lost_feed", name, 0.0, usual["rows"], sentence))
+            continue
+        if state is None or not counts:
+            continue
+        monthly = FEEDS[name].grain is Grain.MONTH if name in FEEDS else False
+        limit = usual["lag_days"] + (settings.monthly_lag_days if monthly else settings.feed_lag_days)
+        if state["lag_days"] > limit:
+            sentence = f"the newest row is {state['lag_days']:.0f} days old, {usual['lag_days']:.0f} at most before"
+            found.append(Alarm("stuck_feed", name, state["lag_days"], limit, sentence))
+        elif state["per_customer"] < settings.feed_fall * usual["per_customer"]:
+            share = state["per_customer"] / usual["per_customer"]
+            sentence = f"{share:.0%} of the fewest rows per customer of any reference date"
+            found.append(Alarm("thin_feed", name, share, settings.feed_fall, sentence))
+    return found

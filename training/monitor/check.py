@@ -1,0 +1,231 @@
+"""One monitoring run: every champion against its reference, the feeds, the promises, and what should be done.
+
+bundle's reference.json + portraits + scores + feeds of the as-of date -> report.json, report.html, insight.prom
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from features.kit.clock import last_labelled
+from features.kit.errors import NotReadyError
+from features.kit.home import Home
+from features.kit.progress import SILENT, Progress
+from training import bundle
+from training.bundle import LoadedBundle
+from training.history import History
+from training.monitor import drift
+from training.monitor.alarms import FEED_KINDS, Alarm, feature_alarms, feed_alarms, shift_alarms
+from training.monitor.promises import matured, scores_of
+from training.monitor.reference import column_of, feed_state, in_both, read_reference, sampled
+from training.monitor.settings import MonitorSettings, load_settings
+from training.targets import Target, known_targets, load_target
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from features.feeds.reading import Feeds
+    from features.portraits.reading import Portraits
+
+MATURED_DATES = 6
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What one run looks at.
+
+    Attributes:
+        home: The state.
+        feeds: The landed feeds.
+        history: The same feeds, opened for labels.
+        portraits: The stored portraits.
+        as_of: The as-of date.
+        settings: The limits.
+        threads: Native threads.
+    """
+
+    home: Home
+    feeds: Feeds
+    history: History
+    portraits: Portraits
+    as_of: date
+    settings: MonitorSettings
+    threads: int
+
+
+def monitor(
+    home: Home, feeds: Feeds, history: History, as_of: date, *, targets: Sequence[str] = (), threads: int = 1,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:  # fmt: skip
+    """Returns the report of an as-of date as plain data.
+
+    Args:
+        home: The state.
+        feeds: The landed feeds.
+        history: The same feeds, opened for labels.
+        as_of: The as-of date; its portraits must be built.
+        targets: Targets with a champion; empty means all that have one.
+        threads: Native threads.
+        progress: Shown per target.
+
+    Raises:
+        NotReadyError: If no target has a champion, a champion has no reference, or the date has no portraits.
+        BundleError: If a champion fails its checks.
+    """
+    from features.portraits.reading import Portraits
+
+    portraits = Portraits.open(home)
+    portraits.path(as_of)
+    watched = Watched(home, feeds, history, portraits, as_of, load_settings(), threads)
+    champions = {name: bundle.champion(home.bundles, name) for name in targets or known_targets()}
+    lacking = [name for name, folder in champions.items() if folder is None]
+    if (targets and lacking) or len(lacking) == len(champions):
+        raise NotReadyError(f"no model of {', '.join(lacking)} has been promoted", remedy="insight train TARGET")
+    reports: dict[str, Any] = {}
+    feed_states = feed_state(feeds, as_of)
+    with progress.step("monitoring", total=len(champions) - len(lacking)) as tick:
+        for name, folder in champions.items():
+            if folder is not None:
+                model = bundle.load(folder)
+                reports[name] = _one(watched, load_target(name), model, read_reference(folder), feed_states)
+                tick(1)
+    alarms = sum(len(report["alarms"]) for report in reports.values())
+    return {
+        "as_of": as_of.isoformat(),
+        "operator": feeds.operator.name,
+        "settings": watched.settings.model_dump(),
+        "settings_hash": watched.settings.content_hash(),
+        "feeds": feed_states,
+        "targets": reports,
+        "alarms": alarms,
+        "status": "alarm" if alarms else "fine",
+    }
+
+
+def _one(
+    watched: Watched, target: Target, model: LoadedBundle, reference: dict[str, Any], feeds: dict[str, dict[str, float]]
+) -> dict[str, Any]:
+    """Returns the report of one champion."""
+    settings = watched.settings
+    features, alarms = _features(watched, model, reference)
+    alarms += feed_alarms(reference["feeds"], feeds, settings)
+    _, margins, propensities, source = scores_of(
+        watched.home, watched.portraits, model, watched.as_of, threads=watched.threads
+    )
+    told = drift.compare(reference["scores"], margins)
+    promised = drift.estimated_auc(propensities)
+    lowest = reference["scores"]["estimated_auc"][0] - settings.estimated_auc_loss
+    usual = reference["scores"]["usual"]
+    alarms += shift_alarms("scores", target.name, told, usual, settings, age=_age(reference, watched.as_of))
+    if promised < lowest:
+        sentence = f"the propensities promise an AUC of {promised:.3f}, {lowest:.3f} is the least"
+        alarms.append(Alarm("estimated", target.name, promised, lowest, sentence))
+    learned_until = date.fromisoformat(reference["as_of"][-1])
+    labelled = last_labelled(
+        min(watched.as_of, watched.feeds.latest_as_of()), target.lead_days, target.horizon_days, target.label_delay_days
+    )
+    dates = [day for day in watched.portraits.as_of_dates() if learned_until < day <= labelled][-MATURED_DATES:]
+    kept, broken = matured(
+        watched.home, watched.portraits, watched.history, target, model, dates, settings, threads=watched.threads
+    )
+    alarms += broken
+    newer = max((labelled - learned_until).days, 0)
+    return {
+        "version": model.manifest.version,
+        "reference": reference["as_of"],
+        "features": features,
+        "scores": {
+            "source": source,
+            "rows": len(margins),
+            "psi": round(told["psi"], 4),
+            "ks": round(told["ks"], 4),
+            "mean_propensity": round(float(propensities.mean()), 6),
+            "base_rate": model.manifest.base_rate,
+            "estimated_auc": round(promised, 4),
+            "reference_estimated_auc": reference["scores"]["estimated_auc"],
+            "shares": drift.bin_shares(margins, reference["scores"]["edges"]).tolist(),
+            "reference_shares": reference["scores"]["shares"],
+        },
+        "matured": kept,
+        "newer_label_days": newer,
+        "alarms": [one.as_dict() for one in alarms],
+        "recommendation": recommendation(model, alarms, newer, settings),
+    }
+
+
+def _features(
+    watched: Watched, model: LoadedBundle, reference: dict[str, Any]
+) -> tuple[dict[str, dict[str, float]], list[Alarm]]:
+    """Returns the figures of every input of the model, and the alarms."""
+    from features.portraits.vector import encode
+    from training.dataset import only
+
+    names = list(model.manifest.feature_names)
+    now = sampled(watched.portraits.read(watched.as_of, ["customer_id", *names]))
+    before = _date_before(watched, names)
+    inputs = only(watched.portraits.feature_list, names)
+    rows = in_both(before, now) if before is not None else None
+    codes = (encode(before, inputs), encode(now, inputs)) if before is not None else None
+    figures: dict[str, dict[str, float]] = {}
+    alarms: list[Alarm] = []
+    for place, name in enumerate(names):
+        usual = reference["features"][name]
+        told = drift.compare(usual, column_of(now, name))
+        equal = drift.equal_share(codes[0][rows[0], place], codes[1][rows[1], place]) if codes and rows else None
+        figures[name] = {measure: round(value, 4) for measure, value in told.items()}
+        alarms += feature_alarms(name, usual, told, equal, watched.settings, age=_age(reference, watched.as_of))
+    return figures, alarms
+
+
+def _age(reference: dict[str, Any], as_of: date) -> float:
+    """Returns the days since the newest reference date, in spans of the reference dates.
+
+    Example: reference dates from 2026-01-01 to 2026-03-12 span 70 days; 2026-04-16 is 35 days later, half a span.
+    """
+    first, last = (date.fromisoformat(reference["as_of"][place]) for place in (0, -1))
+    return max((as_of - last).days, 0) / max((last - first).days, 30)
+
+
+def _date_before(watched: Watched, names: Sequence[str]) -> pa.Table | None:
+    """Returns the portraits of the date before, if there is one."""
+    earlier = [day for day in watched.portraits.as_of_dates() if day < watched.as_of]
+    return sampled(watched.portraits.read(earlier[-1], ["customer_id", *names])) if earlier else None
+
+
+def recommendation(
+    model: LoadedBundle, alarms: Sequence[Alarm], newer_days: int, settings: MonitorSettings
+) -> dict[str, str]:
+    """Returns what should be done, as a code with its reason in both languages.
+
+    Codes: `fix_feeds` (wrong data make a worse model), `retrain`, `watch` (changed, but nothing newer to learn
+    from), `none`.
+    """
+    wrong = sorted({one.name for one in alarms if one.kind in FEED_KINDS})
+    if wrong:
+        some = ", ".join(wrong[:5])
+        return _advice("fix_feeds", f"data are wrong before the model is: {some}", f"先修复数据,再考虑重训:{some}")
+    gains = dict(zip(model.manifest.feature_names, model.gains().tolist(), strict=True))
+    drifted = {one.name for one in alarms if one.kind in ("shift", "unseen")}
+    carried = sum(gains[name] for name in drifted if name in gains) / max(sum(gains.values()), 1e-12)
+    kinds = {one.kind for one in alarms}
+    broken = sorted(kinds & {"calibration", "ranking", "estimated", "scores"})
+    if newer_days and (broken or carried >= settings.important_share):
+        why = ", ".join(broken) or f"{carried:.0%} of the model's gain is carried by drifted features"
+        zh = "、".join(broken) or f"发生漂移的特征占模型增益的{carried:.0%}"
+        return _advice("retrain", f"{why}; labels of {newer_days} days are newer", f"{zh};已有{newer_days}天的新标签")
+    if newer_days >= settings.retrain_after_days:
+        return _advice(
+            "retrain", f"labels of {newer_days} days are newer than the model", f"已有{newer_days}天的标签比模型新"
+        )
+    if alarms:
+        return _advice(
+            "watch", "something has changed, but not what the model lives on", "有变化,但尚不影响模型的主要依据"
+        )
+    return _advice("none", "everything is as it was when the model was made", "与建模时一致")
+
+
+def _advice(code: str, why: str, zh: str) -> dict[str, str]:
+    return {"code": code, "reason": why, "reason_zh": zh}

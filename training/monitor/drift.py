@@ -1,0 +1,131 @@
+"""How far a column has moved from its reference: PSI, KS, blanks, unseen categories, values that no longer move.
+
+A reference is plain data. Numbers are kept as 101 quantile knots (for KS) and the shares of up to ten bins between the
+deciles (for PSI); a category as the shares of its values, of which the rare ones are compared together. Shares are over
+the filled values, blanks are apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+KNOTS = 101
+BINS = 10
+FLOOR = 1e-4
+RARE = 0.01
+Numbers = npt.NDArray[np.float64]
+
+
+def number_reference(values: Numbers) -> dict[str, Any]:
+    """Returns the reference of a number, blanks as NaN."""
+    filled = values[~np.isnan(values)]
+    if not len(filled):
+        return {"missing": 1.0, "knots": [], "edges": [], "shares": []}
+    knots = np.quantile(filled, np.linspace(0, 1, KNOTS), method="lower")
+    edges = np.unique(np.quantile(filled, np.arange(1, BINS) / BINS, method="lower"))
+    return {
+        "missing": float(np.isnan(values).mean()),
+        "knots": knots.tolist(),
+        "edges": edges.tolist(),
+        "shares": bin_shares(filled, edges).tolist(),
+    }
+
+
+def category_reference(values: Sequence[str | None]) -> dict[str, Any]:
+    """Returns the reference of a category, blanks as None."""
+    filled = np.array([value for value in values if value is not None], dtype=str)
+    names, counts = np.unique(filled, return_counts=True)
+    return {
+        "missing": 1.0 - len(filled) / max(len(values), 1),
+        "categories": names.tolist(),
+        "shares": (counts / max(len(filled), 1)).tolist(),
+    }
+
+
+def bin_shares(filled: Numbers, edges: Numbers) -> Numbers:
+    """Returns the share of each bin: up to and including its edge; the last one is above all edges."""
+    places = np.searchsorted(edges, filled, side="left")
+    shares: Numbers = np.bincount(places, minlength=len(edges) + 1) / max(len(filled), 1)
+    return shares
+
+
+def psi(reference: Numbers, now: Numbers) -> float:
+    """Returns the population stability index; an empty bin counts as one in ten thousand.
+
+    Example: shares .5, .5 against .6, .4 give .1 x ln(1.2) + .1 x ln(1.25) = .041.
+    """
+    first, second = np.maximum(reference, FLOOR), np.maximum(now, FLOOR)
+    return float(((second - first) * np.log(second / first)).sum())
+
+
+def ks(knots: Numbers, filled: Numbers) -> float:
+    """Returns the largest distance between the cumulative distribution that the knots stand for and the values'.
+
+    Where many values are equal the knots repeat: the distribution is read at the last of equal knots.
+    """
+    if not len(filled) or not len(knots):
+        return 0.0
+    places, first = np.unique(knots, return_index=True)
+    last = np.concatenate([first[1:], [len(knots)]]) - 1
+    expected = last / (len(knots) - 1)
+    found = np.searchsorted(np.sort(filled), places, side="right") / len(filled)
+    # Between two knots the reference is known to one step only.
+    return float(max(np.abs(found - expected).max() - 1.0 / (len(knots) - 1), 0.0))
+
+
+def compare(reference: dict[str, Any], values: Any) -> dict[str, float]:
+    """Returns `psi`, `ks` (numbers), `missing` and `unseen` (categories) of values against a reference."""
+    if "categories" in reference:
+        known = {name: place for place, name in enumerate(reference["categories"])}
+        filled = [value for value in values if value is not None]
+        counts = np.bincount([known.get(value, len(known)) for value in filled] or [0], minlength=len(known) + 1)
+        shares = counts / max(len(filled), 1)
+        expected = np.array([*reference["shares"], 0.0])
+        return {
+            "psi": psi(_rare_together(expected, expected), _rare_together(shares, expected)) if filled else 0.0,
+            "ks": 0.0,
+            "missing": 1.0 - len(filled) / max(len(values), 1),
+            "unseen": float(shares[-1]) if filled else 0.0,
+        }
+    column = np.asarray(values, dtype=np.float64)
+    filled_numbers = column[~np.isnan(column)]
+    edges = np.array(reference["edges"])
+    comparable = bool(len(filled_numbers)) and bool(reference["shares"])
+    return {
+        "psi": psi(np.array(reference["shares"]), bin_shares(filled_numbers, edges)) if comparable else 0.0,
+        "ks": ks(np.array(reference["knots"]), filled_numbers) if comparable else 0.0,
+        "missing": float(np.isnan(column).mean()) if len(column) else 1.0,
+        "unseen": 0.0,
+    }
+
+
+def _rare_together(shares: Numbers, expected: Numbers) -> Numbers:
+    rare = expected < RARE
+    return np.append(shares[~rare], shares[rare].sum())
+
+
+def equal_share(before: npt.NDArray[np.float32], now: npt.NDArray[np.float32]) -> float:
+    """Returns the share of rows whose value is the same as before, blank or not."""
+    if not len(now):
+        return 0.0
+    same = (before == now) | (np.isnan(before) & np.isnan(now))
+    return float(same.mean())
+
+
+def estimated_auc(propensities: Numbers) -> float:
+    """Returns the AUC that calibrated propensities promise: a row is a positive with its own propensity.
+
+    Example: propensities .2 and .8 promise .64 / (.64 + .04) = .94: the higher one is the positive sixteen times as
+    often as the other way round. Ties count as half.
+    """
+    values, counts = np.unique(propensities, return_counts=True)
+    positives, negatives = values * counts, (1.0 - values) * counts
+    below = np.cumsum(negatives) - negatives
+    total = positives.sum() * negatives.sum() - (propensities * (1.0 - propensities)).sum()
+    # A row is never compared with itself; within a tie the pairs of different rows count as half.
+    ties = (positives * negatives - values * (1.0 - values) * counts) / 2.0
+    return float((positives * below + ties).sum() / total) if total > 0 else float("nan")

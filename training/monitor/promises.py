@@ -1,0 +1,116 @@
+"""Whether a model keeps its promises: on matured labels, and by its own propensities before they mature.
+
+Only as-of dates after the last one that the model learned from count; stored scores are used where the batch wrote
+them, else the same model scores the same portraits now, and the report says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from features.kit.home import Home
+from training import metrics
+from training.bundle import Floats, LoadedBundle
+from training.dataset import spine
+from training.history import History
+from training.monitor.alarms import Alarm
+from training.monitor.settings import MonitorSettings
+from training.targets import Target
+
+if TYPE_CHECKING:
+    from features.portraits.reading import Portraits
+
+SCORES = "scores.parquet"
+MIN_POSITIVES = 20
+RELIABILITY_BINS = 10
+
+
+def scores_of(
+    home: Home, portraits: Portraits, model: LoadedBundle, as_of: date, *, threads: int = 1
+) -> tuple[dict[str, int], Floats, Floats, str]:
+    """Returns the scored customers with their places, raw scores, propensities, and where they come from.
+
+    The last is `stored` or `computed`. Customers without enough data for a score are left out of stored scores.
+    """
+    version = model.manifest.version
+    path = home.scores / model.manifest.target / version / f"as_of={as_of.isoformat()}" / SCORES
+    if path.exists():
+        table = pq.read_table(path, columns=["customer_id", "status", "margin", "propensity"], partitioning=None)
+        table = table.filter(np.asarray([status == "ok" for status in table["status"].to_pylist()]))
+        margins, propensities = (table[name].to_numpy().astype(np.float64) for name in ("margin", "propensity"))
+        source = "stored"
+    else:
+        from features.portraits.vector import encode
+
+        table = portraits.read(as_of)
+        values = encode(table, portraits.feature_list)[:, model.positions(portraits.feature_list.names)]
+        margins = model.margins(values, threads=threads)
+        propensities, source = model.propensity(margins), "computed"
+    return {one: row for row, one in enumerate(table["customer_id"].to_pylist())}, margins, propensities, source
+
+
+def matured(
+    home: Home, portraits: Portraits, history: History, target: Target, model: LoadedBundle, dates: Sequence[date],
+    settings: MonitorSettings, *, threads: int = 1,
+) -> tuple[dict[str, Any] | None, list[Alarm]]:  # fmt: skip
+    """Returns what became of the promises of some dates whose labels are known, with the alarms; None without any."""
+    labels, propensities, customers, sources = [], [], [], set()
+    for as_of in dates:
+        chosen = spine(history, target, [as_of])
+        places, _, promised, source = scores_of(home, portraits, model, as_of, threads=threads)
+        ids = chosen.table["customer_id"].to_pylist()
+        rows = [place for place, one in enumerate(ids) if one in places]
+        labels.append(chosen.labels[rows])
+        propensities.append(promised[[places[ids[row]] for row in rows]])
+        customers.append(np.array([ids[row] for row in rows], dtype=str))
+        sources.add(source)
+    if not dates or not sum(len(one) for one in labels):
+        return None, []
+    happened, promised, who = np.concatenate(labels), np.concatenate(propensities), np.concatenate(customers)
+    expected, observed = float(promised.sum()), int(happened.sum())
+    ratio = observed / expected if expected else float("inf")
+    deviation = (observed - expected) / max(float(np.sqrt((promised * (1 - promised)).sum())), 1e-9)
+    bins = metrics.calibration_bins(promised, who)
+    area = metrics.auc(promised, happened, who)
+    report = {
+        "as_of": [day.isoformat() for day in dates],
+        "scores": sorted(sources),
+        "rows": len(happened),
+        "observed": observed,
+        "expected": round(expected, 1),
+        "observed_over_expected": round(ratio, 4),
+        "deviations": round(deviation, 2),
+        "calibration_error": round(metrics.calibration_error(promised, happened, bins), 5),
+        "auc": round(area.value, 4),
+        "auc_ci": area.as_list(),
+        "reliability": [
+            [float(promised[bins == one].mean()), float(happened[bins == one].mean()), int((bins == one).sum())]
+            for one in range(RELIABILITY_BINS)
+            if (bins == one).any()
+        ],
+    }
+    return report, _broken(target.name, report, model.manifest.metrics, settings)
+
+
+def _broken(target: str, report: dict[str, Any], promised: dict[str, Any], settings: MonitorSettings) -> list[Alarm]:
+    found: list[Alarm] = []
+    low, high = settings.observed_over_expected
+    ratio = report["observed_over_expected"]
+    if not low <= ratio <= high and abs(report["deviations"]) > settings.calibration_deviations:
+        sentence = (
+            f"{report['observed']} events happened, {report['expected']:.0f} were promised "
+            f"({report['deviations']:+.1f} standard deviations)"
+        )
+        found.append(Alarm("calibration", target, ratio, low if ratio < low else high, sentence))
+    judged = promised.get("auc_ci")
+    if judged and report["observed"] >= MIN_POSITIVES and report["auc_ci"][1] < judged[0]:
+        sentence = (
+            f"AUC {report['auc']:.3f} ({report['auc_ci'][0]:.3f} to {report['auc_ci'][1]:.3f}), judged at {judged}"
+        )
+        found.append(Alarm("ranking", target, report["auc"], judged[0], sentence))
+    return found

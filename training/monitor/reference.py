@@ -1,0 +1,191 @@
+"""What was usual when a model was made, as plain data in its bundle: `reference.json`, hashed like every other file.
+
+It is taken from the newest as-of dates that the model learned from: the whole base, as it is scored. Beside each
+column's distribution stands how much those dates differed among themselves, so that a season does not ring the bell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from features.kit.clock import instant_of
+from features.kit.errors import NotReadyError
+from features.kit.files import read_json
+from training.bundle import Calibration, Vectors, verify
+from training.monitor.drift import category_reference, compare, equal_share, estimated_auc, number_reference
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from features.feeds.reading import Feeds
+    from features.portraits.reading import Portraits
+    from training.learner import BoostedTrees
+
+FILE = "reference.json"
+FORMAT_VERSION = 1
+DATES = 6
+MAX_ROWS = 20_000
+FEED_DAYS = 70
+Pair = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
+
+
+def reference_of(
+    feeds: Feeds, portraits: Portraits, last: date, names: Sequence[str], model: BoostedTrees, calibration: Calibration,
+    *, threads: int = 1,
+) -> bytes:  # fmt: skip
+    """Returns the content of `reference.json`.
+
+    Args:
+        feeds: The landed feeds.
+        portraits: The stored portraits.
+        last: The newest as-of date that the model learned from.
+        names: The model's inputs, in its order.
+        model: The model that will serve.
+        calibration: Its calibration.
+        threads: Native threads.
+    """
+    from features.portraits.vector import encode
+    from training.dataset import only
+
+    days = [day for day in portraits.as_of_dates() if day <= last][-DATES:]
+    inputs = only(portraits.feature_list, list(names))
+    tables = [sampled(portraits.read(day, ["customer_id", *names])) for day in days]
+    codes = [encode(table, inputs) for table in tables]
+    margins = [model.booster_.predict(values, raw_score=True, num_threads=threads) for values in codes]
+    pairs = [in_both(one, two) for one, two in pairwise(tables)]
+    features = {}
+    for place, feature in enumerate(inputs.features):
+        columns = [column_of(table, feature.name) for table in tables]
+        features[feature.name] = {"kind": feature.kind, **_with_usual(columns, is_number=feature.kind == "number")}
+        features[feature.name]["equal_share"] = _equal_share(codes, pairs, place)
+    promised = [estimated_auc(calibration.propensity(one)) for one in margins]
+    content = {
+        "format_version": FORMAT_VERSION,
+        "as_of": [day.isoformat() for day in days],
+        "rows": sum(table.num_rows for table in tables),
+        "features": features,
+        "scores": _with_usual(margins, is_number=True) | {"estimated_auc": [min(promised), max(promised)]},
+        "feeds": feed_reference(feeds, days),
+    }
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+
+
+def read_reference(folder: Path) -> dict[str, Any]:
+    """Returns the reference of a bundle whose every byte is as it was written.
+
+    Raises:
+        BundleError: If a file of the bundle is changed.
+        NotReadyError: If the bundle was made before references were.
+    """
+    manifest = verify(folder)
+    if FILE not in manifest.files:
+        raise NotReadyError(f"{folder}: the bundle holds no reference", remedy=f"insight train {manifest.target}")
+    content: dict[str, Any] = read_json(folder / FILE)
+    if content.get("format_version") != FORMAT_VERSION:
+        raise NotReadyError(f"{folder / FILE}: its format is not known here", remedy=f"insight train {manifest.target}")
+    return content
+
+
+def sampled(table: pa.Table) -> pa.Table:
+    """Returns at most 20,000 rows, always the same ones of a table."""
+    if table.num_rows <= MAX_ROWS:
+        return table
+    return table.take(np.sort(np.random.default_rng(0).permutation(table.num_rows)[:MAX_ROWS]))
+
+
+def column_of(table: pa.Table, name: str) -> Any:
+    """Returns a column as float64 with NaN, or as a list of texts with None."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = table[name].combine_chunks()
+    if pa.types.is_floating(column.type):
+        return pc.fill_null(column, np.float32("nan")).to_numpy(zero_copy_only=False).astype(np.float64)
+    return column.cast(pa.string()).to_pylist()
+
+
+def feed_reference(feeds: Feeds, days: Sequence[date]) -> dict[str, dict[str, float]]:
+    """Returns by feed the fewest rows, in all and per customer, and the greatest age of the newest row."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for day in days:
+        for name, figures in feed_state(feeds, day).items():
+            found.setdefault(name, []).append(figures)
+    return {
+        name: {
+            "rows": min(one["rows"] for one in states),
+            "per_customer": min(one["per_customer"] for one in states),
+            "lag_days": max(one["lag_days"] for one in states),
+        }
+        for name, states in found.items()
+        if len(states) == len(days)
+    }
+
+
+def feed_state(feeds: Feeds, as_of: date) -> dict[str, dict[str, float]]:
+    """Returns by feed the known rows of the last 70 days, per customer, and the age in days of the newest known row."""
+    if feeds.operator.snapshot_on is not None:
+        return {}
+    zone = feeds.operator.time_zone
+    now, begin = (f"TIMESTAMP '{instant_of(day, zone):%Y-%m-%d %H:%M:%S}'" for day in (as_of, _days_before(as_of)))
+    state: dict[str, dict[str, float]] = {}
+    with feeds.connect() as connection:
+        known = feeds.as_known_sql("customers", as_of)
+        base = connection.execute(f"SELECT count(DISTINCT customer_id) FROM ({known})").fetchone()
+        customers = max(int(base[0]) if base else 0, 1)
+        for name in sorted(feeds.names):
+            contract = feeds.contract(name)
+            if contract.personal or contract.reference:
+                continue
+            rows, lag = connection.execute(
+                f"SELECT count(*) FILTER (event_at >= {begin}), date_diff('day', max(event_at), {now}) "
+                f"FROM {name} WHERE known_at < {now} AND event_at < {now}"
+            ).fetchone() or (0, None)
+            if lag is not None:
+                state[name] = {"rows": float(rows), "per_customer": rows / customers, "lag_days": float(lag)}
+    return state
+
+
+def _days_before(day: date) -> date:
+    return day - timedelta(days=FEED_DAYS)
+
+
+def _with_usual(columns: Sequence[Any], *, is_number: bool) -> dict[str, Any]:
+    """Returns the reference of all dates together, and by how much any one of them differs from the others."""
+    make = number_reference if is_number else category_reference
+    pooled: dict[str, Any] = make(_joined(columns, is_number=is_number))
+    usual = {"psi": 0.0, "ks": 0.0, "missing": 0.0, "unseen": 0.0}
+    for place, column in enumerate(columns):
+        others = [one for other, one in enumerate(columns) if other != place]
+        if not others:
+            break
+        reference = make(_joined(others, is_number=is_number))
+        told = compare(reference, column)
+        told["missing"] = abs(told["missing"] - reference["missing"])
+        usual = {name: max(usual[name], told[name]) for name in usual}
+    return pooled | {"usual": usual}
+
+
+def _joined(columns: Sequence[Any], *, is_number: bool) -> Any:
+    return np.concatenate(columns) if is_number else [value for column in columns for value in column]
+
+
+def _equal_share(codes: Sequence[Vectors], pairs: Sequence[Pair], place: int) -> float | None:
+    """Returns the greatest share of customers whose value did not move from one date to the next, or None."""
+    moves = zip(codes, codes[1:], pairs, strict=False)
+    shares = [equal_share(one[rows[0], place], two[rows[1], place]) for one, two, rows in moves if len(rows[0])]
+    return max(shares) if shares else None
+
+
+def in_both(first: pa.Table, second: pa.Table) -> Pair:
+    """Returns the rows of two tables that belong to the same customers, in the same order."""
+    ids = [table["customer_id"].to_numpy(zero_copy_only=False).astype(str) for table in (first, second)]
+    _, one, other = np.intersect1d(ids[0], ids[1], assume_unique=True, return_indices=True)
+    return one, other
