@@ -91,6 +91,7 @@ class ColumnLook:
         filled: Share of rows with a value.
         distinct: Different values.
         nothing: Texts in it that mean "nothing there".
+        nothing_here: Those of them that mean it in this column only, such as 20991231.
         samples: A few values, masked where they may name a person.
         is_unique: No value twice, none missing.
         is_rounded_id: Ids written as 1.23E+17: the digits are lost.
@@ -105,6 +106,7 @@ class ColumnLook:
     filled: float = 0.0
     distinct: int = 0
     nothing: tuple[str, ...] = ()
+    nothing_here: tuple[str, ...] = ()
     samples: tuple[str, ...] = ()
     is_unique: bool = False
     is_rounded_id: bool = False
@@ -141,6 +143,7 @@ def _look(name: str, column: Any, words: Words) -> ColumnLook:
     gone = {*certain, *look.nothing}
     kept = [value for value in values if value not in gone]
     missing = sum(by_value[value] for value in gone) + by_value.get(None, 0)
+    look.nothing_here = tuple(look.nothing)
     look.nothing = tuple(value for value in (*sorted(certain), *look.nothing) if value)
     look.filled = 1 - missing / rows if rows else 0.0
     look.distinct = len(kept)

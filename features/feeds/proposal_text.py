@@ -115,11 +115,18 @@ def _options(proposal: Proposal, view: View) -> dict[str, str]:
     if not look.has_header:
         options["headerless"] = "true"
         options["header"] = "[" + ", ".join(_scalar(name) for name in look.header) + "]"
-    nothing = sorted({text for column in view.columns for text in column.nothing if text and text.strip()})
-    if any(not text.strip() for column in view.columns for text in column.nothing):
-        nothing.append(" ")
-    if nothing:
-        options["null_values"] = "[" + ", ".join(json.dumps(text, ensure_ascii=False) for text in ["", *nothing]) + "]"
+    everywhere = sorted({text for column in view.columns for text in column.nothing if text not in column.nothing_here})
+    if everywhere:
+        options["null_values"] = (
+            "[" + ", ".join(json.dumps(text, ensure_ascii=False) for text in ["", *everywhere]) + "]"
+        )
+    here = {column.name: column.nothing_here for column in view.columns if column.nothing_here}
+    if here:
+        marks = (
+            f"{_scalar(name)}: [{', '.join(json.dumps(text, ensure_ascii=False) for text in texts)}]"
+            for name, texts in here.items()
+        )
+        options["null_values_of"] = "{" + ", ".join(marks) + "}"
     need = proposal.needs.get(view.name)
     if need is not None:
         options["types"] = "{" + ", ".join(f"{_scalar(name)}: {kind}" for name, kind in need.types.items()) + "}"
