@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, print_json
 
+if TYPE_CHECKING:
+    from features.feeds.sources import Source
+
 SourceOption = Annotated[Path, typer.Option("--source", help="The source mapping, a YAML file.")]
 DataOption = Annotated[Path, typer.Option("--data", help="The folder with the operator's files.")]
+MaybeDataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="The folder with the operator's files; not needed for tables of a database."),
+]
 
 
 _MAP_HELP = """Propose a source mapping for a folder of unknown files.
@@ -45,7 +54,7 @@ def register(app: typer.Typer) -> None:
 
 def _ingest(
     source: SourceOption,
-    data: DataOption,
+    data: MaybeDataOption = None,
     home: HomeOption = None,
     arrived_at: Annotated[
         str | None, typer.Option(help="When the delivery arrived, UTC, as 2026-06-01T06:00:00 [default: now].")
@@ -62,8 +71,8 @@ def _ingest(
     place = open_home(home)
     mapping = load_source(source)
     arrival = _parse_instant(arrived_at)
-    with run_lock(place, "ingest"), recorded_run(place, "ingest"):
-        report = land(mapping, data, place, Progress(quiet=as_json), threads=threads, arrived_at=arrival)
+    with run_lock(place, "ingest"), recorded_run(place, "ingest"), _folder(data, mapping) as files:
+        report = land(mapping, files, place, Progress(quiet=as_json), threads=threads, arrived_at=arrival)
     summary = report.as_dict()
     if as_json:
         print_json(summary)
@@ -120,7 +129,7 @@ def _print_proposal(summary: dict[str, Any]) -> None:
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(table)
 
 
-def _check(source: SourceOption, data: DataOption, *, as_json: JsonOption = False) -> None:
+def _check(source: SourceOption, data: MaybeDataOption = None, *, as_json: JsonOption = False) -> None:
     import tempfile
 
     from features.feeds.costs import board, costs_of, totals
@@ -130,8 +139,8 @@ def _check(source: SourceOption, data: DataOption, *, as_json: JsonOption = Fals
     from features.kit.progress import Progress
 
     mapping = load_source(source)
-    with tempfile.TemporaryDirectory() as scratch:
-        reports = check(mapping, data, Home(Path(scratch)), Progress(quiet=as_json))
+    with tempfile.TemporaryDirectory() as scratch, _folder(data, mapping) as files:
+        reports = check(mapping, files, Home(Path(scratch)), Progress(quiet=as_json))
     feeds = {name: report.as_dict() for name, report in reports.items()}
     present = frozenset(name for name, report in reports.items() if report.accepted)
     items = board()
@@ -142,6 +151,22 @@ def _check(source: SourceOption, data: DataOption, *, as_json: JsonOption = Fals
     _print_table(feeds)
     _print_costs(costs, stand)
     print("the mapping fits the files; nothing was landed")
+
+
+@contextmanager
+def _folder(data: Path | None, mapping: Source) -> Iterator[Path]:
+    """Yields the data folder; an empty one for a mapping that reads tables only."""
+    import tempfile
+
+    from features.kit.errors import ConfigurationError
+
+    if data is not None:
+        yield data
+    elif mapping.files:
+        raise ConfigurationError("--data is missing: the mapping reads files", remedy="name their folder")
+    else:
+        with tempfile.TemporaryDirectory() as empty:
+            yield Path(empty)
 
 
 def _print_costs(costs: dict[str, Any], stand: dict[str, dict[str, int]]) -> None:

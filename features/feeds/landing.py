@@ -9,7 +9,6 @@ and named by what they hold; a killed run leaves only orphans, which the next ru
 from __future__ import annotations
 
 import hashlib
-import re
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from features.feeds.check_files import check_deliveries
 from features.feeds.checks import Load, stage_feed, staged_name
 from features.feeds.contracts import FEEDS, Feed, Grain
 from features.feeds.conversion import literal
+from features.feeds.database import Tables, open_tables
 from features.feeds.identity import LINKS, refuse_unknown_customers, resolve_owners, write_links
 from features.feeds.manifest import (
     LandedFeed,
@@ -46,7 +46,7 @@ from features.feeds.sources import FeedMapping, Source
 from features.feeds.staging import View, fingerprints_of, lock_down, open_scratch, scratch_folder, stage_files
 from features.feeds.versions import Shape
 from features.kit.clock import add_months, utc_now
-from features.kit.errors import DataError
+from features.kit.errors import ConfigurationError, DataError
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
@@ -84,13 +84,27 @@ def land(
     """
     if not data.is_dir():
         raise DataError(f"{data}: no such folder", remedy="check --data")
+    with open_tables(source) as tables:
+        return _land(source, data, home, progress, tables, threads=threads, arrived_at=arrived_at)
+
+
+def _land(
+    source: Source,
+    data: Path,
+    home: Home,
+    progress: Progress,
+    tables: Tables | None,
+    *,
+    threads: int,
+    arrived_at: datetime | None,
+) -> LandingReport:
     arrival = (arrived_at or utc_now()).replace(tzinfo=None)
     old = read_manifest(home)
     operator = Operator.of(source)
     if old is not None:
         check_same_operator(old.operator, operator)
     remove_orphans(home, old)
-    landing = _Landing(source, data, home, arrival, old, threads)
+    landing = _Landing(source, data, home, arrival, old, threads, tables)
     todo, signatures = landing.plan()
     with scratch_folder(home) as folder:
         views, reports = landing.check_all(folder, todo, progress)
@@ -121,9 +135,9 @@ def land(
 
 def check(source: Source, data: Path, folder_home: Home, progress: Progress = SILENT) -> dict[str, FeedReport]:
     """Runs every check of `land` in a scratch home and writes nothing else. Raises what `land` raises."""
-    landing = _Landing(source, data, folder_home, utc_now().replace(tzinfo=None), None, 1)
-    todo, _ = landing.plan()
-    with scratch_folder(folder_home) as folder:
+    with open_tables(source) as tables, scratch_folder(folder_home) as folder:
+        landing = _Landing(source, data, folder_home, utc_now().replace(tzinfo=None), None, 1, tables)
+        todo, _ = landing.plan()
         _, reports = landing.check_all(folder, todo, progress)
     return reports
 
@@ -132,7 +146,14 @@ class _Landing:
     """The state of one landing run."""
 
     def __init__(
-        self, source: Source, data: Path, home: Home, arrival: datetime, old: Manifest | None, threads: int
+        self,
+        source: Source,
+        data: Path,
+        home: Home,
+        arrival: datetime,
+        old: Manifest | None,
+        threads: int,
+        tables: Tables | None,
     ) -> None:
         self.source = source
         self.data = data.resolve()
@@ -141,16 +162,28 @@ class _Landing:
         self.old = old
         self.threads = threads
         self.says_when_it_knew: set[str] = set()
+        self.tables = tables
         self.fingerprints = {name: fingerprints_of(self.data, file) for name, file in source.files.items()}
+        if tables is not None:
+            self.fingerprints |= tables.plan({name: self._landed_parts(name) for name in source.tables})
 
     def views_of(self, mapping: FeedMapping) -> list[str]:
         """Returns the views that a SELECT names."""
-        words = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", mapping.select))
-        return [name for name in self.source.files if name in words]
+        return self.source.views_in(mapping.select)
+
+    def _landed_parts(self, view: str) -> list[dict[str, str]]:
+        """Returns, per feed that reads a table, the parts of it that need not be read again."""
+        parts = []
+        for name, mapping in self.source.feeds.items():
+            if view in self.views_of(mapping):
+                before = self.before(name)
+                is_same = before is not None and before.mapping == self.mapping_hash(name, mapping)
+                parts.append(before.files if before is not None and is_same and not _waits(before, mapping) else {})
+        return parts
 
     def mapping_hash(self, name: str, mapping: FeedMapping) -> str:
         """Returns the hash of everything but the files that decides which rows a feed gets."""
-        files = {view: self.source.files[view].model_dump(mode="json") for view in self.views_of(mapping)}
+        files = {view: self.source.views[view].model_dump(mode="json") for view in self.views_of(mapping)}
         columns = [[column.name, column.kind] for column in self.source.contract(name).columns]
         operator = self.source.operator.model_dump(mode="json")
         content = [RULES_VERSION, mapping.model_dump(mode="json"), files, columns, operator, self.source.snapshot_at]
@@ -165,7 +198,7 @@ class _Landing:
             if mapping is None:
                 continue
             views = self.views_of(mapping)
-            if any(self.source.files[view].optional and not self.fingerprints[view] for view in views):
+            if any(self.source.views[view].optional and not self.fingerprints[view] for view in views):
                 continue
             files = {view: self.fingerprints[view] for view in views}
             around = [signatures.get("customers", ""), signatures.get("numbers", "")]
@@ -189,15 +222,20 @@ class _Landing:
         before = self.before(feed.name)
         if before is None or before.mapping != self.mapping_hash(feed.name, mapping):
             return ""
-        # Rows that were refused for want of their customer get another chance. Not under `replace: period`: files read
-        # again count as one delivery with the new ones, so that a re-delivered period would remove nothing.
-        if mapping.replace == "none" and any(
-            reason.startswith(("unknown_customer", "number_without_owner"))
-            for reason in before.report.get("reasons", {})
-        ):
+        if _waits(before, mapping):
             return ""
         seen = [name for name, sha in self.files_of(mapping).items() if before.files.get(name) == sha]
         return f"_file NOT IN ({', '.join(literal(name) for name in seen)})" if seen else ""
+
+    def whole(self, feed: Feed) -> str:
+        """Returns no condition for a SELECT that does not tell the file. Raises ConfigurationError if it must."""
+        parted = self.source.read_in_parts(self.source.feeds[feed.name])
+        if parted:
+            raise ConfigurationError(
+                f"feeds.{feed.name}.select: '{parted[0]}' is read by watermark, so the SELECT must pass `_file` on",
+                remedy="pass `_file` on; or, to sum over the table's rows, read it whole: drop the watermark",
+            )
+        return ""
 
     def check_all(
         self, folder: Path, todo: list[tuple[Feed, FeedMapping]], progress: Progress
@@ -210,11 +248,11 @@ class _Landing:
         try:
             lock_down(connection, [self.data, folder])
             with progress.step("read files"):
-                views = stage_files(connection, self.source, self.data, folder, wanted=wanted)
+                views = stage_files(connection, self.source, self.data, folder, wanted=wanted, tables=self.tables)
             for feed, mapping in todo:
                 with progress.step(f"check {feed.name}"):
                     load = Load(self.arrival, is_first=self.before(feed.name) is None)
-                    where = self.only_new_files(feed, mapping) if _names_file(connection, mapping) else ""
+                    where = self.only_new_files(feed, mapping) if _names_file(connection, mapping) else self.whole(feed)
                     if stage_feed(connection, self.source, feed, mapping, load, where):
                         self.says_when_it_knew.add(feed.name)
                     hit("ingest.after_check")
@@ -278,6 +316,16 @@ class _Landing:
             report=report.as_dict(),
             refused={file: months for file, months in refused.items() if months},
         )
+
+
+def _waits(before: LandedFeed, mapping: FeedMapping) -> bool:
+    """Tells whether rows that were refused for want of their customer get another chance with everything read again.
+
+    Not under `replace: period`: files read again count as one delivery with the new ones, so that a re-delivered period
+    would remove nothing.
+    """
+    waiting = ("unknown_customer", "number_without_owner")
+    return mapping.replace == "none" and any(reason.startswith(waiting) for reason in before.report.get("reasons", {}))
 
 
 def _report(connection: duckdb.DuckDBPyConnection, feed: Feed) -> FeedReport:

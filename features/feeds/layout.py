@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -91,3 +92,47 @@ class File(Config):
     def patterns(self) -> tuple[str, ...]:
         """Returns the globs."""
         return (self.path,) if isinstance(self.path, str) else self.path
+
+
+class Table(File):
+    """One view over a table or view of a database; the row checks are those of files.
+
+    Attributes:
+        table: Its name, with the schema where it has one: `bss.t_bill`.
+        watermark: A date or timestamp column that grows when a row is added or changed. Only rows beyond the last load
+            are read then; without it every load reads the whole table.
+        overlap: How far before the last load reading begins again, for rows that were committed late (ISO duration).
+    """
+
+    path: str | tuple[str, ...] = ()
+    table: str
+    watermark: str = ""
+    overlap: str = "P1D"
+
+    @field_validator("table")
+    @classmethod
+    def _identifier(cls, value: str) -> str:
+        if not re.fullmatch(r"\w+(\.\w+){0,2}", value):
+            raise ValueError(f"'{value}' is not the name of a table, such as bss.t_bill")
+        return value
+
+    @model_validator(mode="after")
+    def _no_file(self) -> Self:
+        wrong = sorted(self.model_fields_set & _OF_FILES)
+        if wrong:
+            raise ValueError(f"'{wrong[0]}' is of files; a table has none")
+        return self
+
+
+class Database(Config):
+    """Where the tables are.
+
+    Attributes:
+        url_env: The environment variable that holds the address, as postgresql://user:password@host:5432/name. The
+            address itself never stands in a mapping.
+    """
+
+    url_env: str = Field(pattern="^[A-Z][A-Z0-9_]*$")
+
+
+_OF_FILES = {"path", "encoding", "delimiter", "compression", "header", "headerless", "check_file", "optional"}

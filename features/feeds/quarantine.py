@@ -126,7 +126,11 @@ def check_limits(
     for name, view in views.items():
         bad = sum(view.refused.values())
         _check(
-            f"files.{name}", bad, view.rows, source.files[name].max_quarantine_share, first_refused(connection, name)
+            f"{'tables' if name in source.tables else 'files'}.{name}",
+            bad,
+            view.rows,
+            source.views[name].max_quarantine_share,
+            first_refused(connection, name),
         )
     for name, report in reports.items():
         total = report.accepted + report.quarantined

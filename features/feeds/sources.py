@@ -23,7 +23,7 @@ from pydantic import Field, field_validator, model_validator
 
 from features.feeds.contracts import FEEDS, Column, Feed, Grain, Kind
 from features.feeds.expectations import Expectations
-from features.feeds.layout import File
+from features.feeds.layout import Database, File, Table
 from features.kit.config import Config, load_yaml, parse_config
 from features.kit.errors import ConfigurationError
 
@@ -183,6 +183,8 @@ class Source(Config):
         delivered_until: The feeds are complete before this civil day; default: the day after the latest event.
         file_defaults: What holds for every entry of `files` that does not say otherwise.
         files: View name -> files.
+        database: Where the tables are.
+        tables: View name -> table of the database; feeds read it as they read files.
         feeds: Feed name -> mapping.
         lacks: Feed -> the detail that these files do not hold, in one sentence each.
         attributes: The declared columns of the feed `attributes`.
@@ -194,7 +196,9 @@ class Source(Config):
     delivered_from: date | None = None
     delivered_until: date | None = None
     file_defaults: dict[str, Any] = Field(default_factory=dict)
-    files: dict[str, File] = Field(min_length=1)
+    files: dict[str, File] = Field(default_factory=dict)
+    database: Database | None = None
+    tables: dict[str, Table] = Field(default_factory=dict)
     feeds: dict[str, FeedMapping] = Field(min_length=1)
     lacks: dict[str, str] = Field(default_factory=dict)
     attributes: tuple[Attribute, ...] = ()
@@ -211,13 +215,46 @@ class Source(Config):
             return content | {"files": filled}
         return content
 
-    @field_validator("files")
+    @field_validator("files", "tables")
     @classmethod
     def _view_names(cls, value: dict[str, File]) -> dict[str, File]:
         for name in value:
             if not _IDENTIFIER.fullmatch(name):
                 raise ValueError(f"'{name}' is not a view name (lower-case letters, digits, underscores)")
         return value
+
+    @model_validator(mode="after")
+    def _has_views(self) -> Self:
+        if not self.views:
+            raise ValueError("files: there is none, and no table; the feeds need at least one view")
+        both = sorted(set(self.files) & set(self.tables))
+        if both:
+            raise ValueError(f"tables.{both[0]}: 'files' has a view of that name")
+        if bool(self.tables) != (self.database is not None):
+            raise ValueError("'tables' needs 'database', which names the environment variable with the address")
+        for name, mapping in self.feeds.items():
+            parted = self.read_in_parts(mapping)
+            if parted and mapping.replace == "period":
+                raise ValueError(
+                    f"feeds.{name}: 'replace: period' needs whole periods; '{parted[0]}' brings only rows beyond its "
+                    "watermark; drop one of the two"
+                )
+        return self
+
+    def read_in_parts(self, mapping: FeedMapping) -> list[str]:
+        """Returns the tables of a feed of which a load brings only the rows beyond the watermark."""
+        views = self.views_in(mapping.select)
+        return [view for view in views if view in self.tables and self.tables[view].watermark]
+
+    @property
+    def views(self) -> dict[str, File]:
+        """Returns every view by name: files, then tables."""
+        return self.files | self.tables
+
+    def views_in(self, select: str) -> list[str]:
+        """Returns the views that a SELECT names."""
+        words = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", select))
+        return [name for name in self.views if name in words]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -26,6 +26,7 @@ from features.feeds.conversion import (
     scientific,
 )
 from features.feeds.csv_files import csv_header, csv_tables
+from features.feeds.database import Tables
 from features.feeds.layout import File
 from features.feeds.sources import Source
 from features.kit.errors import ConfigurationError, DataError
@@ -108,7 +109,13 @@ def create_refused_table(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def stage_files(
-    connection: duckdb.DuckDBPyConnection, source: Source, data: Path, folder: Path, *, wanted: frozenset[str]
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    data: Path,
+    folder: Path,
+    *,
+    wanted: frozenset[str],
+    tables: Tables | None = None,
 ) -> dict[str, View]:
     """Creates the wanted views and the table `refused_rows` of rows that no SELECT sees.
 
@@ -134,6 +141,15 @@ def stage_files(
         connection.execute(f"CREATE VIEW {quoted(name + '__raw')} AS {scan}")
         _create_checked_view(connection, name, file, source, view)
         _check_medians(connection, name, file)
+        views[name] = view
+    for name, table in source.tables.items():
+        if tables is None or name not in wanted:
+            continue
+        part = tables.part(name)
+        view = View(name, {part.name: part.fingerprint})
+        connection.execute(f"CREATE VIEW {quoted(name + '__raw')} AS {tables.stage(name, folder)}")
+        _create_checked_view(connection, name, table, source, view)
+        _check_medians(connection, name, table)
         views[name] = view
     return views
 

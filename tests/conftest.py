@@ -18,7 +18,7 @@ def postgresql():
     """Starts a server on a free port and returns its address; skips where no PostgreSQL is installed."""
     found = shutil.which("initdb") or next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
     if found is None:
-        pytest.skip("no PostgreSQL binaries on this machine")
+        pytest.skip("install postgresql (Debian: postgresql-15): there is no initdb")
     binaries = (
         Path(found).resolve().parent if (Path(found).resolve().parent / "pg_ctl").exists() else Path(found).parent
     )
