@@ -1,0 +1,117 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Model review
+#
+# What does the model that serves churn know, how good is it on rows that it never saw, may its probabilities be
+# believed, and why does it score a customer as it does?
+#
+# **中文摘要:** 本页检查正在服务的流失模型:在未见过的数据上的表现、概率是否可信、各客户类别的差异、分数从何而来,
+# 以及模型卡片是否完整。
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import Image, Markdown
+
+from features.kit.home import Home
+from features.portraits.reading import Portraits
+from features.portraits.vector import encode
+from training import bundle, card, explain_pictures
+from training.explain import by_dimension, importance
+from training.explain_checks import deletion, stability
+
+home = Home.at()
+folder = bundle.champion(home.bundles, "churn")
+model = bundle.load(folder, check_in_child=False)
+manifest, metrics = model.manifest, model.manifest.metrics
+print(f"{manifest.target} {manifest.version}: {len(manifest.features)} features, code {manifest.code_version}")
+
+# %% [markdown]
+# ## Figures on rows that the judged model never saw
+
+# %%
+figures = pd.DataFrame(
+    [
+        {"figure": name, "value": value, "low": metrics[f"{name}_ci"][0], "high": metrics[f"{name}_ci"][1]}
+        for name, value in metrics.items()
+        if isinstance(value, float) and f"{name}_ci" in metrics
+    ]
+).set_index("figure")
+figures
+
+# %% [markdown]
+# ## May the probabilities be believed?
+#
+# The calibration turns the raw score into a probability; the bars below compare what was promised with what happened,
+# per customer class (only where there are enough customers to say anything).
+
+# %%
+classes = pd.DataFrame(metrics.get("by_class", {})).T
+classes = classes[classes["rate"].notna()] if "rate" in classes else classes.iloc[:0]
+figure, axes = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
+axes[0].plot(model.calibration.scores, model.calibration.propensities, color="#2471a3")
+axes[0].set(xlabel="raw score", ylabel="propensity", title="calibration")
+if len(classes):
+    classes[["rate", "mean_propensity"]].astype(float).plot.barh(ax=axes[1], color=["#c0392b", "#2471a3"])
+axes[1].set(xlabel="share of customers", title="happened (red) and promised (blue)", ylabel="")
+plt.show()
+
+# %% [markdown]
+# ## What moves the score
+#
+# Contributions of single features, added up by dimension.
+
+# %%
+portraits = Portraits.open(home)
+as_of = portraits.as_of_dates()[-1]
+table = portraits.read(as_of, ["customer_id", *portraits.feature_list.names])
+places = model.positions(portraits.feature_list.names, portraits.feature_list.identity)
+everybody = np.ascontiguousarray(encode(table, portraits.feature_list)[:, places])
+values = everybody[:600]
+parts = model.contributions(values)
+dimensions = [portraits.feature_list.features[place].dimension for place in places]
+Image(explain_pictures.dimensions_picture(by_dimension(parts, dimensions)))
+
+# %%
+strongest = importance(parts, manifest.feature_names)
+Image(explain_pictures.dependence(parts, values, manifest.feature_names, next(iter(strongest))))
+
+# %% [markdown]
+# ## One customer
+#
+# The customer with the highest raw score among those shown: from the average step by step to the own score.
+
+# %%
+top = int(model.margins(values).argmax())
+shown = ["blank" if np.isnan(value) else f"{value:.5g}" for value in values[top]]
+Image(explain_pictures.waterfall(parts[top, -1], parts[top, :-1], shown, manifest.feature_names))
+
+# %% [markdown]
+# ## Can the explanation be trusted?
+#
+# A small noise should not change it, and taking the strongest feature away should move the score as it says.
+
+# %%
+print(stability(model, values[:200]))
+print(deletion(model, values, everybody, rows=60))
+
+# %% [markdown]
+# ## The model card
+
+# %%
+lacking = card.missing_in(folder)
+print("the card is complete" if not lacking else f"the card lacks {', '.join(lacking)}")
+Markdown("\n".join((folder / "card.zh.md").read_text(encoding="utf-8").splitlines()[:24]))
