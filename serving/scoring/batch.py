@@ -29,7 +29,8 @@ from serving.scoring.ranks import STEPS, Places, RankTable, scores_folder
 from serving.scoring.reasons import ReasonWriter, load_book
 from serving.scoring.scorer import UNSEEN, ScoredRows, Scorer
 from serving.scoring.settings import load_settings
-from training.bundle import LoadedBundle, champion, load
+from serving.scoring.shadow import score_shadow
+from training.bundle import CHALLENGER, LoadedBundle, champion, load
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,6 +58,7 @@ class ScoreReport:
         explained: Customers with reasons.
         seconds: Wall seconds.
         path: The scores.
+        shadow: How far the challenger's scores differ (`shadow.py`), or None without one.
     """
 
     target: str
@@ -69,6 +71,7 @@ class ScoreReport:
     explained: int
     seconds: float
     path: Path
+    shadow: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,14 @@ def score_base(
         pointer = {"version": scorer.version, "as_of": as_of.isoformat(), "rows": total}
         write_json(home.scores / target / POINTER, pointer | {"portrait_sha256": sha256_of(path)})
         hit("score.after_pointer")
+    shadow = None
+    if version is None and (home.bundles / target / CHALLENGER).exists():
+        with progress.step(f"shadow: {target}", total=total) as tick:
+            shadow = score_shadow(
+                home, target, as_of, scorer.version, scored.table["customer_id"].to_pylist(), columns,
+                check_in_child=check_in_child, scorer_of=lambda bundle: scorer_of(bundle, portraits),
+                rows_of=lambda other: _score_chunks(other, portraits, path, threads, chunk_rows, tick)[1],
+            )  # fmt: skip
     return ScoreReport(
         target=target,
         version=scorer.version,
@@ -196,6 +207,7 @@ def score_base(
         explained=scored.explained,
         seconds=round(time.perf_counter() - started, 2),
         path=folder / SCORES,
+        shadow=shadow,
     )
 
 

@@ -30,12 +30,17 @@ def score(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Score the whole base on every target that has a model."""
+    """Score the whole base on every target that has a model.
+
+    Where `insight shadow` has set a challenger, it scores beside the champion and the difference is told; lists and API
+    go by the champion alone.
+    """
     from features.kit.errors import NotReadyError
     from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
     from features.portraits.reading import Portraits
     from serving.scoring.batch import score_base
+    from serving.scoring.shadow import told
     from serving.scoring.table import write_csv
 
     if reasons not in ("top", "all", "none"):
@@ -73,6 +78,8 @@ def score(
         print(
             f"{report.target}: {report.rows:,} customers, {mean}, {report.refused:,} without enough data, {report.path}"
         )
+        if report.shadow is not None:
+            print(f"  {told(report.shadow)}")
 
 
 def replay(

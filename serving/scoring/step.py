@@ -39,7 +39,7 @@ def score(journey: Journey, progress: Progress) -> dict[str, Any]:
                 "mean": report.mean,
                 "explained": report.explained,
                 "seconds": report.seconds,
-            }
+            } | ({} if report.shadow is None else {"shadow": report.shadow})
     return {"targets": targets}
 
 

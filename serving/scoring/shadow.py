@@ -1,0 +1,130 @@
+"""Shadow scoring: a challenger scores the same portraits as the champion; the difference is reported, never served.
+
+    challenger.json --> its scorer --> <home>/scores/<target>/<challenger>/as_of=DATE/{shadow.parquet, shadow.json}
+
+Nothing that serves reads these files: lists, API and rank tables know only the champion's. Whatever goes wrong with a
+challenger is told in the report, and the champion's scores stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features.kit.errors import InsightError
+from features.kit.files import write_json, write_parquet
+from features.kit.home import Home
+from serving.scoring.ranks import scores_folder
+from serving.scoring.scorer import ScoredRows, Scorer
+from training.bundle import LoadedBundle, challenger, load
+
+SHADOW, REPORT = "shadow.parquet", "shadow.json"
+TOP_SHARE = 0.05
+
+Floats = npt.NDArray[np.float64]
+
+
+def score_shadow(
+    home: Home, target: str, as_of: date, champion: str, customers: Sequence[str], served: ScoredRows, *,
+    scorer_of: Callable[[LoadedBundle], Scorer], rows_of: Callable[[Scorer], ScoredRows], check_in_child: bool = True,
+) -> dict[str, Any] | None:  # fmt: skip
+    """Writes what the challenger would have scored and returns the difference, or None if there is no challenger.
+
+    Args:
+        home: The state.
+        target: What is predicted.
+        as_of: The as-of date.
+        champion: The champion's version.
+        customers: The scored customers, n.
+        served: The champion's scores of them.
+        scorer_of: Makes a scorer of a bundle for the same portraits.
+        rows_of: Scores the same portraits with a scorer.
+        check_in_child: First load the challenger in a child process.
+    """
+    version = None
+    try:
+        folder = challenger(home.bundles, target)
+        if folder is None:
+            return None
+        version = folder.name
+        scorer = scorer_of(load(folder, check_in_child=check_in_child))
+        rows = rows_of(scorer)
+        return _written(home, target, as_of, champion, version, customers, served, rows)
+    except InsightError as error:
+        return {"challenger": version, "champion": champion, "rows": 0, "reason": error.message}
+
+
+def compare(served: Floats, beside: Floats, margins: Floats, beside_margins: Floats) -> dict[str, Any]:
+    """Returns how far two models differ on customers that both score.
+
+    Args:
+        served: The champion's propensities, float64 [n].
+        beside: The challenger's.
+        margins: The champion's raw scores, by which its order goes.
+        beside_margins: The challenger's.
+    """
+    count = len(served)
+    if not count:
+        return {"rows": 0}
+    difference = beside - served
+    top = max(1, int(TOP_SHARE * count))
+    first, second = _places(margins), _places(beside_margins)
+    both = int(((first >= count - top) & (second >= count - top)).sum())
+    spread = float(first.std() * second.std())
+    correlation = float(((first - first.mean()) * (second - second.mean())).mean() / spread) if spread else None
+    return {
+        "rows": count,
+        "champion_mean": round(float(served.mean()), 6),
+        "challenger_mean": round(float(beside.mean()), 6),
+        "mean_difference": round(float(difference.mean()), 6),
+        "mean_absolute_difference": round(float(np.abs(difference).mean()), 6),
+        "largest_difference": round(float(np.abs(difference).max()), 6),
+        "rank_correlation": None if correlation is None else round(correlation, 4),
+        "same_in_top_5_percent": round(both / top, 4),
+    }
+
+
+def told(report: dict[str, Any]) -> str:
+    """Returns the report as one line for a person."""
+    who = f"in its shadow {report['challenger']}"
+    if not report["rows"]:
+        return f"{who}: no score, {report.get('reason', 'nobody had enough data for both')}"
+    return (
+        f"{who}: mean {100 * report['challenger_mean']:.2f} % against {100 * report['champion_mean']:.2f} %, mean "
+        f"difference {100 * report['mean_absolute_difference']:.2f} points, rank correlation "
+        f"{report['rank_correlation']}, {100 * report['same_in_top_5_percent']:.0f} % of the top 5 % are the same"
+    )
+
+
+def _written(
+    home: Home, target: str, as_of: date, champion: str, version: str, customers: Sequence[str], served: ScoredRows,
+    rows: ScoredRows,
+) -> dict[str, Any]:  # fmt: skip
+    import pyarrow as pa
+
+    both = served.is_enough & rows.is_enough
+    report = {"challenger": version, "champion": champion, "as_of": as_of.isoformat()} | compare(
+        served.propensities[both], rows.propensities[both], served.margins[both], rows.margins[both]
+    )
+    folder = scores_folder(home, target, version, as_of)
+    table = pa.table(
+        {
+            "customer_id": pa.array(list(customers), type=pa.string()),
+            "propensity": pa.array(rows.propensities, mask=~rows.is_enough),
+            "champion_propensity": pa.array(served.propensities, mask=~served.is_enough),
+        }
+    )
+    write_parquet(folder / SHADOW, table)
+    write_json(folder / REPORT, report)
+    return report
+
+
+def _places(margins: Floats) -> npt.NDArray[np.intp]:
+    """Returns each row's place from the lowest score, ties by row."""
+    places = np.empty(len(margins), dtype=np.intp)
+    places[np.argsort(margins, kind="stable")] = np.arange(len(margins))
+    return places
