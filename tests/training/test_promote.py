@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import orjson
@@ -12,11 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 from features.kit.cli import create_app
-from features.kit.errors import BundleError, ConflictError, NotFoundError
+from features.kit.errors import BundleError, ConfigurationError, ConflictError, NotFoundError
 from features.kit.home import Home
-from training import bundle, promote, tracking
+from training import bundle, promote, tracking, written
 from training.bundle import BundleFeature, Calibration, Manifest
+from training.evaluate import evaluate
 from training.learner import BoostedTrees
+from training.targets import load_target
+from training.verdict import judge
 
 from .cards import pages
 
@@ -202,3 +206,66 @@ def test_kill_9_while_a_bundle_is_written_leaves_no_half_version(home: Home, poi
     assert promote.versions(other, "churn") == ["v1"]
     assert bundle.verify(other.bundles / "churn" / "v1")
     assert [path.name for path in (other.bundles / "churn").iterdir()] == ["v1"]
+
+
+def test_promote_goes_by_the_written_verdict(tmp_path: Path):
+    """No verdict, no promotion; a refused version needs a person's reason, which the pointer keeps."""
+    state = Home(tmp_path)
+    write_version(state, "v1", 1)
+    write_version(state, "v2", 2, verdict=None)
+    write_version(state, "v3", 3, verdict="no_more_profit", compared_with="v1")
+    promote.promote(state, "churn", "v1")
+    with pytest.raises(ConflictError, match="'v2' has no written verdict"):
+        promote.promote(state, "churn", "v2", override="because")
+    command = ["promote", "churn", "v3", "--home", str(tmp_path)]
+    with pytest.raises(ConflictError, match="refused by no_more_profit"):
+        CliRunner().invoke(create_app(), command, catch_exceptions=False)
+    assert serving(state) == "v1"
+    assert CliRunner().invoke(create_app(), [*command, "--override", "the auditor asked for it"]).exit_code == 0
+    assert promote.pointer(state, "churn")["verdict"] == {
+        "rule": "no_more_profit", "compared_with": "v1", "override": "the auditor asked for it",
+    }  # fmt: skip
+    assert {line["version"]: line["verdict"] and line["verdict"]["rule"] for line in promote.models(state)} == {
+        "v1": "first_champion", "v2": None, "v3": "no_more_profit",
+    }  # fmt: skip
+
+
+def test_a_verdict_beside_another_champion_is_reached_again(tmp_path: Path, judged):
+    """Written without a champion, promoted beside one: the stored rows of both decide, not the old page."""
+    state, target = Home(tmp_path), load_target("churn")
+    for seed, (name, sees) in enumerate((("v1", 0.8), ("v2", 0.4), ("v3", 0.9))):
+        rows = judged(sees, customers=2_000, dates=2)
+        found = evaluate(rows)
+        verdict = judge(target.promotion, target.value, rows, found, None)
+        assert verdict.promoted
+        data = SimpleNamespace(as_of=rows.as_of)
+        write_version(
+            state, name, seed, verdict=None, **written.files(target, verdict, rows, found, data, "2026-05-01")
+        )
+    promote.promote(state, "churn", "v1")
+    with pytest.raises(ConflictError, match="'v2' is refused by worse_than_champion"):
+        promote.promote(state, "churn", "v2")
+    assert promote.promote(state, "churn", "v3")
+    assert promote.pointer(state, "churn")["verdict"] == {
+        "rule": "more_profit", "compared_with": "v1", "override": None,
+    }  # fmt: skip
+
+
+def test_a_challenger_has_its_alias_until_it_is_promoted(home: Home):
+    """`insight shadow` points at a whole version that is not the champion; promotion and --end take the alias away."""
+    promote.promote(home, "churn", "v1")
+    with pytest.raises(ConflictError, match="'v1' is the champion itself"):
+        promote.shadow(home, "churn", "v1")
+    said = CliRunner().invoke(create_app(), ["shadow", "churn", "v2", "--home", str(home.root)])
+    assert said.stdout == "churn: v2 scores in the champion's shadow\n"
+    assert tracking.alias_version(home, "churn", alias=tracking.CHALLENGER) == "v2"
+    aliases = {line["version"]: line["alias"] for line in promote.models(home)}
+    assert aliases == {"v1": "champion", "v2": "challenger", "v3": None}
+    promote.promote(home, "churn", "v2")
+    assert tracking.alias_version(home, "churn", alias=tracking.CHALLENGER) is None
+    assert not (home.bundles / "churn" / bundle.CHALLENGER).exists()
+    promote.shadow(home, "churn", "v3")
+    CliRunner().invoke(create_app(), ["shadow", "churn", "--end", "--home", str(home.root)])
+    assert not (home.bundles / "churn" / bundle.CHALLENGER).exists()
+    with pytest.raises(ConfigurationError, match="name a version, or --end"):
+        CliRunner().invoke(create_app(), ["shadow", "churn"], catch_exceptions=False)

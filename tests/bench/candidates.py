@@ -1,0 +1,82 @@
+"""Trained candidates of one target on one home, sound ones and sabotaged ones, each judged on the same test rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from features.kit.home import Home
+from training.dataset import Dataset
+from training.evaluate import Judged, evaluate
+from training.prepare import Prepared
+from training.targets import Target
+from training.verdict import Champion, Verdict, judge
+
+MONTHS_OLD = 8
+"""The history holds 18 months, of which labels and embargo take some: older than this is its oldest part."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A target's matrix on a home, from which candidates are trained."""
+
+    home: Home
+    target: Target
+    prepared: Prepared
+
+    @classmethod
+    def of(cls, home: Home, name: str) -> Bench:
+        """Returns the bench of a target, with the rows that its training would use."""
+        from features.portraits.reading import Portraits
+        from training.dataset import spine
+        from training.history import open_history
+        from training.prepare import prepare, training_dates
+        from training.targets import load_target
+
+        target = load_target(name)
+        with open_history(home) as (feeds, history):
+            dates = training_dates(feeds, Portraits.open(home).as_of_dates(), target, None)
+            return cls(home, target, prepare(home, target, spine(history, target, dates), seed=7, threads=1))
+
+    def candidate(self, data: Dataset | None = None, *, seed: int = 7, old: bool = False) -> Judged:
+        """Returns the judged rows of a model learned from this matrix (or a sabotaged one of the same rows)."""
+        from features.portraits.reading import Portraits
+        from training.modelling import fit
+        from training.pipeline import judged_rows
+
+        prepared = self.prepared if data is None else replace(self.prepared, data=data)
+        split = prepared.split
+        if old:
+            days = prepared.data.as_of
+            newest = days[split.rows("test")].min() - np.timedelta64(30 * MONTHS_OLD, "D")
+            kept = [replace(fold, train=fold.train[days[fold.train] <= newest]) for fold in split.folds]
+            split = replace(split, folds=tuple(kept))
+        # The model that would serve is not judged here: a few rows are enough for it.
+        fitted = fit(self.target, prepared.data, split, split.folds[-1].train, seed=seed, threads=1)
+        whole = replace(self.prepared, split=split)
+        return judged_rows(self.home, self.target, whole, fitted, Portraits.open(self.home))
+
+    def shuffled(self) -> Judged:
+        """Returns a candidate that learned from shuffled labels; the judged rows keep theirs."""
+        data, judged = self.prepared.data, self.prepared.split.rows("test")
+        others = np.setdiff1d(np.arange(len(data.labels)), judged)
+        labels = data.labels.copy()
+        labels[others] = np.random.default_rng(7).permutation(labels[others])
+        return self.candidate(replace(data, labels=labels))
+
+    def half_zeroed(self) -> Judged:
+        """Returns a candidate for which half of the features were zero, in training and since."""
+        data = self.prepared.data
+        zeroed = np.random.default_rng(7).permutation(len(data.features))[: len(data.features) // 2]
+        values = data.values.copy()
+        values[:, zeroed] = 0
+        return self.candidate(replace(data, values=values))
+
+    def verdict(self, rows: Judged, champion: Judged | None) -> Verdict:
+        """Returns the verdict on rows beside a champion that had seen none of them."""
+        beside = None
+        if champion is not None:
+            fair = np.ones(len(rows.labels), dtype=bool)
+            beside = Champion("champion", champion.propensities, fair, "out-of-time scores of the same rows")
+        return judge(self.target.promotion, self.target.value, rows, evaluate(rows), beside)
