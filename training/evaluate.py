@@ -30,6 +30,8 @@ class Judged:
         oracle: The simulator's true probabilities (evaluation only), or None; NaN where it has none.
         as_of: As-of date of each row, datetime64[D], or None if unknown.
         slices: Further groupings by name, such as the VIP tier; the class is one of its own.
+        weights: How many untreated rows each row stands for (`own_actions.py`), or None: itself. They count in rates,
+            calibration and profit; a ranking takes rows as they are.
     """
 
     customers: npt.NDArray[Any]
@@ -41,6 +43,7 @@ class Judged:
     oracle: Floats | None = None
     as_of: npt.NDArray[np.datetime64] | None = None
     slices: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    weights: Floats | None = None
 
     def only(self, rows: npt.NDArray[Any]) -> Judged:
         """Returns some of the rows."""
@@ -55,7 +58,18 @@ class Judged:
             oracle=None if self.oracle is None else self.oracle[rows],
             as_of=None if self.as_of is None else self.as_of[rows],
             slices={name: values[rows] for name, values in self.slices.items()},
+            weights=None if self.weights is None else self.weights[rows],
         )
+
+    @property
+    def stands_for(self) -> Floats:
+        """Returns the weights, or ones."""
+        return np.ones(len(self.labels)) if self.weights is None else self.weights
+
+    @property
+    def base_rate(self) -> float:
+        """Returns the share of positives among all rows that these stand for."""
+        return float(np.average(self.labels, weights=self.stands_for))
 
     @property
     def groupings(self) -> dict[str, npt.NDArray[Any]]:
@@ -66,25 +80,29 @@ class Judged:
 def evaluate(judged: Judged) -> dict[str, Any]:
     """Returns every metric with its interval, apart by kind of event and by customer class, beside the oracle."""
     area = metrics.auc(judged.scores, judged.labels, judged.customers)
-    others = metrics.bootstrapped(judged.scores, judged.propensities, judged.labels, judged.customers)
+    others = metrics.bootstrapped(
+        judged.scores, judged.propensities, judged.labels, judged.customers, rows=judged.weights
+    )
     result: dict[str, Any] = {
         "auc": round(area.value, 4),
         "auc_ci": area.as_list(),
         "rows": len(judged.labels),
         "test_positives": int(judged.labels.sum()),
-        "base_rate": round(float(judged.labels.mean()), 6),
-        "mean_propensity": round(float(judged.propensities.mean()), 6),
+        "base_rate": round(judged.base_rate, 6),
+        "mean_propensity": round(float(np.average(judged.propensities, weights=judged.stands_for)), 6),
     }
     for name, figure in others.items():
         result[name] = round(figure.value, 5)
         result[f"{name}_ci"] = [round(figure.low, 5), round(figure.high, 5)]
-    result |= reliability.reliability(judged.scores, judged.propensities, judged.labels, judged.customers)
+    result |= reliability.reliability(
+        judged.scores, judged.propensities, judged.labels, judged.customers, judged.weights
+    )
     result["by_kind"] = _by_kind(judged)
     if judged.classes is not None:
         result["by_class"] = _by_class(judged, judged.classes)
     if judged.groupings:
         result["by_slice"] = {
-            name: reliability.by_slice(groups, judged.propensities, judged.labels, judged.customers)
+            name: reliability.by_slice(groups, judged.propensities, judged.labels, judged.customers, judged.weights)
             for name, groups in judged.groupings.items()
         }
     if judged.oracle is not None:
@@ -139,13 +157,15 @@ def _by_class(judged: Judged, classes: npt.NDArray[Any]) -> dict[str, Any]:
         area = metrics.auc(part.scores, part.labels, part.customers)
         bins = metrics.calibration_bins(part.propensities, part.customers, part.scores)
         result[name] = cell | {
-            "rate": round(float(part.labels.mean()), 5),
-            "mean_propensity": round(float(part.propensities.mean()), 5),
+            "rate": round(part.base_rate, 5),
+            "mean_propensity": round(float(np.average(part.propensities, weights=part.stands_for)), 5),
             "auc": round(area.value, 4),
             "auc_ci": area.as_list(),
-            "average_precision": round(metrics.average_precision(part.labels[order]), 4),
-            "lift_at_5": round(metrics.lift(part.labels[order]), 3),
-            "brier": round(metrics.brier(part.propensities, part.labels), 5),
-            "calibration_error": round(metrics.calibration_error(part.propensities, part.labels, bins), 5),
+            "average_precision": round(metrics.average_precision(part.labels[order], part.stands_for[order]), 4),
+            "lift_at_5": round(metrics.lift(part.labels[order], part.stands_for[order]), 3),
+            "brier": round(metrics.brier(part.propensities, part.labels, part.weights), 5),
+            "calibration_error": round(
+                metrics.calibration_error(part.propensities, part.labels, bins, part.weights), 5
+            ),
         }
     return result

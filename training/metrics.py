@@ -103,18 +103,23 @@ def calibration_error(
 
 
 def bootstrapped(
-    scores: Floats, propensities: Floats, labels: Labels, customers: npt.NDArray[Any], *, seed: int = 7
-) -> dict[str, Figure]:
+    scores: Floats, propensities: Floats, labels: Labels, customers: npt.NDArray[Any], *, seed: int = 7,
+    rows: Floats | None = None,
+) -> dict[str, Figure]:  # fmt: skip
     """Returns average precision, lift at 5 %, Brier and calibration error with intervals over customers.
 
-    Each round gives every customer a Poisson(1) weight, which is the bootstrap for clusters without copying rows.
+    `rows` is how many rows each row stands for. Each round gives every customer a Poisson(1) weight, which is the
+    bootstrap for clusters without copying rows.
     """
     order = np.lexsort((customers, -scores))
     labels, propensities = labels[order], propensities[order]
     _, cluster = np.unique(customers[order], return_inverse=True)
     bins = calibration_bins(propensities, customers[order], scores[order])
+    stands_for = None if rows is None else rows[order]
 
     def measure(weights: Floats | None) -> tuple[float, float, float, float]:
+        if stands_for is not None:
+            weights = stands_for if weights is None else weights * stands_for
         return (
             average_precision(labels, weights),
             lift(labels, weights),
@@ -135,16 +140,19 @@ def bootstrapped(
 
 
 def calibration_figure(
-    propensities: Floats, labels: Labels, customers: npt.NDArray[Any], *, beside: Floats | None = None, seed: int = 7
-) -> Figure:
+    propensities: Floats, labels: Labels, customers: npt.NDArray[Any], *, beside: Floats | None = None,
+    rows: Floats | None = None, seed: int = 7,
+) -> Figure:  # fmt: skip
     """Returns the calibration error with its bootstrap interval over customers.
 
-    With `beside`, other propensities of the same rows: ours minus theirs, with the paired interval. A bin's error is a
-    sum over customers, so all rounds are one product of weights and sums.
+    With `beside`, other propensities of the same rows: ours minus theirs, with the paired interval. `rows` is how many
+    rows each row stands for. A bin's error is a sum over customers, so all rounds are one product of weights and sums.
     """
     names, cluster = np.unique(customers, return_inverse=True)
-    sizes = np.bincount(cluster, minlength=len(names)).astype(np.float64)
-    sums = [_misses(one, labels, customers, cluster, len(names)) for one in (propensities, beside) if one is not None]
+    rows = np.ones(len(labels)) if rows is None else rows
+    sizes = np.bincount(cluster, rows, minlength=len(names))
+    both = [one for one in (propensities, beside) if one is not None]
+    sums = [_misses(one, rows * (one - labels), customers, cluster, len(names)) for one in both]
 
     def measure(weights: Floats) -> Floats:
         total = weights @ sizes
@@ -162,11 +170,11 @@ def calibration_figure(
 
 
 def _misses(
-    propensities: Floats, labels: Labels, customers: npt.NDArray[Any], cluster: npt.NDArray[np.intp], count: int
+    propensities: Floats, misses: Floats, customers: npt.NDArray[Any], cluster: npt.NDArray[np.intp], count: int
 ) -> Floats:
-    """Returns promised minus observed events of each customer in each bin, float64 [customers, 10]."""
+    """Returns promised minus observed events (`misses`) of each customer in each bin, float64 [customers, 10]."""
     bins = calibration_bins(propensities, customers)
-    sums = np.bincount(cluster * BINS + bins, propensities - labels, count * BINS)
+    sums = np.bincount(cluster * BINS + bins, misses, count * BINS)
     return np.asarray(sums, dtype=np.float64).reshape(count, BINS)
 
 

@@ -88,12 +88,14 @@ def fit(
             if not len(split.rows("calibration")):
                 # Training rows are thinned: the map must promise the rate of all of them.
                 whole = split.log[-1]["train_positives"] / split.log[-1]["train_rows"]
-                learned = with_prior(learned, float(data.labels[pool].mean()), whole)
+                weights = None if data.weights is None else data.weights[pool]
+                thin = float(np.average(data.labels[pool], weights=weights))
+                learned = with_prior(learned, thin, whole)
             propensities = learned.propensity(scores[judged])
             pool = np.union1d(pool, judged) if len(split.rows("calibration")) else judged
         calibration, method = _calibrated(chosen.method, data, scores, pool)
         if target.prior is not None:
-            rate = float(data.labels[pool].mean())
+            rate = float(np.average(data.labels[pool], weights=None if data.weights is None else data.weights[pool]))
             calibration = with_prior(calibration, rate, target.prior.population_rate)
             notes.append(f"prior: the sample's {rate:.4f} positives stand for {target.prior.population_rate:.4f}")
         model = learn(target, data, final, seed=seed, threads=threads)

@@ -216,6 +216,7 @@ def judged_rows(home: Home, target: Target, prepared: Prepared, fitted: Fitted, 
         None if np.isnan(truth).all() else truth,
         as_of=data.as_of,
         slices={name: values.astype(str) for name, values in slices.items()},
+        weights=data.weights,
     )
 
 
@@ -248,7 +249,7 @@ def write_bundle(
     hashes = (data_hash, target.content_hash(), load_texts().content_hash())
     version = bundle.version_name(data.as_of.max().astype(object), text, calibration, *hashes)
     left_out = {leak.name: f"{leak.kind}: {leak.evidence}" for leak in leaks if leak.effect != "told"}
-    rate = float(data.labels[fitted.rows].mean())
+    rate = float(metrics["base_rate"])
     prior = {} if target.prior is None else {"prior": target.prior.model_dump() | {"sample_rate": rate}}
     manifest = bundle.Manifest(
         target=target.name,

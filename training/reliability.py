@@ -16,63 +16,69 @@ import numpy.typing as npt
 from training.metrics import BINS, Z95, Figure, Floats, Labels, calibration_bins
 
 
-def observed_expected(propensities: Floats, labels: Labels, customers: npt.NDArray[Any]) -> Figure:
-    """Returns events observed over events expected, with its interval.
+def observed_expected(
+    propensities: Floats, labels: Labels, customers: npt.NDArray[Any], weights: Floats | None = None
+) -> Figure:
+    """Returns events observed over events expected, with its interval; a weight is how many rows a row stands for.
 
     Example: 30 events where propensities sum to 40 give .75. Nothing expected gives infinity.
     """
-    expected, observed = float(propensities.sum()), float(labels.sum())
+    weights = np.ones(len(labels)) if weights is None else weights
+    expected, observed = float((weights * propensities).sum()), float((weights * labels).sum())
     if expected <= 0:
         return Figure(float("inf"), float("inf"), float("inf"))
     ratio = observed / expected
     _, cluster = np.unique(customers, return_inverse=True)
-    residual = np.bincount(cluster, labels - ratio * propensities)
+    residual = np.bincount(cluster, weights * (labels - ratio * propensities))
     margin = Z95 * float(np.sqrt((residual**2).sum())) / expected
     return Figure(ratio, max(0.0, ratio - margin), ratio + margin)
 
 
-def reliability(scores: Floats, propensities: Floats, labels: Labels, customers: npt.NDArray[Any]) -> dict[str, Any]:
+def reliability(
+    scores: Floats, propensities: Floats, labels: Labels, customers: npt.NDArray[Any], weights: Floats | None = None
+) -> dict[str, Any]:
     """Returns observed over expected, whether all have one propensity, and the deciles with their intervals."""
-    ratio = observed_expected(propensities, labels, customers)
+    weights = np.ones(len(labels)) if weights is None else weights
+    ratio = observed_expected(propensities, labels, customers, weights)
     bins = calibration_bins(propensities, customers, scores)
-    deciles = []
-    for place in range(BINS):
-        inside = bins == place
-        rows, expected = int(inside.sum()), float(propensities[inside].sum())
-        margin = Z95 * float(np.sqrt((propensities[inside] * (1 - propensities[inside])).sum()))
-        observed = int(labels[inside].sum())
-        deciles.append(
-            {
-                "rows": rows,
-                "observed": observed,
-                "expected": round(expected, 3),
-                "low": round(max(0.0, expected - margin), 3),
-                "high": round(expected + margin, 3),
-                # Half an event of slack: a count is a whole number, its interval is not.
-                "is_outside": bool(abs(observed - expected) > margin + 0.5),
-            }
-        )
+    rows = np.bincount(bins, weights, BINS)
+    observed = np.bincount(bins, weights * labels, BINS)
+    expected = np.bincount(bins, weights * propensities, BINS)
+    margin = Z95 * np.sqrt(np.bincount(bins, weights**2 * propensities * (1 - propensities), BINS))
+    deciles = [
+        {
+            "rows": round(float(rows[place]), 1),
+            "observed": round(float(observed[place]), 1),
+            "expected": round(float(expected[place]), 3),
+            "low": round(max(0.0, float(expected[place] - margin[place])), 3),
+            "high": round(float(expected[place] + margin[place]), 3),
+            "is_outside": bool(abs(observed[place] - expected[place]) > margin[place]),
+        }
+        for place in range(BINS)
+    ]
     return {
         "observed_expected": _rounded(ratio.value),
         "observed_expected_ci": [_rounded(ratio.low), _rounded(ratio.high)],
         "is_constant": bool(len(propensities) > 0 and propensities.min() == propensities.max()),
         "deciles": deciles,
-        "deciles_outside": sum(one["is_outside"] for one in deciles),
+        "deciles_outside": sum(bool(one["is_outside"]) for one in deciles),
     }
 
 
 def by_slice(
-    groups: npt.NDArray[Any], propensities: Floats, labels: Labels, customers: npt.NDArray[Any]
-) -> dict[str, dict[str, Any]]:
+    groups: npt.NDArray[Any], propensities: Floats, labels: Labels, customers: npt.NDArray[Any],
+    weights: Floats | None = None,
+) -> dict[str, dict[str, Any]]:  # fmt: skip
     """Returns rows, positives and observed over expected of each group, by name."""
+    weights = np.ones(len(labels)) if weights is None else weights
     found = {}
     for name in sorted({str(one) for one in np.unique(groups)}):
         inside = groups == name
-        ratio = observed_expected(propensities[inside], labels[inside], customers[inside])
+        ratio = observed_expected(propensities[inside], labels[inside], customers[inside], weights[inside])
         found[name] = {
             "rows": int(inside.sum()),
             "positives": int(labels[inside].sum()),
-            "expected": round(float(propensities[inside].sum()), 2),
+            "expected": round(float((weights * propensities)[inside].sum()), 2),
             "observed_expected": _rounded(ratio.value),
             "observed_expected_ci": [_rounded(ratio.low), _rounded(ratio.high)],
         }

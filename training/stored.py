@@ -42,6 +42,7 @@ def to_parquet(judged: Judged) -> bytes:
         "kind": _words(judged.kinds[order]),
         "score": pa.array(judged.scores[order]),
         "propensity": pa.array(judged.propensities[order]),
+        "weight": pa.array(judged.stands_for[order]),
     }
     columns |= {_SLICE + name: _words(values[order]) for name, values in judged.groupings.items()}
     buffer = io.BytesIO()
@@ -72,6 +73,7 @@ def read_judged(folder: Path) -> Judged:
         classes=groups.pop("class", None),
         as_of=table["as_of_date"].to_numpy().astype("datetime64[D]"),
         slices=groups,
+        weights=table["weight"].to_numpy(),
     )
 
 

@@ -159,7 +159,7 @@ class PromotionRule(Config):
         min_observed_expected: The lower limit of events observed over events promised.
         max_observed_expected: Its upper limit.
         max_calibration_error: The upper limit of the calibration error, as a share of the base rate.
-        max_deciles_off: How many of ten may be off: outside their interval, and outside the limits of a slice.
+        max_deciles_off: How many of ten may be off, the whole interval beyond the limits of a slice.
         slice_positives: Slices (class, VIP tier, province) with fewer positives are told and not gated.
         min_slice_observed_expected: The lower limit for a slice.
         max_slice_observed_expected: Its upper limit.

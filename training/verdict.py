@@ -160,14 +160,7 @@ def gates(rule: PromotionRule, found: Mapping[str, Any]) -> tuple[Check, ...]:
     ratio, rates = _interval(found, "observed_expected"), (rule.min_observed_expected, rule.max_observed_expected)
     allowed = rule.max_calibration_error * found["base_rate"]
     error, error_low = found["calibration_error"], found["calibration_error_ci"][0]
-    off = [
-        f"{place + 1}"
-        for place, one in enumerate(found["deciles"])
-        if one["is_outside"]
-        and not rule.min_slice_observed_expected * one["expected"]
-        <= one["observed"]
-        <= rule.max_slice_observed_expected * one["expected"]
-    ]
+    off = [f"{place + 1}" for place, one in enumerate(found["deciles"]) if _is_off(one, rule)]
     limits = (rule.min_slice_observed_expected, rule.max_slice_observed_expected)
     gated = [
         (f"{group}={name}", cell)
@@ -205,8 +198,8 @@ def gates(rule: PromotionRule, found: Mapping[str, Any]) -> tuple[Check, ...]:
 def guard_rails(rule: PromotionRule, rows: Judged, theirs: Floats) -> tuple[Check, ...]:
     """Returns what a candidate must not lose against the champion on the same rows, whatever it earns."""
     loss = metrics.auc_gap(rows.propensities, theirs, rows.labels, rows.customers)
-    worse = metrics.calibration_figure(rows.propensities, rows.labels, rows.customers, beside=theirs)
-    allowed = rule.max_calibration_loss * float(rows.labels.mean())
+    worse = metrics.calibration_figure(rows.propensities, rows.labels, rows.customers, beside=theirs, rows=rows.weights)
+    allowed = rule.max_calibration_loss * rows.base_rate
     bad: list[str] = []
     gated = 0
     for group, names in rows.groupings.items():
@@ -260,27 +253,27 @@ def _comparable(rule: PromotionRule, judged: Judged, champion: Champion) -> tupl
 def _champion_figures(rows: Judged, theirs: Floats) -> dict[str, Any]:
     """Returns the champion's own figures on the rows, ranked by its propensities."""
     area = metrics.auc(theirs, rows.labels, rows.customers)
-    error = metrics.calibration_figure(theirs, rows.labels, rows.customers)
+    error = metrics.calibration_figure(theirs, rows.labels, rows.customers, rows=rows.weights)
     return {
         "auc": round(area.value, 4),
         "auc_ci": area.as_list(),
-        "base_rate": round(float(rows.labels.mean()), 6),
+        "base_rate": round(rows.base_rate, 6),
         "calibration_error": round(error.value, 5),
         "calibration_error_ci": [round(error.low, 5), round(error.high, 5)],
-        **reliability.reliability(theirs, theirs, rows.labels, rows.customers),
+        **reliability.reliability(theirs, theirs, rows.labels, rows.customers, rows.weights),
     }
 
 
 def _earned(rates: ValueRules, rows: Judged, propensities: Floats, population_rate: float | None) -> Floats:
     as_of = np.zeros(len(rows.labels)) if rows.as_of is None else rows.as_of
-    weights = None
+    weights = rows.stands_for
     if population_rate is not None:
         from training.calibrate import at_rate
 
-        sample_rate = float(rows.labels.mean())
+        sample_rate = rows.base_rate
         propensities = at_rate(propensities, sample_rate, population_rate)
         stands_for = (population_rate / sample_rate, (1 - population_rate) / (1 - sample_rate))
-        weights = np.where(rows.labels == 1, *stands_for)
+        weights = weights * np.where(rows.labels == 1, *stands_for)
     chosen = value.contacted(rates, propensities, as_of, rows.customers)
     return value.gains(rates, chosen, rows.labels, weights)
 
@@ -292,6 +285,14 @@ def _plain(figure: metrics.Figure) -> dict[str, float]:
 def _interval(found: Mapping[str, Any], name: str) -> tuple[float, float]:
     low, high = found[f"{name}_ci"]
     return (float("nan"), float("nan")) if low is None or high is None else (float(low), float(high))
+
+
+def _is_off(decile: Mapping[str, Any], rule: PromotionRule) -> bool:
+    """Returns whether the whole interval of a decile's events lies beyond the limits of a slice."""
+    margin = decile["high"] - decile["expected"]
+    low, high = decile["observed"] - margin, decile["observed"] + margin
+    lowest, highest = rule.min_slice_observed_expected, rule.max_slice_observed_expected
+    return bool(high < lowest * decile["expected"] or low > highest * decile["expected"])
 
 
 def _overlaps(interval: tuple[float, float], limits: tuple[float, float]) -> bool:

@@ -98,7 +98,7 @@ def canaries(target: str, rows: Judged) -> dict[str, Any]:
     rules, promised = load_target(target), rows.propensities
     wrong = {
         "all zero": np.zeros_like(promised),
-        "constant": np.full_like(promised, rows.labels.mean()),
+        "constant": np.full_like(promised, rows.base_rate),
         "doubled odds": at_rate(promised, 1 / 2, 2 / 3),
     }
     found = {}
