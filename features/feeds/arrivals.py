@@ -24,6 +24,9 @@ USUAL_MONTHS = 3
 CHANCE = 4.0
 """Counts scatter by about the root of their size; a difference within so many such roots may be chance."""
 
+KNOWN_SHARE = 0.5
+"""With fewer of a month's rows known on the as-of date, its portraits would look like those of the month before."""
+
 OWN_ROWS = ("contacts", "outcomes")
 """Feeds that this system fills too, so that their absence says nothing about the delivery."""
 
@@ -65,7 +68,7 @@ class Problem:
     """Why a month may not be published.
 
     Attributes:
-        code: `not_delivered`, `feed_missing`, `cities_missing`, `rows_changed` or `days_missing`.
+        code: `not_delivered`, `feed_missing`, `cities_missing`, `rows_changed`, `days_missing` or `known_too_late`.
         feed: The feed, or "" where it is all of them.
         detail: One sentence with the figures.
     """
@@ -124,13 +127,14 @@ class _Count:
     """What one feed has of one month."""
 
     rows: int
+    known: int
     days: int
     first: datetime | None
     last: datetime | None
     by_city: dict[str, int]
 
 
-_NOTHING = _Count(0, 0, None, None, {})
+_NOTHING = _Count(0, 0, 0, None, None, {})
 
 
 def feed_calendar(
@@ -200,8 +204,9 @@ def _counts(
     local_day = f"CAST({to_local('event_at', zone)} AS DATE)"
     city = "c.city" if has_cities else "NULL"
     rows = connection.execute(
-        f"SELECT date_trunc('month', day), city, sum(n), min(first), max(last), list(DISTINCT day) FROM ("
-        f"SELECT {local_day} AS day, {city} AS city, count(*) AS n, min(arrived_at) AS first, max(arrived_at) AS last "
+        f"SELECT date_trunc('month', day), city, sum(n), min(first), max(last), list(DISTINCT day), sum(known) FROM ("
+        f"SELECT {local_day} AS day, {city} AS city, count(*) AS n, min(arrived_at) AS first, max(arrived_at) AS last, "
+        f"count(*) FILTER (known_at < {_moment(end)}) AS known "
         f"FROM {quoted(name)} f {'LEFT JOIN cities c USING (customer_id)' if has_cities else ''} "
         f"WHERE {within} GROUP BY ALL) GROUP BY ALL"
     ).fetchall()
@@ -211,6 +216,7 @@ def _counts(
         if mine:
             found[month] = _Count(
                 rows=sum(int(row[2]) for row in mine),
+                known=sum(int(row[6]) for row in mine),
                 days=len({day for row in mine for day in row[5]}),
                 first=min(row[3] for row in mine),
                 last=max(row[4] for row in mine),
@@ -292,6 +298,10 @@ class _Row:
             found.append(Problem("cities_missing", self.name, f"{cell.period} lacks {lost}"))
         if cell.days_missing:
             found.append(Problem("days_missing", self.name, f"{cell.days_missing} days of {cell.period} have no row"))
+        now = self.counted[month]
+        if now.known < KNOWN_SHARE * now.rows and self.name not in OWN_ROWS:
+            detail = f"{now.known:,} of {now.rows:,} rows of {cell.period} were known when the month's run looks back"
+            found.append(Problem("known_too_late", self.name, f"{detail}; declare `deliveries.on_time_days`"))
         last, limit = add_months(month, -1), wanted.max_change_share or self.expected.max_change_share
         if cell.change is not None and self.name not in OWN_ROWS:
             likely = _likely(self.counted[last], last, month)

@@ -194,15 +194,24 @@ class _Plan:
             return f"({event} + {interval})"
         return to_utc(local, self.zone)
 
-    def known(self, lagged: str) -> str:
-        """Returns SQL for the knowledge time: the column; else the lag, on later loads not before the arrival."""
+    def known(self, lagged: str, event: str) -> str:
+        """Returns SQL for the knowledge time: the column; else the lag, for late rows not before the arrival.
+
+        Every row of the first load is on time; later a row is if it comes soon enough after its event's month.
+        """
         if "known_at" in self.types:
             return "t.known_at"
         if "delivered_at" in self.types:
             return f"greatest({lagged}, t.delivered_at)"
         if self.load.is_first or self.source.snapshot_at is not None:
             return lagged
-        return f"greatest({lagged}, {_timestamp(self.load.arrived_at)})"
+        arrived = _timestamp(self.load.arrived_at)
+        on_time = self.source.deliveries.on_time_days
+        if on_time is None:
+            return f"greatest({lagged}, {arrived})"
+        grace = f"INTERVAL 1 MONTH + INTERVAL {on_time} DAYS"
+        until = to_utc(f"(date_trunc('month', {to_local(event, self.zone)}) + {grace})", self.zone)
+        return f"CASE WHEN {arrived} < {until} THEN {lagged} ELSE greatest({lagged}, {arrived}) END"
 
 
 def _timestamp(instant: datetime) -> str:
@@ -250,7 +259,7 @@ def _create(connection: duckdb.DuckDBPyConnection, feed: Feed, select: str, plan
     names += ["delivered_at"] if "delivered_at" in plan.types else []
     own = ", ".join(f"t.{name}" for name in names)
     reasons = ["WHEN _bad IS NOT NULL THEN _bad", *missing, *_range_tests(plan), *_time_tests(plan)]
-    dated = f"SELECT {own}, {event} AS event_at, {plan.known(lagged)} AS known_at, _bad, _file, _row, _raw"
+    dated = f"SELECT {own}, {event} AS event_at, {plan.known(lagged, event)} AS known_at, _bad, _file, _row, _raw"
     packed = ", ".join(f"{name} := t.{name}" for name in [*names, "event_at", "known_at"])
     _run(
         connection,

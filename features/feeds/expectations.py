@@ -32,12 +32,17 @@ class Expectations(Config):
             Example: .4 lets 1,000 rows a day become 1,400 or 1,000 / 1.4 = 714.
         min_city_share: A city with fewer rows than this share of its usual month counts as missing.
         min_city_rows: Cities whose usual month has fewer rows are left out: their absence may be chance.
+        on_time_days: Rows of feeds with `known_after` that arrive within so many days after their month's end are on
+            time: known by that lag, not only from their arrival. Example: with 10, June's calls that arrive on 6 July
+            were known in June, and the portraits of 1 July use them. None: whatever comes after the first load is known
+            from its arrival.
         feeds: Feed -> what differs.
     """
 
     max_change_share: float = Field(default=0.4, gt=0)
     min_city_share: float = Field(default=0.2, gt=0, le=1)
     min_city_rows: int = Field(default=50, ge=1)
+    on_time_days: int | None = Field(default=None, ge=0, le=31)
     feeds: dict[str, FeedExpectation] = Field(default_factory=dict)
 
     def of(self, feed: str) -> FeedExpectation:

@@ -40,7 +40,8 @@ CUSTOMERS = "customer_id,event_at,city\n" + "".join(
 
 
 def describe(operator: Any) -> Any:
-    """Gives an operator sixty customers in three cities and a file of daily use a month."""
+    """Gives an operator sixty customers in three cities and a file of daily use a month, each on time."""
+    operator.top["deliveries"] = {"on_time_days": 10}
     operator.write("customers.csv", CUSTOMERS)
     operator.map("usage_daily", "SELECT * FROM usage_daily", known_after="PT6H", max_quarantine_share=0.5)
     return operator
@@ -120,15 +121,15 @@ def test_a_month_that_has_not_come_is_not_complete(town: Any) -> None:
 
 def test_what_the_mapping_declares_is_not_objected_to(town: Any) -> None:
     """The canary of each limit: declared wide enough, the same losses pass."""
-    town.top["deliveries"] = {"feeds": {"usage_daily": {"max_change_share": 2, "cities": False}}}
+    town.top["deliveries"] = {"on_time_days": 10, "feeds": {"usage_daily": {"max_change_share": 2, "cities": False}}}
     assert deliver(town, usage("2026-05", without="Suzhou")).problems == ()
-    town.top["deliveries"] = {"feeds": {"usage_daily": {"max_change_share": 0.2, "cities": False}}}
+    town.top["deliveries"] = {"on_time_days": 10, "feeds": {"usage_daily": {"max_change_share": 0.2, "cities": False}}}
     assert [problem.code for problem in calendar(town).problems] == ["rows_changed"]
 
 
 def test_a_late_feed_is_judged_by_its_own_month(town: Any) -> None:
     """Declared a month late, April is asked for in May's run; May itself is not due."""
-    town.top["deliveries"] = {"feeds": {"usage_daily": {"months_late": 1}}}
+    town.top["deliveries"] = {"on_time_days": 10, "feeds": {"usage_daily": {"months_late": 1}}}
     found = calendar(town)
     assert [problem.code for problem in found.problems] == ["not_delivered"]
     assert not found.of("usage_daily", "2026-05").is_due
@@ -159,9 +160,30 @@ def test_refused_rows_are_counted_in_their_month_and_only_once(town: Any) -> Non
     assert [found.of("usage_daily", month).quarantined for month in ("2026-04", "2026-05", "2026-06")] == [1, 3, 1]
 
 
+def test_a_month_that_is_known_only_after_it_is_not_published_without_a_word(operator: Any) -> None:
+    """Declared on time, what arrives five days after its month was known in it; late or undeclared it was not."""
+    describe(operator).write("usage_daily_2026-04.csv", usage("2026-04"))
+    operator.land("2026-05-01T08:00:00")
+    operator.top["deliveries"] = {"on_time_days": 10}
+    assert deliver(operator, usage("2026-05"), "2026-06-06T08:00:00").problems == ()
+    assert len(operator.known("usage_daily", "2026-06-01", "day")) == PEOPLE * (30 + 30)  # 31 May ends as June begins
+    operator.write("usage_daily_2026-06.csv", usage("2026-06"))
+    operator.land("2026-07-15T08:00:00")  # five days too late
+    found = calendar(operator, "2026-06")
+    assert [problem.code for problem in found.problems] == ["known_too_late"]
+    assert "0 of 1,800 rows" in found.problems[0].detail
+
+
+def test_without_a_declared_time_later_loads_are_known_from_their_arrival(town: Any) -> None:
+    """The canary: the same June file without the declaration is objected to."""
+    town.top["deliveries"] = {}
+    found = deliver(town, usage("2026-05"), "2026-06-06T08:00:00")
+    assert [problem.code for problem in found.problems] == ["known_too_late"]
+
+
 def test_an_expectation_of_an_unmapped_feed_is_refused(town: Any) -> None:
     """A misspelt feed under `deliveries` is named."""
-    town.top["deliveries"] = {"feeds": {"usage_dayly": {"cities": False}}}
+    town.top["deliveries"] = {"on_time_days": 10, "feeds": {"usage_dayly": {"cities": False}}}
     with pytest.raises(ConfigurationError, match=r"deliveries\.feeds\.usage_dayly"):
         town.source()
 
