@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from features.kit.home import Home
 from training.dataset import Dataset
 from training.evaluate import Judged, evaluate
 from training.prepare import Prepared
+from training.splits import Fold
 from training.targets import Target
 from training.verdict import Champion, Verdict, judge
-
-MONTHS_OLD = 8
-"""The history holds 18 months, of which labels and embargo take some: older than this is its oldest part."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,10 @@ class Bench:
             return cls(home, target, prepare(home, target, spine(history, target, dates), seed=7, threads=1))
 
     def candidate(self, data: Dataset | None = None, *, seed: int = 7, old: bool = False) -> Judged:
-        """Returns the judged rows of a model learned from this matrix (or a sabotaged one of the same rows)."""
+        """Returns the judged rows of a model learned from this matrix, or a sabotaged one of the same rows.
+
+        `old`: only from the oldest third of the training dates, which in 18 months of history is last year's.
+        """
         from features.portraits.reading import Portraits
         from training.modelling import fit
         from training.pipeline import judged_rows
@@ -48,10 +51,7 @@ class Bench:
         prepared = self.prepared if data is None else replace(self.prepared, data=data)
         split = prepared.split
         if old:
-            days = prepared.data.as_of
-            newest = days[split.rows("test")].min() - np.timedelta64(30 * MONTHS_OLD, "D")
-            kept = [replace(fold, train=fold.train[days[fold.train] <= newest]) for fold in split.folds]
-            split = replace(split, folds=tuple(kept))
+            split = replace(split, folds=tuple(_oldest_third(fold, prepared.data.as_of) for fold in split.folds))
         # The model that would serve is not judged here: a few rows are enough for it.
         fitted = fit(self.target, prepared.data, split, split.folds[-1].train, seed=seed, threads=1)
         whole = replace(self.prepared, split=split)
@@ -80,3 +80,8 @@ class Bench:
             fair = np.ones(len(rows.labels), dtype=bool)
             beside = Champion("champion", champion.propensities, fair, "out-of-time scores of the same rows")
         return judge(self.target.promotion, self.target.value, rows, evaluate(rows), beside)
+
+
+def _oldest_third(fold: Fold, as_of: npt.NDArray[Any]) -> Fold:
+    days = np.unique(as_of[fold.train])
+    return replace(fold, train=fold.train[as_of[fold.train] <= days[max(0, len(days) // 3 - 1)]])
