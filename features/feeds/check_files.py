@@ -12,7 +12,7 @@ from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path
 
-from features.feeds.layout import File
+from features.feeds.layout import CheckFile, File
 from features.feeds.sources import Source
 from features.feeds.text_stream import Utf8Stream
 from features.kit.errors import DataError
@@ -57,33 +57,33 @@ def check_rows(data: Path, file: File, path: Path, rows: int) -> None:
 
 def _counts(data: Path, file: File) -> dict[str, int]:
     counts: dict[str, int] = {}
-    if file.check_file is not None:
-        for path in sorted(data.glob(file.check_file.path)):
-            for name, rows in counted_rows(
-                path, file.check_file.file, file.check_file.rows, file.encoding, file.delimiter
-            ):
-                counts[path.with_name(name).relative_to(data).as_posix()] = rows
+    check = file.check_file
+    for path in sorted(data.glob(check.path)) if check else ():
+        for name, rows in counted_rows(path, check, file.encoding):
+            counts[path.with_name(name).relative_to(data).as_posix()] = rows
     return counts
 
 
 @lru_cache(maxsize=256)
-def counted_rows(path: Path, file: str, rows: str, encoding: str, delimiter: str) -> tuple[tuple[str, int], ...]:
+def counted_rows(path: Path, check: CheckFile, encoding: str) -> tuple[tuple[str, int], ...]:
     """Returns the file names of a check file with their rows.
 
     Raises:
         DataError: If it lacks one of its two columns, names a file twice, or counts something that is no number.
     """
-    layout = File(path="*", encoding=encoding, delimiter=delimiter)
+    layout = File(path="*", encoding=encoding)
     with Utf8Stream(path, layout) as stream:
         text = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", newline="")
-        lines = [line for line in csv.reader(text, delimiter=delimiter) if line]
+        lines = [line for line in csv.reader(text, delimiter=check.delimiter) if line]
     header = lines[0] if lines else []
-    for column in (file, rows):
+    for column in (check.file, check.rows):
         if column not in header:
             raise DataError(f"{path}: the check file has no column '{column}'", remedy="deliver it again")
     counts: dict[str, int] = {}
     for number, line in enumerate(lines[1:], start=1):
-        name, count = (line[header.index(column)] if len(line) == len(header) else "" for column in (file, rows))
+        name, count = (
+            line[header.index(column)] if len(line) == len(header) else "" for column in (check.file, check.rows)
+        )
         if not name or not (count.isascii() and count.isdigit()):
             raise DataError(f"{path}: row {number} of the check file counts no rows ('{count}')")
         if name in counts:

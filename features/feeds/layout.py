@@ -14,15 +14,17 @@ class CheckFile(Config):
     """The control file that an operator delivers beside its data files: one line a file, with its rows.
 
     Attributes:
-        path: A glob relative to the data folder; a check file speaks for the files of its own folder. Its encoding and
-            delimiter are those of the data files.
+        path: A glob relative to the data folder; a check file speaks for the files of its own folder. Its encoding is
+            that of the data files.
         file: The column that names the file.
         rows: The column that counts its rows below the header.
+        delimiter: Between its values.
     """
 
     path: str = Field(min_length=1)
     file: str = Field(min_length=1)
     rows: str = Field(min_length=1)
+    delimiter: str = Field(default="|", min_length=1, max_length=1)
 
 
 class File(Config):

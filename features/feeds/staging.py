@@ -24,6 +24,7 @@ from features.feeds.conversion import (
     literal,
     quoted,
     scientific,
+    to_local,
 )
 from features.feeds.csv_files import csv_header, csv_tables
 from features.feeds.database import Tables
@@ -34,6 +35,14 @@ from features.kit.files import sha256_of
 from features.kit.home import Home
 
 MEMORY_LIMIT = "1400MB"
+_FILE_MONTH = r"file_month(file) AS CAST(try_strptime(regexp_extract(file, '(\d{6})[^/\d]*$', 1), '%Y%m') AS DATE)"
+_OUTSIDE_MONTH = (
+    "outside_month(file, moment, days) AS moment NOT BETWEEN file_month(file) AND "
+    "file_month(file) + INTERVAL 1 MONTH + days * INTERVAL 1 DAY - INTERVAL 1 SECOND"
+)
+_MACROS = (_FILE_MONTH, _OUTSIDE_MONTH)
+"""What a mapping may call: the month at the end of a file's name, as in a_202605.txt, and if a time is outside it."""
+
 FEW = 20
 """Fewer values than this have no typical median."""
 
@@ -89,6 +98,8 @@ def open_scratch(folder: Path, *, threads: int) -> duckdb.DuckDBPyConnection:
     connection.execute(f"SET temp_directory={literal(str(folder / 'spill'))}")
     connection.execute("SET TimeZone='UTC'")
     connection.execute("SET enable_progress_bar=false")
+    for macro in _MACROS:
+        connection.execute(f"CREATE OR REPLACE MACRO {macro}")
     return connection
 
 
@@ -294,9 +305,11 @@ def _checked_value(
         return [(f"{IN_SCIENTIFIC_NOTATION}:{column}", scientific(text))], text
     target = Column(column, Kind(kind))
     typed = converted(value, source_type, target, unit="", scale=0, zone=source.operator.time_zone)
+    # A view shows local times, as an untyped column does; landing turns them into UTC once, and only once.
+    shown = to_local(typed, source.operator.time_zone) if target.kind is Kind.INSTANT else typed
     if is_lossless(source_type, target.kind):
-        return [], typed
-    return [(f"{BAD_VALUE[target.kind]}:{column}", f"{value} IS NOT NULL AND ({typed}) IS NULL")], typed
+        return [], shown
+    return [(f"{BAD_VALUE[target.kind]}:{column}", f"{value} IS NOT NULL AND ({typed}) IS NULL")], shown
 
 
 def _check_medians(connection: duckdb.DuckDBPyConnection, name: str, file: File) -> None:

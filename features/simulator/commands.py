@@ -20,6 +20,15 @@ def register(app: typer.Typer) -> None:
         months: Annotated[int, typer.Option("--months", min=6, max=36)] = 18,
         seed: Annotated[int, typer.Option("--seed", min=0)] = 7,
         end: Annotated[str, typer.Option("--end", help="Data end, the first of a month.")] = "2026-06-01",
+        dialect: Annotated[
+            str,
+            typer.Option(
+                "--dialect",
+                help="`clean`: UTF-8 and Parquet under our names (configs/sources/simulator.yaml); `bss_cn`: GB18030, "
+                "gzip, monthly extracts under Chinese headers with a check file (configs/sources/bss_cn.yaml). "
+                "Both tell of the same customers.",
+            ),
+        ] = "clean",
         json: JsonOption = False,
     ) -> None:
         """Write a synthetic operator's files, the way an operator delivers them."""
@@ -28,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
         summary = simulate_to(
             out, customers=customers, months=months, seed=seed, end=parse_date(end, flag="--end") or DEFAULT_END,
-            progress=Progress(quiet=json),
+            dialect=dialect, progress=Progress(quiet=json),
         )  # fmt: skip
         if json:
             print_json(summary)

@@ -17,6 +17,7 @@ from features.kit.runs import hit, recorded_run, run_lock
 from features.simulator.behaviour import tell
 from features.simulator.calendar import Calendar
 from features.simulator.chunk import Chunk
+from features.simulator.dialect import check_dialect, write_dialect
 from features.simulator.dice import Dice
 from features.simulator.feeds import write_chunk, write_reference
 from features.simulator.oracle import OracleWriter
@@ -34,14 +35,16 @@ def simulate_to(
     months: int,
     seed: int,
     end: date = DEFAULT_END,
+    dialect: str = "clean",
     chunk: int = CHUNK,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Writes `out/files` and `out/oracle` and returns the summary; the same for any multiple of 64 as `chunk`."""
+    check_dialect(dialect)
     calendar = Calendar(end=add_months(end, 0), months=months)
     dice = Dice(seed)
     work, hidden = out / ".files", out / ".oracle"
-    for folder in (work, hidden):
+    for folder in (work, hidden, out / ".clean"):
         shutil.rmtree(folder, ignore_errors=True)
     files, oracle = OperatorFiles(work), OracleWriter(hidden)
     write_reference(dice, calendar, customers, files)
@@ -55,14 +58,20 @@ def simulate_to(
             tick(len(numbers))
     files.close()
     oracle.close()
+    rows = files.rows
+    if dialect != "clean":
+        clean = work.rename(out / ".clean")
+        with progress.step("dialect") as tick:
+            rows = write_dialect(clean, work, first=add_months(calendar.end, -months), end=calendar.end, tick=tick)
+        shutil.rmtree(clean)
     write_json(hidden / "calendar.json", {"end": calendar.end.isoformat(), "months": months})
     hit("simulate.before_switch")
     for folder, name in ((work, "files"), (hidden, "oracle")):
         shutil.rmtree(out / name, ignore_errors=True)
         folder.rename(out / name)
     summary = {
-        "customers": customers, "months": months, "seed": seed, "as_of": calendar.end.isoformat(), "files": files.rows,
-        "synthetic": True,
+        "customers": customers, "months": months, "seed": seed, "as_of": calendar.end.isoformat(), "files": rows,
+        "synthetic": True, "dialect": dialect,
     }  # fmt: skip
     write_json(out / "simulation.json", summary)
     return summary
