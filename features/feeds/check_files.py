@@ -34,7 +34,13 @@ def check_deliveries(source: Source, data: Path) -> None:
                     f"{data / relative}: named in the check file and not delivered (files.{name})",
                     remedy="deliver the file",
                 )
+        spoken_for = {(data / relative).parent for relative in counts}
         for relative in sorted(there):
+            if relative not in counts and (data / relative).parent not in spoken_for:
+                raise DataError(
+                    f"{(data / relative).parent}: no check file like '{file.check_file.path}' (files.{name})",
+                    remedy="deliver the check file",
+                )
             if relative not in counts:
                 raise DataError(
                     f"{data / relative}: not named in a check file of its folder (files.{name})",

@@ -44,6 +44,8 @@ def csv_header(path: Path, file: File) -> list[str]:
         raise DataError(f"{path}: the header is not CSV ({error})", remedy="deliver the file again") from None
     if not names:
         raise DataError(f"{path}: the file is empty", remedy="deliver the file again")
+    if file.header and not set(names) & set(file.header):
+        raise _other_encoding(path, file) or _other_header(path, names, file)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"{path}: the column '{twice}' stands twice in the header")
