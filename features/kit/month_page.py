@@ -58,21 +58,26 @@ def _models(train: dict[str, Any]) -> Any:
     from rich.table import Table
 
     table = Table(title="Champion against challenger", title_justify="left")
-    for heading in ("target", "champion", "AUC", "challenger", "AUC ", "95 % interval", "written rule"):
+    for heading in ("target", "champion", "AUC", "challenger", "AUC ", "profit gained (95 %)", "written rule"):
         table.add_column(heading, justify="right" if "AUC" in heading or "%" in heading else "left")
     for target, result in train["targets"].items():
         champion = result.get("champion") or {}
-        low_high = result.get("auc_ci")
+        is_recommended = target in train["recommended"]
         table.add_row(
             target,
             champion.get("version") or "none",
             _figure(champion.get("auc")),
             train["challengers"].get(target) or ("the same" if result.get("version") else "none"),
             _figure(result.get("auc")),
-            " - ".join(_figure(end) for end in low_high) if low_high else "-",
-            "would promote" if target in train["recommended"] else str(result.get("reason", "")),
+            _interval(result.get("profit_gap")),
+            f"{'would promote' if is_recommended else 'keeps'}: {result.get('rule') or result.get('reason', '')}",
         )
     return table
+
+
+def _interval(gap: dict[str, Any] | None) -> str:
+    """Returns what the challenger earns more than the champion on the same rows, with its interval."""
+    return "-" if not gap else f"{gap['value']:+,.0f} ({gap['low']:+,.0f} to {gap['high']:+,.0f})"
 
 
 def _lists(preview: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from features.kit.home import Home
@@ -27,11 +28,12 @@ def print_runs(runs: list[dict[str, Any]]) -> None:
 
     table = Table(box=None)
     for heading in ("started (UTC)", "run", "ended", "how", "why"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, no_wrap=heading != "why", overflow="fold")
     for one in runs:
         ended = str(one["ended_at"] or "-")[:19]
-        table.add_row(str(one["started_at"])[:19], one["command"], ended, one["status"], one["note"])
-    Console().print(table)
+        started = str(one["started_at"])[:19]
+        table.add_row(started.replace("T", " "), one["command"], ended.replace("T", " "), one["status"], one["note"])
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def _feeds(ingest: dict[str, Any]) -> Any:

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 CUSTOMERS, MONTHS = 64, 13
 FEW = ("customers", "bills", "tickets")
 ARRIVAL = datetime.fromisoformat("2026-07-01T08:00:00")
-ORDERS_SHORT, ORDERS_FULL = 10, 500
+ORDERS_SHORT, ORDERS_FULL = 4, 500
 
 
 @pytest.fixture(scope="session")
