@@ -34,7 +34,7 @@ def check_deliveries(source: Source, data: Path) -> None:
                     f"{data / relative}: named in the check file and not delivered (files.{name})",
                     remedy="deliver the file",
                 )
-        spoken_for = {(data / relative).parent for relative in counts}
+        spoken_for = {path.parent for path in data.glob(file.check_file.path)}
         for relative in sorted(there):
             if relative not in counts and (data / relative).parent not in spoken_for:
                 raise DataError(

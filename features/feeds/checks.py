@@ -296,7 +296,7 @@ def _range_tests(plan: _Plan) -> list[str]:
         if column.allowed:
             words = ", ".join(literal(word) for word in column.allowed)
             tests.append(f"WHEN {value} NOT IN ({words}) THEN {literal(f'not_allowed:{column.name}')}")
-        if column.kind is Kind.DATE:  # 9999-12-31 is many an operator's "no end"
+        if column.kind is Kind.DATE and column.name != plan.feed.period:  # 9999-12-31 is many an operator's "no end"
             far = f"{value} < DATE '1900-01-01' OR ({value} > DATE '2100-12-31' AND year({value}) <> 9999)"
             tests.append(f"WHEN {far} THEN {literal(f'not_between_1900_and_2100:{column.name}')}")
     if plan.feed.grain is Grain.MONTH:
