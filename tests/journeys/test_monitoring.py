@@ -12,7 +12,6 @@ import pytest
 
 from features.kit.home import Home
 from tests.training.planted_drifts import alarmed, plant
-from training import bundle
 
 pytestmark = pytest.mark.xdist_group("journey")
 
@@ -24,12 +23,11 @@ def test_six_planted_drifts_ring_in_one_run(demo: Any, insight: Any, tmp_path: P
     targets = [name for name, one in demo.summary["train"]["targets"].items() if one["promoted"]]
     assert targets
     pointer = json.loads((home.scores / targets[0] / "current.json").read_text())
-    day, version = date.fromisoformat(pointer["as_of"]), pointer["version"]
+    day = date.fromisoformat(pointer["as_of"])
     arguments = ("monitor", "--as-of", str(day), "--target", targets[0], "--home", str(home.root), "--json")
     quiet = insight(*arguments)
     assert quiet.returncode == 0, quiet.stdout[-3000:] + quiet.stderr[-1000:]
-    inputs = bundle.verify(home.bundles / targets[0] / version).feature_names
-    planted = plant(home, day, targets[0], version, inputs)
+    planted = plant(home, day, targets[0])
     loud = insight(*arguments)
     assert loud.returncode == 3, loud.stderr[-2000:]
     report = json.loads(loud.stdout)

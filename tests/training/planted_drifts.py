@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 from features.feeds.manifest import read_manifest, switch_manifest
 from features.kit.home import Home
 from features.portraits.reading import Portraits
+from training import bundle
+from training.monitor.reference import read_reference
 
 STOPPED = "hotline_calls"
 
@@ -25,12 +27,16 @@ class Planted:
     names: dict[str, str]
 
 
-def plant(home: Home, as_of: date, target: str, version: str, inputs: Sequence[str]) -> Planted:
+def plant(home: Home, as_of: date, target: str) -> Planted:
     """Plants all six at once, in inputs of the target's model, and returns what must be alarmed.
 
     A unit changed (bills in another unit), an export that loses values, a category renamed, a view that was not
     computed anew, a feed that stopped, and scores that moved as a whole.
     """
+    folder = bundle.champion(home.bundles, target)
+    assert folder is not None
+    usual = read_reference(folder)["features"]
+    inputs = list(usual)
     portraits = Portraits.open(home)
     path = portraits.path(as_of)
     table = pq.read_table(path, partitioning=None)
@@ -38,7 +44,7 @@ def plant(home: Home, as_of: date, target: str, version: str, inputs: Sequence[s
     numbers = [name for name in inputs if pa.types.is_floating(table.schema.field(name).type)]
     texts = [name for name in inputs if not pa.types.is_floating(table.schema.field(name).type)]
     filled = {name: table[name].null_count / table.num_rows < 0.2 for name in inputs}
-    moving = [name for name in numbers if filled[name] and _moves(before, table, name)]
+    moving = [name for name in numbers if filled[name] and _moves(table, name, usual)]
     shifted, blanked, frozen = moving[0], moving[1], moving[2]
     renamed = next(name for name in texts if filled[name])
     table = _changed(table, shifted, lambda values: [None if v is None else 10 * v + 1 for v in values])
@@ -49,7 +55,7 @@ def plant(home: Home, as_of: date, target: str, version: str, inputs: Sequence[s
     table = _changed(table, frozen, lambda values: [old.get(one, v) for one, v in zip(ids, values, strict=True)])
     pq.write_table(table, path)
     _stop(home, as_of)
-    _move_scores(home, target, version, as_of)
+    _move_scores(home, target, folder.name, as_of)
     names = {"shift": shifted, "missing": blanked, "unseen": renamed, "stuck": frozen, "scores": target}
     return Planted(names | {"feed": STOPPED})
 
@@ -64,10 +70,16 @@ def alarmed(report: dict[str, Any], planted: Planted) -> dict[str, bool]:
     }
 
 
-def _moves(before: pa.Table, now: pa.Table, name: str) -> bool:
-    count = min(before.num_rows, now.num_rows)
-    one, two = (table[name].to_numpy(zero_copy_only=False)[:count] for table in (before, now))
-    return len(np.unique(two[~np.isnan(two)])) > 200 and float((one == two).mean()) < 0.3
+def _moves(table: pa.Table, name: str, usual: dict[str, Any]) -> bool:
+    """Returns whether a number has many values, moves from date to date and keeps its distribution."""
+    values = table[name].to_numpy(zero_copy_only=False)
+    reference = usual[name]
+    return (
+        len(np.unique(values[~np.isnan(values)])) > 200
+        and reference["equal_share"] < 0.5
+        and reference["usual"]["psi"] < 0.1
+        and reference["usual"]["missing"] < 0.05
+    )
 
 
 def _changed(table: pa.Table, name: str, change: Callable[[list[Any]], list[Any]]) -> pa.Table:

@@ -2,128 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from features.feeds.landing import land
 from features.feeds.reading import Feeds
-from features.feeds.sources import load_source
 from features.kit.home import Home
-from features.kit.progress import SILENT
-from features.portraits.build import build_portraits
 from features.portraits.reading import Portraits
+from tests.training.planted_history import DAY, PLANTED, found_in, plant_value, small_home
 from training.leakage.provenance import unfounded_columns
 from training.leakage.stamps import young_fields
-
-MAPPING = """
-operator: {name: small, time_zone: Asia/Shanghai, currency: {code: CNY, scale: 3}}
-files:
-  customers: {path: customers.csv}
-  hotline_calls: {path: hotline_calls.csv}
-  bills: {path: bills.csv}
-  tickets: {path: tickets.csv}
-feeds:
-  customers: {select: SELECT * FROM customers}
-  hotline_calls: {select: SELECT * FROM hotline_calls}
-  bills: {select: SELECT * FROM bills}
-  tickets: {select: SELECT * FROM tickets}
-"""
-DAY = date(2026, 3, 1)
-CUSTOMERS = 40
-HALF = range(0, CUSTOMERS, 2)
-
-
-def _home(folder: Path, *, stamped_early: bool = False) -> Home:
-    """Returns a home whose feeds go on after the date: late calls, a corrected bill, closed tickets, a new tier.
-
-    With `stamped_early` a ticket's one row carries its closing fields and is stamped with its opening.
-    """
-    feeds: dict[str, list[dict[str, Any]]] = {"customers": [], "hotline_calls": [], "bills": [], "tickets": []}
-    for number in range(CUSTOMERS):
-        own = {"customer_id": f"c{number:03d}"}
-        tiers = [("2025-01-01 00:00:00", "none"), *([("2026-03-20 00:00:00", "gold")] if number in HALF else [])]
-        feeds["customers"] += [
-            own | {"event_at": at, "known_at": at, "kind": "consumer", "status": "active", "vip_tier": tier}
-            for at, tier in tiers
-        ]
-        for place, (at, known) in enumerate(
-            [("2026-02-10 09:00:00", "2026-02-10 10:00:00"), ("2026-02-25 09:00:00", "2026-03-06 10:00:00")]
-        ):
-            call = {"call_id": f"k{number}-{place}", "event_at": at, "known_at": known, "topic": "billing", "agent": 1}
-            feeds["hotline_calls"].append(own | call)
-        for known, total in [("2026-02-05 00:00:00", "50.00"), ("2026-03-10 00:00:00", "80.00")]:
-            feeds["bills"].append(own | {"period": "2026-01-01", "known_at": known, "total": total})
-        opened, closed = "2026-02-15 09:00:00", "2026-03-12 09:00:00"
-        ticket = own | {"ticket_id": f"t{number}", "kind": "complaint", "opened_at": opened}
-        if stamped_early:
-            row = {"event_at": opened, "known_at": opened, "status": "closed", "closed_at": closed, "satisfaction": 2}
-            feeds["tickets"].append(ticket | row)
-        else:
-            row = {"event_at": opened, "known_at": opened, "status": "open", "closed_at": "", "satisfaction": ""}
-            feeds["tickets"].append(ticket | row)
-            row = {"event_at": closed, "known_at": closed, "status": "closed", "closed_at": closed, "satisfaction": 2}
-            feeds["tickets"].append(ticket | row)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, rows in feeds.items():
-        lines = [",".join(rows[0]), *(",".join(str(value) for value in row.values()) for row in rows)]
-        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
-    (folder / "small.yaml").write_text(MAPPING)
-    home = Home(folder / "home")
-    land(load_source(folder / "small.yaml"), folder, home, SILENT)
-    build_portraits(home, Feeds.open(home), [DAY])
-    return home
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """Returns the honest home."""
-    return _home(tmp_path_factory.mktemp("provenance"))
-
-
-PLANTED = {
-    "known_later": ("manual_calls_count_30d", 2.0),
-    "later_correction": ("bill_last_amount", 80_000.0),
-    "closing_fields": ("open_complaints_count", 0.0),
-    "overwritten_snapshot": ("vip_tier", "gold"),
-}
-"""Kind -> feature and the value that every second customer would have, had it been known."""
-
-
-def _found(home: Home) -> dict[str, str]:
-    portraits = Portraits.open(home)
-    return {one.name: one.kind for one in unfounded_columns(Feeds.open(home), portraits, [DAY], seed=7)}
-
-
-def _plant(home: Home, name: str, value: Any) -> bytes:
-    """Overwrites one feature of every second customer in the stored portrait; returns the file as it was."""
-    path = Portraits.open(home).path(DAY)
-    before = path.read_bytes()
-    table = pq.read_table(path, partitioning=None)
-    values = table[name].to_pylist()
-    assert values[0] != value
-    planted = [value if row in HALF else old for row, old in enumerate(values)]
-    table = table.set_column(table.column_names.index(name), name, pa.array(planted, table.schema.field(name).type))
-    pq.write_table(table, path)
-    return before
+    return small_home(tmp_path_factory.mktemp("provenance"))
 
 
 def test_a_portrait_as_built_is_what_was_known(home: Home):
     """Late calls, corrections, closings and new tiers after the date leave no trace in it."""
-    assert _found(home) == {}
+    assert found_in(home) == {}
 
 
 @pytest.mark.parametrize("kind", sorted(PLANTED))
 def test_a_value_from_later_is_found_by_its_kind(kind: str, home: Home):
     """The feature is named with the cause that reproduces it, and nothing else is named."""
     name, value = PLANTED[kind]
-    before = _plant(home, name, value)
+    before = plant_value(home, name, value)
     try:
-        assert _found(home) == {name: kind}
+        assert found_in(home) == {name: kind}
         leak = unfounded_columns(Feeds.open(home), Portraits.open(home), [DAY], seed=7)[0]
         assert "on 2026-03-01, 20 of 40 customers" in leak.evidence
         assert "for 20 of them it is the value that was known later" in leak.evidence
@@ -133,7 +41,7 @@ def test_a_value_from_later_is_found_by_its_kind(kind: str, home: Home):
 
 def test_a_value_that_no_row_explains_is_found_too(home: Home):
     """Whatever made it, it was not what was known: the finding says that no landed row explains it."""
-    before = _plant(home, "manual_calls_count_30d", 77.0)
+    before = plant_value(home, "manual_calls_count_30d", 77.0)
     try:
         leaks = unfounded_columns(Feeds.open(home), Portraits.open(home), [DAY], seed=7)
         assert [(one.name, one.kind) for one in leaks] == [("manual_calls_count_30d", "known_later")]
@@ -145,7 +53,7 @@ def test_a_value_that_no_row_explains_is_found_too(home: Home):
 def test_closing_fields_stamped_with_the_opening_are_traced_to_the_features(home: Home, tmp_path: Path):
     """A mapping that stamps a closed ticket with its opening: every feature that reads the closing is named."""
     assert young_fields(Feeds.open(home), DAY) == ()
-    leaks = young_fields(Feeds.open(_home(tmp_path, stamped_early=True)), DAY)
+    leaks = young_fields(Feeds.open(small_home(tmp_path, stamped_early=True)), DAY)
     assert {one.kind for one in leaks} == {"closing_fields"}
     assert {"open_complaints_count", "unsatisfied_tickets_count_90d"} <= {one.name for one in leaks}
     assert "40 of 40 rows of tickets are stamped as known before their own closed_at" in leaks[0].evidence
