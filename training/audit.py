@@ -12,6 +12,7 @@ from training.dataset import spine
 from training.history import History
 from training.leakage.audit import audit, gate
 from training.leakage.findings import KINDS
+from training.leakage.provenance import dates_to_replay
 from training.prepare import prepare, training_dates
 from training.targets import Target
 
@@ -54,6 +55,7 @@ def audit_target(
     if not chosen.labels.any():
         raise NotReadyError(f"{target.name}: no customer has the event", remedy="land the feeds that carry it")
     prepared = prepare(home, target, chosen, seed=seed, threads=threads)
+    snapshot = feeds.operator.snapshot_on is not None
     with progress.step(f"{target.name}: leakage audit"):
         leaks = audit(prepared, feeds, portraits, target.embargo_days, seed=seed, threads=threads)
     passed = gate(prepared, leaks, portraits)
@@ -64,6 +66,7 @@ def audit_target(
         "features": len(prepared.data.features),
         "as_of": [str(prepared.data.as_of.min()), str(prepared.data.as_of.max())],
         "folds": prepared.split.kind,
+        "replayed": [day.isoformat() for day in dates_to_replay(feeds, portraits, dates)] if not snapshot else [],
         "found": len(leaks),
         "findings": [one.as_dict() for one in leaks],
         "kinds": {kind: sum(one.kind == kind for one in leaks) for kind in KINDS},
@@ -80,6 +83,8 @@ def told(report: dict[str, Any]) -> str:
             f"({report['positives']:,} positive), {report['as_of'][0]} to {report['as_of'][1]}, {report['folds']} folds"
         )
     ]
+    if not report["replayed"]:
+        lines.append("  no portrait is up to date: where values come from was not checked  -> insight build")
     for kind, count in report["kinds"].items():
         lines.append(f"  {kind:<22} {count or '-':>3}  {KINDS[kind].zh}")
     for one in report["findings"]:

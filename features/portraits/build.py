@@ -138,6 +138,18 @@ def rows_sql(request: compute.Request, moment: Moment) -> str:
     )
 
 
+def is_current(feeds: Feeds, portraits: Path, as_of: date) -> bool:
+    """Returns whether the stored portraits of a date are what this code would build from the present feeds.
+
+    Args:
+        feeds: The landed feeds.
+        portraits: The folder of their identity.
+        as_of: The date.
+    """
+    origin = _origin(feeds, as_of, _specification(load_settings()))
+    return _is_current(partition(portraits, as_of), origin)
+
+
 def stage(engine: Engine, feeds: Feeds, plan: compute.Plan, moment: Moment) -> frozenset[str]:
     """Makes staged rows and sources of one as-of date; returns the feeds of which anything was known."""
     for staged in STAGED.values():

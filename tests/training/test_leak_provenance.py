@@ -10,7 +10,7 @@ from features.feeds.reading import Feeds
 from features.kit.home import Home
 from features.portraits.reading import Portraits
 from tests.training.planted_history import DAY, PLANTED, found_in, plant_value, small_home
-from training.leakage.provenance import unfounded_columns
+from training.leakage.provenance import dates_to_replay, unfounded_columns
 from training.leakage.stamps import young_fields
 
 
@@ -57,3 +57,17 @@ def test_closing_fields_stamped_with_the_opening_are_traced_to_the_features(home
     assert {one.kind for one in leaks} == {"closing_fields"}
     assert {"open_complaints_count", "unsatisfied_tickets_count_90d"} <= {one.name for one in leaks}
     assert "40 of 40 rows of tickets are stamped as known before their own closed_at" in leaks[0].evidence
+
+
+def test_portraits_of_another_version_are_not_computed_again(home: Home):
+    """A partition that says it was built from something else differs for an honest reason; only `insight build` helps."""
+    feeds, portraits = Feeds.open(home), Portraits.open(home)
+    assert dates_to_replay(feeds, portraits, [DAY]) == [DAY]
+    report = portraits.path(DAY).with_name("class_report.json")
+    before = report.read_bytes()
+    report.write_bytes(before.replace(b'"specification": "', b'"specification": "0'))
+    try:
+        assert dates_to_replay(feeds, portraits, [DAY]) == []
+        assert unfounded_columns(feeds, portraits, [DAY], seed=7) == ()
+    finally:
+        report.write_bytes(before)

@@ -45,18 +45,32 @@ def unfounded_columns(
     Args:
         feeds: The landed feeds.
         portraits: The stored portraits.
-        dates: The as-of dates to look at; the oldest and the newest of them are computed once more.
+        dates: The as-of dates to look at; those of `dates_to_replay` are computed once more.
         seed: Of the draw of customers.
         threads: DuckDB threads.
     """
     found: dict[str, Leak] = {}
-    for as_of in sorted({min(dates), max(dates)}):
+    for as_of in dates_to_replay(feeds, portraits, dates):
         path = portraits.path(as_of)
         written = path.stat()
         key = (feeds.home.root, feeds.version, str(path), written.st_mtime_ns, written.st_size)
         for one in _unfounded_on(as_of, key, seed, threads):
             found.setdefault(one.name, one)
     return tuple(found[name] for name in sorted(found))
+
+
+def dates_to_replay(feeds: Feeds, portraits: Portraits, dates: Sequence[date]) -> list[date]:
+    """Returns the oldest and the newest of the dates whose portraits are up to date.
+
+    Portraits built by another version of the code, or before later deliveries of their own days, differ from a new
+    computation without any leak; `insight build` brings them up to date.
+    """
+    from features.portraits.build import is_current
+
+    ordered = sorted(set(dates))
+    oldest = next((day for day in ordered if is_current(feeds, portraits.root, day)), None)
+    newest = next((day for day in reversed(ordered) if is_current(feeds, portraits.root, day)), None)
+    return sorted({day for day in (oldest, newest) if day is not None})
 
 
 @lru_cache(maxsize=64)
