@@ -79,6 +79,7 @@ def _ingest(
         return
     _print_table(summary["feeds"])
     print(f"feeds cover {summary['first_day']} up to {summary['as_of']}; missing: {', '.join(summary['missing'])}")
+    _print_lacks(mapping)
 
 
 def _map(
@@ -146,9 +147,10 @@ def _check(source: SourceOption, data: MaybeDataOption = None, *, as_json: JsonO
     items = board()
     costs, stand = costs_of(present, items), totals(present, items)
     if as_json:
-        print_json({"feeds": feeds, "missing": costs, "stand": stand})
+        print_json({"feeds": feeds, "missing": costs, "stand": stand, "lacks": mapping.lacks})
         return
     _print_table(feeds)
+    _print_lacks(mapping)
     _print_costs(costs, stand)
     print("the mapping fits the files; nothing was landed")
 
@@ -189,6 +191,11 @@ def _print_costs(costs: dict[str, Any], stand: dict[str, dict[str, int]]) -> Non
         + ", ".join(f"{one['stand']} of {one['of']} {_MANY[kind]}" for kind, one in stand.items())
         + "\n"
     )
+
+
+def _print_lacks(mapping: Source) -> None:
+    for feed, detail in mapping.lacks.items():
+        print(f"not in these files: {feed}: {detail}")
 
 
 def _parse_instant(text: str | None) -> Any:
