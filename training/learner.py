@@ -92,8 +92,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scik
             X: Coded features.
             y: Labels.
             sample_weight: How many rows each row stands for; None: itself.
-            offset: Log-odds that are known and not to be learned, float64 [n]; the scores are those without it, up to
-                a constant.
+            offset: Log-odds that are known and not to be learned, float64 [n]; the scores are those without it.
 
         Raises:
             ValueError: If shapes or labels are wrong, a feature is infinite, or a direction has no feature.
@@ -106,9 +105,9 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scik
         lightgbm = import_lightgbm()
         names = [model_name(name) for name in self.names] or [f"f{k}" for k in range(X.shape[1])]
         wanted = (y == self.classes_[1]).astype(np.float64)
+        start = float(np.log(wanted.mean() / (1 - wanted.mean())))
         if offset is not None:
-            # LightGBM starts from the base rate only where it is given no start.
-            offset = np.asarray(offset, dtype=np.float64) + np.log(wanted.mean() / (1 - wanted.mean()))
+            offset = np.asarray(offset, dtype=np.float64) + start
         data = lightgbm.Dataset(
             X,
             wanted,
@@ -119,6 +118,8 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scik
             params={"max_bin": self.bins, "verbosity": -1, "num_threads": self.threads},
         )
         self.booster_ = lightgbm.train(self._settings() | self._directions(names), data, self.trees)
+        if offset is not None:
+            _add_to_first_tree(self.booster_, start)
         return self
 
     def decision_function(self, X: Any) -> Floats:  # noqa: N803
@@ -169,3 +170,10 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scik
             "num_threads": self.threads,
             "verbosity": -1,
         }
+
+
+def _add_to_first_tree(booster: Any, start: float) -> None:
+    """Adds the base log-odds to every score, as LightGBM does itself where it is given no offset."""
+    first = booster.dump_model(num_iteration=1)["tree_info"][0]
+    for leaf in range(first["num_leaves"]):
+        booster.set_leaf_output(0, leaf, booster.get_leaf_output(0, leaf) + start)

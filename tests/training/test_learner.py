@@ -136,5 +136,6 @@ def test_known_log_odds_are_not_learned():
     scores = learner.fit(values, labels, offset=-2.0 * values[:, 1]).decision_function(values)
     helped = values[:, 1] == 1
     assert abs(scores[helped].mean() - scores[~helped].mean()) < 0.2
+    assert scores.mean() == pytest.approx((values[:, 0] - 1).mean(), abs=0.3)
     scores = learner.fit(values, labels).decision_function(values)
     assert scores[helped].mean() < scores[~helped].mean() - 1
