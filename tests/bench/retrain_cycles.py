@@ -48,7 +48,7 @@ from training.targets import OwnActions, load_target
 
 CORRECTIONS = ("weight", "exclude", "model", "ignore")
 KINDS = ("drift", "spell", "broadband", "binge", "late", "enquiry")
-CUSTOMERS, WARM_UP, CYCLES = 40_000, 2, 6
+CUSTOMERS, WARM_UP, CYCLES = 16_000, 2, 6
 CHUNK = 64 * 64
 FIRST_MONTH, EVERY_DAYS, HISTORY_DAYS = 12, 15, 300
 DRAWN, TREATED, STRENGTH = 0.10, 0.80, 0.80
