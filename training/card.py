@@ -178,16 +178,21 @@ def _figures(metrics: Mapping[str, Any], texts: CardTexts, locale: Locale) -> Bl
 
 
 def _slices(metrics: Mapping[str, Any], texts: CardTexts, locale: Locale) -> list[Block]:
-    """Returns one table per way of slicing: every `by_<slice>` of the evaluation."""
+    """Returns one table per way of slicing: every `by_<slice>`, and every member of `by_slice`."""
+    tables = {name: groups for name, groups in metrics.items() if name.startswith("by_") and name != "by_slice"}
+    tables |= {f"by_slice.{name}": groups for name, groups in (metrics.get("by_slice") or {}).items()}
     blocks: list[Block] = []
-    for name, groups in metrics.items():
-        if not name.startswith("by_") or not isinstance(groups, Mapping) or not groups:
+    for name, groups in tables.items():
+        if not isinstance(groups, Mapping) or not groups:
             continue
         columns = list(dict.fromkeys(column for cell in groups.values() for column in cell))
         shown = [column for column in columns if not column.endswith("_ci")]
         heads = tuple(texts.label(column, locale) for column in ("group", *shown))
         rows = tuple(
-            (group, *(_cell(cell.get(column), cell.get(f"{column}_ci"), texts, locale) for column in shown))
+            (
+                texts.label(group, locale),
+                *(_cell(cell.get(column), cell.get(f"{column}_ci"), texts, locale) for column in shown),
+            )
             for group, cell in groups.items()
         )
         blocks.append(Table(heads, rows, title=texts.label(name, locale)))
@@ -210,7 +215,16 @@ def _calibration(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Blo
     for name, value in facts.metrics.items():
         if isinstance(value, int | float) and (name in wanted or name.startswith(("calibration", "observed"))):
             found[name] = _cell(value, facts.metrics.get(f"{name}_ci"), texts, locale)
-    return [_named(found, texts, locale)]
+    blocks: list[Block] = [_named(found, texts, locale)]
+    deciles = facts.metrics.get("deciles") or []
+    if deciles:
+        heads = ("decile", "rows", "observed", "expected", "interval")
+        rows = tuple(
+            (place, one["rows"], one["observed"], one["expected"], f"{one['low']} – {one['high']}")
+            for place, one in enumerate(deciles, start=1)
+        )
+        blocks.append(Table(tuple(texts.label(name, locale) for name in heads), rows))
+    return blocks
 
 
 def _reasons(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Block]:

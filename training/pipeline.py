@@ -311,7 +311,7 @@ def card_facts(
         left_out=manifest.left_out,
         skipped=prepared.spine.skipped,
         notes=[*prepared.notes, *fitted.notes],
-        pictures={"reasons": ("shap.png",)},
+        pictures={"reasons": ("shap.png",), "calibration": (written.PICTURE,)},
     )
 
 

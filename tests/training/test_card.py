@@ -36,6 +36,10 @@ def test_the_pages_say_the_same_figures_in_both_languages():
     assert "## Forbidden uses" in made["card.md"]
     assert 'lang="zh-CN"' in made["card.zh.html"]
     assert "样本不足,不报告" in made["card.zh.html"]
+    assert "| 融合在约型 |" in made["card.zh.md"]
+    assert "### 按省份:观测与预期" in made["card.zh.md"]
+    assert "| Beijing | 150 | 4 | 3.5 | 1.14 (0.3 – 2.0) |" in made["card.md"]
+    assert "| 1 | 30 | 1 | 0.8 | 0.1 – 2.5 |" in made["card.md"]
 
 
 @pytest.mark.parametrize("page", ["card.md", "card.zh.md", "card.html", "card.zh.html"])

@@ -1,6 +1,7 @@
 """A target from an operator's files to a promoted bundle, end to end on a small snapshot with two leaking columns."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,9 @@ def test_the_bundle_scores_the_portraits_as_training_did(small):
     loaded = bundle.load(folder)
     assert set(loaded.manifest.files) >= {"calibration.json", "golden.json", "model.txt", "shap.png", *card.PAGES}
     assert card.missing_in(folder) == ()
+    shown = re.findall(r'<img src="([^"]+)"', (folder / "card.zh.html").read_text(encoding="utf-8"))
+    assert shown == ["reliability.png", "shap.png"]
+    assert set(shown) <= set(loaded.manifest.files)
     assert (folder / "shap.png").read_bytes().startswith(b"\x89PNG")
     features = FeatureList.load(home)
     portraits = Portraits.open(home)
