@@ -21,10 +21,11 @@
 # 以及模型卡片是否完整。
 
 # %%
+import io
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import Image, Markdown
 
 from features.kit.home import Home
 from features.portraits.reading import Portraits
@@ -38,6 +39,16 @@ folder = bundle.champion(home.bundles, "churn")
 model = bundle.load(folder, check_in_child=False)
 manifest, metrics = model.manifest, model.manifest.metrics
 print(f"{manifest.target} {manifest.version}: {len(manifest.features)} features, code {manifest.code_version}")
+
+
+def show(picture: bytes) -> None:
+    """Shows a PNG as it is."""
+    pixels = plt.imread(io.BytesIO(picture), format="png")
+    figure = plt.figure(figsize=(pixels.shape[1] / 110, pixels.shape[0] / 110))
+    figure.add_axes((0, 0, 1, 1)).set_axis_off()
+    figure.axes[0].imshow(pixels)
+    plt.show()
+
 
 # %% [markdown]
 # ## Figures on rows that the judged model never saw
@@ -83,11 +94,11 @@ everybody = np.ascontiguousarray(encode(table, portraits.feature_list)[:, places
 values = everybody[:600]
 parts = model.contributions(values)
 dimensions = [portraits.feature_list.features[place].dimension for place in places]
-Image(explain_pictures.dimensions_picture(by_dimension(parts, dimensions)))
+show(explain_pictures.dimensions_picture(by_dimension(parts, dimensions)))
 
 # %%
 strongest = importance(parts, manifest.feature_names)
-Image(explain_pictures.dependence(parts, values, manifest.feature_names, next(iter(strongest))))
+show(explain_pictures.dependence(parts, values, manifest.feature_names, next(iter(strongest))))
 
 # %% [markdown]
 # ## One customer
@@ -97,7 +108,7 @@ Image(explain_pictures.dependence(parts, values, manifest.feature_names, next(it
 # %%
 top = int(model.margins(values).argmax())
 shown = ["blank" if np.isnan(value) else f"{value:.5g}" for value in values[top]]
-Image(explain_pictures.waterfall(parts[top, -1], parts[top, :-1], shown, manifest.feature_names))
+show(explain_pictures.waterfall(parts[top, -1], parts[top, :-1], shown, manifest.feature_names))
 
 # %% [markdown]
 # ## Can the explanation be trusted?
@@ -114,4 +125,4 @@ print(deletion(model, values, everybody, rows=60))
 # %%
 lacking = card.missing_in(folder)
 print("the card is complete" if not lacking else f"the card lacks {', '.join(lacking)}")
-Markdown("\n".join((folder / "card.zh.md").read_text(encoding="utf-8").splitlines()[:24]))
+print("\n".join((folder / "card.zh.md").read_text(encoding="utf-8").splitlines()[:24]))
