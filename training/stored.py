@@ -19,6 +19,7 @@ from features.kit.errors import BundleError
 from training.evaluate import Judged
 
 JUDGED = "judged.parquet"
+_COLUMNS = ("customer", "as_of_date", "label", "kind", "score", "propensity", "weight")
 _SLICE = "slice_"
 
 
@@ -64,6 +65,9 @@ def read_judged(folder: Path) -> Judged:
         for name in table.column_names
         if name.startswith(_SLICE)
     }
+    lacking = sorted(set(_COLUMNS) - set(table.column_names))
+    if lacking:
+        raise BundleError(f"{folder / JUDGED}: lacks {', '.join(lacking)}", remedy="train again")
     return Judged(
         customers=np.array(table["customer"].to_pylist(), dtype=str),
         labels=table["label"].to_numpy().astype(np.int8),

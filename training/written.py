@@ -29,7 +29,7 @@ FORMAT = 1
 _MEANING = {
     "first_champion": "every gate holds, and there is no champion to compare it with",
     "more_profit": "every gate and guard-rail holds, and it surely earns more than the champion at the capacity",
-    "champion_fails_gate": "every gate and guard-rail holds, and the champion fails a gate itself by now",
+    "champion_fails_gate": "every gate holds; the champion fails one by now, and promises surely worse",
     "no_more_profit": "it does not surely earn more than the champion at the capacity",
     "auc_too_low": "it ranks hardly better than chance",
     "constant_propensity": "it promises everybody the same",
