@@ -51,7 +51,7 @@ from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Raised whenever landing would make other rows of the same files; part of every signature."""
 
 NOT_ACTIVITY = ("customers", "persons", "numbers", "subscriptions", "fixed_services", "consents", "attributes")

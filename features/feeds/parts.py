@@ -86,7 +86,8 @@ class Writer:
                     shape,
                     removed_at=delivery or arrived_at,
                     moves_conflicts=delivery is None,
-                    keeps_confirmations=keeps_confirmations,
+                    # A delivery between two landed ones may still come, unless deliveries replace each other.
+                    keeps_confirmations=keeps_confirmations or not (delivery is None or shape.replaces_period),
                 )
                 repeated += merged.repeated
                 conflicts += merged.conflicts
@@ -134,11 +135,15 @@ class Writer:
     def _deliveries(
         self, shape: Shape, available: set[str], arrived_at: datetime, where: str, old: list[Part]
     ) -> list[tuple[datetime | None, str]]:
-        """Returns one SELECT of incoming rows per delivery, oldest first; deliveries landed before are left out."""
+        """Returns one SELECT of incoming rows per delivery, oldest first.
+
+        Where a delivery replaces its period, one that is not newer than what landed of the period is left out: what it
+        would replace has been replaced. Elsewhere a delivery that comes late only adds what was known then.
+        """
         staged = staged_name(shape.feed)
         if "delivered_at" not in available:
             return [(None, select_incoming(shape, staged, available, arrived_at, where))]
-        landed = {part.month: part.delivered_at for part in old if part.delivered_at}
+        landed = {part.month: part.delivered_at for part in old if part.delivered_at and shape.replaces_period}
         late = "".join(
             f" AND NOT ({shape.month_of('event_at')} = {literal(month)} AND delivered_at <= TIMESTAMP '{moment}')"
             for month, moment in landed.items()
@@ -189,7 +194,9 @@ class Writer:
         path = self._part_path(shape, month, f"{before.path if before else ''}|{name}")
         rows = self.write_parquet(path, select)
         hit("ingest.after_part")
-        delivered_at = f"{delivery:%Y-%m-%d %H:%M:%S}" if delivery else (before.delivered_at if before else None)
+        newest = [before.delivered_at] if before and before.delivered_at else []
+        newest += [f"{delivery:%Y-%m-%d %H:%M:%S}"] if delivery else []
+        delivered_at = max(newest, default=None)
         return Part(path=path.relative_to(self.home.root).as_posix(), month=month, rows=rows, delivered_at=delivered_at)
 
     def _part_path(self, shape: Shape, month: str, inputs: str) -> Path:

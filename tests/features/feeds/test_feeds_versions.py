@@ -164,6 +164,27 @@ def test_several_deliveries_of_one_load_are_ordered_by_delivered_at(operator):
     assert operator.rows("SELECT customer_id, total, known_at, superseded_at FROM bills ORDER BY ALL") == before
 
 
+def test_a_delivery_that_comes_after_a_newer_one_still_adds_what_was_known_then(operator, tmp_path):
+    """Three deliveries in any order, the oldest with a bill of its own: the same versions, and no bill is lost."""
+    head = "customer_id,period,total,delivered_at\n"
+    deliveries = {
+        "a": head + "1,2026-05-01,10,2026-06-06\n3,2026-05-01,5,2026-06-06\n",
+        "b": head + "1,2026-05-01,11,2026-06-12\n2,2026-05-01,7,2026-06-12\n",
+        "c": head + "1,2026-05-01,10,2026-06-20\n",
+    }
+    results = set()
+    for order in permutations(deliveries):
+        (tmp_path / "".join(order)).mkdir()
+        world = type(operator)(tmp_path / "".join(order))
+        world.map("bills", "SELECT * FROM bills", known_after="P5D")
+        for day, name in enumerate(order):
+            world.write(f"bills_{name}.csv", deliveries[name])
+            world.land(f"2026-07-0{day + 1}T00:00:00")
+        results.add(str(world.rows("SELECT customer_id, total, known_at, superseded_at FROM bills ORDER BY ALL")))
+        assert world.known("bills", "2026-06-14", "customer_id, total") == [("1", 11000), ("2", 7000), ("3", 5000)]
+    assert len(results) == 1
+
+
 def test_the_order_of_arrival_does_not_matter_where_the_source_says_when_it_knew(operator, tmp_path):
     """Any order of deliveries, duplicates included, ends in the same versions."""
     deliveries = [
