@@ -63,11 +63,8 @@ def _target(name: str, one: dict[str, Any], limit: float) -> list[str]:
     scores, kept = one["scores"], one["matured"]
     parts = [f"<h2>{escape(name)}</h2>", f"<p>参照日期:{'、'.join(one['reference'])}</p>"]
     if one["alarms"]:
-        rows = [
-            (KINDS[alarm["kind"]], alarm["name"], alarm["value"], alarm["limit"], alarm["evidence"])
-            for alarm in one["alarms"]
-        ]
-        parts.append(_table(("告警", "对象", "数值", "限值", "依据"), rows))
+        rows = [(KINDS[alarm["kind"]], alarm["name"], alarm["value"], alarm["limit"]) for alarm in one["alarms"]]
+        parts.append(_table(("告警", "对象", "数值", "限值"), rows))
     parts.append("<h3>画像漂移(PSI 最大的特征)</h3>" + _image(drift_picture(one["features"], limit)))
     parts.append("<h3>评分分布</h3>" + _image(scores_picture(scores["reference_shares"], scores["shares"])))
     parts.append(
