@@ -6,6 +6,7 @@ as-of date's first instant and not yet replaced or removed then.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
@@ -101,7 +102,9 @@ class Feeds:
         connection = duckdb.connect()
         connection.execute(f"SET threads={threads}")
         connection.execute("SET TimeZone='UTC'")
-        connection.execute("SET enable_progress_bar=false")
+        # In Jupyter without ipywidgets DuckDB can draw no bar, and refuses to be told so.
+        with suppress(duckdb.InvalidInputException):
+            connection.execute("SET enable_progress_bar=false")
         for name in sorted(self.names):
             feed = self.contract(name)
             if feed.personal and not personal:
