@@ -21,7 +21,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -31,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from features.kit.erasing import remove_rows
 from features.kit.errors import BundleError, DataError
 from features.kit.files import read_json, sha256_of, write_bytes, write_json
 from features.kit.runs import hit
@@ -39,6 +40,7 @@ FORMAT_VERSION = 1
 GOLDEN_ROWS = 100
 CHILD_SECONDS = 120.0
 MANIFEST, MODEL, CALIBRATION, GOLDEN, CARD = "manifest.json", "model.txt", "calibration.json", "golden.json", "card.md"
+JUDGED = "judged.parquet"
 EVALUATION = "evaluation.json"
 CHAMPION, CHALLENGER = "champion.json", "challenger.json"
 REQUIRED = (MODEL, CALIBRATION, GOLDEN, CARD)
@@ -354,6 +356,32 @@ def load(folder: Path, *, check_in_child: bool = True) -> LoadedBundle:
     if not len(values) or not same:
         raise BundleError(f"{folder}: its golden rows come out differently", remedy="promote another version")
     return bundle
+
+
+def pseudonym(customer_id: str) -> str:
+    """Returns the 16 hex digits under which a bundle's judged rows know a customer."""
+    return hashlib.sha256(customer_id.encode()).hexdigest()[:16]
+
+
+def forget(root: Path, customer_ids: Collection[str]) -> dict[str, int]:
+    """Takes customers' judged rows out of every bundle below a folder, copies included; returns the rows removed.
+
+    Killed anywhere, a repeat completes it: the manifest names the new file before it takes the old one's place.
+    """
+    mine, rows = frozenset(map(pseudonym, customer_ids)), 0
+    for path in sorted(root.rglob(JUDGED)) if root.exists() else ():
+        body = {key: value for key, value in read_json(path.parent / MANIFEST).items() if key != "seal"}
+        following = path.with_name(f".next.{JUDGED}")
+        if following.exists() and sha256_of(following) == body["files"][JUDGED]:
+            following.replace(path)
+        gone = remove_rows(path, mine, column="customer", into=following)
+        if gone:
+            body["files"] |= {JUDGED: sha256_of(following)}
+            write_bytes(path.parent / MANIFEST, _seal(body))
+            hit("bundle.after_forgetting")
+            following.replace(path)
+        rows += gone
+    return {"judged_rows": rows} if rows else {}
 
 
 def champion(bundles: Path, target: str) -> Path | None:

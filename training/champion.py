@@ -67,7 +67,7 @@ def _on(folder: Path, manifest: bundle.Manifest, judged: Judged, rows: Dataset) 
     count = len(judged.labels)
     propensities, is_fair = np.full(count, np.nan), np.zeros(count, dtype=bool)
     from_store = 0
-    if stored.JUDGED in manifest.files:
+    if bundle.JUDGED in manifest.files:
         before = stored.read_judged(folder)
         wanted = stored.row_keys(stored.pseudonyms(judged.customers), rows.as_of)
         at = stored.places(wanted, stored.keys_of(before))

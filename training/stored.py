@@ -6,7 +6,6 @@ versions, and no identifier that anybody could look up by reading the file.
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,16 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from features.kit.errors import BundleError
+from training.bundle import JUDGED, pseudonym
 from training.evaluate import Judged
 
-JUDGED = "judged.parquet"
 _COLUMNS = ("customer", "as_of_date", "label", "kind", "score", "propensity", "weight")
 _SLICE = "slice_"
 
 
 def pseudonyms(customers: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Returns 16 hex digits for each customer, the same for the same customer."""
-    return np.array([hashlib.sha256(str(one).encode()).hexdigest()[:16] for one in customers.tolist()], dtype=str)
+    return np.array([pseudonym(str(one)) for one in customers.tolist()], dtype=str)
 
 
 def to_parquet(judged: Judged) -> bytes:

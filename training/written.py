@@ -16,7 +16,7 @@ import orjson
 from features.kit.errors import ConflictError, DataError
 from features.kit.files import read_json
 from training import stored
-from training.bundle import EVALUATION
+from training.bundle import EVALUATION, JUDGED
 from training.dataset import Dataset
 from training.evaluate import Judged
 from training.reliability import reliability_picture
@@ -82,7 +82,7 @@ def files(
         EVALUATION: orjson.dumps(content, option=options),
         PAGE: page(content).encode(),
         PICTURE: reliability_picture(metrics["deciles"], target.name),
-        stored.JUDGED: stored.to_parquet(judged),
+        JUDGED: stored.to_parquet(judged),
     }
 
 

@@ -44,6 +44,7 @@ from features.feeds.quarantine import (
 from features.feeds.reports import FeedReport, LandingReport
 from features.feeds.sources import FeedMapping, Source
 from features.feeds.staging import View, fingerprints_of, lock_down, open_scratch, scratch_folder, stage_files
+from features.feeds.suppression import Doorkeeper
 from features.feeds.versions import Shape
 from features.kit.clock import add_months, utc_now
 from features.kit.errors import ConfigurationError, DataError
@@ -261,13 +262,18 @@ class _Landing:
             connection.close()
         connection = open_scratch(folder, threads=self.threads)
         try:
+            door = Doorkeeper(self.home, connection)
+            door.refuse([feed for feed, _ in todo])
             for feed, mapping in todo:
                 if mapping.keyed_by == "number":
                     resolve_owners(connection, self.home, feed, self.before("numbers"))
+                    door.refuse_ownerless(feed)
                 if not feed.reference and feed.name != "customers":
                     refuse_unknown_customers(connection, self.home, feed, self.before("customers"))
                 collect_refused(connection, feed)
-                reports[feed.name] = _report(connection, feed)
+            door.clean_refused()
+            for feed, _ in todo:
+                reports[feed.name] = _report(connection, feed, erased=door.refused.get(feed.name, 0))
             self.close_books(connection, views, reports)
         finally:
             connection.close()
@@ -329,7 +335,7 @@ def _waits(before: LandedFeed, mapping: FeedMapping) -> bool:
     return mapping.replace == "none" and any(reason.startswith(waiting) for reason in before.report.get("reasons", {}))
 
 
-def _report(connection: duckdb.DuckDBPyConnection, feed: Feed) -> FeedReport:
+def _report(connection: duckdb.DuckDBPyConnection, feed: Feed, *, erased: int) -> FeedReport:
     row = connection.execute(f"SELECT count(*) FROM {staged_name(feed)} WHERE _reason IS NULL").fetchone()
     reasons = reasons_of(connection, feed.name)
     return FeedReport(
@@ -337,6 +343,7 @@ def _report(connection: duckdb.DuckDBPyConnection, feed: Feed) -> FeedReport:
         quarantined=sum(reasons.values()),
         reasons=reasons,
         first=first_refused(connection, feed.name),
+        erased=erased,
     )
 
 

@@ -18,6 +18,7 @@ class FeedReport:
         reasons: Reason -> rows.
         first: The first refused row in words, or an empty string.
         unchanged: The same files under the same mapping had landed before.
+        erased: Rows of erased persons, refused and kept nowhere.
     """
 
     accepted: int = 0
@@ -26,6 +27,7 @@ class FeedReport:
     reasons: dict[str, int] = field(default_factory=dict)
     first: str = ""
     unchanged: bool = False
+    erased: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values."""

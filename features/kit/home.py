@@ -97,6 +97,11 @@ class Home:
         return self.root / "operations.db"
 
     @property
+    def erasures(self) -> Path:
+        """Returns the receipts of erased persons; they name nobody."""
+        return self.root / "erasures"
+
+    @property
     def runs(self) -> Path:
         """Returns the run table."""
         return self.root / "runs.db"

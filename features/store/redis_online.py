@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -138,6 +139,21 @@ class RedisStore:
         """Makes a view live: one key, one write."""
         with self._told():
             self._writer.set(self._pointer_key, pointer.to_json())
+
+    def forget(self, ids: Sequence[str]) -> int:
+        """Removes customers with both their views; returns how many were live. Dumps are the server's own affair."""
+        if not ids:
+            return 0
+        pointer = self.pointer()
+        with self._told():
+            live = 0
+            if pointer is not None:
+                field = redis_time_field(pointer.view)
+                live = sum(bool(self._writer.hexists(redis_key(self._project, one), field)) for one in ids)
+            self._writer.delete(*(redis_key(self._project, one) for one in ids))
+        if pointer is not None and live:
+            self.switch(replace(pointer, rows=pointer.rows - live))
+        return live
 
     def close(self) -> None:
         """Closes every connection."""

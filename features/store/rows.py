@@ -99,5 +99,8 @@ class OnlineStore(Protocol):
     def switch(self, pointer: Pointer) -> None:
         """Makes a view live."""
 
+    def forget(self, ids: Sequence[str]) -> int:
+        """Removes customers from both views, for good; returns how many were live."""
+
     def close(self) -> None:
         """Gives its connections back."""

@@ -14,8 +14,9 @@ from dataclasses import astuple
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from features.kit.erasing import compact_sqlite
 from features.kit.errors import DataError, NotReadyError
-from features.store.layout import FACTS, FEATURE_LIST, FIELDS, VALUES, entity_key, sqlite_table
+from features.store.layout import FACTS, FEATURE_LIST, FIELDS, VALUES, VIEWS, entity_key, sqlite_table
 from features.store.pointer import Pointer
 from features.store.rows import Block, StoredRow
 
@@ -110,6 +111,30 @@ class SqliteStore:
                 f"INSERT OR REPLACE INTO portrait_pointer (slot, {_POINTER_COLUMNS}) VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
                 (view, as_of.isoformat(), identity, published_at.isoformat(), rows, event_at.isoformat(), sequence),
             )
+
+    def forget(self, ids: Sequence[str]) -> int:
+        """Removes customers from both views and from the file's free pages; returns how many were live.
+
+        Raises:
+            NotReadyError: If another process keeps the file busy.
+        """
+        if not self.path.exists():
+            return 0
+        keys = [(entity_key(customer_id),) for customer_id in ids]
+        with self._writing() as database:
+            database.execute("PRAGMA secure_delete = ON")
+            pointer = _pointer_of(database)
+            live = 0
+            for view in VIEWS:
+                table = sqlite_table(self._project, view)
+                if not database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
+                    continue
+                gone = database.executemany(f'DELETE FROM "{table}" WHERE entity_key = ?', keys).rowcount
+                live += gone // len(FIELDS) if pointer is not None and view == pointer.view else 0
+            if live:
+                database.execute("UPDATE portrait_pointer SET rows = rows - ?", (live,))
+        compact_sqlite(self.path)
+        return live
 
     def close(self) -> None:
         """Closes every idle connection."""

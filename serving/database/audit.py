@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -10,10 +12,26 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
 from features.kit.clock import utc_now
+from features.kit.erasing import ERASED
 from serving.database.session import reading
 from serving.database.tables_access import AuditRow
 
 _FIRST = "0" * 64
+
+
+@dataclass(frozen=True)
+class Redaction:
+    """What a redaction did.
+
+    Attributes:
+        entries: Entries changed.
+        ended_with: The hash that the chain ended with before.
+        broken_at: The first entry that did not fit the chain before, or None; from there nothing was chained again.
+    """
+
+    entries: int
+    ended_with: str
+    broken_at: int | None
 
 
 def record(session: Session, *, actor: str, action: str, subject: str, detail: dict[str, Any] | None = None) -> int:
@@ -45,6 +63,31 @@ def record(session: Session, *, actor: str, action: str, subject: str, detail: d
     row.entry_hash = _hash(row)
     session.add(row)
     return row.entry_id
+
+
+def redact(session: Session, pattern: re.Pattern[str]) -> Redaction:
+    """Replaces what a pattern finds in the trail by `erased` and chains the entries again.
+
+    It belongs to the caller's transaction, and the caller records what it returns: chaining again must not hide that
+    the chain was broken before.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("LOCK TABLE audit IN EXCLUSIVE MODE"))
+    session.flush()
+    ended_with = previous = _FIRST
+    changed, broken = 0, None
+    for expected, row in enumerate(session.scalars(select(AuditRow).order_by(AuditRow.entry_id)), start=1):
+        is_sound = (row.entry_id, row.previous_hash, row.entry_hash) == (expected, ended_with, _hash(row))
+        broken = broken or (None if is_sound else expected)
+        ended_with = row.entry_hash
+        subject, detail = pattern.sub(ERASED, row.subject), pattern.sub(ERASED, row.detail)
+        if (subject, detail) != (row.subject, row.detail):
+            row.subject, row.detail, changed = subject, detail, changed + 1
+        if changed and broken is None:
+            row.previous_hash = previous
+            row.entry_hash = _hash(row)
+        previous = row.entry_hash
+    return Redaction(changed, ended_with, broken)
 
 
 def first_tampered(engine: Engine) -> int | None:

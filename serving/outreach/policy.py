@@ -30,13 +30,14 @@ A refusal is a stable code; `configs/outreach.yaml` says which codes stop which 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, time, timedelta
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from features.feeds.suppression import Suppression
 from features.kit.errors import DataError
 from serving.outreach.calendar import is_festival, is_quiet, next_working_day
 from serving.outreach.control import in_control_group
@@ -46,6 +47,9 @@ from serving.outreach.states import CHANNELS, FeedStates
 Flags = npt.NDArray[np.bool_]
 PASSING = frozenset({"festival", "quiet_hours", "cap_reached", "cool_down", "unreached", "claimed"})
 """Codes that time alone lifts."""
+
+HASHED = "#"
+"""First character of a person or subscription that the ledger knows by its salted hash only: it was erased."""
 
 ONLY_ON: dict[str, tuple[str, ...]] = {
     "wrong_person": ("call", "message"),
@@ -289,7 +293,7 @@ class PolicyBook:
         rest = timedelta(days=self.settings.claim.declined_rest_days)
         for person, action, day in _tuples(feeds.declines):
             self._actions_refused[person, action] = day + rest
-        for one in ledger.refusals:
+        for one in self._named(ledger.refusals, feeds.erased):
             rows = self._rows_of_person.get(one.person_id or "", [])
             if one.customer_id is not None:
                 rows = [self.row_of[one.customer_id]] if one.customer_id in self.row_of else []
@@ -304,6 +308,19 @@ class PolicyBook:
                 until_days[rows] = np.maximum(until_days[rows], np.datetime64(one.ends_on or date.max))
             else:
                 self._flags[one.code][rows] = True
+
+    def _named(self, refusals: tuple[Refusal, ...], erased: Suppression | None) -> list[Refusal]:
+        """Returns the refusals with erased persons named again where one of them is back, and left out where not."""
+        hashed = [one for one in refusals if HASHED in ((one.person_id or "")[:1], (one.customer_id or "")[:1])]
+        named = [one for one in refusals if one not in hashed]
+        if hashed and erased is not None:
+            persons = {f"{HASHED}{erased.hashed(one)}": one for one in self._rows_of_person}
+            customers = {f"{HASHED}{erased.hashed(one)}": one for one in self.row_of}
+            for one in hashed:
+                person, customer = persons.get(one.person_id or ""), customers.get(one.customer_id or "")
+                if person or customer:
+                    named.append(replace(one, person_id=person, customer_id=customer))
+        return named
 
     def _is_settled(self, one: Refusal, rows: list[int]) -> bool:
         """Returns whether the feeds know since that the matter is over: ticket closed, number checked or changed."""

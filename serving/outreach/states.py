@@ -15,6 +15,7 @@ import duckdb
 
 from features.feeds.conversion import literal
 from features.feeds.reading import Feeds
+from features.feeds.suppression import Suppression
 from serving.outreach.settings import OutreachSettings
 
 if TYPE_CHECKING:
@@ -35,12 +36,14 @@ class FeedStates:
         contacts: person_id, contact_id, action, day of every contact that reached the person in the look-back.
         declines: person_id, action, day of every refusal of an action.
         time_zone: The operator's.
+        erased: Whom this home has erased, by hashes; None if nobody.
     """
 
     states: pa.Table
     contacts: pa.Table
     declines: pa.Table
     time_zone: str
+    erased: Suppression | None = None
 
 
 def read_states(feeds: Feeds, as_of: date, settings: OutreachSettings, *, threads: int = 1) -> FeedStates:
@@ -52,6 +55,7 @@ def read_states(feeds: Feeds, as_of: date, settings: OutreachSettings, *, thread
             database.execute("SELECT person_id, contact_id, action, day FROM reached ORDER BY ALL").to_arrow_table(),
             database.execute("SELECT person_id, action, day FROM declines ORDER BY ALL").to_arrow_table(),
             feeds.operator.time_zone,
+            Suppression.load(feeds.home) or None,
         )
 
 

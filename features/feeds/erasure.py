@@ -1,0 +1,170 @@
+"""Takes one person out of the landed feeds: months without their rows are written beside, then one manifest switches.
+
+Where a subscription changed hands, only what happened while the person held it goes, and the subscription's own
+records stay without what they say of the holder. A number that somebody else got afterwards keeps a nameless row:
+that it had an owner before is what protects the next one from calls meant for the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from features.feeds.contracts import FEEDS
+from features.feeds.conversion import literal
+from features.feeds.identity import LINKS, write_links
+from features.feeds.manifest import LandedFeed, Manifest, Part, read_manifest, remove_orphans, switch_manifest
+from features.feeds.parts import Writer
+from features.feeds.staging import scratch_folder
+from features.feeds.subject import Subject
+from features.feeds.suppression import OF_THE_HOLDER, STAYS_WITH_THE_LINE
+from features.kit.erasing import ERASED, mentions, remove_leftovers
+from features.kit.files import write_parquet
+from features.kit.home import Home
+from features.kit.runs import hit
+
+
+def erase(home: Home, subject: Subject, token: str) -> dict[str, dict[str, int]]:
+    """Removes a person from the landed feeds and the quarantine; the caller holds the run lock.
+
+    Args:
+        home: The state.
+        subject: Whom.
+        token: The receipt's id; it names the new files and the nameless rows of re-issued numbers.
+
+    Returns:
+        What was removed: rows per feed, and rows per file of the quarantine.
+    """
+    removed: dict[str, dict[str, int]] = {"feeds": {}, "quarantine": {}}
+    remove_leftovers([home.feeds, home.personal, home.quarantine])
+    manifest = read_manifest(home)
+    if manifest is not None:
+        remove_orphans(home, manifest)
+        with scratch_folder(home) as folder:
+            writer = Writer(home, folder, threads=1)
+            try:
+                _prepare(writer.connection, subject)
+                new = _without(manifest, _Cut(home, writer, subject, token), removed["feeds"])
+            finally:
+                writer.close()
+        hit("erase.before_manifest")
+        if new != manifest:
+            switch_manifest(home, new)
+        hit("erase.after_manifest")
+        remove_orphans(home, new)
+    for folder in (home.quarantine, home.personal / "quarantine"):
+        for path in sorted(folder.glob("*.parquet")):
+            rows = _clean_quarantine(path, subject)
+            if rows:
+                removed["quarantine"][path.stem] = rows
+    return removed
+
+
+def _prepare(database: duckdb.DuckDBPyConnection, subject: Subject) -> None:
+    run = database.execute
+    run("CREATE OR REPLACE TABLE holdings (held_id VARCHAR, held_from TIMESTAMP, held_until TIMESTAMP)")
+    for one in subject.holdings:
+        run("INSERT INTO holdings VALUES (?, ?, ?)", [one.customer_id, one.start, one.end])
+    run("CREATE OR REPLACE TABLE passed_on (number VARCHAR)")
+    for own in subject.numbers:
+        if not own.is_only:
+            run("INSERT INTO passed_on VALUES (?)", [own.number])
+
+
+def _without(manifest: Manifest, cut: _Cut, removed: dict[str, int]) -> Manifest:
+    """Returns the manifest of the feeds without the person, its files written and not yet active."""
+    landed: dict[str, LandedFeed] = {}
+    for name, feed in manifest.feeds.items():
+        parts = feed.parts
+        if not FEEDS[name].reference:
+            cuts = [cut.part(name, part) for part in feed.parts]
+            parts = tuple(part for part, _ in cuts)
+            rows = sum(gone for _, gone in cuts)
+            removed |= {name: rows} if rows else {}
+        landed[name] = feed.model_copy(update={"parts": parts, "report": _nameless(feed.report, cut.subject)})
+    links = {name: landed[name] for name in LINKS if name in landed}
+    derived = manifest.derived | write_links(cut.writer, links, manifest.derived)
+    return manifest.model_copy(update={"feeds": landed, "derived": derived})
+
+
+def _nameless(report: Mapping[str, Any], subject: Subject) -> dict[str, Any]:
+    first = str(report.get("first", ""))
+    return dict(report) | ({"first": ""} if mentions(subject.names).search(first) else {})
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Writes a feed's files without the person's rows."""
+
+    home: Home
+    writer: Writer
+    subject: Subject
+    token: str
+
+    def part(self, feed: str, part: Part) -> tuple[Part, int]:
+        """Returns what takes a part's place, and how many rows went, lost their holder or became nameless."""
+        at = {"numbers": "valid_from"}.get(feed, "event_at")
+        held = "held_id IS NOT NULL"
+        if feed == "persons":
+            held = f"person_id = {literal(self.subject.person_id)}"
+        elif feed in STAYS_WITH_THE_LINE and feed != "customers":
+            held = "held_id IS NOT NULL AND held_from IS NULL AND held_until IS NULL"
+        source = (
+            f"read_parquet({literal(str(self.home.root / part.path))}, file_row_number=true) f LEFT JOIN holdings h "
+            f"ON f.customer_id = held_id AND (held_from IS NULL OR {at} >= held_from) "
+            f"AND (held_until IS NULL OR {at} < held_until)"
+        )
+        if feed == "persons":
+            source = source.split(" LEFT JOIN ", maxsplit=1)[0]
+        row = self.writer.connection.execute(f"SELECT count(*) FROM {source} WHERE {held}").fetchone()
+        gone = int(row[0]) if row else 0
+        if not gone:
+            return part, 0
+        digest = hashlib.sha256(f"{part.path}|{ERASED}|{self.token}".encode()).hexdigest()[:12]
+        path = (self.home.root / part.path).with_name(f"{part.month}-{digest}.parquet")
+        rows = self.writer.write_parquet(path, self._select(feed, source, held))
+        hit("erase.after_part")
+        return part.model_copy(update={"path": path.relative_to(self.home.root).as_posix(), "rows": rows}), gone
+
+    def _select(self, feed: str, source: str, held: str) -> str:
+        """Returns SQL for the rows that stay, in their order."""
+        replaced, stays = "", f"NOT ({held})"
+        if feed == "customers":
+            whole = "held_from IS NULL AND held_until IS NULL"
+            blanked = ", ".join(f"CASE WHEN {held} THEN NULL ELSE {one} END AS {one}" for one in OF_THE_HOLDER)
+            replaced, stays = f" REPLACE ({blanked})", f"NOT ({held} AND {whole})"
+        if feed == "numbers":
+            name = literal(f"{ERASED}-{self.token}")
+            renamed = (
+                f"CASE WHEN {held} THEN {name} ELSE customer_id END AS customer_id, "
+                f"CASE WHEN {held} THEN left(md5(concat({name}, '|', f.number, '|', f.valid_from)), 24) "
+                f"ELSE event_id END AS event_id"
+            )
+            replaced, stays = f" REPLACE ({renamed})", f"{stays} OR f.number IN (SELECT number FROM passed_on)"
+        extra = "" if feed == "persons" else ", held_id, held_from, held_until"
+        return (
+            f"SELECT * EXCLUDE (file_row_number{extra}){replaced} FROM {source} WHERE {stays} ORDER BY file_row_number"
+        )
+
+
+def _clean_quarantine(path: Path, subject: Subject) -> int:
+    """Rewrites a file of refused rows without those that name the person; an empty one goes. Returns the rows."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    pattern = mentions(subject.names)
+    texts = zip(table["key"].to_pylist(), table["content"].to_pylist(), strict=True)
+    stays = [not any(text and pattern.search(text) for text in pair) for pair in texts]
+    gone = stays.count(False)
+    if gone == table.num_rows:
+        path.unlink()
+    elif gone:
+        mode = path.stat().st_mode & 0o777
+        write_parquet(path, table.filter(stays))
+        path.chmod(mode)
+    return gone

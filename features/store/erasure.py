@@ -1,0 +1,23 @@
+"""Takes one person out of the online store, both views of it."""
+
+from __future__ import annotations
+
+from features.feeds.subject import Subject
+from features.kit.home import Home
+from features.store.online import open_store
+from features.store.settings import StoreSettings
+
+
+def erase(home: Home, subject: Subject, settings: StoreSettings | None = None) -> dict[str, int]:
+    """Removes a person's vectors and facts, free pages included; returns the customers removed.
+
+    The caller holds the run lock. Feast's registry holds definitions only.
+
+    Raises:
+        NotReadyError: If the store does not answer, or another process keeps its file busy.
+    """
+    store = open_store(home, settings or StoreSettings.load())
+    try:
+        return {"customers": store.forget(sorted(one.customer_id for one in subject.holdings))}
+    finally:
+        store.close()

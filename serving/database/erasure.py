@@ -1,0 +1,46 @@
+"""Takes one person out of what the database keeps for proof: given answers and the audit trail; then no page is free.
+
+An audit entry stays, without the name: the identifiers in it become `erased`, and the chain is made again from there.
+The entry that records the erasure holds the hash that the chain ended with before, so whoever kept that hash
+elsewhere can still tell this redaction from a forgery.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from sqlalchemy import Engine, select, text
+
+from features.kit.erasing import ERASED, compact_sqlite, mentions
+from features.kit.home import Home
+from serving.database.audit import record, redact
+from serving.database.session import writing
+from serving.database.tables_access import IdempotencyRow
+
+
+def erase(engine: Engine, names: frozenset[str], *, actor: str, receipt_id: str) -> dict[str, int]:
+    """Replaces a person's identifiers in answers and audit, and records the erasure; returns the rows changed."""
+    pattern = mentions(names)
+    with writing(engine) as session:
+        answers = 0
+        for row in session.scalars(select(IdempotencyRow)):
+            cleaned = pattern.sub(ERASED, row.answer.decode()).encode()
+            if cleaned != row.answer:
+                row.answer, answers = cleaned, answers + 1
+        found = redact(session, pattern)
+        record(session, actor=actor, action="person.erase", subject=receipt_id, detail=asdict(found))
+    return {name: count for name, count in (("answers", answers), ("audit", found.entries)) if count}
+
+
+def compact(home: Home, engine: Engine) -> None:
+    """Rewrites the database without free pages, so that no deleted row can be read back.
+
+    Raises:
+        NotReadyError: If another process keeps the file busy.
+    """
+    if engine.dialect.name == "postgresql":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM FULL"))
+        return
+    engine.dispose()
+    compact_sqlite(home.operations)

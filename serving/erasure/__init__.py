@@ -1,0 +1,1 @@
+"""A person is erased from every room of the house, and a receipt says so."""

@@ -1,0 +1,15 @@
+"""Takes one person out of every batch of scores; rank tables hold no rows of anybody."""
+
+from __future__ import annotations
+
+from features.feeds.subject import Subject
+from features.kit.erasing import remove_from_dates, remove_leftovers
+from features.kit.home import Home
+from serving.scoring.batch import SCORES
+
+
+def erase(home: Home, subject: Subject) -> dict[str, int]:
+    """Removes a person's rows; returns tables rewritten and rows removed. The caller holds the run lock."""
+    remove_leftovers([home.scores])
+    pattern = f"*/*/as_of=*/{SCORES}"
+    return remove_from_dates(home.scores, pattern, subject.customers_as_of, subject.time_zone)
