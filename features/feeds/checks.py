@@ -209,7 +209,8 @@ class _Plan:
         on_time = self.source.deliveries.on_time_days
         if on_time is None:
             return f"greatest({lagged}, {arrived})"
-        grace = f"INTERVAL 1 MONTH + INTERVAL {on_time} DAYS"
+        months = 1 + self.source.deliveries.of(self.feed.name).months_late
+        grace = f"INTERVAL {months} MONTHS + INTERVAL {on_time} DAYS"
         until = to_utc(f"(date_trunc('month', {to_local(event, self.zone)}) + {grace})", self.zone)
         return f"CASE WHEN {arrived} < {until} THEN {lagged} ELSE greatest({lagged}, {arrived}) END"
 

@@ -33,9 +33,9 @@ class Expectations(Config):
         min_city_share: A city with fewer rows than this share of its usual month counts as missing.
         min_city_rows: Cities whose usual month has fewer rows are left out: their absence may be chance.
         on_time_days: Rows of feeds with `known_after` that arrive within so many days after their month's end are on
-            time: known by that lag, not only from their arrival. Example: with 10, June's calls that arrive on 6 July
-            were known in June, and the portraits of 1 July use them. None: whatever comes after the first load is known
-            from its arrival.
+            time (a feed that is `months_late` has those months more): known by that lag, not only from their arrival.
+            Example: with 10, June's calls that arrive on 6 July were known in June, and the portraits of 1 July use
+            them. None: whatever comes after the first load is known from its arrival.
         feeds: Feed -> what differs.
     """
 

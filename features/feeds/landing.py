@@ -188,7 +188,9 @@ class _Landing:
         columns = [[column.name, column.kind] for column in self.source.contract(name).columns]
         operator = self.source.operator.model_dump(mode="json")
         content = [RULES_VERSION, mapping.model_dump(mode="json"), files, columns, operator, self.source.snapshot_at]
-        content += [] if self.source.deliveries.on_time_days is None else [self.source.deliveries.on_time_days]
+        expected = self.source.deliveries
+        if expected.on_time_days is not None:
+            content += [expected.on_time_days, expected.of(name).months_late]
         return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
     def plan(self) -> tuple[list[tuple[Feed, FeedMapping]], dict[str, str]]:

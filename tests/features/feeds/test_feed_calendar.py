@@ -174,6 +174,16 @@ def test_a_month_that_is_known_only_after_it_is_not_published_without_a_word(ope
     assert "0 of 1,800 rows" in found.problems[0].detail
 
 
+def test_a_feed_that_is_months_late_is_on_time_so_much_later(operator: Any) -> None:
+    """May's rows that come in July are on time where the feed is declared a month late."""
+    describe(operator).write("usage_daily_2026-04.csv", usage("2026-04"))
+    operator.top["deliveries"] = {"on_time_days": 10, "feeds": {"usage_daily": {"months_late": 1}}}
+    operator.land("2026-06-03T08:00:00")
+    operator.write("usage_daily_2026-05.csv", usage("2026-05"))
+    operator.land("2026-07-06T08:00:00")
+    assert len(operator.known("usage_daily", "2026-06-02", "day")) == PEOPLE * (30 + 31)
+
+
 def test_without_a_declared_time_later_loads_are_known_from_their_arrival(town: Any) -> None:
     """The canary: the same June file without the declaration is objected to."""
     town.top["deliveries"] = {}
