@@ -81,7 +81,7 @@ def record_contacts(engine: Engine, contacts: Sequence[ToldContact], persons: di
                 raise DataError(f"contact '{one.contact_id}': unknown customer '{one.customer_id}'")
             known = session.get(ContactRow, one.contact_id)
             if known is not None:
-                if (known.customer_id, known.at, known.action) != (one.customer_id, one.at, one.action):
+                if any(getattr(known, name) != value for name, value in one.__dict__.items()):
                     raise ConflictError(f"contact '{one.contact_id}' was told before as another contact")
                 continue
             day = civil_date(one.at, time_zone)

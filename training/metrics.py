@@ -132,9 +132,10 @@ def bootstrapped(
     rounds = np.array([measure(random.poisson(1.0, count).astype(np.float64)[cluster]) for _ in range(ROUNDS)])
     low, high = np.nanpercentile(rounds, [2.5, 97.5], axis=0)
     names = ("average_precision", "lift_at_5", "brier", "calibration_error")
-    # The basic bootstrap: the rounds' own bias (an error of calibration only grows by resampling) is taken out.
+    # The basic bootstrap: the rounds' own bias (an error of calibration only grows by resampling) is taken out. Where
+    # the bias is larger than the spread the interval would miss the figure itself; it is widened to hold it.
     return {
-        name: Figure(value, max(0.0, 2 * value - float(high[k])), max(0.0, 2 * value - float(low[k])))
+        name: Figure(value, max(0.0, min(value, 2 * value - float(high[k]))), max(value, 2 * value - float(low[k])))
         for k, (name, value) in enumerate(zip(names, measure(None), strict=True))
     }
 

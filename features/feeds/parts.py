@@ -177,7 +177,7 @@ class Writer:
 
     def _note_conflicts(self, shape: Shape) -> None:
         key = ", ".join(f"CAST({name} AS VARCHAR)" for name in shape.feed.key)
-        owner, reason = literal(shape.feed.name), literal(f"{CONFLICT}:{shape.feed.key[0]}")
+        owner, reason = literal(shape.feed.name), literal(f"{CONFLICT}:{','.join(shape.feed.key)}")
         self.connection.execute(
             f"INSERT INTO refused_rows SELECT {owner}, {reason}, "
             f"_file, _row, concat_ws('|', {key}), CAST(to_json(c) AS VARCHAR) FROM conflicts c"

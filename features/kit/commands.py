@@ -19,7 +19,7 @@ from features.kit.home import Home
 if TYPE_CHECKING:
     from features.kit.journey import Journey
 
-_THREADS = Annotated[int, typer.Option(min=1, help="Native threads of DuckDB and LightGBM.")]
+_THREADS = Annotated[int, typer.Option(min=1, help="Threads of DuckDB and of scoring; training takes one.")]
 
 
 def register(app: typer.Typer) -> None:

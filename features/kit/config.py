@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -94,7 +95,22 @@ def _first_problem(kind: type[BaseModel], error: ValidationError, source: str) -
         return f"{source}: unknown key '{key}'{hint}{more}"
     if first["type"] == "missing":
         return f"{source}: the key '{key}' is missing{more}"
-    return f"{source}: '{key}': {first['msg']}{more}"
+    # "Value error, " is pydantic's own prefix; a rule over the whole file names its key itself.
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return f"{source}: {message}{more}" if not first["loc"] else f"{source}: '{key}': {message}{more}"
+
+
+def check_known(where: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Refuses a value outside a closed set, with the nearest one that it may have been meant to be.
+
+    Raises:
+        ValueError: Naming the place and the value; inside a validator it becomes a ConfigurationError.
+    """
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1, cutoff=0.6)
+            hint = f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(sorted(known))}"
+            raise ValueError(f"{where}: unknown '{name}'{hint}")
 
 
 def _known_keys(kind: type[BaseModel]) -> list[str]:

@@ -10,7 +10,7 @@ import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
 from features.kit.clock import add_months, as_of_grid, month_start
-from features.kit.errors import ConfigurationError
+from features.kit.errors import ConfigurationError, NotReadyError
 
 if TYPE_CHECKING:
     from features.feeds.reading import Feeds
@@ -68,6 +68,11 @@ def _series(feeds: Feeds, as_of: date | None, first: date | None, every: str) ->
     from features.portraits.step import newest_of
 
     last = newest_of(feeds, as_of)
+    if feeds.operator.snapshot_on is None and last <= feeds.first_day():
+        raise NotReadyError(
+            f"--as-of {last}: the feeds begin on {feeds.first_day()}, nothing was known before",
+            remedy="name a later day",
+        )
     if first is None:
         return [last]
     if first > last:

@@ -42,6 +42,13 @@ def _whole(sql: str) -> str:
     return f"CAST(round({sql}) AS BIGINT)"
 
 
+def fact_codes(limits: Limits) -> frozenset[str]:
+    """Returns the codes of all facts, whatever the date, and of the absence of all others."""
+    some_day = date(2000, 1, 1)
+    every = facts(limits, day=some_day, money_scale=0, festival=Festival("any", some_day))
+    return frozenset({NO_SINGLE_CAUSE, *(fact.code for fact in every)})
+
+
 def facts(limits: Limits, *, day: date, money_scale: int, festival: Festival | None) -> tuple[Fact, ...]:
     """Returns every fact, sorted by code, for one as-of date.
 

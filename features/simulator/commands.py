@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
         customers: Annotated[int, typer.Option("--customers", min=64)] = 20_000,
         months: Annotated[int, typer.Option("--months", min=6, max=36)] = 18,
         seed: Annotated[int, typer.Option("--seed", min=0)] = 7,
-        end: Annotated[str, typer.Option("--end", help="Data end, the first of a month.")] = "2026-06-01",
+        end: Annotated[str, typer.Option("--end", help="First of the month that holds this day.")] = "2026-06-01",
         dialect: Annotated[
             str,
             typer.Option(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import re
+from datetime import date
 from typing import Annotated, Any
 
 import orjson
 from fastapi import Header, Query, Response
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 from features.kit.errors import InsightError
 from serving.api.errors import PROBLEM_JSON, InvalidRequestError, Problem
@@ -16,6 +18,17 @@ CustomerId = Annotated[str, StringConstraints(strict=True, min_length=1, max_len
 """An operator's id: text. A JSON number is refused, because 18 digits do not survive a double."""
 
 Code = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=60, pattern=r"^[a-z0-9_.]+$")]
+
+
+def _iso_date(value: Any) -> Any:
+    if value is not None and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(value)):
+        raise ValueError("write the day as 2026-06-01")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_iso_date)]
+"""A civil date in the one form 2026-06-01; a bare number is no date."""
+
 Place = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100)]
 Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Rows of a page.")]

@@ -34,6 +34,7 @@ REMEDIES: dict[str, str] = {
     "method_not_allowed": "the methods of this path are at /docs",
     "conflict": "read what is there, or send another Idempotency-Key",
     "too_large": "send less at once",
+    "unsupported_media_type": "send the header Content-Type: application/json",
     "not_ready": "try again after `Retry-After` seconds; /readyz says what is missing",
     "bundle_refused": "`insight models` names the damaged bundle; `insight rollback` goes back",
     "configuration_error": _LOGGED,
@@ -140,8 +141,20 @@ def without_folders(message: str) -> str:
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = [
-        {"loc": [str(part) for part in one["loc"]], "code": one["type"], "detail": one["msg"]} for one in error.errors()
+        {
+            "loc": [str(part) for part in one["loc"]],
+            "code": one["type"],
+            "detail": str(one["msg"]).removeprefix("Value error, "),
+        }
+        for one in error.errors()
     ]
+    if errors and errors[0]["code"] == "json_invalid":
+        detail = f"the body is not JSON (at character {errors[0]['loc'][-1]})"
+        return problem_response(422, "invalid_request", detail, errors=errors[:20], request_id=_request_id(request))
+    content_type = request.headers.get("content-type", "")
+    if errors and errors[0]["loc"] == ["body"] and content_type and "json" not in content_type:
+        detail = f"the body is '{content_type.split(';')[0]}'; send application/json"
+        return problem_response(415, "unsupported_media_type", detail, request_id=_request_id(request))
     where = ".".join(errors[0]["loc"]) if errors else "request"
     detail = f"{where}: {errors[0]['detail']}" if errors else "the request is malformed"
     return problem_response(422, "invalid_request", detail, errors=errors[:20], request_id=_request_id(request))

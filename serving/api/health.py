@@ -59,7 +59,7 @@ async def livez() -> Response:
         Ready,
         {
             "status": "ready",
-            "targets": {"churn": "2026-03-20-5f0c2d1e"},
+            "targets": {"churn": "20260325-5f0c2d1e"},
             "as_of": "2026-06-01",
             "portrait_age_hours": 9.5,
         },

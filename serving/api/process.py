@@ -25,9 +25,11 @@ def serve_in_child(home: Home, host: str, port: int) -> int:
     ends by itself could not start, and its exit code is returned.
 
     Raises:
-        ConfigurationError: If the port is taken or the address is not this machine's.
+        ConfigurationError: If the port is taken (0 takes a free one) or the address is not this machine's.
     """
+    port = port or _free_port(host) or 0
     _check_free(host, port)
+    print(f"starting on http://{host}:{port} (documentation at /docs); Ctrl-C ends it", file=sys.stderr, flush=True)
     return _Watch(home, host, port).run()
 
 

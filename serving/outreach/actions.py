@@ -14,13 +14,12 @@ from datetime import date
 
 from serving.outreach.candidates import Candidate, TargetScore
 from serving.outreach.policy import Flags, PolicyBook
-from serving.outreach.settings import Action, OutreachSettings
+from serving.outreach.settings import ON_REQUEST, Action, OutreachSettings
 from serving.scoring.reasons import ReasonBook
 
 SMALLEST_REST_OF_MONTH = 3
 """A data pack is not offered with fewer days of the month left."""
 
-ON_REQUEST = "plan_fit_on_request"
 NO_CAUSE = "mixed.no_single_cause"
 REVIEW = "service_review"
 
@@ -219,6 +218,8 @@ class Chooser:
         """Returns what one event brings in minor units; an event that costs is negative."""
         value = self._settings.value
         if target == "churn":
+            if candidate.idle_days is not None and candidate.idle_days > value.active_within_days:
+                return 0.0  # has left already
             bill = candidate.card.get("mean_bill")
             bill = float(bill) if bill is not None else float(value.bill_when_unknown) * self._minor
             return -bill * value.margin_share * value.months_kept

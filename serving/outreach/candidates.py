@@ -18,6 +18,7 @@ from serving.scoring.batch import Scores
 from serving.scoring.ranks import scores_folder
 
 ROAMING_ASKED = "roaming_enquiries_count_30d"
+IDLE_DAYS = "use_recency_days"
 NO_BAND = "normal"
 
 
@@ -44,6 +45,7 @@ class Candidate:
         scores: Target to score.
         fit: The product-fit row, if any.
         asked_about_roaming: Whether roaming was asked about in 30 days.
+        idle_days: Days since the last use, if daily use is known.
     """
 
     customer_id: str
@@ -53,6 +55,7 @@ class Candidate:
     scores: dict[str, TargetScore]
     fit: dict[str, Any] | None = None
     asked_about_roaming: bool = False
+    idle_days: float | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,7 @@ def read_candidates(
                 scores=of_customer,
                 fit=(fit or {}).get(row["customer_id"]),
                 asked_about_roaming=bool(row.get(ROAMING_ASKED) or 0),
+                idle_days=row.get(IDLE_DAYS),
             )
         )
     models = {target: one.version for target, one in scores.items()}
@@ -157,7 +161,7 @@ def _read_scores(scores: Scores) -> Iterator[tuple[str, TargetScore]]:
 
 def _read_portraits(portraits: Portraits, as_of: date) -> Iterator[dict[str, Any]]:
     names = ["customer_id", "primary_class", "facts"]
-    names += [ROAMING_ASKED] if ROAMING_ASKED in portraits.feature_list.names else []
+    names += [name for name in (ROAMING_ASKED, IDLE_DAYS) if name in portraits.feature_list.names]
     table = portraits.read(as_of, names)
     for values in zip(*(table.column(name).to_pylist() for name in names), strict=True):
         yield dict(zip(names, values, strict=True))

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from serving.database.tables_outreach import AttemptRow, ListLineRow, OutreachLineRow
+from serving.outreach.candidates import NO_BAND
 from serving.outreach.content import Content
 from serving.outreach.personal import Personal
 from serving.outreach.settings import OutreachSettings
@@ -76,7 +77,8 @@ def _plan(entry: Entry, page: Page) -> str:
 
 def _band(entry: Entry, page: Page) -> str:
     score = entry.content["score"]
-    if score is None:
+    is_duty = entry.content["tier"] == 0
+    if score is None or (is_duty and score["band"] == NO_BAND):  # a duty is owed, whatever the score
         return ""
     return band_text(score["target"], score["band"], score["percentile"], score["times_base"], page.locale)
 
@@ -219,7 +221,7 @@ COLUMNS: tuple[ListColumn, ...] = (
     ListColumn("plan", "套餐", "plan", 18, _plan),
     ListColumn("months", "在网月数", "months with us", 9, lambda e, _: e.content["card"].get("months_with_us")),
     ListColumn("vip", "会员等级", "VIP tier", 9, lambda e, p: vip_text(e.content["card"].get("vip_tier"), p.locale)),
-    ListColumn("best_channel", "偏好渠道", "best channel", 10, _best_channel),
+    ListColumn("best_channel", "客户常用渠道", "customer's own channel", 12, _best_channel),
     ListColumn("hours", "适宜时段", "best hours", 16, _hours),
     ListColumn("last_contact", "上次联系", "last contact", 22, _last_contact),
     ListColumn("attempts", "已尝试", "attempts so far", 13, _attempts),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -72,19 +72,36 @@ def draw(
     if as_json:
         print_json(summary)
         return
+    _tell(summary)
+
+
+def _tell(summary: dict[str, Any]) -> None:
+    """Prints a list's summary for a person."""
     print(f"{summary['list_id']}: {summary['lines']} lines ({summary['new']} new, {summary['carried']} carried over)")
-    if released.is_replay:
+    if summary["drawn_before"]:
         print("This list had been drawn before; use --key NAME for a further one.")
     held = ", ".join(f"{code} {count:,}" for code, count in summary["suppressed"].items())
     print(f"held back: {held or 'nobody'}; effects of actions: assumed")
+    if not summary["lines"]:
+        print(f"no line: {_why_empty(summary)}")
+    if summary.get("not_evaluable"):
+        print(f"NOT CHECKED, their feeds have not landed: {', '.join(summary['not_evaluable'])}")
     for line in summary["first_lines"]:
         print(f"  {line}")
     print(summary["xlsx"])
 
 
+def _why_empty(summary: dict[str, Any]) -> str:
+    if summary["over_capacity"]:
+        return f"the day's capacity is used up; {summary['over_capacity']:,} more would be worth a contact"
+    if summary["without_value"]:
+        return f"no contact is worth its cost for {summary['without_value']:,} customers, and nobody is owed an answer"
+    return "nobody is owed an answer, and no score is raised"
+
+
 def handover(
     list_id: Annotated[str, typer.Argument(help="The list whose open calls to hand over.")],
-    reason: Annotated[str, typer.Option(help="What the numbers are for; kept in the audit.")],
+    reason: Annotated[str, typer.Option(help="What the numbers are for, at least 5 characters; kept in the audit.")],
     hours: Annotated[int, typer.Option(help="Hours until the file is removed, at most 24.")] = 12,
     out: Annotated[Path | None, typer.Option(help="Where to write the file; inside the home if not given.")] = None,
     on: Annotated[

@@ -114,6 +114,10 @@ class ContentWriter:
         values: dict[str, Any] = {}
         for code in reversed(option.triggers):
             values |= option.candidate.reasons.get(code) or {}
+        tickets = option.candidate.card.get("open_tickets") or ()
+        about = next((one for one in tickets if one["id"] == values.get("ticket")), None)
+        if about is not None and values.get("topic") is None:  # an overdue ticket is named by what it is about
+            values["topic"] = about.get("topic")
         fit = option.candidate.fit
         if option.action == "plan_fit_offer" and fit is not None:
             values |= {"n": fit.get("months"), "saving": fit.get("saving")}
@@ -131,9 +135,8 @@ class ContentWriter:
         ]
         if silent:
             which = "、".join(silent) if locale == "zh" else ", ".join(silent)
-            parts.append(
-                f"原因{which}不得对客户说" if locale == "zh" else f"reason {which} is not for the customer's ear"
-            )
+            english = f"reasons {which} are" if len(silent) > 1 else f"reason {which} is"
+            parts.append(f"原因{which}不得对客户说" if locale == "zh" else f"{english} not for the customer's ear")
         parts.append(self._settings.never_say.of(locale))
         return ("；" if locale == "zh" else "; ").join(part for part in parts if part)
 

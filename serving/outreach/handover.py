@@ -93,7 +93,10 @@ def hand_over(
             remedy="make one with `insight keys create NAME --scope handover` and set INSIGHT_API_KEY",
         )
     if len(reason.strip()) < SHORTEST_REASON:
-        raise ConfigurationError("handover: no reason given", remedy="say what the numbers are for with --reason")
+        raise ConfigurationError(
+            f"--reason '{reason.strip()}': shorter than {SHORTEST_REASON} characters",
+            remedy="say what the numbers are for; it is kept in the audit",
+        )
     if not 1 <= hours <= LONGEST_HOURS:
         raise ConfigurationError(f"handover: {hours} hours", remedy=f"1 to {LONGEST_HOURS} hours")
     remove_expired(engine)

@@ -38,6 +38,8 @@ ALWAYS_HEARD = frozenset({"never_again", "wrong_person", "complained"})
 """Dispositions that count even on a line that is closed: what a customer said is never too late."""
 
 LATEST_APPOINTMENT_DAYS = 31
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far another system's clock may be ahead of ours."""
 
 
 @dataclass
@@ -147,6 +149,8 @@ class _Recorder:
         day = civil_date(at, self._zone)
         if day < line.drawn_on:
             raise ReportError("attempted_at", f"{day} is before the line was drawn ({line.drawn_on})")
+        if at > self._now + CLOCK_SKEW:
+            raise ReportError("attempted_at", "an attempt of the future; report it once it has been made")
         self._add_attempt(report, line, attempt_id, at)
         if report.disposition not in REACHED_NOBODY:
             self._add_contact(line, at, day)
@@ -157,6 +161,7 @@ class _Recorder:
         return self._withdraw_forbidden(line)
 
     def _add_attempt(self, report: Report, line: OutreachLineRow, attempt_id: str, at: datetime) -> None:
+        counts = not (report.disposition in UNANSWERED and self._is_same_try(line, at))
         last = self._session.scalar(select(func.max(AttemptRow.ordinal)).where(AttemptRow.line_id == line.line_id))
         self._session.add(
             AttemptRow(
@@ -172,9 +177,15 @@ class _Recorder:
                 reported_at=self._now,
             )
         )
-        line.attempts += 1
+        line.attempts += counts
         line.next_at = None
         line.agent = report.agent or line.agent
+
+    def _is_same_try(self, line: OutreachLineRow, at: datetime) -> bool:
+        """Returns whether an unanswered attempt lies so near an earlier one that both are one try at one hour."""
+        gap = timedelta(hours=self._settings.claim.attempt_gap_hours)
+        earlier = self._session.scalars(select(AttemptRow.at).where(AttemptRow.line_id == line.line_id))
+        return any(abs(at - one) < gap for one in earlier)
 
     def _add_contact(self, line: OutreachLineRow, at: datetime, day: date) -> None:
         """Counts the line as one contact, however often the person was reached on it."""

@@ -39,7 +39,7 @@ import numpy.typing as npt
 
 from features.feeds.suppression import Suppression
 from features.kit.errors import DataError
-from serving.outreach.calendar import is_festival, is_quiet, next_working_day
+from serving.outreach.calendar import is_festival, is_quiet, next_working_day, open_hours
 from serving.outreach.control import in_control_group
 from serving.outreach.settings import OutreachSettings
 from serving.outreach.states import CHANNELS, FeedStates
@@ -98,12 +98,14 @@ class Verdict:
         codes: Why not, in the order of the policy.
         next_on: The first date on which it may, if only time stands in the way.
         control_group: Whether the person is in the control group, whatever the purpose.
+        hours: The local hours outside the province's quiet hours, such as "09:00-12:00".
     """
 
     ok: bool
     codes: tuple[str, ...]
     next_on: date | None
     control_group: bool
+    hours: tuple[str, ...]
 
 
 class PolicyBook:
@@ -113,6 +115,8 @@ class PolicyBook:
         self.settings = settings.for_time_zone(feeds.time_zone)
         self.as_of = as_of
         self.table = feeds.states
+        self.unchecked = feeds.unchecked
+        self.time_zone = feeds.time_zone
         self.customer_ids: list[str] = feeds.states.column("customer_id").to_pylist()
         self.person_ids: list[str] = feeds.states.column("person_id").to_pylist()
         self.provinces: list[str | None] = feeds.states.column("province").to_pylist()
@@ -166,6 +170,14 @@ class PolicyBook:
             found["quiet_hours"] = np.array([is_quiet(quiet, province, at) for province in provinces], dtype=bool)
         return found
 
+    def not_evaluable(self, purpose: str, channel: str) -> tuple[str, ...]:
+        """Returns the codes of a purpose that nobody can check, because the feed behind them has not landed."""
+        rule = self.settings.purposes[purpose]  # type: ignore[index]
+        wanted = {code for code in rule.refusals if channel in ONLY_ON.get(code, CHANNELS)}
+        if rule.consent == "not_withdrawn":
+            wanted.add("consent_withdrawn")
+        return tuple(sorted(wanted & self.unchecked))
+
     def allowed(self, purpose: str, channel: str, on: date) -> Flags:
         """Returns the rows that may be contacted, bool [n]: the gate of lists and audiences."""
         refused = np.zeros(len(self), dtype=bool)
@@ -189,7 +201,12 @@ class PolicyBook:
                 continue
             codes = tuple(code for code, flags in found.items() if flags[place[row]])
             control = bool(self._flags["control_group"][row])
-            answers.append(Verdict(not codes, codes, self._next_on(row, codes, on), control))
+            hours = open_hours(self.settings.policy.quiet_hours, self.provinces[row])
+            next_on = self._next_on(row, codes, on)
+            if "quiet_hours" in codes and next_on == on and at is not None and all(start <= at for start, _ in hours):
+                next_on = next_working_day(self.settings.policy.holidays, on + timedelta(days=1))
+            spans = tuple(f"{start:%H:%M}-{end:%H:%M}" for start, end in hours)
+            answers.append(Verdict(not codes, codes, next_on, control, spans))
         return answers
 
     def action_codes(self, row: int, action: str, on: date) -> list[str]:

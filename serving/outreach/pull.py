@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from features.feeds.manifest import Operator
 from features.kit.clock import instant_of, utc_now
-from features.kit.errors import ConflictError
+from features.kit.errors import ConflictError, NotFoundError
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
@@ -112,6 +112,7 @@ def draw_list(
 
     Raises:
         ConflictError: If the key was used with another request.
+        NotFoundError: If nobody lives in the place asked for.
         NotReadyError: If feeds, portraits or scores of the date are missing.
     """
     engine = open_database(home)
@@ -156,6 +157,9 @@ def _prepare(home: Home, request: ListRequest, engine: Engine, book: ReasonBook,
         facts = read_facts(session, request.as_of)
     operator, states, pack = read_operator(home, request.as_of, settings, threads)
     policy = PolicyBook(settings, states, facts, request.as_of)
+    for name, wanted in (("province", request.province), ("city", request.city)):
+        if wanted is not None and wanted not in policy.table.column(name).to_pylist():
+            raise NotFoundError("no customers in this place", remedy=f"name a {name} as the feed `customers` writes it")
     candidates, sources = read_candidates(home, request.as_of, settings)
     if request.province is not None:
         candidates = [one for one in candidates if one.card.get("province") == request.province]
@@ -221,6 +225,7 @@ def _claim(session: Session, prepared: _Prepared, request: ListRequest, owner: s
         "withdrawn": dict(sorted(withdrawn.items())),
         "expired": expired,
         "suppressed": dict(sorted(suppressed.items())),
+        "not_evaluable": sorted(prepared.policy.unchecked),
         "over_capacity": left_out["over_capacity"],
         "without_value": prepared.offered.without_value,
         "models": prepared.sources.models,

@@ -10,13 +10,29 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from features.kit.config import Config, config_path, load_config
+from features.kit.config import Config, check_known, config_path, load_config
+from features.kit.errors import ConfigurationError
+from serving.scoring.reasons import load_book
 
 Band = Literal["very_high", "high", "raised", "normal"]
 Channel = Literal["call", "message", "app", "hall"]
 Purpose = Literal["service", "care", "retention", "marketing"]
 ActionKind = Literal["S", "D", "M", "none"]
 NO_CONTACT = "no_contact"
+ON_REQUEST = "plan_fit_on_request"
+"""`plan_fit_offer` that waits until the customer asks: no action of a list."""
+WORTH = frozenset({"churn", "complaint", "dissatisfaction", "upgrade"})
+"""Targets whose event has a value in `value`."""
+CONDITIONS = frozenset({
+    "told_recently", "open_ticket_on_topic", "fit_not_proven", "month_ending", "never_asked", "poor_experience",
+})  # fmt: skip
+"""What may stop one action; `actions.Chooser` judges each."""
+REFUSALS = frozenset({
+    "terminated", "deceased", "wrong_person", "number_invalid", "unreached", "claimed", "personalisation_declined",
+    "do_not_contact", "porting", "suspended", "open_complaint", "open_ticket", "minor", "number_unverified",
+    "number_reissued", "not_a_consumer", "festival", "cap_reached", "cool_down", "control_group",
+})  # fmt: skip
+"""What a purpose may name as a reason not to contact; `policy.py` tells each. Consent and quiet hours always count."""
 
 
 class Words(Config):
@@ -90,10 +106,11 @@ class ControlSettings(Config):
 
 
 class ClaimSettings(Config):
-    """How long a person is reserved, and how long they rest afterwards (days)."""
+    """How long a person is reserved, which attempts count, and how long they rest afterwards (days)."""
 
     days: int = Field(gt=0)
     attempts: int = Field(gt=0)
+    attempt_gap_hours: int = Field(ge=0)
     unreached_rest_days: int
     solved_rest_days: int
     declined_rest_days: int
@@ -118,6 +135,7 @@ class ChannelSettings(Words):
 class ValueSettings(Config):
     """What an event is worth (currency units)."""
 
+    active_within_days: int = Field(gt=0)
     margin_share: float
     months_kept: int
     bill_when_unknown: Decimal
@@ -212,6 +230,15 @@ class OutreachSettings(Config):
             raise ValueError("the action 'no_contact' is missing")
         return self
 
+    @model_validator(mode="after")
+    def _words_are_known(self) -> OutreachSettings:
+        for purpose, rule in self.purposes.items():
+            check_known(f"purposes.{purpose}.refusals", rule.refusals, REFUSALS)
+        for name, action in self.actions.items():
+            check_known(f"actions.{name}.not_when.codes", action.not_when.codes, CONDITIONS)
+            check_known(f"actions.{name}.effects", action.effects, WORTH)
+        return self
+
     @property
     def longest_cap_days(self) -> int:
         """Returns how far back contacts count."""
@@ -247,4 +274,13 @@ def load_settings() -> OutreachSettings:
 
 @lru_cache(maxsize=4)
 def _load(path: Path, _: int) -> OutreachSettings:
-    return load_config(OutreachSettings, path)
+    settings, book = load_config(OutreachSettings, path), load_book()
+    try:
+        check_known("duties", settings.duties, book.reasons)
+        for name, action in settings.actions.items():
+            check_known(f"actions.{name}.not_when.topics", action.not_when.topics, book.topics)
+        for code, reason in book.reasons.items():
+            check_known(f"reasons.yaml: reasons.{code}.actions", reason.actions, {*settings.actions, ON_REQUEST})
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+    return settings

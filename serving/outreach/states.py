@@ -37,6 +37,7 @@ class FeedStates:
         declines: person_id, action, day of every refusal of an action.
         time_zone: The operator's.
         erased: Whom this home has erased, by hashes; None if nobody.
+        unchecked: Codes of refusals whose feed has not landed.
     """
 
     states: pa.Table
@@ -44,6 +45,19 @@ class FeedStates:
     declines: pa.Table
     time_zone: str
     erased: Suppression | None = None
+    unchecked: frozenset[str] = frozenset()
+
+
+CHECKED_BY: dict[str, tuple[str, ...]] = {
+    "terminations": ("terminated",),
+    "persons": ("deceased",),
+    "numbers": ("number_unverified", "number_reissued"),
+    "port_requests": ("porting",),
+    "tickets": ("open_complaint",),
+    "consents": ("consent_withdrawn", "personalisation_declined", "do_not_contact"),
+    "contacts": ("cap_reached", "cool_down"),
+}
+"""The feed without which a refusal can never arise, however true it is."""
 
 
 def read_states(feeds: Feeds, as_of: date, settings: OutreachSettings, *, threads: int = 1) -> FeedStates:
@@ -56,6 +70,7 @@ def read_states(feeds: Feeds, as_of: date, settings: OutreachSettings, *, thread
             database.execute("SELECT person_id, action, day FROM declines ORDER BY ALL").to_arrow_table(),
             feeds.operator.time_zone,
             Suppression.load(feeds.home) or None,
+            frozenset(code for feed, codes in CHECKED_BY.items() if not feeds.has(feed) for code in codes),
         )
 
 

@@ -34,7 +34,7 @@ def list_summary(released: Any) -> dict[str, Any]:
         "list_id": released.list_id,
         "as_of": released.as_of.isoformat(),
         "lines": released.lines,
-        **{name: released.summary[name] for name in _COUNTS},
+        **{name: released.summary[name] for name in _COUNTS if name in released.summary},
         "xlsx": str(released.xlsx),
         "csv": str(released.csv),
         "first_lines": [_one_line(row) for row in released.first_lines],
@@ -44,7 +44,7 @@ def list_summary(released: Any) -> dict[str, Any]:
 
 _COUNTS = (
     "new", "carried", "withdrawn", "expired", "suppressed", "over_capacity", "without_value", "models", "unscored",
-    "assumed",
+    "assumed", "not_evaluable",
 )  # fmt: skip
 
 

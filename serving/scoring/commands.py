@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
-from features.kit.errors import ConfigurationError
+from features.kit.errors import ConfigurationError, NotFoundError
 
 
 def register(app: typer.Typer) -> None:
@@ -18,6 +19,15 @@ def register(app: typer.Typer) -> None:
     app.command("score")(score)
     app.command("replay")(replay)
     app.command("reasons")(reasons)
+
+
+def check_customers(unknown: Sequence[str], day: date) -> None:
+    """Raises NotFoundError naming the customers who have no portrait on a day."""
+    if unknown:
+        raise NotFoundError(
+            f"--customer: {', '.join(unknown[:5])}: no portrait on {day}",
+            remedy="compare the id with the feed `customers`, or name another --as-of",
+        )
 
 
 def score(
@@ -55,6 +65,9 @@ def score(
     targets = target or sorted(pointer.parent.name for pointer in place.bundles.glob("*/champion.json"))
     if not targets:
         raise NotReadyError(f"{place.bundles}: no model has been promoted", remedy="insight train churn")
+    if customer:
+        known = set(Portraits.open(place).read(day, ["customer_id"])["customer_id"].to_pylist())
+        check_customers(sorted(set(customer) - known), day)
     with run_lock(place, "score"), recorded_run(place, "score"):
         reports = [
             score_base(

@@ -15,8 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from features.kit.config import Config, config_path, load_config
+from features.kit.config import Config, check_known, config_path, load_config
 from features.kit.errors import ConfigurationError, DataError
+from features.portraits.facts import fact_codes
+from features.portraits.settings import load_settings as load_portrait_settings
 
 Locale = Literal["zh", "en"]
 LOCALES: tuple[Locale, ...] = ("zh", "en")
@@ -341,7 +343,13 @@ class ReasonPicker:
 
 def load_book() -> ReasonBook:
     """Returns the reasons in `configs/reasons.yaml`. Raises ConfigurationError naming the code and the text."""
-    return load_config(ReasonBook, config_path("reasons.yaml"))
+    path = config_path("reasons.yaml")
+    book = load_config(ReasonBook, path)
+    try:
+        check_known("reasons", book.reasons, fact_codes(load_portrait_settings().limits))
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+    return book
 
 
 def slots_of(text: str) -> set[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from serving.api.answers import Code, Place
 from serving.api.scores.schemas import Channel, Purpose
@@ -19,6 +20,7 @@ class AudienceQuery(BaseModel):
     target: Code
     purpose: Purpose
     channel: Channel
+    at: AwareDatetime | None = None
     province: Place | None = None
     city: Place | None = None
     customer_class: Annotated[Code | None, Field(alias="class")] = None
@@ -27,6 +29,11 @@ class AudienceQuery(BaseModel):
     view: Literal["page", "count", "csv"] = "page"
     limit: int = Field(default=100, ge=1, le=1000)
     cursor: str | None = Field(default=None, max_length=500)
+
+    def filters_hash(self) -> str:
+        """Returns the hash of what decides who is found, in which order."""
+        filters = self.model_dump_json(exclude={"view", "limit", "cursor"})
+        return hashlib.sha256(filters.encode()).hexdigest()[:12]
 
 
 class AudienceMember(BaseModel):
@@ -50,13 +57,14 @@ class AudienceAnswer(BaseModel):
     as_of: date
     count: int
     refused: dict[str, int]
+    not_evaluable: list[str]
     items: list[AudienceMember]
     next_cursor: str | None
 
 
 EXAMPLE = {
-    "target": "churn", "model_version": "2026-03-20-5f0c2d1e", "as_of": "2026-06-01", "count": 412,
-    "refused": {"consent_missing": 310, "control_group": 28, "same_person": 9},
+    "target": "churn", "model_version": "20260325-5f0c2d1e", "as_of": "2026-06-01", "count": 412,
+    "refused": {"consent_missing": 310, "control_group": 28, "same_person": 9}, "not_evaluable": [],
     "items": [
         {
             "customer_id": "880000001000000000", "percentile": 99.2, "propensity": 0.0931, "times_base": 5.44,

@@ -13,8 +13,10 @@ from serving.api.answers import from_cursor, to_cursor
 from serving.api.audiences.schemas import AudienceQuery
 from serving.api.context import Context
 from serving.api.errors import InvalidRequestError
+from serving.api.scores.service import contact_moment
 from serving.database.keys import ApiKey
 from serving.outreach.policy import PolicyBook
+from serving.outreach.wording import CLASSES
 
 COLUMNS = ("customer_id", "percentile", "propensity", "times_base", "band", "class", "province", "city")
 
@@ -29,9 +31,11 @@ def audience(context: Context, key: ApiKey, query: AudienceQuery) -> dict[str, A
     """
     found, head = _members(context, key, query)
     start = 0
-    after = from_cursor(query.cursor, str, str, float, str)
+    after = from_cursor(query.cursor, str, str, str, float, str)
     if after is not None:
-        version, day, margin, customer_id = after
+        asked, version, day, margin, customer_id = after
+        if asked != query.filters_hash():
+            raise InvalidRequestError("cursor: of other filters", remedy="keep the filters of the page before")
         if (version, day) != (head["model_version"], str(head["as_of"])):
             raise InvalidRequestError("cursor: the scores have been renewed", remedy="start again without a cursor")
         order = found["margin"].to_numpy()
@@ -43,7 +47,11 @@ def audience(context: Context, key: ApiKey, query: AudienceQuery) -> dict[str, A
     is_last = query.view == "count" or start + page.num_rows >= found.num_rows
     last = page.slice(page.num_rows - 1) if page.num_rows and not is_last else None
     cursor = last and to_cursor(
-        head["model_version"], str(head["as_of"]), last["margin"][0].as_py(), last["customer_id"][0].as_py()
+        query.filters_hash(),
+        head["model_version"],
+        str(head["as_of"]),
+        last["margin"][0].as_py(),
+        last["customer_id"][0].as_py(),
     )
     return head | {"count": found.num_rows, "items": page.select(COLUMNS).to_pylist(), "next_cursor": cursor}
 
@@ -81,6 +89,8 @@ def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, 
         ("band", query.band),
     ):
         if wanted is not None:
+            if name == "class" and wanted not in CLASSES:
+                raise InvalidRequestError(f"class: no class '{wanted}'", remedy="classes: " + ", ".join(CLASSES))
             table = table.filter(pc.equal(table[name], pa.scalar(wanted)))
     if query.min_percentile is not None:
         table = table.filter(pc.greater_equal(table["percentile"], query.min_percentile))
@@ -88,8 +98,9 @@ def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, 
     known = np.array([one in book.row_of for one in ids], dtype=bool)
     rows = np.array([book.row_of[one] for one in ids if one in book.row_of], dtype=np.intp)
     refused = ~known
+    on, at = contact_moment(book, query.at)
     counts: dict[str, int] = {}
-    for code, flags in book.refusals(query.purpose, query.channel, book.as_of, rows=rows).items():
+    for code, flags in book.refusals(query.purpose, query.channel, on, at=at, rows=rows).items():
         refused[known.nonzero()[0][flags]] = True
         if flags.any():
             counts[code] = int(flags.sum())
@@ -98,7 +109,10 @@ def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, 
     table, repeated = _once_per_person(table, book)
     if repeated:
         counts["same_person"] = repeated
-    head = {"target": query.target, "model_version": scores.version, "as_of": scores.as_of, "refused": counts}
+    head = {
+        "target": query.target, "model_version": scores.version, "as_of": scores.as_of, "refused": counts,
+        "not_evaluable": book.not_evaluable(query.purpose, query.channel),
+    }  # fmt: skip
     return table, head
 
 

@@ -37,6 +37,10 @@ def _one(context: Context, key: ApiKey, book: PolicyBook, zone: str, one: Contac
     if one.at > utc_now() + _AHEAD:
         error = {"code": "invalid_request", "detail": "at: a contact of the future; tell it once it has been made"}
         return {"contact_id": one.contact_id, "status": "refused", "error": error}
+    if one.action not in book.settings.actions:
+        known = ", ".join(sorted(book.settings.actions))
+        error = {"code": "invalid_request", "detail": f"action: no action '{one.action}'; known: {known}"}
+        return {"contact_id": one.contact_id, "status": "refused", "error": error}
     told = ToldContact(
         contact_id=one.contact_id,
         customer_id=one.customer_id,

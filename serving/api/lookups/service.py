@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from serving.database.keys import ApiKey
 from serving.database.session import writing
 from serving.outreach.reading import on_current_feeds
 
+_MOBILE = re.compile(r"(?:\+|00)?86(1[0-9]{10})")
 NOBODY = "no customer with this number"
 
 _OWNER_SQL = """
@@ -35,7 +37,8 @@ def look_up(context: Context, key: ApiKey, request: LookupRequest) -> dict[str, 
         NotFoundError: If nobody holds the number, or nobody that this key may see.
         NotReadyError: If no number has landed.
     """
-    customer_id = _holder(context, request.number)
+    spellings = dict.fromkeys((request.number, national(request.number)))
+    customer_id = next(filter(None, (_holder(context, number) for number in spellings)), None)
     with writing(context.engine) as session:
         record(session, actor=key.key_id, action="lookups.read", subject=customer_id or "nobody")
     if customer_id is None:
@@ -63,6 +66,15 @@ def look_up(context: Context, key: ApiKey, request: LookupRequest) -> dict[str, 
         "product_fit": fit_of(context, customer_id),
         "not_ready": problems,
     }
+
+
+def national(number: str) -> str:
+    """Returns a Chinese mobile number without the country code that a telephone system puts before it.
+
+    Example: +8613812341234 gives 13812341234; any other number only loses its plus.
+    """
+    found = _MOBILE.fullmatch(number)
+    return found[1] if found else number.removeprefix("+")
 
 
 def _holder(context: Context, number: str) -> str | None:

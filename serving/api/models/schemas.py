@@ -30,7 +30,7 @@ class ModelsAnswer(BaseModel):
 EXAMPLE = {
     "items": [
         {
-            "target": "churn", "version": "2026-03-20-5f0c2d1e", "created_at": "2026-06-01T02:00:00Z",
+            "target": "churn", "version": "20260325-5f0c2d1e", "created_at": "2026-06-01T02:00:00Z",
             "base_rate": 0.0171, "lead_days": 0, "horizon_days": 30, "portrait_identity": "portrait_v1-0a1b2c3d",
             "metrics": {"auc": 0.781}, "refused": "",
         }

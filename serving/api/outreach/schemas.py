@@ -7,14 +7,14 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from serving.api.answers import Body, Place
+from serving.api.answers import Body, Day, Place
 from serving.api.scores.schemas import Locale
 
 
 class NewList(Body):
     """Which list to draw; the day is the portraits' day unless given."""
 
-    as_of: date | None = None
+    as_of: Day | None = None
     capacity: int | None = Field(default=None, ge=1, le=1_000_000, strict=True)
     locale: Locale = "zh"
     province: Place | None = None
@@ -50,7 +50,7 @@ class LinesAnswer(BaseModel):
 
 REQUEST_EXAMPLE = {"as_of": "2026-06-01", "capacity": 500, "locale": "zh"}
 LIST_EXAMPLE = {
-    "list_id": "L260601-3f9a1c20", "as_of": "2026-06-01", "status": "released", "locale": "zh", "lines": 500,
+    "list_id": "L260601-01", "as_of": "2026-06-01", "status": "released", "locale": "zh", "lines": 500,
     "created_at": "2026-06-01T01:30:00Z", "released_at": "2026-06-01T01:30:04Z",
     "summary": {"new": 470, "carried": 30, "suppressed": {"consent_missing": 812, "control_group": 61}},
 }  # fmt: skip

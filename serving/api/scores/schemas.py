@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
 from serving.api.answers import Body, Code, CustomerId
 
@@ -24,6 +24,7 @@ class ScoresRequest(Body):
     ids: list[CustomerId] = Field(min_length=1, max_length=MOST_IDS)
     purpose: Purpose | None = None
     channel: Channel | None = None
+    at: AwareDatetime | None = None
     reasons: int = Field(default=0, ge=0, le=3, strict=True)
     locale: Locale = "zh"
 
@@ -31,6 +32,8 @@ class ScoresRequest(Body):
     def _together(self) -> Self:
         if (self.purpose is None) != (self.channel is None):
             raise ValueError("purpose and channel come together")
+        if self.at is not None and self.purpose is None:
+            raise ValueError("at needs a purpose and a channel")
         if self.reasons and len(self.ids) > MOST_IDS_WITH_REASONS:
             raise ValueError(f"with reasons at most {MOST_IDS_WITH_REASONS} ids")
         if len(set(self.targets)) != len(self.targets):
@@ -48,11 +51,17 @@ class ReasonOut(BaseModel):
 
 
 class ContactableOut(BaseModel):
-    """Whether the contact policy allows this purpose and channel now, and if not why and when."""
+    """Whether the contact policy allows this purpose and channel, and if not why and when.
+
+    With `at` the quiet hours of the customer's province are judged too; `hours` are the local hours outside them.
+    `not_evaluable` are refusals that nobody can check because the operator delivers no such feed.
+    """
 
     ok: bool
     codes: list[str]
     next_on: date | None
+    hours: list[str]
+    not_evaluable: list[str]
 
 
 class ErrorOut(BaseModel):
@@ -106,7 +115,7 @@ ANSWER_EXAMPLE = {
         _EMPTY
         | {
             "customer_id": "880000001000000000", "target": "churn", "status": "ok", "propensity": 0.0412,
-            "percentile": 97.3, "times_base": 2.41, "band": "high", "model_version": "2026-03-20-5f0c2d1e",
+            "percentile": 97.3, "times_base": 2.41, "band": "high", "model_version": "20260325-5f0c2d1e",
             "reasons": [
                 {
                     "code": "bill.jump",
@@ -115,8 +124,11 @@ ANSWER_EXAMPLE = {
                     "facts": {"month": "2026-05", "amount": 128000, "diff": 45200},
                 }
             ],
-            "contactable": {"ok": False, "codes": ["cool_down"], "next_on": "2026-06-09"}, "control_group": False,
-            "error": None,
+            "contactable": {
+                "ok": False, "codes": ["cool_down"], "next_on": "2026-06-09", "hours": ["09:00-12:00", "14:00-21:00"],
+                "not_evaluable": [],
+            },
+            "control_group": False, "error": None,
         },
         _EMPTY
         | {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import date, datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import orjson
@@ -14,8 +16,10 @@ from features.kit.errors import NotFoundError
 from features.store.online import OnlineBatch, OnlinePortrait
 from serving.api.auth import is_row_scoped, may_see
 from serving.api.context import Context
+from serving.api.errors import InvalidRequestError
 from serving.api.scores.schemas import ScoresRequest
 from serving.database.keys import ApiKey
+from serving.outreach.policy import PolicyBook
 from serving.scoring.scorer import Score
 
 SAY_SCOPE = "care:read"
@@ -33,7 +37,7 @@ def score(context: Context, key: ApiKey, request: ScoresRequest) -> dict[str, An
     batch = context.portraits.read_batch(request.ids)
     seen = visible(key, batch.portraits)
     scores = score_portraits(context, batch, seen, request.targets, reasons=request.reasons, locale=request.locale)
-    verdicts = _verdicts(context, request)
+    verdicts, unchecked = _verdicts(context, request)
     age = round(batch.age_hours(utc_now()), 2)
     context.figures.age.set(age)
     speaks = SAY_SCOPE in key.scopes
@@ -46,7 +50,14 @@ def score(context: Context, key: ApiKey, request: ScoresRequest) -> dict[str, An
                 "customer_id": customer_id,
                 "target": target,
                 **score_body(scores[target].get(place), speaks=speaks),
-                "contactable": contact and {"ok": contact.ok, "codes": contact.codes, "next_on": contact.next_on},
+                "contactable": contact
+                and {
+                    "ok": contact.ok,
+                    "codes": contact.codes,
+                    "next_on": contact.next_on,
+                    "hours": contact.hours,
+                    "not_evaluable": unchecked,
+                },
                 "control_group": contact and contact.control_group,
                 "as_of": batch.pointer.as_of,
                 "portrait_age_hours": age,
@@ -135,8 +146,24 @@ def score_body(score: Score | None, *, speaks: bool) -> dict[str, Any]:
     }
 
 
-def _verdicts(context: Context, request: ScoresRequest) -> Sequence[Any]:
+def contact_moment(book: PolicyBook, at: datetime | None) -> tuple[date, time | None]:
+    """Returns the operator's day and local time of a contact; without one the day of the policy and no time.
+
+    Raises:
+        InvalidRequestError: If the contact would lie before the day that the policy knows.
+    """
+    if at is None:
+        return book.as_of, None
+    local = at.astimezone(ZoneInfo(book.time_zone))
+    if local.date() < book.as_of:
+        raise InvalidRequestError(f"at: {local.date()} is before {book.as_of}, the day of the portraits")
+    return local.date(), local.time()
+
+
+def _verdicts(context: Context, request: ScoresRequest) -> tuple[Sequence[Any], Sequence[str]]:
     if request.purpose is None or request.channel is None:
-        return [None] * len(request.ids)
+        return [None] * len(request.ids), ()
     book = context.policy()
-    return book.verdicts(request.ids, request.purpose, request.channel, book.as_of)
+    on, at = contact_moment(book, request.at)
+    verdicts = book.verdicts(request.ids, request.purpose, request.channel, on, at=at)
+    return verdicts, book.not_evaluable(request.purpose, request.channel)

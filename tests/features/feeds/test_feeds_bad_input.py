@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from features.feeds.landing import check
 from features.feeds.manifest import read_manifest
 from features.kit.errors import ConfigurationError, DataError, InsightError, QuarantineLimitError
+from features.kit.home import Home
 
 GOOD = "customer_id,period,total,paid_at\n" + "".join(f"{c},2026-0{m}-01,10.5,\n" for c in (1, 2, 3) for m in (1, 2, 3))
 
@@ -39,7 +42,7 @@ REFUSED = [
     ("time zone", spoil(GOOD, 4, "10.5,", "10.5,2026-01-01 10:00 Mars/Base"), "not_a_time:paid_at", "bills.csv row 4"),
     ("customer", spoil(GOOD, 4, "2,", "99,"), "unknown_customer:customer_id", "bills.csv row 4"),
     ("no customer", spoil(GOOD, 4, "2,", ","), "missing:customer_id", "bills.csv row 4"),
-    ("duplicate key", GOOD + "1,2026-01-01,11,\n", "conflicting_duplicate:customer_id", "bills.csv row 1"),
+    ("duplicate key", GOOD + "1,2026-01-01,11,\n", "conflicting_duplicate:customer_id,period", "bills.csv row 1"),
     ("short row", GOOD + "1,2026-04-01\n", "wrong_column_count", "bills.csv row 10"),
     ("long row", GOOD + "1,2026-04-01,1,,,\n", "wrong_column_count", "bills.csv row 10"),
 ]
@@ -260,11 +263,15 @@ def test_units_and_money_convert_exactly(operator):
 
 def test_check_says_what_landing_would_and_writes_nothing(operator, tmp_path):
     """`insight check` counts the same rows and stops at the same errors, and the home stays empty."""
-    from features.kit.home import Home
-
     scratch = Home(tmp_path / "scratch")
     bills(operator)
     assert check(operator.source(), operator.data, scratch)["bills"].accepted == 9
+    twice = GOOD + "1,2026-01-01,11,\n"
+    bills(operator, twice, max_quarantine_share=1)
+    counted = check(operator.source(), operator.data, Home(tmp_path / "again"))["bills"]
+    assert counted.as_dict() == operator.land().feeds["bills"].as_dict()
+    assert counted.reasons == {"conflicting_duplicate:customer_id,period": 2}
+    shutil.rmtree(operator.home.root)
     bills(operator, spoil(GOOD, 4, "10.5", "ten"))
     with pytest.raises(QuarantineLimitError, match="not_an_amount:total"):
         check(operator.source(), operator.data, scratch)

@@ -228,11 +228,11 @@ def test_byte_equal_repeats_are_dropped_and_contradictions_are_refused(operator)
     )
     operator.map("usage_daily", "SELECT * FROM usage_daily", known_after="PT6H", max_quarantine_share=0.1)
     report = operator.land().feeds["usage_daily"]
-    assert (report.accepted, report.repeated, report.reasons) == (32, 1, {"conflicting_duplicate:customer_id": 2})
+    assert (report.accepted, report.repeated, report.reasons) == (32, 1, {"conflicting_duplicate:customer_id,day": 2})
     assert operator.rows("SELECT customer_id, data_kb FROM usage_daily WHERE customer_id <> '3'") == [("1", 7)]
     assert [row[:3] for row in operator.refused("usage_daily")] == [
-        ("conflicting_duplicate:customer_id", "usage_daily.csv", 3),
-        ("conflicting_duplicate:customer_id", "usage_daily.csv", 4),
+        ("conflicting_duplicate:customer_id,day", "usage_daily.csv", 3),
+        ("conflicting_duplicate:customer_id,day", "usage_daily.csv", 4),
     ]
 
 

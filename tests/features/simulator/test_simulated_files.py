@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -11,8 +12,11 @@ import duckdb
 import pytest
 
 from features.feeds.contracts import FEEDS
+from features.feeds.landing import check
 from features.feeds.sources import COMMON_COLUMNS, load_source
 from features.kit.config import config_path
+from features.kit.errors import DataError
+from features.kit.home import Home
 from features.simulator.step import simulate_to
 
 CUSTOMERS, MONTHS = 704, 8
@@ -138,6 +142,25 @@ class Rater:
         if order["discount_end"] and key[1] < order["discount_end"]:
             monthly -= min(li(order["discount_amount"]), monthly)
         return max(li(plan["minimum_spend"]), monthly + fee) + self.fees[key] + li(bill["value_added_fee"])
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "factor"), [("bills", "total", 100), ("usage_monthly", "data_kb", 1 / 1024)]
+)
+def test_another_unit_is_named(world, tmp_path, name, column, factor):
+    """Fen read as yuan and MB read as KB stop the landing with the file and the column, whatever the rows look like."""
+    shutil.copytree(world / "files", tmp_path / "files")
+    path = tmp_path / "files" / f"{name}.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        head, *lines = csv.reader(file)
+    place = head.index(column)
+    for line in lines:
+        line[place] = str(int(float(line[place] or 0) * factor))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([head, *lines])
+    source = load_source(config_path("sources/simulator.yaml"))
+    with pytest.raises(DataError, match=rf"{name}\.csv.*median of '{column}'"):
+        check(source, tmp_path / "files", Home(tmp_path / "scratch"))
 
 
 def test_an_ended_contract_is_still_on_record(world):

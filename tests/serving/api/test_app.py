@@ -156,6 +156,13 @@ def test_what_is_not_json_is_a_problem(client, everything, content):
     assert response.json()["remedy"] == REMEDIES["invalid_request"]
 
 
+def test_another_content_type_is_named(client, everything):
+    """A body sent as text is 415 and says what to send."""
+    answer = client.post("/v1/scores", content="hello", headers={**everything, "content-type": "text/plain"})
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert "application/json" in answer.json()["remedy"]
+
+
 def test_overload_is_shed_early(world, everything):
     """Beyond the bound a request is refused with 503 and Retry-After; health still answers."""
     with TestClient(create_app(world.home, check_in_child=False, most_at_once=0)) as crowded:

@@ -79,6 +79,14 @@ def test_a_lookup_shows_the_agents_first_page_and_is_audited(client, world, ever
     assert (last.action, last.subject) == ("lookups.read", customer_id)
 
 
+def test_a_number_with_its_country_code_is_the_same_number(client, world, everything):
+    """A telephone system sends +86 or 0086 before it."""
+    customer_id = next(one for one in world.ids if number_of(world, one))
+    for code in ("+86", "86", "0086"):
+        answer = client.post("/v1/lookups", json={"number": code + number_of(world, customer_id)}, headers=everything)
+        assert answer.json()["customer_id"] == customer_id
+
+
 def test_a_number_of_nobody_and_of_a_foreign_customer_look_the_same(client, world):
     """Neither existence nor place can be found out by trying numbers."""
     customer_id = next(one for one in world.ids if world.cards[one]["province"] != "Sichuan" and number_of(world, one))
@@ -178,6 +186,16 @@ def test_a_cursor_that_is_not_ours_is_refused(client, everything, cursor):
     """422 with a remedy."""
     answer = client.get("/v1/audiences", params=AUDIENCE | {"cursor": cursor}, headers=everything)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+def test_an_unknown_class_and_a_cursor_of_other_filters_are_refused(client, everything):
+    """A misspelt class is no empty audience, and a page goes on only with the filters it began with."""
+    wrong = client.get("/v1/audiences", params=AUDIENCE | {"class": "nonsense"}, headers=everything)
+    assert (wrong.status_code, "self_served" in wrong.json()["remedy"]) == (422, True)
+    cursor = client.get("/v1/audiences", params=AUDIENCE | {"limit": 1}, headers=everything).json()["next_cursor"]
+    assert client.get("/v1/audiences", params=AUDIENCE | {"cursor": cursor}, headers=everything).status_code == 200
+    other = client.get("/v1/audiences", params=AUDIENCE | {"cursor": cursor, "band": "high"}, headers=everything)
+    assert (other.status_code, other.json()["detail"]) == (422, "cursor: of other filters")
 
 
 def test_models_are_told_with_their_versions(client, everything):

@@ -137,6 +137,9 @@ def test_contacts_answer_item_by_item_and_only_once_per_key(fresh):
     assert tell(client, headers, "k", *body).content == first.content
     assert tell(client, headers, "k", body[0]).status_code == 409
     assert tell(client, headers, "another", body[0]).json()["recorded"] == 1
+    changed = tell(client, headers, "third", contact(one, channel="call"), contact(two, "c4", action="upgrade_invit"))
+    assert [item["status"] for item in changed.json()["items"]] == ["conflict", "refused"]
+    assert "upgrade_invite" in changed.json()["items"][1]["error"]["detail"]
 
 
 def test_never_again_binds_the_next_list_of_the_same_day(fresh):

@@ -114,3 +114,16 @@ def test_contactable_is_the_policy_s_verdict(client, world, everything):
     assert {verdict["ok"] for verdict in verdicts} == {True, False}
     assert all(verdict["ok"] == (not verdict["codes"]) for verdict in verdicts)
     assert all(item["control_group"] in (True, False) for item in items)
+
+
+def test_quiet_hours_are_judged_for_the_hour_that_is_asked(client, world, everything):
+    """At ten in the evening nobody may be called, at ten in the morning who may on that day; a past day is refused."""
+
+    def codes(at):
+        items = ask(client, everything, ids=world.ids[:50], purpose="service", channel="call", at=at).json()["items"]
+        return [set(item["contactable"]["codes"]) for item in items if item["contactable"]]
+
+    assert all("quiet_hours" in one for one in codes("2026-06-01T22:00:00+08:00"))
+    assert not any("quiet_hours" in one for one in codes("2026-06-01T10:00:00+08:00"))
+    past = ask(client, everything, ids=world.ids[:1], purpose="service", channel="call", at="2025-06-01T10:00:00+08:00")
+    assert (past.status_code, past.json()["code"]) == (422, "invalid_request")

@@ -115,6 +115,7 @@ def write_portraits(home: Home, people: dict[str, dict[str, Any]], as_of: date =
         {
             "customer_id": ids,
             "roaming_enquiries_count_30d": pa.array(asked, pa.float32()),
+            "use_recency_days": pa.array([people[one].get("idle_days", 1) for one in ids], pa.float32()),
             "primary_class": [people[one].get("class", "self_served") for one in ids],
             "facts": facts,
         }

@@ -8,6 +8,8 @@ from zipfile import ZipFile
 
 import pytest
 
+from features.kit.config import config_path
+from features.kit.errors import ConfigurationError
 from serving.outreach.actions import Chooser
 from serving.outreach.allocate import allocate, shared_capacity
 from serving.outreach.calendar import best_open_hours, festival_days, is_festival, open_hours
@@ -60,6 +62,13 @@ def test_no_contact_beats_an_action_that_costs_more_than_it_brings(chooser):
     """At P .02 the call keeps 1.62 yuan and costs 5.20: nothing is offered, and it is counted."""
     offered = chooser.offer([candidate(p=0.02)])
     assert (offered.options, offered.without_value) == ([], 1)
+
+
+def test_who_has_left_already_is_no_departure_to_prevent(chooser):
+    """After 31 days without use a call would prevent nothing: no option; an unknown or short pause changes nothing."""
+    assert chooser.offer([candidate(idle_days=31.0)]).options == []
+    for days in (30.0, None):
+        assert [one.action for one in chooser.offer([candidate(idle_days=days)]).options] == ["service_review"]
 
 
 def test_a_duty_needs_no_score_and_silences_every_offer(chooser):
@@ -237,3 +246,29 @@ def test_no_cell_is_a_formula_and_dispositions_have_a_drop_down(tmp_path):
     text = released.csv.read_text(encoding="utf-8-sig")
     assert ",'=1+1," in text
     assert ",'+cmd," in text
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("outreach.yaml", ("- service.ticket_overdue", "- service.ticket_overdu"), "duties: unknown 'service.ticket_overdu'; did you mean 'service.ticket_overdue'?"),
+        ("outreach.yaml", ("refusals: [terminated,", "refusals: [terminatd,"), "unknown 'terminatd'; did you mean 'terminated'?"),
+        ("outreach.yaml", ("fit_not_proven]", "fit_not_provn]"), "not_when.codes: unknown 'fit_not_provn'; did you mean 'fit_not_proven'?"),
+        ("outreach.yaml", ("topics: [network,", "topics: [netwrk,"), "not_when.topics: unknown 'netwrk'; did you mean 'network'?"),
+        ("reasons.yaml", ("  calls.repeat_topic:", "  calls.repeat_topik:"), "reasons: unknown 'calls.repeat_topik'; did you mean 'calls.repeat_topic'?"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_value_is_named_with_the_one_that_was_meant(tmp_path, monkeypatch, name, change, message):
+    """Codes, topics and duties come from closed sets; a list is never drawn with one of them lost in silence."""
+    shipped = config_path("outreach.yaml").parent
+    (tmp_path / "configs").mkdir()
+    for path in shipped.glob("*.yaml"):
+        (tmp_path / "configs" / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    text = (shipped / name).read_text(encoding="utf-8")
+    assert change[0] in text
+    (tmp_path / "configs" / name).write_text(text.replace(*change), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings()
+    assert message in refused.value.message
+    assert name in refused.value.message

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from features.kit.errors import ConflictError
+from features.kit.errors import ConflictError, NotFoundError
 from features.kit.home import Home
 from serving.database.session import open_database, reading
 from serving.database.tables_outreach import ClaimDayRow, ListLineRow, OutreachLineRow
@@ -268,3 +268,10 @@ def test_the_file_never_holds_a_full_number_or_a_score(crowd):
     assert {row["号码"][3:7] for row in rows_of(released)} == {"****"}
     assert "1390000" not in text
     assert Path(released.xlsx).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_place_where_nobody_lives_is_an_error_not_an_empty_list(crowd):
+    """A misspelt city draws no list and leaves none behind."""
+    with pytest.raises(NotFoundError, match="no customers in this place"):
+        draw_list(crowd, ListRequest(AS_OF, 60, city="Atlantis"))
+    assert draw_list(crowd, ListRequest(AS_OF, 60)).list_id == "L260601-01"

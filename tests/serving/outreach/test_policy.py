@@ -166,13 +166,35 @@ def test_quiet_hours_hold_for_every_purpose(feeds, settings, at, quiet):
     assert found == (("quiet_hours",) if quiet else ())
 
 
+@pytest.mark.parametrize(("at", "next_on"), [("08:00", AS_OF), ("12:30", AS_OF), ("21:00", date(2026, 6, 2))])
+def test_quiet_hours_end_on_the_same_day_or_the_next(feeds, settings, at, next_on):
+    """Before nine and at noon the day still has open hours; after nine in the evening it has none."""
+    refused = verdict(policy_of(feeds, settings), "C0001", "service", at=time.fromisoformat(at))
+    assert (refused.next_on, refused.hours) == (next_on, ("09:00-12:00", "14:00-21:00"))
+
+
+def test_what_no_feed_can_tell_is_said(tmp_path, settings):
+    """With consents alone nobody can check porting, complaints or earlier contacts; with every feed all is checked."""
+    for name in ("bare", "full"):
+        (tmp_path / name).mkdir()
+    bare = Town(tmp_path / "bare")
+    bare.customer("C0001")
+    book = policy_of(states_of(bare.land()), settings)
+    assert {"porting", "open_complaint", "cool_down"} <= set(book.not_evaluable("retention", "call"))
+    assert "consent_withdrawn" not in book.not_evaluable("retention", "call")
+    full = policy_of(states_of(make_town(tmp_path / "full").land()), settings)
+    assert full.not_evaluable("marketing", "call") == ()
+
+
 def test_the_control_group_is_withheld_from_marketing_and_care_only(feeds, settings):
     """With everybody drawn, marketing and care are refused and a service notice is not; the flag is always told."""
     everybody = settings.model_copy(update={"control": settings.control.model_copy(update={"share": 0.999999})})
     book = policy_of(feeds, everybody)
     assert verdict(book, "C0001").codes == ("control_group",)
     assert verdict(book, "C0001", "care").codes == ("control_group",)
-    assert verdict(book, "C0001", "service") == Verdict(ok=True, codes=(), next_on=None, control_group=True)
+    assert verdict(book, "C0001", "service") == Verdict(
+        ok=True, codes=(), next_on=None, control_group=True, hours=("09:00-12:00", "14:00-21:00")
+    )
 
 
 LEDGER_CASES = [

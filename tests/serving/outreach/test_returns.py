@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import select
 
 from features.feeds.reading import Feeds
+from features.kit.clock import utc_now
 from features.kit.errors import ConfigurationError, DataError, NotPermittedError
 from serving.database.audit import first_tampered
 from serving.database.keys import create_key, find_key
@@ -87,6 +88,26 @@ def test_every_disposition_has_its_stated_effect(crowd):
         line = line_of(crowd, line_id)
         assert (code, line.status) == (code, status)
         assert (code, refusals_of(crowd, line.person_id)) == (code, forbidden)
+
+
+def test_attempts_close_together_are_one_and_the_future_is_refused(crowd):
+    """Three rings within minutes count once; at other hours the third one closes the line; tomorrow has not been."""
+    line_id = table_of(draw_list(crowd, ListRequest(AS_OF, 60)))[1][0]
+
+    def ring(text):
+        report = Report(1, line_id, "no_answer", attempted_at=at(text))
+        return record_reports(open_database(crowd), [report], load_settings(), "Asia/Shanghai")
+
+    for minute in (30, 31, 32):
+        assert ring(f"2026-06-01T02:{minute}:00").imported == 1
+    assert (line_of(crowd, line_id).attempts, line_of(crowd, line_id).status) == (1, "open")
+    for when in ("2026-06-01T07:00:00", "2026-06-02T03:00:00"):
+        ring(when)
+    assert (line_of(crowd, line_id).attempts, line_of(crowd, line_id).status) == (3, "closed")
+    other = table_of(draw_list(crowd, ListRequest(AS_OF, 60)))[2][0]
+    early = Report(1, other, "solved", attempted_at=utc_now() + timedelta(hours=1))
+    errors = record_reports(open_database(crowd), [early], load_settings(), "Asia/Shanghai").errors
+    assert [(error.column, "future" in error.message) for error in errors] == [("attempted_at", True)]
 
 
 def test_reports_become_feeds_once(crowd):
@@ -217,7 +238,7 @@ def test_handover_needs_its_scope_is_audited_and_expires(crowd, tmp_path):
     for key in (None, other):
         with pytest.raises(NotPermittedError, match="handover"):
             hand_over(crowd, engine, released.list_id, key, reason="morning calls")
-    with pytest.raises(ConfigurationError, match="no reason"):
+    with pytest.raises(ConfigurationError, match="shorter than 5 characters"):
         hand_over(crowd, engine, released.list_id, dialler, reason=" ")
     with pytest.raises(DataError, match="no open call"):
         hand_over(crowd, engine, released.list_id, elsewhere, reason="morning calls")

@@ -87,12 +87,12 @@ def test_every_text_is_filled_and_holds_no_forbidden_word(locale):
 @pytest.mark.parametrize(
     ("code", "locale", "about", "say"),
     [
-        ("bill.jump", "zh", "2026年5月账单128.00元,比前3月平均多45.21元", "您2026年5月的账单比平时高,我给您说明一下费用构成。"),
+        ("bill.jump", "zh", "2026年5月账单128.00元，比前3月平均多45.21元", "您2026年5月的账单比平时高，我给您说明一下费用构成。"),
         ("bill.jump", "en", "May 2026 bill 128.00 yuan, 45.21 yuan above the 3-month mean", "Your May 2026 bill is higher than usual; let me explain what it is made of."),
-        ("calls.repeat_topic", "zh", "7天内就“网络”来电3次,尚未解决", "您反映的网络问题我们一直在跟进,今天给您回复进展。"),
+        ("calls.repeat_topic", "zh", "7天内就“网络”来电3次，尚未解决", "您反映的网络问题我们一直在跟进，今天给您回复进展。"),
         ("contract.ending", "en", "Contract ends on 20 June 2026", "Your contract ends on 20 June 2026; let me explain the price afterwards."),
         ("usage.falling", "en", "Use fell to 41 % of normal", None),
-        ("tv.idle_before_festival", "zh", "机顶盒45天未用,春节将至", "春节快到了,电视久未使用请先重启机顶盒,免得影响观看。"),
+        ("tv.idle_before_festival", "zh", "机顶盒45天未用，春节将至", "春节快到了，电视久未使用请先重启机顶盒，免得影响观看。"),
     ],
 )  # fmt: skip
 def test_texts_carry_the_customers_own_figures(code, locale, about, say):
@@ -118,7 +118,7 @@ def test_money_follows_the_operators_currency_and_scale():
 def test_what_was_asked_about_leaving_is_not_said():
     """A repeat call about porting is shown to the agent, and nothing is said to the customer."""
     reason = WRITER.write("calls.repeat_topic", {"calls.repeat_topic": {"topic": "porting", "n": 2}}, "zh")
-    assert (reason.about, reason.say) == ("7天内就“携号转网”来电2次,尚未解决", None)
+    assert (reason.about, reason.say) == ("7天内就“携号转网”来电2次，尚未解决", None)
 
 
 SUMS = {
