@@ -29,7 +29,7 @@ def serve_in_child(home: Home, host: str, port: int) -> int:
     """
     port = port or _free_port(host) or 0
     _check_free(host, port)
-    print(f"starting on http://{host}:{port} (documentation at /docs); Ctrl-C ends it", file=sys.stderr, flush=True)
+    print(f"starting on http://{host}:{port} (documentation at /docs); Ctrl-C ends it", flush=True)
     return _Watch(home, host, port).run()
 
 
