@@ -58,11 +58,13 @@ def statistics_of_labels(column: npt.NDArray[np.float32], labels: npt.NDArray[np
     Args:
         column: Its values.
         labels: 0 or 1.
-        judged: The rows of the test folds; the others are looked at by themselves.
+        judged: The rows of the test folds; they and the others are looked at together and by themselves.
     """
     is_judged = np.zeros(len(labels), dtype=bool)
     is_judged[judged] = True
-    for rows, which in ((is_judged, "the test windows"), (~is_judged, "the training rows")):
+    everything = np.ones(len(labels), dtype=bool)
+    parts = ((everything, "all rows"), (is_judged, "the test windows"), (~is_judged, "the training rows"))
+    for rows, which in parts:
         smooth = smoothness(column[rows], labels[rows])
         if smooth is not None and smooth[1] <= TOO_SMOOTH:
             ratio, deviation, groups = smooth
