@@ -25,13 +25,15 @@ MOST_SECONDS = 5.0
 
 
 @pytest.fixture
-def running(world, everything):
+def running(world, everything, tmp_path):
     """Returns a function that tells the version of one answer of a real `insight serve`; churn has v1 and v2."""
     for version in ("v2", "v1"):
         train_bundle(world.home, Portraits.open(world.home), "churn", seed=0 if version == "v1" else 5, version=version)
     port = free_port()
     command = [INSIGHT, "serve", "--port", str(port), "--home", str(world.home.root)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # A file, not a pipe: nobody reads the log of so many requests, and a full pipe would stop the service.
+    log = (tmp_path / "log").open("w")
+    process = subprocess.Popen(command, stderr=log, text=True)
     body = json.dumps({"targets": ["churn"], "ids": world.ids[:1], "reasons": 0}).encode()
     request = Request(f"http://127.0.0.1:{port}/v1/scores", body, everything | {"Content-Type": "application/json"})
 
@@ -45,7 +47,7 @@ def running(world, everything):
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
-        process.stderr.close()
+        log.close()
         write_json(world.home.bundles / "churn" / "champion.json", {"version": "v1", "previous": None})
 
 
