@@ -10,7 +10,7 @@
 The first code that applies decides. A limit is broken only if the whole 95 % interval lies beyond it. More profit means
 that the lower end of the paired interval at the operator's capacity is above zero: of equal models one in forty (2.5 %)
 is promoted by chance. A champion that fails the rate or calibration gate on these rows gives way to a candidate that
-promises surely better and does not surely earn less.
+promises surely better and earns no less.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def judge(
         rows.propensities, rows.labels, rows.customers, beside=theirs, rows=rows.weights
     )
     # Surely better promises, not only a champion at the edge of its limits: of equal models that is chance again.
-    fresh = bool(fails) and gap.high >= 0 and better.high < 0
+    fresh = bool(fails) and gap.value >= 0 and better.high < 0
     checks = (
         *checks,
         Check(
@@ -152,7 +152,7 @@ def judge(
             more or fresh,
             f"{gap.value:+.2f} ({gap.low:+.2f} to {gap.high:+.2f}) per {value.PER} customers and as-of date"
             + (f"; the champion itself is {', '.join(check.code for check in fails)}" if fails else ""),
-            "above 0 with its whole interval; where the champion fails a gate and promises surely worse, not below it",
+            "above 0 with its whole interval; where the champion fails a gate and promises surely worse, 0 or more",
         ),
     )
     passing = MORE_PROFIT if more else CHAMPION_FAILS
