@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from features.feeds.contracts import FEEDS
+from features.feeds.proposal_checks import Counted, find_check_file
 from features.feeds.proposal_customers import AttributePlan, answers_in, attributes_of, besides
-from features.feeds.proposal_feeds import SURE_ENOUGH, FeedPlan, FileNeeds, single_uses, usage, whole_view
+from features.feeds.proposal_feeds import FeedPlan, FileNeeds, single_uses, usage, whole_view
 from features.feeds.proposal_files import FileLook
-from features.feeds.proposal_matching import Match, matches
+from features.feeds.proposal_matching import LEAST_CONFIDENCE, Match, matches
 from features.feeds.proposal_views import View, find_customers, found_files, look_at_views
 from features.feeds.proposal_words import Words, load_words, words_in
 from features.feeds.sources import UNDECIDED
@@ -48,6 +49,7 @@ class Proposal:
         needs: View -> types and checks that its feeds need.
         attributes: The operator's own columns.
         left_out: Column -> why it is no attribute.
+        counted: The control file that counts the others, if there is one.
         notes: What a person should know of the whole.
     """
 
@@ -65,6 +67,7 @@ class Proposal:
     needs: dict[str, FileNeeds] = field(default_factory=dict)
     attributes: list[AttributePlan] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    counted: Counted | None = None
     notes: list[str] = field(default_factory=list)
 
     def key_of(self, view: View) -> tuple[str, ...]:
@@ -72,7 +75,7 @@ class Proposal:
         from features.feeds.proposal_columns import identifies
 
         match = self.found[view.name][0] if self.found.get(view.name) else None
-        if match is not None and match.confidence >= SURE_ENOUGH:
+        if match is not None and match.confidence >= LEAST_CONFIDENCE:
             own = tuple(match.columns.get(name, "") for name in match.feed.key)
             if all(own) and identifies(view.table, own):
                 return own
@@ -93,6 +96,7 @@ class Proposal:
             },
             "attributes": [attribute.__dict__ for attribute in self.attributes],
             "left_out": self.left_out,
+            "check_file": self.counted.__dict__ if self.counted else None,
             "notes": self.notes,
         }  # fmt: skip
 
@@ -141,12 +145,26 @@ def propose(data: Path, *, only: str = "", progress: Progress = SILENT) -> Propo
         first = proposal.unreadable[0]
         raise DataError(f"{data / first.name}: {first.problem}", remedy="no file here can be mapped")
     with progress.step("match feeds"):
+        _take_check_file(proposal)
         owner = find_customers(proposal.views, words)
         proposal.owner = owner.name if owner else ""
         proposal.found = {view.name: matches(view, words) for view in proposal.views}
         _calendar_and_money(proposal, words)
         _plan(proposal, owner, words)
     return proposal
+
+
+def _take_check_file(proposal: Proposal) -> None:
+    """Sets the control file apart from the views that may be feeds."""
+    looks = [look for view in proposal.views for look in view.files]
+    proposal.counted = find_check_file(proposal.views, looks)
+    if proposal.counted is not None:
+        proposal.views = [view for view in proposal.views if view.name != proposal.counted.view]
+        differs = proposal.counted.differs
+        if differs:
+            proposal.notes.append(
+                f"{proposal.counted.path} counts other rows than there are in {', '.join(differs[:3])}"
+            )
 
 
 def _operator_name(data: Path) -> str:
@@ -178,7 +196,7 @@ def _plan(proposal: Proposal, owner: View | None, words: Words) -> None:
     sure = {
         view.name: proposal.found[view.name][0]
         for view in proposal.views
-        if proposal.found[view.name] and proposal.found[view.name][0].confidence >= SURE_ENOUGH
+        if proposal.found[view.name] and proposal.found[view.name][0].confidence >= LEAST_CONFIDENCE
         and view.name not in summed and view is not owner
     }  # fmt: skip
     timeless = ("customers", "persons", "numbers")
@@ -213,8 +231,10 @@ def _plan(proposal: Proposal, owner: View | None, words: Words) -> None:
 
 
 def _say_unread(proposal: Proposal) -> None:
+    taken = {pattern for view in proposal.views for pattern in view.also}
     for view in proposal.views:
-        said = any(note.startswith(view.pattern) for note in proposal.notes)
+        said = any(note.startswith(view.pattern) for note in proposal.notes) or view.pattern in taken
+        said = said or any(todo.startswith(f"{view.name} ") for plan in proposal.plans for todo in plan.todos)
         if said or any(view.name in plan.views for plan in proposal.plans):
             continue
         best = proposal.found[view.name][0] if proposal.found[view.name] else None
@@ -228,6 +248,11 @@ def _second(proposal: Proposal, view: View, match: Match, first: FeedPlan) -> No
         proposal.notes.append(
             f"{view.pattern} lists customers as well as {first.views[0]}{known}: if they are the same people, join the "
             f"two; if not, give it its own mapping: insight map --only '{view.pattern}'"
+        )
+    elif view.has_layout_of(same := next(one for one in proposal.views if one.name == first.views[0])):
+        same.also.append(view.pattern)
+        first.todos.append(
+            f"{view.pattern} has the same columns and is read with it; if it holds late records, they were known later"
         )
     else:
         first.todos.append(

@@ -10,15 +10,12 @@ from dataclasses import dataclass, field
 
 from features.feeds.contracts import FEEDS, Column, Feed, Grain, Kind
 from features.feeds.conversion import literal, quoted
-from features.feeds.proposal_columns import ColumnLook
+from features.feeds.proposal_columns import ColumnLook, identifies
 from features.feeds.proposal_matching import Match
 from features.feeds.proposal_selects import expression, select_of, translations, unit_for
 from features.feeds.proposal_views import View
 from features.feeds.proposal_words import Words, folded, words_in
 from features.feeds.sources import UNDECIDED, UNITS
-
-SURE_ENOUGH = 0.45
-"""A view below it is no feed; it is listed with its best guess."""
 
 _LAGS = {Grain.INSTANT: ("PT1H", ""), Grain.DAY: ("PT6H", ""), Grain.MONTH: ("P5D", "06:00")}
 
@@ -77,7 +74,7 @@ def single_uses(views: Sequence[View], found: dict[str, list[Match]], words: Wor
         times = [look for look in view.columns if look.is_time and look.filled > 0.9]
         if best is None or best.feed.name != "usage_daily" or not view.customer or not times or len(view.columns) > 8:
             continue
-        if (view.customer, times[0].name) in view.keys:
+        if identifies(view.table, (view.customer, best.columns["day"])):
             continue  # one row a customer and day: summed already
         title = folded(view.title)
         named = [kind for kind, use in words.uses.items() if any(word in title for word in use.file)]

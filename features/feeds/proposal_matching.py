@@ -7,7 +7,7 @@ monthly feed, little of it is left.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from features.feeds.contracts import FEEDS, Column, Feed, Grain, Kind
 from features.feeds.proposal_columns import ColumnLook
@@ -15,6 +15,9 @@ from features.feeds.proposal_views import View
 from features.feeds.proposal_words import Words
 
 GENERIC = ("customer_id", "number", "event_at", "known_at", "event_id")
+LEAST_CONFIDENCE = 0.45
+"""A view below it is no feed; it is listed with its best guess."""
+
 _UNKNOWN_WEIGHT = 0.3
 _FITTING: dict[Kind, tuple[str, ...]] = {
     Kind.TEXT: ("text", "category", "integer", "flag", "number"),
@@ -53,6 +56,9 @@ def matches(view: View, words: Words) -> list[Match]:
     known = {column.name: _feeds_that_know(column, words) for column in view.columns}
     found = [_match(view, feed, words, named.get(feed.name, 0.0), known) for feed in FEEDS.values()]
     kept = [match for match in found if match is not None]
+    others = max((match.confidence for match in kept if match.feed.name != "customers"), default=0.0)
+    if view.lists_customers(words) and others < LEAST_CONFIDENCE:
+        kept = [replace(m, confidence=max(0.5, m.confidence)) if m.feed.name == "customers" else m for m in kept]
     return sorted(kept, key=lambda match: (-match.confidence, list(FEEDS).index(match.feed.name)))
 
 
@@ -93,9 +99,9 @@ def _match(view: View, feed: Feed, words: Words, named: float, known: dict[str, 
         confidence *= 0.3
     if feed.period and feed.period not in taken:
         confidence *= 0.2
-    if view.customer and view.by_name[view.customer].is_unique and view.first.rows > 1:
+    if view.lists_customers(words):
         # One row per customer: rather a list of customers than what they did each day or month.
-        confidence = max(0.5, min(1.0, confidence + 0.2)) if feed.name == "customers" else confidence
+        confidence = min(1.0, confidence + 0.2) if feed.name == "customers" else confidence
         confidence *= 0.6 if feed.period else 1.0
     if not any(name in feed.by_name for name in taken) and not (feed.name == "customers" and "customer_id" in taken):
         return None

@@ -18,7 +18,8 @@ _WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n", "~")
 
 def yaml_text(proposal: Proposal) -> str:
     """Returns the whole file."""
-    views = [line for view in proposal.views for line in _view(proposal, view)]
+    taken = {pattern for view in proposal.views for pattern in view.also}
+    views = [line for view in proposal.views if view.pattern not in taken for line in _view(proposal, view)]
     feeds = [line for plan in proposal.plans for line in _feed(plan)]
     lines = [
         f"# A proposed mapping of {proposal.operator}, by `insight map`: edit it, then try `insight check`.",
@@ -31,6 +32,7 @@ def yaml_text(proposal: Proposal) -> str:
         f"  time_zone: {proposal.time_zone}{_zone_note(proposal)}",
         f"  currency: {{code: {proposal.currency}, scale: {proposal.scale}}}{_money_note(proposal)}",
         *_snapshot(proposal),
+        *_check_file(proposal),
         "files:",
         *views,
         "feeds:",
@@ -56,6 +58,16 @@ def _snapshot(proposal: Proposal) -> list[str]:
     if not proposal.is_snapshot:
         return []
     return [f"snapshot_at: {UNDECIDED}  # TODO no file holds events: when was this state taken? as 2026-05-31T23:00:00"]
+
+
+def _check_file(proposal: Proposal) -> list[str]:
+    """Returns the control file as a default of every file."""
+    found = proposal.counted
+    if found is None:
+        return []
+    right = f"# {found.path} names the files and counts their rows; {found.agrees} of the newest agree"
+    place = f"{{path: {_scalar(found.path)}, file: {_scalar(found.file)}, rows: {_scalar(found.rows)}}}"
+    return [right, "file_defaults:", f"  check_file: {place}"]
 
 
 def _view(proposal: Proposal, view: View) -> list[str]:
@@ -107,7 +119,8 @@ def _columns(view: View) -> list[str]:
 
 def _options(proposal: Proposal, view: View) -> dict[str, str]:
     look = view.first
-    options = {"path": _scalar(view.pattern)}
+    globs = [_scalar(pattern) for pattern in view.patterns]
+    options = {"path": globs[0] if len(globs) == 1 else f"[{', '.join(globs)}]"}
     if look.encoding and look.encoding != "utf-8":
         options["encoding"] = look.encoding
     if look.delimiter and look.delimiter != ",":

@@ -31,6 +31,7 @@ class View:
         keys: Sets of columns that identify a row of it.
         customer: The column that names a customer, or an empty string.
         customer_share: The share of its values that the customers' own file knows.
+        also: Further globs of files that the view takes with its own.
     """
 
     name: str
@@ -40,11 +41,30 @@ class View:
     keys: tuple[tuple[str, ...], ...] = ()
     customer: str = ""
     customer_share: float | None = None
+    also: list[str] = field(default_factory=list)
 
     @property
     def first(self) -> FileLook:
-        """Returns the file that stands for all: the newest by name."""
-        return self.files[-1]
+        """Returns the file that stands for all: the newest by name that has any row."""
+        return next((look for look in reversed(self.files) if look.rows), self.files[-1])
+
+    @property
+    def patterns(self) -> list[str]:
+        """Returns the globs: its own, and those of views of the same layout that belong to it."""
+        return [self.pattern, *self.also]
+
+    def lists_customers(self, words: Words) -> bool:
+        """Tells whether there is one row per customer, and not only because the file is of one month."""
+        if not self.customer or not self.by_name[self.customer].is_unique or self.first.rows < 2:
+            return False
+        return not any(column.kind == "period" or words.means(column.name, "period") for column in self.columns)
+
+    def has_layout_of(self, other: View) -> bool:
+        """Tells whether files of both can be one view."""
+        mine, theirs = self.first, other.first
+        return (sorted(mine.header), mine.encoding, mine.delimiter, mine.has_header) == (
+            sorted(theirs.header), theirs.encoding, theirs.delimiter, theirs.has_header,
+        )  # fmt: skip
 
     @property
     def title(self) -> str:
@@ -89,8 +109,9 @@ def look_at_views(data: Path, paths: list[Path], words: Words) -> tuple[list[Vie
         clash = stems.count(stem) > 1  # the same names in two layouts: say each file by its own name
         view = View(name, stem if len(files) > 1 and not clash else files[0].name, files)
         view.columns = look_at_columns(view.table, words)
-        for other in files[:-1]:
-            other.table = other.table.slice(0, 0)  # only the newest is looked at further
+        for other in files:
+            if other is not view.first:
+                other.table = other.table.slice(0, 0)  # only one is looked at further
         views.append(view)
     return views, [look for look in looks if look.problem]
 
@@ -124,8 +145,9 @@ def find_customers(views: list[View], words: Words) -> View | None:
     customers is the view that is called so, else one with one row per customer, else none.
     """
     for view in views:
-        named = [column for column in view.columns if words.means(column.name, "customer_id") and column.filled]
-        view.customer = named[0].name if named else ""
+        named = [column for column in view.columns if words.means(column.name, "customer_id")]
+        filled = [column for column in named if column.filled or not view.first.rows]
+        view.customer = filled[0].name if filled else ""
     lists = [view for view in views if view.customer]
     called = [view for view in lists if "customers" in words.named_feeds(view.title)]
     unique = [view for view in lists if view.by_name[view.customer].is_unique]

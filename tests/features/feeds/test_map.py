@@ -118,6 +118,47 @@ def test_a_chinese_delivery_lands_as_proposed(chinese, tmp_path):
     }  # fmt: skip
 
 
+def test_months_of_extracts_with_a_check_file(chinese, tmp_path):
+    """A month's file is no customer list, an empty newest month hides nothing, the control file is found and compared."""
+    (chinese / "用户资料_202604.txt").unlink()
+    (chinese / "月账单_202604.csv.gz").unlink()
+    use = [f"00{1000 + n}|202604|{n * 60}|{n * 7}" for n in range(60)]
+    counted = {}
+    for month in ("202604", "202605"):
+        files = {
+            f"{month}/user_info_{month}.txt": customers(),
+            f"{month}/yyl_{month}.txt": "用户编号|账期|通话时长（秒）|上网流量（MB）\n" + "\n".join(use) + "\n",
+            f"{month}/mnp_{month}.txt": "用户编号|申请时间|携转环节\n" + ("001000|2026-04-03 10:00:00|申请\n" * (month == "202604")),
+        }  # fmt: skip
+        for name, text in files.items():
+            (chinese / name).parent.mkdir(exist_ok=True)
+            (chinese / name).write_bytes(text.encode("gb18030"))
+            counted[name] = len(text.splitlines()) - 1
+        lines = [f"{Path(name).name}|{counted[name]}" for name in files]
+        (chinese / month / f"check_{month}.txt").write_bytes(
+            ("文件名|记录数\n" + "\n".join(lines) + "\n").encode("gb18030")
+        )
+    proposal = propose(chinese)
+    best = {view.pattern: proposal.found[view.name][0].feed.name for view in proposal.views}
+    assert best == {
+        "*/user_info_*.txt": "customers", "*/yyl_*.txt": "usage_monthly", "*/mnp_*.txt": "port_requests",
+    }  # fmt: skip
+    assert (proposal.counted.path, proposal.counted.file, proposal.counted.rows) == (
+        "*/check_*.txt",
+        "文件名",
+        "记录数",
+    )
+    assert proposal.counted.differs == ()
+    out = tmp_path / "m.yaml"
+    out.write_text(yaml_text(proposal), encoding="utf-8")
+    reports = check(load_source(out), chinese, Home(tmp_path / "scratch"))
+    assert {name: report.quarantined for name, report in reports.items()} == dict.fromkeys(reports, 0)
+    (chinese / "202605" / "yyl_202605.txt").write_bytes(
+        "用户编号|账期|通话时长（秒）|上网流量（MB）\n001000|202605|1|1\n".encode("gb18030")
+    )
+    assert propose(chinese).counted.differs == ("yyl_202605.txt",)
+
+
 def test_samples_show_no_phone_number_and_no_name(chinese, tmp_path):
     """A mapping is committed and mailed around: numbers are masked, of names the first character stays."""
     out = tmp_path / "m.yaml"
