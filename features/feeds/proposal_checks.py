@@ -19,6 +19,7 @@ class Counted:
         path: Its glob.
         file: The column that names the file.
         rows: The column that counts its rows.
+        delimiter: Between its values.
         agrees: Files whose rows are as counted.
         differs: Files whose rows are not.
     """
@@ -27,6 +28,7 @@ class Counted:
     path: str
     file: str
     rows: str
+    delimiter: str
     agrees: int
     differs: tuple[str, ...]
 
@@ -42,7 +44,8 @@ def find_check_file(views: Sequence[View], data: Sequence[FileLook]) -> Counted 
                 continue
             best = _counting(view, named, there)
             if best is not None:
-                return Counted(view.name, view.pattern, name, *best)
+                column, agrees, differs = best
+                return Counted(view.name, view.pattern, name, column, view.first.delimiter, agrees, differs)
     return None
 
 

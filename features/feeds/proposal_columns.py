@@ -157,6 +157,14 @@ def _look(name: str, column: Any, words: Words) -> ColumnLook:
     return look
 
 
+def has_no_repeat(column: Any) -> bool:
+    """Tells whether every row has a value and no value stands twice."""
+    import pyarrow.compute as pc
+
+    rows = len(column)
+    return bool(rows) and column.null_count == 0 and pc.count_distinct(column).as_py() == rows
+
+
 def _spread(values: Sequence[str]) -> list[str]:
     """Returns at most so many values, evenly from all of them, the first and the last among them."""
     if len(values) <= _LOOKED_AT:

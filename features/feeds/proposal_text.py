@@ -66,7 +66,8 @@ def _check_file(proposal: Proposal) -> list[str]:
     if found is None:
         return []
     right = f"# {found.path} names the files and counts their rows; {found.agrees} of the newest agree"
-    place = f"{{path: {_scalar(found.path)}, file: {_scalar(found.file)}, rows: {_scalar(found.rows)}}}"
+    between = f", delimiter: {json.dumps(found.delimiter)}"
+    place = f"{{path: {_scalar(found.path)}, file: {_scalar(found.file)}, rows: {_scalar(found.rows)}{between}}}"
     return [right, "file_defaults:", f"  check_file: {place}"]
 
 

@@ -9,8 +9,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from features.feeds.proposal_columns import ColumnLook, keys_of, look_at_columns
-from features.feeds.proposal_files import FileLook, look_at
+from features.feeds.proposal_columns import ColumnLook, has_no_repeat, keys_of, look_at_columns
+from features.feeds.proposal_files import SAMPLE_ROWS, FileLook, look_at
 from features.feeds.proposal_words import Words, words_in
 
 ENDINGS = (".csv", ".txt", ".dat", ".tsv", ".psv", ".unl", ".parquet", ".pq", ".xlsx", ".xls", ".zip")
@@ -102,18 +102,45 @@ def look_at_views(data: Path, paths: list[Path], words: Words) -> tuple[list[Vie
             stem = _NUMBERS.sub("*", look.name)
             layout = (stem, look.encoding, look.delimiter, look.has_header, tuple(sorted(look.header)))
             groups.setdefault(layout, []).append(look)
-    stems = [layout[0] for layout in groups]
     names = _names([_stem(files[0].name) for files in groups.values()])
     views = []
-    for (stem, *_), files, name in zip(groups, groups.values(), names, strict=True):
-        clash = stems.count(stem) > 1  # the same names in two layouts: say each file by its own name
-        view = View(name, stem if len(files) > 1 and not clash else files[0].name, files)
-        view.columns = look_at_columns(view.table, words)
+    for files, name in zip(groups.values(), names, strict=True):
+        pattern, *also = _globs(files, looks)
+        view = View(name, pattern, files, also=also)
+        view.columns = _columns(view, words)
         for other in files:
             if other is not view.first:
                 other.table = other.table.slice(0, 0)  # only one is looked at further
         views.append(view)
     return views, [look for look in looks if look.problem]
+
+
+def _columns(view: View, words: Words) -> list[ColumnLook]:
+    """Returns the columns over the rows of all files, newest first; a value is unique if it is so in one file."""
+    import pyarrow as pa
+
+    one = view.table
+    newest_first = [look.table.select(one.column_names) for look in reversed(view.files) if look.rows]
+    if len(newest_first) <= 1 or any(not table.schema.equals(one.schema) for table in newest_first):
+        return look_at_columns(one, words)
+    columns = look_at_columns(pa.concat_tables(newest_first).slice(0, SAMPLE_ROWS), words)
+    for column in columns:
+        column.is_unique = has_no_repeat(one[column.name])
+    return columns
+
+
+def _globs(files: list[FileLook], every: list[FileLook]) -> list[str]:
+    """Returns one glob that finds these files and no other; their names one by one where no glob does."""
+    names = [look.name for look in files]
+    runs = [_NUMBERS.findall(name) for name in names]
+    if len(names) > 1:
+        widths = [{len(run) for run in place} for place in zip(*runs, strict=True)]
+        wild = iter("?" * next(iter(width)) if len(width) == 1 else "*" for width in widths)
+        pattern = _NUMBERS.sub(lambda _: next(wild), names[0])
+        mine = {look.name for look in files}
+        if not any(fnmatch(look.name, pattern) for look in every if look.name not in mine):
+            return [pattern]
+    return names
 
 
 def _stem(name: str) -> str:

@@ -141,10 +141,10 @@ def test_months_of_extracts_with_a_check_file(chinese, tmp_path):
     proposal = propose(chinese)
     best = {view.pattern: proposal.found[view.name][0].feed.name for view in proposal.views}
     assert best == {
-        "*/user_info_*.txt": "customers", "*/yyl_*.txt": "usage_monthly", "*/mnp_*.txt": "port_requests",
+        "??????/user_info_??????.txt": "customers", "??????/yyl_??????.txt": "usage_monthly", "??????/mnp_??????.txt": "port_requests",
     }  # fmt: skip
     assert (proposal.counted.path, proposal.counted.file, proposal.counted.rows) == (
-        "*/check_*.txt",
+        "??????/check_??????.txt",
         "文件名",
         "记录数",
     )
