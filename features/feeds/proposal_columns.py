@@ -159,10 +159,11 @@ def _look(name: str, column: Any, words: Words) -> ColumnLook:
 
 def has_no_repeat(column: Any) -> bool:
     """Tells whether every row has a value and no value stands twice."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     rows = len(column)
-    return bool(rows) and column.null_count == 0 and pc.count_distinct(column).as_py() == rows
+    return bool(rows) and column.null_count == 0 and len(pc.unique(pc.cast(column, pa.string()))) == rows
 
 
 def _spread(values: Sequence[str]) -> list[str]:

@@ -86,7 +86,9 @@ def test_the_guides_examples_are_valid_mappings():
     guide = Path("configs/sources/README.md").read_text(encoding="utf-8")
     blocks = [yaml.safe_load(block.split("```")[0]) for block in guide.split("```yaml\n")[1:]]
     whole, tables, deliveries, attributes = blocks
-    Source.model_validate(whole | deliveries)
+    Source.model_validate(whole)
+    every_feed = yaml.safe_load(Path("configs/sources/simulator.yaml").read_text(encoding="utf-8"))
+    Source.model_validate(every_feed | deliveries)
     Source.model_validate(
         whole | tables | {"files": {n: f for n, f in whole["files"].items() if n not in tables["tables"]}}
     )
