@@ -194,7 +194,7 @@ def _future(file: Spoilt) -> object:
     return file.write(file.text(rows=file.each(column, lambda value: str(int(value[:4]) + 10) + value[4:])))
 
 
-BAD_DATE = "not_a_date|not_a_time|of_another_month|not_between|missing"
+BAD_DATE = "not_8_digits|not_a_date|not_a_time|of_another_month|not_between|missing"
 MUTATIONS = (
     Mutation("delivered in UTF-8", lambda f: f.write(f.text(), "utf-8"), "the header is utf-8, not gb18030"),
     Mutation("delivered in UTF-16", lambda f: f.write(f.text(), "utf-16"), "the header is utf-16, not gb18030"),

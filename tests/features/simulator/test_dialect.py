@@ -132,6 +132,13 @@ def test_a_spoilt_file_is_named_and_nothing_is_published(homes, place):
     assert found == ""
 
 
+def test_a_date_of_six_digits_in_a_catalogue_is_no_month(homes):
+    """20200101 cut to 200101 reads as January 2001; a catalogue, whose dates all are alike, says so."""
+    data = homes["bss_cn"].root.parent / "bss_cn"
+    mutation = next(one for one in MUTATIONS if one.name == "years of two digits")
+    assert outcome(SOURCE, homes["bss_cn"], spoilt(data, "pack_dict"), mutation) == ""
+
+
 def test_canary_an_untouched_file_lands(homes):
     """The harness sees a landing that goes through: the mutations above are what stops it."""
     home = homes["bss_cn"]
