@@ -21,7 +21,7 @@ from features.feeds.landing import LandingReport, land
 from features.feeds.sources import Source
 from features.kit.clock import instant_of
 from features.kit.config import parse_config
-from features.kit.files import write_json, write_parquet
+from features.kit.files import sha256_of, write_json, write_parquet
 from features.kit.home import Home
 from features.portraits.feature_list import FeatureList
 from features.store.pointer import Pointer
@@ -38,6 +38,7 @@ from serving.outreach.pull import ListRequest, draw_list
 from serving.outreach.returns import Report
 from serving.outreach.settings import load_settings
 from tests.serving.outreach.conftest import AS_OF, Town, card, write_portraits, write_scores
+from training import bundle
 
 PERSON, ACCOUNT = "CANARYPERSON00", "CANARYACCOUNT01"
 CUSTOMERS = ("CANARY02", "CANARY03")
@@ -141,11 +142,20 @@ def fill_rooms(home: Home) -> None:
     _outreach(home)
     fits = pa.table({"customer_id": ids, "offers": [canary(41) if one in CUSTOMERS else "" for one in ids]})
     write_parquet(home.product_fit / f"as_of={AS_OF}" / "fit.parquet", fits)
+    _judge(home.bundles / "churn" / "v1", ids)
     simulated = home.simulation / "files"
     simulated.mkdir(parents=True)
     (simulated / "bills.csv").write_text(f"customer_id,note\nC0001,x\n{CUSTOMERS[0]},{canary(48)}\n", encoding="utf-8")
     write_parquet(simulated / "usage" / "2026-01.parquet",
                   pa.table({"customer_id": ["C0001", CUSTOMERS[1]], "note": ["x", canary(49)]}))  # fmt: skip
+
+
+def _judge(folder: Path, ids: list[str]) -> None:
+    """Writes the judged rows of a bundle, sealed, as training does; customers stand there by their pseudonyms."""
+    judged = pa.table({"customer": [bundle.pseudonym(one) for one in ids], "label": [0] * len(ids)})
+    write_parquet(folder / bundle.JUDGED, judged)
+    content = {"files": {bundle.JUDGED: sha256_of(folder / bundle.JUDGED)}}
+    (folder / bundle.MANIFEST).write_bytes(bundle._seal(content))
 
 
 def _publish(home: Home, ids: list[str]) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import select
 from features.feeds.reading import Feeds
 from features.feeds.suppression import Suppression
 from features.kit.errors import DataError, NotFoundError
+from features.kit.files import sha256_of
 from features.kit.home import Home
 from features.store.sqlite_online import SqliteStore
 from serving.database.audit import first_tampered
@@ -29,6 +30,7 @@ from serving.outreach.policy import PolicyBook
 from serving.outreach.settings import load_settings
 from serving.outreach.states import FeedStates, read_states
 from tests.serving.outreach.conftest import AS_OF, Town
+from training import bundle
 
 from .conftest import ACCOUNT, CANARIES, CUSTOMERS, PERSON, TAKEN_OVER, MarkedTown, canary, found_in
 
@@ -128,6 +130,18 @@ def test_lists_and_handed_over_numbers_are_written_anew_without_the_person(marke
         with path.open(encoding="utf-8-sig", newline="") as file:
             assert len(list(csv.reader(file))) == 1 + 3
     assert {path.name for path in home.lists.rglob("*.*")} == {"list.csv", "list.xlsx"}
+
+
+def test_judged_rows_go_and_the_bundle_is_sealed_again(marked):
+    """The person's pseudonyms leave the bundle's judged rows; the manifest names the new file; the seal holds."""
+    folder = marked.home.bundles / "churn" / "v1"
+    receipt, _ = erase(marked.home, PERSON, by="privacy desk")
+    left = pq.ParquetFile(folder / bundle.JUDGED).read()["customer"].to_pylist()
+    assert left == [bundle.pseudonym(one) for one in ("C0000", "C0001", "C0002")]
+    content = orjson.loads((folder / bundle.MANIFEST).read_bytes())
+    assert content["files"] == {bundle.JUDGED: sha256_of(folder / bundle.JUDGED)}
+    assert bundle._seal({"files": content["files"]}) == (folder / bundle.MANIFEST).read_bytes()
+    assert receipt["removed"]["models"] == {"judged_rows": 2}
 
 
 def test_a_second_delivery_of_the_same_rows_is_refused(marked):
