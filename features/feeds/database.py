@@ -10,7 +10,6 @@ already vanishes at landing. What has been read up to where is part of the names
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -130,28 +129,29 @@ class Tables:
             for batch in self._batches(query, names, table):
                 file = pa.repeat(part.name, batch.num_rows)
                 numbers = pa.array(np.arange(rows + 1, rows + batch.num_rows + 1))
-                writer.write_table(pa.Table.from_arrays([*batch.columns, file, numbers], schema=schema))
+                columns = [batch.column(column) for column in names]
+                writer.write_table(pa.Table.from_arrays([*columns, file, numbers], schema=schema))
                 rows += batch.num_rows
         return f"SELECT * FROM read_parquet({literal(str(path))})"
 
     def _batches(self, query: str, names: list[str], table: Table) -> Iterator[Any]:
+        """Yields Arrow tables of text. A COPY sends whole rows, so each block is parsed by itself, on this thread."""
         import pyarrow as pa
         import pyarrow.csv as pc
 
+        parse = pc.ParseOptions(newlines_in_values=True)
+        convert = pc.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            strings_can_be_null=True,
+            null_values=list(table.null_values),
+        )
         with self._connection.cursor() as cursor, cursor.copy(query) as copy:
-            stream = _CopyStream(copy)
-            if not stream.peek():
-                return
-            yield from pc.open_csv(
-                pa.PythonFile(io.BufferedReader(stream, _BLOCK_BYTES), mode="r"),
-                read_options=pc.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES, column_names=names),
-                parse_options=pc.ParseOptions(newlines_in_values=True),
-                convert_options=pc.ConvertOptions(
-                    column_types=dict.fromkeys(names, pa.string()),
-                    strings_can_be_null=True,
-                    null_values=list(table.null_values),
-                ),
-            )
+            for block in _blocks(copy):
+                read = pc.ReadOptions(use_threads=False, column_names=names, block_size=len(block))
+                rows = pc.read_csv(
+                    pa.BufferReader(block), read_options=read, parse_options=parse, convert_options=convert
+                )
+                yield rows.combine_chunks()
 
     def _row(self, name: str, query: str) -> tuple[Any, ...]:
         with self._asking(name):
@@ -180,33 +180,16 @@ class Tables:
 _DIGEST = "count(*), coalesce(sum(hashtextextended(t::text, 0)), 0)"
 
 
-class _CopyStream(io.RawIOBase):
-    """What a COPY sends, as a readable stream; only the message at hand is kept."""
-
-    def __init__(self, copy: Iterable[Any]) -> None:
-        self._messages = iter(copy)
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def peek(self) -> bool:
-        """Tells whether there is anything to read."""
-        while not self._rest:
-            message = next(self._messages, None)
-            if message is None:
-                return False
-            self._rest = bytes(message)
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        filled = 0
-        while filled < len(buffer) and self.peek():
-            size = min(len(buffer) - filled, len(self._rest))
-            buffer[filled : filled + size] = self._rest[:size]
-            self._rest = self._rest[size:]
-            filled += size
-        return filled
+def _blocks(copy: Iterable[Any]) -> Iterator[bytes]:
+    """Yields the messages of a COPY, which are whole rows, joined to blocks."""
+    block = bytearray()
+    for message in copy:
+        block += message
+        if len(block) >= _BLOCK_BYTES:
+            yield bytes(block)
+            block.clear()
+    if block:
+        yield bytes(block)
 
 
 @contextmanager
