@@ -40,8 +40,7 @@ FORMAT_VERSION = 1
 GOLDEN_ROWS = 100
 CHILD_SECONDS = 120.0
 MANIFEST, MODEL, CALIBRATION, GOLDEN, CARD = "manifest.json", "model.txt", "calibration.json", "golden.json", "card.md"
-JUDGED = "judged.parquet"
-EVALUATION = "evaluation.json"
+JUDGED, EVALUATION = "judged.parquet", "evaluation.json"
 CHAMPION, CHALLENGER = "champion.json", "challenger.json"
 REQUIRED = (MODEL, CALIBRATION, GOLDEN, CARD)
 _REFUSED = 3
@@ -473,17 +472,18 @@ def _seal(body: dict[str, Any]) -> bytes:
 
 
 def _check_in_child(folder: Path) -> None:
-    command = [sys.executable, "-m", "training.bundle", str(folder)]
     try:
-        child = subprocess.run(command, capture_output=True, text=True, timeout=CHILD_SECONDS, check=False)  # noqa: S603
+        command = [sys.executable, "-m", "training.bundle", str(folder)]
+        child = subprocess.run(command, capture_output=True, timeout=CHILD_SECONDS, check=False)  # noqa: S603
     except subprocess.TimeoutExpired:
         raise BundleError(f"{folder}: loading took over {CHILD_SECONDS:.0f} s in a child process") from None
+    said = child.stderr.decode(errors="replace").strip() or "?"  # a broken model makes LightGBM print any bytes
     if child.returncode == _REFUSED:
-        raise BundleError(child.stderr.strip().splitlines()[-1])
+        raise BundleError(said.splitlines()[-1])
     if child.returncode < 0:
         raise BundleError(f"{folder}: the model kills the process that loads it (signal {-child.returncode})")
     if child.returncode:
-        raise BundleError(f"{folder}: a child process could not load it: {child.stderr.strip()[-200:]}")
+        raise BundleError(f"{folder}: a child process could not load it: {said[-200:]}")
 
 
 def main(folder: str) -> int:

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.xdist_group("journey")
 def test_six_planted_drifts_ring_in_one_run(demo: Any, insight: Any, tmp_path: Path) -> None:
     """Exit code 0 and no alarm before; 3 and all six named after; the other two files are there, whole."""
     home = Home(tmp_path / "home")
-    shutil.copytree(demo.home, home.root, ignore=shutil.ignore_patterns("simulation", "mlflow.db"))
+    shutil.copytree(
+        demo.home, home.root, ignore=shutil.ignore_patterns("simulation", "mlflow.db", "*.db-shm", "*.db-wal")
+    )
     targets = [name for name, one in demo.summary["train"]["targets"].items() if one["promoted"]]
     assert targets
     pointer = json.loads((home.scores / targets[0] / "current.json").read_text())
