@@ -12,7 +12,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 
 pytestmark = [
     pytest.mark.skipif(not DATA.is_dir(), reason="the data sets of ../shared/data are not here"),
-    pytest.mark.xdist_group("journey"),
+    pytest.mark.xdist_group("real_input"),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -11,6 +12,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from features.kit.files import write_json
+from features.kit.home import Home
 from features.portraits.reading import Portraits
 from tests.results import figure, record
 from training.promote import pointer
@@ -25,17 +27,25 @@ MOST_SECONDS = 5.0
 
 
 @pytest.fixture
-def running(world, everything, tmp_path):
+def own(world, tmp_path):
+    """Returns a copy of the world: two processes and a bare copy of one SQLite file lose its locks."""
+    home = Home(tmp_path / "home")
+    shutil.copytree(world.home.root, home.root, ignore=shutil.ignore_patterns("*.db-shm"))
+    return type(world)(home, world.ids, world.cards)
+
+
+@pytest.fixture
+def running(own, tmp_path):
     """Returns a function that tells the version of one answer of a real `insight serve`; churn has v1 and v2."""
     for version in ("v2", "v1"):
-        train_bundle(world.home, Portraits.open(world.home), "churn", seed=0 if version == "v1" else 5, version=version)
+        train_bundle(own.home, Portraits.open(own.home), "churn", seed=0 if version == "v1" else 5, version=version)
     port = free_port()
-    command = [INSIGHT, "serve", "--port", str(port), "--home", str(world.home.root)]
+    command = [INSIGHT, "serve", "--port", str(port), "--home", str(own.home.root)]
     # A file, not a pipe: nobody reads the log of so many requests, and a full pipe would stop the service.
     log = (tmp_path / "log").open("w")
     process = subprocess.Popen(command, stderr=log, text=True)
-    body = json.dumps({"targets": ["churn"], "ids": world.ids[:1], "reasons": 0}).encode()
-    request = Request(f"http://127.0.0.1:{port}/v1/scores", body, everything | {"Content-Type": "application/json"})
+    body = json.dumps({"targets": ["churn"], "ids": own.ids[:1], "reasons": 0}).encode()
+    request = Request(f"http://127.0.0.1:{port}/v1/scores", body, own.key() | {"Content-Type": "application/json"})
 
     def version_of_an_answer() -> str:
         with urlopen(request, timeout=30) as answer:
@@ -48,7 +58,6 @@ def running(world, everything, tmp_path):
         process.send_signal(signal.SIGTERM)
         process.wait(30)
         log.close()
-        write_json(world.home.bundles / "churn" / "champion.json", {"version": "v1", "previous": None})
 
 
 def seconds_to_go_back(home, version_of_an_answer) -> float:
@@ -73,17 +82,17 @@ def seconds_to_go_back(home, version_of_an_answer) -> float:
     return seconds
 
 
-def test_rollback_reaches_the_running_service(world, running):
+def test_rollback_reaches_the_running_service(own, running):
     """One command, and without a restart the next answers name the old version; the pointer says how it came back."""
     assert running() == "v1"
-    seconds_to_go_back(world.home, running)
-    assert pointer(world.home, "churn")["verdict"] == {"rule": "rollback", "compared_with": "v2"}
+    seconds_to_go_back(own.home, running)
+    assert pointer(own.home, "churn")["verdict"] == {"rule": "rollback", "compared_with": "v2"}
 
 
 @pytest.mark.soak
-def test_rollback_takes_seconds(world, running):
+def test_rollback_takes_seconds(own, running):
     """Five times over: at most 5 s each, from the start of the command."""
-    rounds = [round(seconds_to_go_back(world.home, running), 2) for _ in range(ROUNDS)]
+    rounds = [round(seconds_to_go_back(own.home, running), 2) for _ in range(ROUNDS)]
     record(
         "soak",
         [
