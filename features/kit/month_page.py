@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from features.kit.home import Home
+from features.kit.summary import spent
 
 
 def print_month(summary: dict[str, Any], home: Home) -> None:
@@ -116,9 +117,7 @@ def _lines(summary: dict[str, Any], home: Home) -> list[str]:
         lines.append(f"   insight score --as-of {as_of} --home {home.root}")
     if summary["reused"]:
         lines.append(f"Continued: {', '.join(summary['reused'])} stood from the run before.")
-    seconds = summary.get("wall_seconds", {})
-    spent = ", ".join(f"{step} {value:.0f}" for step, value in seconds.items())
-    lines.append(f"Seconds: {spent}. Peak memory {summary.get('peak_memory_mb', 0):,} MB.")
+    lines.append(spent(summary))
     return lines
 
 

@@ -95,10 +95,14 @@ def _lines(summary: dict[str, Any], home: Home) -> list[str]:
     ]
     lines.append(f"Models: sqlite:///{home.mlruns / 'mlflow.db'} (mlflow ui --backend-store-uri ...)")
     lines += [f"   {call}" for call in summary.get("access", {}).get("curl", [])]
-    seconds = summary.get("wall_seconds", {})
-    spent = ", ".join(f"{step} {value:.0f}" for step, value in seconds.items())
-    lines.append(f"Seconds: {spent}. Peak memory {summary.get('peak_memory_mb', 0):,} MB.")
+    lines.append(spent(summary))
     return lines
+
+
+def spent(summary: dict[str, Any]) -> str:
+    """Returns the line on wall seconds per step and peak memory."""
+    steps = ", ".join(f"{step} {value:.0f}" for step, value in summary.get("wall_seconds", {}).items())
+    return f"Seconds: {steps}. Peak memory {summary.get('peak_memory_mb', 0):,} MB."
 
 
 def _figure(value: float | None) -> str:
