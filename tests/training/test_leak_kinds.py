@@ -100,6 +100,18 @@ def test_rates_of_earlier_labels_scatter_as_dice_do(seed: int):
     assert smoothness(leaking_rate[group].astype(np.float32), now)[1] < -6
 
 
+def test_rates_of_rare_events_are_found_though_many_groups_have_none(monkeypatch: pytest.MonkeyPatch):
+    """One row in 25 is positive and one group in six has no event; canary: beside that mass the others look rough."""
+    random = np.random.default_rng(4)
+    group = np.repeat(random.integers(0, 250, 2000), random.integers(3, 8, 2000))
+    labels = (random.random(len(group)) < 0.04).astype(np.int8)
+    rate = (np.bincount(group, labels, 250) / np.maximum(np.bincount(group, minlength=250), 1))[group]
+    assert (rate == 0).mean() > 0.1
+    assert smoothness(rate.astype(np.float32), labels)[1] < -5
+    monkeypatch.setattr(statistics, "MASS", 1.0)
+    assert smoothness(rate.astype(np.float32), labels)[1] > statistics.TOO_SMOOTH
+
+
 def portraits_of(matrix: Prepared, **dimensions: str):
     """Returns the feature list of a matrix; a column without a dimension of its own belongs to `rest`."""
     names = [SimpleNamespace(name=name, dimension=dimensions.get(name, "rest")) for name in matrix.data.names]

@@ -25,6 +25,7 @@ OWN_NUMBER = 0.95
 MIN_GROUPS, MIN_GROUP_ROWS = 40, 4.0
 BLOCK_GROUPS, MAX_BLOCKS = 8, 60
 TOO_SMOOTH = -4.0
+MASS = 0.05
 MIN_CUSTOMERS = 200
 
 
@@ -78,7 +79,7 @@ def statistics_of_labels(column: npt.NDArray[np.float32], labels: npt.NDArray[np
 def smoothness(column: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]) -> tuple[float, float, int] | None:
     """Returns chi-square per degree of freedom, its deviation from chance, and the groups; None if there are too few.
 
-    Neighbouring values form a block; within it each value's rate is held against the block's (a chi-square test of
+    A value that holds more than a twentieth of the rows is left out. Neighbouring values form a block; within it each value's rate is held against the block's (a chi-square test of
     homogeneity). Its variance is exact for small groups: 2 + (1 - 6 p (1 - p)) / (n p (1 - p)) for each.
     """
     known = ~np.isnan(column)
@@ -86,6 +87,11 @@ def smoothness(column: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]) ->
     if len(values) < MIN_GROUPS or known.sum() < MIN_GROUP_ROWS * len(values):
         return None
     rows, hits = np.bincount(codes).astype(np.float64), np.bincount(codes, labels[known])
+    # Groups without events share the rate 0. Beside its neighbours, groups of one event, that mass would look rough.
+    alone = rows <= MASS * rows.sum()
+    rows, hits, values = rows[alone], hits[alone], values[alone]
+    if len(values) < MIN_GROUPS:
+        return None
     blocks = min(MAX_BLOCKS, len(values) // BLOCK_GROUPS)
     # The largest value of a distribution may hold most rows: blocks are cut by groups, not by rows.
     block = np.arange(len(values)) * blocks // len(values)
