@@ -80,7 +80,8 @@ def smoothness(column: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]) ->
     """Returns chi-square per degree of freedom, its deviation from chance, and the groups; None if there are too few.
 
     A value that holds more than a twentieth of the rows is left out. Neighbouring values form a block; within it each
-    value's rate is held against the block's (a chi-square test of homogeneity). Its variance is exact for small groups: 2 + (1 - 6 p (1 - p)) / (n p (1 - p)) for each.
+    value's rate is held against the block's (a chi-square test of homogeneity). Its variance is exact for
+    small groups: 2 + (1 - 6 p (1 - p)) / (n p (1 - p)) for each.
     """
     known = ~np.isnan(column)
     values, codes = np.unique(column[known], return_inverse=True)
