@@ -17,18 +17,32 @@ class AudienceQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    target: Code
-    purpose: Purpose
-    channel: Channel
-    at: AwareDatetime | None = None
-    province: Place | None = None
-    city: Place | None = None
-    customer_class: Annotated[Code | None, Field(alias="class")] = None
-    band: Literal["very_high", "high", "raised", "normal"] | None = None
-    min_percentile: float | None = Field(default=None, ge=0, le=100)
-    view: Literal["page", "count", "csv"] = "page"
-    limit: int = Field(default=100, ge=1, le=1000)
-    cursor: str | None = Field(default=None, max_length=500)
+    target: Code = Field(description="Which model's scores decide the order.", examples=["churn"])
+    purpose: Purpose = Field(
+        description="What the contact is for; decides which consents count.", examples=["retention"]
+    )
+    channel: Channel = Field(description="How customers would be reached.", examples=["call"])
+    at: AwareDatetime | None = Field(
+        default=None,
+        description="When they would be reached; judges the quiet hours, too.",
+        examples=["2026-06-01T10:00:00+08:00"],
+    )
+    province: Place | None = Field(default=None, description="As the feed `customers` writes it.", examples=["Jiangsu"])
+    city: Place | None = Field(default=None, description="As the feed `customers` writes it.", examples=["Nanjing"])
+    customer_class: Annotated[
+        Code | None, Field(alias="class", description="Primary class.", examples=["contract_ending"])
+    ] = None
+    band: Literal["very_high", "high", "raised", "normal"] | None = Field(
+        default=None, description="Band of the score.", examples=["high"]
+    )
+    min_percentile: float | None = Field(
+        default=None, ge=0, le=100, description="Only scores above so many % of the customers.", examples=[95]
+    )
+    view: Literal["page", "count", "csv"] = Field(
+        default="page", description="A page, only how many, or everything as CSV.", examples=["count"]
+    )
+    limit: int = Field(default=100, ge=1, le=1000, description="Rows of a page.", examples=[100])
+    cursor: str | None = Field(default=None, max_length=500, description="`next_cursor` of the page before.")
 
     def filters_hash(self) -> str:
         """Returns the hash of what decides who is found, in which order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from features.kit.errors import NotFoundError, NotReadyError
 from serving.api.answers import from_cursor, to_cursor
 from serving.api.audiences.schemas import AudienceQuery
+from serving.api.auth import is_row_scoped
 from serving.api.context import Context
 from serving.api.errors import InvalidRequestError
 from serving.api.scores.service import contact_moment
@@ -18,6 +20,7 @@ from serving.database.keys import ApiKey
 from serving.outreach.policy import PolicyBook
 from serving.outreach.wording import CLASSES
 
+MOST_NAMED = 5
 COLUMNS = ("customer_id", "percentile", "propensity", "times_base", "band", "class", "province", "city")
 
 
@@ -27,7 +30,8 @@ def audience(context: Context, key: ApiKey, query: AudienceQuery) -> dict[str, A
     Raises:
         NotFoundError: If nothing has been scored on this target.
         NotReadyError: If there are no portraits of the scores' day.
-        InvalidRequestError: For a cursor that is not ours, or of another model or day.
+        InvalidRequestError: For a cursor that is not ours, or of another model or day; for a class or place that nobody
+            is in.
     """
     found, head = _members(context, key, query)
     start = 0
@@ -80,6 +84,8 @@ def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, 
     table = scores.read(["customer_id", "margin", "propensity", "percentile", "times_base", "band"])
     table = table.filter(pc.is_valid(table["percentile"]))
     table = _with_places(context, table, scores.as_of, book)
+    if not is_row_scoped(key):  # others learn nothing about places that are not theirs
+        _check_places(query, book)
     for name, wanted in (
         ("province", key.province),
         ("city", key.city),
@@ -114,6 +120,16 @@ def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, 
         "not_evaluable": book.not_evaluable(query.purpose, query.channel),
     }  # fmt: skip
     return table, head
+
+
+def _check_places(query: AudienceQuery, book: PolicyBook) -> None:
+    """Raises InvalidRequestError for a place without any customer: misspelt is not empty."""
+    for name, wanted in (("province", query.province), ("city", query.city)):
+        known = {} if wanted is None else dict.fromkeys(book.table[name].unique().drop_null().to_pylist())
+        if wanted is not None and wanted not in known:
+            near = get_close_matches(wanted, known, n=3, cutoff=0.5) or sorted(known)[:MOST_NAMED]
+            remedy = f"as the feed `customers` writes it, such as {', '.join(near)}"
+            raise InvalidRequestError(f"{name}: no customers in '{wanted}'", remedy=remedy)
 
 
 def _once_per_person(table: Any, book: PolicyBook) -> tuple[Any, int]:

@@ -221,3 +221,24 @@ def test_hostile_ids_are_refused_calmly(client, everything, path):
     body = {"targets": ["churn"], "ids": [one for one in HOSTILE if 0 < len(one) <= 64]}
     items = client.post("/v1/scores", json=body, headers=everything).json()["items"]
     assert {item["status"] for item in items} == {"unknown_customer"}
+
+
+def test_a_place_without_customers_is_no_empty_audience(client, world, everything):
+    """A misspelt province is named, with the nearest that exist; a key of one province learns nothing of others."""
+    wrong = client.get("/v1/audiences", params=AUDIENCE | {"province": "Henann"}, headers=everything)
+    assert (wrong.status_code, wrong.json()["detail"]) == (422, "province: no customers in 'Henann'")
+    assert "Henan" in wrong.json()["remedy"]
+    assert client.get("/v1/audiences", params=AUDIENCE | {"city": "Nowhere"}, headers=everything).status_code == 422
+    scoped = client.get(
+        "/v1/audiences", params=AUDIENCE | {"province": "Henann"}, headers=world.key("scores:read", province="Henan")
+    )
+    assert (scoped.status_code, scoped.json()["items"]) == (200, [])
+
+
+def test_every_filter_of_an_audience_is_described_with_an_example(client):
+    """The documentation shows what to write."""
+    filters = client.get("/openapi.json").json()["paths"]["/v1/audiences"]["get"]["parameters"]
+    bare = [one["name"] for one in filters if "description" not in one and "description" not in one["schema"]]
+    assert bare == []
+    without = [one["name"] for one in filters if not (one.get("examples") or one["schema"].get("examples"))]
+    assert without == ["cursor"]
