@@ -410,45 +410,6 @@ def _pointed(bundles: Path, target: str, name: str) -> Path | None:
     return bundles / target / version
 
 
-class ServedModel:
-    """The champion of one target as a running process serves it: swapped only for a bundle that passed every check.
-
-    Attributes:
-        bundle: The last good bundle, or None before the first.
-        refused: Why the present champion does not serve, or an empty string.
-    """
-
-    def __init__(self, bundles: Path, target: str) -> None:
-        self._bundles = bundles
-        self._target = target
-        self._lock = threading.Lock()
-        self._refused_folder: Path | None = None
-        self.bundle: LoadedBundle | None = None
-        self.refused = ""
-
-    def refresh(self, *, check_in_child: bool = True, retry: bool = False) -> bool:
-        """Follows the champion pointer and returns whether another bundle serves now; a bad one changes nothing.
-
-        A refused folder is not tried again until the pointer moves, or `retry` is set.
-        """
-        folder = None
-        with self._lock:
-            try:
-                folder = champion(self._bundles, self._target)
-                if folder is None or (self.bundle is not None and folder == self.bundle.folder):
-                    self.refused, self._refused_folder = "", None
-                    return False
-                if folder == self._refused_folder and not retry:
-                    return False
-                self.bundle = load(folder, check_in_child=check_in_child)
-            except BundleError as error:
-                self.refused = error.message
-                self._refused_folder = folder
-                return False
-            self.refused, self._refused_folder = "", None
-            return True
-
-
 def _booster(text: str, manifest: Manifest) -> Any:
     lightgbm = import_lightgbm()
     try:

@@ -13,8 +13,9 @@ from features.kit.home import Home
 from features.kit.log import get_logger
 from serving.scoring.reasons import ReasonBook, ReasonWriter
 from serving.scoring.scorer import PortraitList, Scorer
+from serving.scoring.served import ServedModel
 from serving.scoring.settings import ScoreSettings
-from training.bundle import GOLDEN, Manifest, ServedModel
+from training.bundle import GOLDEN, Manifest
 
 
 @dataclass(frozen=True)

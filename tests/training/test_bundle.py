@@ -1,6 +1,5 @@
 """A bundle is refused for any damage, never kills the process that asks, and scores to the last bit."""
 
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,8 +16,6 @@ from training.bundle import (
     BundleFeature,
     Calibration,
     Manifest,
-    ServedModel,
-    champion,
     import_lightgbm,
     load,
     model_hash,
@@ -229,30 +226,6 @@ def test_writing_a_version_again_keeps_it_and_repairs_a_damaged_one(folder: Path
     write(folder.parents[1], again, model_text, KNOTS, _rows(100), "# card\n")
     assert verify(folder).created_at == again.created_at
     assert [path.name for path in folder.parent.iterdir()] == ["v1"]
-
-
-def test_the_last_good_bundle_keeps_serving(folder: Path, model_text: str):
-    """A damaged champion is refused with its reason while the one before it goes on; a good one is swapped in."""
-    bundles = folder.parents[1]
-    served = ServedModel(bundles, "churn")
-    assert not served.refresh()
-    assert champion(bundles, "churn") is None
-    write_json(bundles / "churn" / "champion.json", {"version": "v1"})
-    assert served.refresh(check_in_child=False)
-    shutil.copytree(folder, folder.with_name("v2"))
-    (folder.with_name("v2") / "model.txt").write_text("tree\n")
-    write_json(bundles / "churn" / "champion.json", {"version": "v2"})
-    assert not served.refresh()
-    assert "model.txt: changed" in served.refused
-    assert served.bundle is not None
-    assert served.bundle.manifest.version == "v1"
-    write(bundles, _manifest("v3"), model_text, KNOTS, _rows(100), "# card\n")
-    write_json(bundles / "churn" / "champion.json", {"version": "v3"})
-    assert served.refresh()
-    assert (served.bundle.manifest.version, served.refused) == ("v3", "")
-    (bundles / "churn" / "champion.json").write_text("{")
-    assert not served.refresh()
-    assert "not JSON" in served.refused
 
 
 def test_the_lean_import_changes_no_bit_and_loads_no_pandas(folder: Path, model_text: str):
