@@ -161,7 +161,7 @@ def test_an_upgrade_is_the_order_of_a_dearer_or_a_first_5g_plan(world):
         ]
 
     history = world(
-        customers=customers("dearer", "first_5g", "cheaper", "second_5g", "before", "new"),
+        customers=customers("dearer", "first_5g", "cheaper", "second_5g", "before", "new", "older_than_the_catalogue"),
         plans=plans,
         subscriptions=[
             *orders("dearer", ("small", "2025-01-01"), ("big", "2026-03-15")),
@@ -170,10 +170,12 @@ def test_an_upgrade_is_the_order_of_a_dearer_or_a_first_5g_plan(world):
             *orders("second_5g", ("five_plus", "2025-01-01"), ("five", "2026-03-15")),
             *orders("before", ("small", "2025-01-01"), ("big", "2026-03-09 15:00:00")),
             *orders("new", ("big", "2026-03-15")),
+            *orders("older_than_the_catalogue", ("small", "2015-01-01"), ("big", "2026-03-15")),
         ],
     )
     found = {one: label for one, (label, _) in labels(history, "upgrade").items()}
-    assert found == {"dearer": 1, "first_5g": 1, "cheaper": 0, "second_5g": 0, "before": 0, "new": 0}
+    assert {one for one, label in found.items() if label} == {"dearer", "first_5g", "older_than_the_catalogue"}
+    assert {one for one, label in found.items() if not label} == {"cheaper", "second_5g", "before", "new"}
 
 
 def test_dissatisfaction_is_learned_from_those_who_answered(world):
