@@ -102,7 +102,7 @@ def clean_runs(home: Home) -> list[str]:
         target = load_target("churn").override(SMALL)
         result = train_target(home, target, feeds, history, as_of=TRAINED_ON, say=lambda _: None)
         if bundle.champion(home.bundles, "churn") is None:
-            promote(home, "churn", result["version"])
+            promote(home, "churn", result["version"], override="so small an operator's model passes no gate")
         folder = bundle.champion(home.bundles, "churn")
         assert folder is not None
         reference = json.loads((folder / "reference.json").read_text())["as_of"]
