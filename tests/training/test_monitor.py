@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import date
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from features.feeds.reading import Feeds
+from tests.training.planted_history import CUSTOMERS, small_home
 from training import metrics
 from training.monitor import drift
 from training.monitor.alarms import Alarm, feature_alarms, feed_alarms
 from training.monitor.check import recommendation
+from training.monitor.promises import deviations, promise_spread
+from training.monitor.reference import feed_reference, feed_state
 from training.monitor.report import exposition, page
 from training.monitor.settings import load_settings
 
@@ -105,6 +110,31 @@ def test_feeds_that_stop_ring_by_what_they_do():
         ("stuck_feed", "hotline_calls"),
         ("thin_feed", "contacts"),
     }
+
+
+def test_a_feed_that_comes_in_bursts_may_be_silent_between_two_of_them(tmp_path):
+    """Calls of 10 and 25 February: a silence of 15 days is usual; canary: without the gap it would ring."""
+    home = small_home(tmp_path)
+    feeds = Feeds.open(home)
+    state = feed_state(feeds, date(2026, 3, 10))["hotline_calls"]
+    assert (state["rows"], state["lag_days"], state["gap_days"]) == (2.0 * CUSTOMERS, 12.0, 15.0)
+    reference = feed_reference(feeds, [date(2026, 3, 8), date(2026, 3, 9)])
+    assert reference["hotline_calls"]["lag_days"] == 15.0
+    later = {"hotline_calls": state | {"lag_days": 17.0}}
+    usual_feeds = {"hotline_calls": reference["hotline_calls"] | {"rows": 500.0}}
+    assert feed_alarms(usual_feeds, later, SETTINGS) == []
+    usual_feeds["hotline_calls"]["lag_days"] = 12.0
+    assert [one.kind for one in feed_alarms(usual_feeds, later, SETTINGS)] == ["stuck_feed"]
+
+
+def test_a_level_learned_from_few_events_may_be_off_by_as_much_as_it_was_unsure():
+    """100 events where 60 were promised: far off for a sure model, within reason for one known to 25 %."""
+    promised = np.full(3000, 0.02)
+    assert deviations(100, promised, 0.0) > SETTINGS.calibration_deviations
+    spread = promise_spread({"observed_expected_ci": [0.8, 1.78]})
+    assert spread == pytest.approx(0.25, abs=1e-4)
+    assert deviations(100, promised, spread) < 3
+    assert promise_spread({}) == promise_spread({"observed_expected_ci": [None, None]}) == 0.0
 
 
 MODEL = SimpleNamespace(

@@ -113,7 +113,7 @@ def column_of(table: pa.Table, name: str) -> Any:
 
 
 def feed_reference(feeds: Feeds, days: Sequence[date]) -> dict[str, dict[str, float]]:
-    """Returns by feed the fewest rows, in all and per customer, and the greatest age of the newest row."""
+    """Returns by feed the fewest rows, in all and per customer, and for how long at most no row came."""
     found: dict[str, list[dict[str, float]]] = {}
     for day in days:
         for name, figures in feed_state(feeds, day).items():
@@ -122,7 +122,8 @@ def feed_reference(feeds: Feeds, days: Sequence[date]) -> dict[str, dict[str, fl
         name: {
             "rows": min(one["rows"] for one in states),
             "per_customer": min(one["per_customer"] for one in states),
-            "lag_days": max(one["lag_days"] for one in states),
+            # A feed that comes in bursts was silent for as long between two of them.
+            "lag_days": max(max(one["lag_days"], one["gap_days"]) for one in states),
         }
         for name, states in found.items()
         if len(states) == len(days)
@@ -130,7 +131,10 @@ def feed_reference(feeds: Feeds, days: Sequence[date]) -> dict[str, dict[str, fl
 
 
 def feed_state(feeds: Feeds, as_of: date) -> dict[str, dict[str, float]]:
-    """Returns by feed the known rows of the last 70 days, per customer, and the age in days of the newest known row."""
+    """Returns by feed what was known of the last 70 days: rows, rows per customer, age of the newest row, longest gap.
+
+    Ages and gaps are in days; a gap lies between two days with rows.
+    """
     if feeds.operator.snapshot_on is not None:
         return {}
     zone = feeds.operator.time_zone
@@ -144,12 +148,18 @@ def feed_state(feeds: Feeds, as_of: date) -> dict[str, dict[str, float]]:
             contract = feeds.contract(name)
             if contract.personal or contract.reference:
                 continue
-            rows, lag = connection.execute(
-                f"SELECT count(*) FILTER (event_at >= {begin}), date_diff('day', max(event_at), {now}) "
-                f"FROM {name} WHERE known_at < {now} AND event_at < {now}"
-            ).fetchone() or (0, None)
+            rows, lag, gap = connection.execute(
+                f"SELECT sum(n) FILTER (day >= CAST({begin} AS DATE)), date_diff('day', max(newest), {now}), "
+                f"max(gap) FILTER (day >= CAST({begin} AS DATE)) "
+                "FROM (SELECT *, day - lag(day) OVER (ORDER BY day) AS gap FROM (SELECT CAST(event_at AS DATE) AS day, "
+                f"count(*) AS n, max(event_at) AS newest FROM {name} "
+                f"WHERE known_at < {now} AND event_at < {now} GROUP BY 1))"
+            ).fetchone() or (0, None, None)
             if lag is not None:
-                state[name] = {"rows": float(rows), "per_customer": rows / customers, "lag_days": float(lag)}
+                state[name] = {
+                    "rows": float(rows or 0), "per_customer": (rows or 0) / customers, "lag_days": float(lag),
+                    "gap_days": float(gap or 0),
+                }  # fmt: skip
     return state
 
 
