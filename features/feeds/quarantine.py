@@ -9,13 +9,15 @@ import duckdb
 
 from features.feeds.checks import staged_name
 from features.feeds.contracts import Feed
-from features.feeds.conversion import IN_SCIENTIFIC_NOTATION, literal, to_local
+from features.feeds.conversion import IN_SCIENTIFIC_NOTATION, literal, quoted, to_local
 from features.feeds.sources import Source
 from features.feeds.staging import View
 from features.feeds.versions import CONFLICT
 from features.kit.errors import DataError, QuarantineLimitError
 from features.kit.files import atomic_path
 from features.kit.home import Home
+
+MANY_BAD = 10
 
 
 def collect_refused(connection: duckdb.DuckDBPyConnection, feed: Feed) -> None:
@@ -108,7 +110,7 @@ def write_quarantine(
 def check_limits(
     connection: duckdb.DuckDBPyConnection, source: Source, views: dict[str, View], reports: dict[str, Any]
 ) -> None:
-    """Raises QuarantineLimitError for the first view or feed with too many bad rows; it names the first of them.
+    """Raises QuarantineLimitError for the first view, file or feed with too many bad rows; it names the first of them.
 
     An identifier in scientific notation stops the run whatever the limit: its digits are lost, and so are its rows.
     """
@@ -132,9 +134,31 @@ def check_limits(
             source.views[name].max_quarantine_share,
             first_refused(connection, name),
         )
+        if bad:
+            _check_each_file(connection, name, source.views[name].max_quarantine_share)
     for name, report in reports.items():
         total = report.accepted + report.quarantined
         _check(f"feed {name}", report.quarantined, total, source.feeds[name].max_quarantine_share, report.first)
+
+
+def _check_each_file(connection: duckdb.DuckDBPyConnection, name: str, limit: float) -> None:
+    """Raises QuarantineLimitError for a file that is bad as a whole, however many good ones lie beside it.
+
+    That is one with `MANY_BAD` refused rows beyond the limit's share, or half of its rows: a small month beside years
+    of history would never reach the limit of all.
+    """
+    rows = connection.execute(
+        "SELECT r.file, bad, bad_columns + coalesce(good, 0) AS rows, first FROM "
+        "(SELECT file, count(*) AS bad, count(*) FILTER (reason = 'wrong_column_count') AS bad_columns, "
+        "arg_min(reason || ' in ' || file || ' row ' || row_number, row_number) AS first "
+        "FROM refused_rows WHERE owner = ? AND file IS NOT NULL GROUP BY ALL) r "
+        f"LEFT JOIN (SELECT _file AS file, count(*) AS good FROM {quoted(name + '__raw')} GROUP BY ALL) USING (file) "
+        "ORDER BY r.file",
+        [name],
+    ).fetchall()
+    for file, bad, total, first in rows:
+        if bad >= MANY_BAD or 2 * bad >= total:
+            _check(f"{file} (files.{name})", bad, total, limit, first)
 
 
 def _check(what: str, bad: int, total: int, limit: float, first: str) -> None:

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from features.feeds import quarantine
 from features.feeds.landing import check
 from features.feeds.manifest import read_manifest
 from features.kit.errors import ConfigurationError, DataError, InsightError, QuarantineLimitError
@@ -69,6 +70,28 @@ def test_below_the_limit_a_bad_row_is_quarantined_and_counted(operator, text, re
     assert list(counted) == [reason]
     assert {row[0] for row in operator.refused("bills")} == {reason}
     assert operator.rows("SELECT count(*) FROM bills")[0][0] >= 7
+
+
+@pytest.mark.parametrize("bad", [12, 1])
+def test_a_file_that_is_bad_as_a_whole_is_not_hidden_by_the_good_ones_beside_it(operator, bad, monkeypatch):
+    """Twelve long rows of 40, or the only row: far below 1 % of all rows; canary: without the rule they are taken."""
+    operator.write("customers.csv", "customer_id,event_at,kind,status\n" + "".join(
+        f"{k},2020-01-01,consumer,active\n" for k in range(2_000)
+    ))  # fmt: skip
+    operator.map("customers", "SELECT * FROM customers", known_after="P1D")
+    for month in ("202601", "202602"):
+        rows = "".join(f"{k},2026-0{month[-1]}-01,10\n" for k in range(2_000))
+        operator.write(f"bills_{month}.csv", f"customer_id,period,total\n{rows}")
+    rows = "".join(f"{k},2026-03-01,10{',x' if k < bad else ''}\n" for k in range(40 if bad > 1 else 1))
+    operator.write("bills_202603.csv", f"customer_id,period,total\n{rows}")
+    operator.map("bills", "SELECT * FROM bills", file={"path": "bills_*.csv"}, known_after="P5D")
+    with pytest.raises(
+        QuarantineLimitError, match=r"bills_202603\.csv .*wrong_column_count in bills_202603\.csv row 1 "
+    ):
+        operator.land()
+    assert read_manifest(operator.home) is None
+    monkeypatch.setattr(quarantine, "_check_each_file", lambda *_: None)
+    assert operator.land().files["bills"]["refused"] == {"wrong_column_count": bad}
 
 
 MUTATED_FILES = [
