@@ -18,7 +18,7 @@ from training.targets import Target
 
 PAGES: dict[str, Locale] = {"card.md": "en", "card.zh.md": "zh", "card.html": "en", "card.zh.html": "zh"}
 INCOMPLETE = "incomplete_card"
-_NOT_FIGURES = ("rows", "test_positives", "oracle_rows")
+_NOT_FIGURES = ("rows", "test_positives", "weighted_rows", "oracle_rows")
 _EMPTY = re.compile(r"[\s#*|:\-–—.]*(?:(?:TODO|TBD|待补充)[\s.。]*)*", re.IGNORECASE)
 
 
@@ -218,7 +218,8 @@ def _calibration(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Blo
     blocks: list[Block] = [_named(found, texts, locale)]
     deciles = facts.metrics.get("deciles") or []
     if deciles:
-        heads = ("decile", "rows", "observed", "expected", "interval")
+        rows_head = "weighted_rows" if "weighted_rows" in facts.metrics else "rows"
+        heads = ("decile", rows_head, "observed", "expected", "promise_interval")
         rows = tuple(
             (place, one["rows"], one["observed"], one["expected"], f"{one['low']} – {one['high']}")
             for place, one in enumerate(deciles, start=1)

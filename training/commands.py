@@ -10,6 +10,8 @@ import typer
 from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
 from features.kit.errors import ConfigurationError
 
+REFUSED_EXIT = 3
+
 TargetArgument = Annotated[str, typer.Argument(help="A target of configs/targets/, such as churn.")]
 
 
@@ -37,8 +39,9 @@ def train(
 ) -> None:
     """Train a target on the built portraits, judge it on later as-of dates, and promote it by the written rule.
 
-    With --tune a search for better learner settings comes first. It is kept in <home>/studies.db and goes on there if
-    it was stopped; the settings change only if they win on later dates and on customers that the search did not see.
+    With --tune a search for better learner settings comes first. It is kept in `studies.db` of the home and goes on
+    there if it was stopped; the settings change only if they win on later dates and on customers that the search did
+    not see. Exit code 0: a version was made, whatever its verdict; 3: the data cannot carry this target; 2: an error.
     """
     if not tune and (trials or minutes):
         raise ConfigurationError("--trials and --minutes belong to a search", remedy="add --tune")
@@ -75,7 +78,12 @@ def train(
         print(f"{target} {result['version']}: AUC {result['auc']:.3f} ({low:.3f} to {high:.3f}), {result['reason']}")
         for note in result["notes"]:
             print(f"  {note}")
-        print(f"decided by {result['rule']}: {result['verdict']}")
+        if result["version"] == result["compared_with"]:
+            print(f"the champion itself came out again: it goes on serving by its own verdict, {result['verdict']}")
+        else:
+            print(f"decided by {result['rule']}: {result['verdict']}")
+    if not result["version"]:
+        raise typer.Exit(REFUSED_EXIT)
 
 
 def audit(
@@ -243,7 +251,9 @@ def _about(line: dict[str, Any]) -> str:
         return str(line["error"])
     verdict = line["verdict"]
     told = "no verdict" if verdict is None else f"{verdict['decision']} by {verdict['rule']}"
-    return f"AUC {line['auc']}  {line['created_at'][:16]}  {told}"
+    if line["override"]:
+        told += f", overridden: {line['override']}"
+    return f"AUC {line['auc']:.4f}  {line['created_at'][:16]}  {told}"
 
 
 def benchmark(

@@ -88,6 +88,7 @@ def evaluate(judged: Judged) -> dict[str, Any]:
         "auc_ci": area.as_list(),
         "rows": len(judged.labels),
         "test_positives": int(judged.labels.sum()),
+        **({} if judged.weights is None else {"weighted_rows": round(float(judged.weights.sum()), 1)}),
         "base_rate": round(judged.base_rate, 6),
         "mean_propensity": round(float(np.average(judged.propensities, weights=judged.stands_for)), 6),
     }

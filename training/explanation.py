@@ -25,6 +25,7 @@ from training import bundle, explain_pictures
 from training.card_texts import CardTexts, load_texts
 from training.explain import PICTURE_ROWS, by_dimension, dimension_sums, importance, shap_picture
 from training.explain_checks import deletion, stability
+from training.targets import remedy_for
 
 DEPENDENCE = 6
 _STYLE = (
@@ -63,7 +64,8 @@ def explain_model(
     """
     folder = bundle.champion(home.bundles, target) if version is None else home.bundles / target / version
     if folder is None or not folder.is_dir():
-        raise NotReadyError(f"{target}: there is no model {version or ''}".rstrip(), remedy=f"insight train {target}")
+        remedy = remedy_for(target) if version is None else "insight models"
+        raise NotReadyError(f"{target}: there is no model {version or ''}".rstrip(), remedy=remedy)
     model = bundle.load(folder)
     portraits = Portraits.open(home)
     day = as_of or portraits.as_of_dates()[-1]

@@ -18,6 +18,7 @@ from features.kit.home import Home
 from features.kit.runs import hit
 from training import bundle, tracking
 from training.card import INCOMPLETE, missing_in
+from training.targets import remedy_for
 from training.verdict import GATES
 from training.written import judge_again, read_evaluation
 
@@ -133,7 +134,8 @@ def models(home: Home, *, repair: bool = True) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     targets = sorted(path.name for path in home.bundles.glob("*") if path.is_dir())
     for target in targets:
-        now, beside = pointer(home, target).get("version"), _pointed_at(home, target)
+        pointed, beside = pointer(home, target), _pointed_at(home, target)
+        now = pointed.get("version")
         for version in versions(home, target):
             alias = tracking.CHAMPION if version == now else tracking.CHALLENGER if version == beside else None
             line: dict[str, Any] = {
@@ -152,6 +154,7 @@ def models(home: Home, *, repair: bool = True) -> list[dict[str, Any]]:
                     "features": len(manifest.features),
                     "portraits": manifest.portrait_identity,
                     "verdict": _told(home.bundles / target / version),
+                    "override": (pointed.get("verdict") or {}).get("override") if version == now else None,
                 }
             found.append(line)
         if repair:
@@ -175,7 +178,7 @@ def newest(home: Home, target: str) -> str:
         except BundleError:
             continue
     if not whole:
-        raise NotFoundError(f"{target}: there is no whole version", remedy=f"insight train {target}")
+        raise NotFoundError(f"{target}: there is no whole version", remedy=remedy_for(target))
     return max(whole)[1]
 
 
@@ -190,8 +193,11 @@ def pointer(home: Home, target: str) -> dict[str, Any]:
 def _folder(home: Home, target: str, version: str) -> Path:
     folder = home.bundles / target / version
     if Path(version).name != version or not folder.is_dir():
-        known = ", ".join(versions(home, target)) or "none"
-        raise NotFoundError(f"{target}: there is no version '{version}'", remedy=f"known versions: {known}")
+        known = ", ".join(versions(home, target))
+        raise NotFoundError(
+            f"{target}: there is no version '{version}'",
+            remedy=f"known versions: {known}" if known else remedy_for(target),
+        )
     return folder
 
 

@@ -69,7 +69,7 @@ def by_slice(
     groups: npt.NDArray[Any], propensities: Floats, labels: Labels, customers: npt.NDArray[Any],
     weights: Floats | None = None,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
-    """Returns rows, positives and observed over expected of each group, by name."""
+    """Returns rows and positives as counted, observed and expected as weighted, and their ratio, of each group."""
     weights = np.ones(len(labels)) if weights is None else weights
     found = {}
     for name in sorted({str(one) for one in np.unique(groups)}):
@@ -78,6 +78,7 @@ def by_slice(
         found[name] = {
             "rows": int(inside.sum()),
             "positives": int(labels[inside].sum()),
+            "observed": round(float((weights * labels)[inside].sum()), 2),
             "expected": round(float((weights * propensities)[inside].sum()), 2),
             "observed_expected": _rounded(ratio.value),
             "observed_expected_ci": [_rounded(ratio.low), _rounded(ratio.high)],

@@ -268,6 +268,12 @@ def known_targets() -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: (name != "churn", name)))
 
 
+def remedy_for(name: str) -> str:
+    """Returns what helps where a target has no model: its training, or for a name that is no target the known ones."""
+    known = known_targets()
+    return f"insight train {name}" if name in known else f"known targets: {', '.join(known)}"
+
+
 def label_sql(target: Target, feeds: Collection[str], as_of: date, *, time_zone: str, knows_all: bool = False) -> str:
     """Returns the query for one as-of date: `LABEL_COLUMNS` of every customer with an event (`happened_at` in UTC).
 

@@ -188,7 +188,7 @@ def gates(rule: PromotionRule, found: Mapping[str, Any]) -> tuple[Check, ...]:
             "deciles_off",
             len(off) <= rule.max_deciles_off,
             f"{len(off)} of {len(found['deciles'])}" + (f": {', '.join(off)}" if off else ""),
-            f"at most {rule.max_deciles_off}",
+            f"at most {rule.max_deciles_off} surely beyond {limits[0]} to {limits[1]}",
         ),
         Check(
             "slice_off",

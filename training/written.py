@@ -133,6 +133,7 @@ def page(content: Mapping[str, Any]) -> str:
         f"# {content['target']}: {content['decision']} by `{content['rule']}`",
         f"That is: {content['meaning']}.",
         (f"Judged on {judged['rows']:,} rows ({judged['positives']:,} positive) of {', '.join(judged['as_of'])}. "
+        f"{_weighted(content['metrics'])}"
         f"Learned from {learned['first_as_of']} to {learned['last_as_of']}; all labels were known by "
         f"{learned['labels_known_by']}. Compared with {compared}: {content['seen']}."),
         "## Rules, in order; the first that does not hold decides",
@@ -147,6 +148,8 @@ def page(content: Mapping[str, Any]) -> str:
         "## Value at the operator's capacity",
         _value(content["value"], figures),
         "## Calibration in ten equal parts",
+        ("Outside: what was observed lies beyond 95 % of the promise. The rule `deciles_off` counts only parts whose "
+        "whole interval lies beyond its limits."),
         _table(
             ("part", "rows", "observed", "expected", "95 % of the promise", ""),
             [
@@ -161,9 +164,9 @@ def page(content: Mapping[str, Any]) -> str:
         lines += [
             f"## Calibration by {group}",
             _table(
-                (group, "rows", "positives", "expected", "observed / expected", ""),
+                (group, "rows", "positives", "observed", "expected", "observed / expected", ""),
                 [
-                    (name, cell["rows"], cell["positives"], cell["expected"],
+                    (name, cell["rows"], cell["positives"], cell["observed"], cell["expected"],
                      (f"{cell['observed_expected']} ({cell['observed_expected_ci'][0]} to "
                      f"{cell['observed_expected_ci'][1]})"),
                      "gated" if cell["positives"] >= least else "told, not gated")
@@ -172,6 +175,16 @@ def page(content: Mapping[str, Any]) -> str:
             ),
         ]  # fmt: skip
     return "\n\n".join(lines) + "\n"
+
+
+def _weighted(metrics: Mapping[str, Any]) -> str:
+    """Returns what weights do to the figures; nothing where each row stands for itself."""
+    if "weighted_rows" not in metrics:
+        return ""
+    return (
+        f"As untreated rows also stand for those that our own contacts took away, they count as "
+        f"{metrics['weighted_rows']:,} rows in rates, in what was observed and expected, and in profit. "
+    )
 
 
 def _kind(code: str) -> str:

@@ -175,6 +175,7 @@ def reasons(
 
 
 def _check_reasons(home: Path | None, day: date | None) -> list[dict[str, Any]]:
+    from features.kit.errors import NotReadyError
     from features.portraits.reading import Portraits
     from features.portraits.vector import encode
     from serving.scoring.batch import load_champion, scorer_of
@@ -182,13 +183,16 @@ def _check_reasons(home: Path | None, day: date | None) -> list[dict[str, Any]]:
     from serving.scoring.reasons import load_book
 
     place = open_home(home)
+    pointers = sorted(place.bundles.glob("*/champion.json"))
+    if not pointers:
+        raise NotReadyError(f"{place.bundles}: no model has been promoted", remedy="insight train churn")
     portraits, book = Portraits.open(place), load_book()
     known = {feature.name: feature.dimension for feature in portraits.feature_list.features}
     as_of = day or portraits.as_of_dates()[-1]
     table = portraits.read(as_of, ["customer_id", *portraits.feature_list.names, "facts"])
     values, facts = encode(table, portraits.feature_list), table["facts"].to_pylist()
     found: list[dict[str, Any]] = []
-    for pointer in sorted(place.bundles.glob("*/champion.json")):
+    for pointer in pointers:
         scorer = scorer_of(load_champion(place, pointer.parent.name), portraits)
         figures = reason_figures(scorer, book, portraits.feature_list, values, facts)
         used = {name: known[name] for name in scorer.bundle.manifest.feature_names}

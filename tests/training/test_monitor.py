@@ -12,7 +12,7 @@ from features.feeds.reading import Feeds
 from tests.training.planted_history import CUSTOMERS, small_home
 from training import metrics
 from training.monitor import drift
-from training.monitor.alarms import Alarm, feature_alarms, feed_alarms
+from training.monitor.alarms import Alarm, feature_alarms, feed_alarms, psi_limit
 from training.monitor.check import recommendation
 from training.monitor.promises import deviations, promise_spread
 from training.monitor.reference import feed_reference, feed_state
@@ -81,6 +81,16 @@ def test_what_the_reference_dates_did_themselves_is_no_alarm():
     assert kinds(usual(values, psi=0.25, ks=0.25), moved) == []
     assert kinds(usual(values, psi=0.1, ks=0.1), moved) == ["shift"]
     assert kinds(usual(values, psi=0.1, ks=0.1), moved, age=1.0) == []
+
+
+def test_the_limit_that_is_drawn_is_the_one_that_rings():
+    """A PSI a hair above `psi_limit` rings and one at it does not, at any age and however much was usual."""
+    for usually, age in ((0.0, 0.0), (0.4, 0.0), (0.4, 0.5)):
+        limit = psi_limit({"psi": usually}, SETTINGS, age=age)
+        reference = {"missing": 0.0, "usual": QUIET | {"psi": usually}}
+        for found, rings in ((limit, []), (limit + 1e-6, ["shift"])):
+            told = QUIET | {"psi": found}
+            assert [one.kind for one in feature_alarms("f", reference, told, None, SETTINGS, age=age)] == rings
 
 
 def test_the_ranking_that_propensities_promise_is_the_one_that_comes():

@@ -178,6 +178,18 @@ def test_the_model_is_explained_as_pictures_and_one_page(small, tmp_path: Path):
     assert "customer 'nobody' has no portrait" in str(unknown.exception)
 
 
+def test_the_command_says_what_came_of_it(small):
+    """A champion that comes out again points to its own verdict; data that cannot carry a target end with code 3."""
+    home, summary = small
+    command = ["--home", str(home.root), "--threads", "1"]
+    again = CliRunner().invoke(create_app(), ["train", "churn", *command])
+    verdict = home.bundles / "churn" / summary["targets"]["churn"]["version"] / "evaluation.md"
+    assert again.exit_code == 0, again.output
+    assert f"the champion itself came out again: it goes on serving by its own verdict, {verdict}" in again.stdout
+    assert "first_champion" in verdict.read_text()
+    assert CliRunner().invoke(create_app(), ["train", "complaint", *command]).exit_code == 3
+
+
 def test_training_again_gives_the_same_version_and_records_another_run(small, capsys: pytest.CaptureFixture[str]):
     """Same rows, same configuration, another thread count: the same version; leaks are said on stderr."""
     home, summary = small

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from features.kit.cli import create_app
-from features.kit.errors import BundleError, ConfigurationError, ConflictError, NotFoundError
+from features.kit.errors import BundleError, ConfigurationError, ConflictError, InsightError, NotFoundError
 from features.kit.home import Home
 from training import bundle, promote, tracking, written
 from training.bundle import BundleFeature, Calibration, Manifest
@@ -119,6 +119,21 @@ def test_promote_without_a_version_takes_the_newest_whole_one(tmp_path: Path):
     done = CliRunner().invoke(create_app(), ["promote", "churn", "--home", str(tmp_path)])
     assert (done.exit_code, done.stdout) == (0, "churn: b serves\n")
     assert serving(state) == "b"
+
+
+@pytest.mark.parametrize("command", ["promote", "shadow", "explain"])
+def test_a_misspelt_target_is_answered_with_the_known_ones(command: str, tmp_path: Path):
+    """Nobody is sent to train a target that does not exist; a known one without a model is sent to its training."""
+
+    def remedy(name: str) -> str:
+        more = {"promote": [name], "shadow": [name, "v9"],
+                "explain": [name, "--out", str(tmp_path / "out")]}[command]  # fmt: skip
+        with pytest.raises(InsightError) as told:
+            CliRunner().invoke(create_app(), [command, *more, "--home", str(tmp_path / "home")], catch_exceptions=False)
+        return told.value.remedy
+
+    assert remedy("chrn") == "known targets: churn, complaint, dissatisfaction, upgrade"
+    assert remedy("churn") == "insight train churn"
 
 
 def test_models_of_a_home_without_any_says_so(tmp_path: Path):
@@ -228,6 +243,10 @@ def test_promote_goes_by_the_written_verdict(tmp_path: Path):
     assert {line["version"]: line["verdict"] and line["verdict"]["rule"] for line in promote.models(state)} == {
         "v1": "first_champion", "v2": None, "v3": "no_more_profit",
     }  # fmt: skip
+    told = CliRunner().invoke(create_app(), ["models", "--home", str(tmp_path)]).stdout.splitlines()
+    assert [line.split("T")[-1][7:] for line in told if "overridden" in line] == [
+        "by hand by no_more_profit, overridden: the auditor asked for it"
+    ]
 
 
 def test_a_verdict_beside_another_champion_is_reached_again(tmp_path: Path, judged):

@@ -1,14 +1,16 @@
 """The verdict: which rule decides, on rows whose truth is known; each canary is named by the rule that catches it."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tests.replay import replay
+from training import written
 from training.calibrate import at_rate
 from training.evaluate import Judged, evaluate
-from training.targets import PromotionRule, ValueRules
+from training.targets import PromotionRule, ValueRules, load_target
 from training.verdict import Champion, Verdict, judge
 
 RULE, RATES = PromotionRule(), ValueRules(capacity_share=0.1, contact_cost=4, acceptance=0.2, value_kept=200)
@@ -132,3 +134,20 @@ def test_equal_models_are_seldom_promoted(judged):
         rows, theirs = replay(one, other, seed)
         promoted += told(rows, promising(rows, theirs)).promoted
     assert promoted <= 3
+
+
+def test_the_page_of_weighted_rows_computes(judged):
+    """What is observed over what is expected is the ratio beside it, and the page says how many rows they stand for."""
+    rows = judged()
+    heavy = np.where(rows.labels == 1, 1.5, 1.0)
+    target, plain = load_target("churn"), SimpleNamespace(as_of=rows.as_of)
+    for weights, told_of in ((heavy, True), (None, False)):
+        weighted = replace(rows, weights=weights)
+        found = evaluate(weighted)
+        for cells in found["by_slice"].values():
+            for cell in cells.values():
+                assert cell["observed"] / cell["expected"] == pytest.approx(cell["observed_expected"], abs=1e-3)
+        assert ("weighted_rows" in found) is told_of
+        verdict = judge(target.promotion, target.value, weighted, found, None)
+        text = written.files(target, verdict, weighted, found, plain, "2026-05-01")["evaluation.md"].decode()
+        assert (f"they count as {heavy.sum():,.1f} rows" in text) is told_of

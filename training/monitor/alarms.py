@@ -99,6 +99,11 @@ def shift_alarms(
     return []
 
 
+def psi_limit(usual: Mapping[str, float], settings: MonitorSettings, *, age: float = 0.0) -> float:
+    """Returns the PSI above which a distribution rings: what is usual for it grows with the square of the age."""
+    return limit_of(settings.psi, usual["psi"] * (1 + age) ** 2, settings)
+
+
 def limit_of(smallest: float, usual: float, settings: MonitorSettings) -> float:
     """Returns the larger of a configured limit and a multiple of what is usual."""
     return max(smallest, settings.usual_factor * usual)

@@ -18,11 +18,11 @@ from training import bundle
 from training.bundle import LoadedBundle
 from training.history import History
 from training.monitor import drift
-from training.monitor.alarms import FEED_KINDS, Alarm, feature_alarms, feed_alarms, shift_alarms
+from training.monitor.alarms import FEED_KINDS, Alarm, feature_alarms, feed_alarms, psi_limit, shift_alarms
 from training.monitor.promises import matured, scores_of
 from training.monitor.reference import column_of, feed_state, in_both, read_reference, sampled
 from training.monitor.settings import MonitorSettings, load_settings
-from training.targets import Target, known_targets, load_target
+from training.targets import Target, known_targets, load_target, remedy_for
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,7 +83,7 @@ def monitor(
     champions = {name: bundle.champion(home.bundles, name) for name in targets or known_targets()}
     lacking = [name for name, folder in champions.items() if folder is None]
     if (targets and lacking) or len(lacking) == len(champions):
-        raise NotReadyError(f"no model of {', '.join(lacking)} has been promoted", remedy="insight train TARGET")
+        raise NotReadyError(f"no model of {', '.join(lacking)} has been promoted", remedy=remedy_for(lacking[0]))
     reports: dict[str, Any] = {}
     feed_states = feed_state(feeds, as_of)
     with progress.step("monitoring", total=len(champions) - len(lacking)) as tick:
@@ -175,8 +175,11 @@ def _features(
         usual = reference["features"][name]
         told = drift.compare(usual, column_of(now, name))
         equal = drift.equal_share(codes[0][rows[0], place], codes[1][rows[1], place]) if codes and rows else None
+        age = _age(reference, watched.as_of)
         figures[name] = {measure: round(value, 4) for measure, value in told.items()}
-        alarms += feature_alarms(name, usual, told, equal, watched.settings, age=_age(reference, watched.as_of))
+        if name not in watched.settings.calendar_features:
+            figures[name]["psi_limit"] = round(psi_limit(usual["usual"], watched.settings, age=age), 4)
+        alarms += feature_alarms(name, usual, told, equal, watched.settings, age=age)
     return figures, alarms
 
 

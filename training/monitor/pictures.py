@@ -9,14 +9,24 @@ from typing import Any
 SHOWN = 15
 
 
-def drift_picture(features: Mapping[str, Mapping[str, float]], limit: float) -> bytes:
-    """Returns the features with the largest PSI, and the limit."""
+def drift_picture(features: Mapping[str, Mapping[str, float]]) -> bytes:
+    """Returns the features with the largest PSI, each with its own limit; a bar without a limit never rings."""
     figure, axes = _axes(height=4.6)
     largest = sorted(features, key=lambda name: (-features[name]["psi"], name))[:SHOWN][::-1]
-    axes.barh(largest, [features[name]["psi"] for name in largest], color="#4878a8")
-    axes.axvline(limit, color="#c04040", linestyle="--")
+    colours = [_colour(features[name]) for name in largest]
+    axes.barh(largest, [features[name]["psi"] for name in largest], color=colours)
+    limited = [
+        (place, features[name]["psi_limit"]) for place, name in enumerate(largest) if "psi_limit" in features[name]
+    ]
+    axes.plot([limit for _, limit in limited], [place for place, _ in limited], "|", color="#c04040", markersize=12)
     axes.set_xlabel("PSI")
     return _png(figure)
+
+
+def _colour(told: Mapping[str, float]) -> str:
+    if "psi_limit" not in told:
+        return "#b0b0b0"
+    return "#c04040" if told["psi"] > told["psi_limit"] else "#4878a8"
 
 
 def scores_picture(reference: Sequence[float], now: Sequence[float]) -> bytes:

@@ -50,7 +50,7 @@ def page(report: dict[str, Any]) -> str:
         ),
     ]  # fmt: skip
     for name, one in report["targets"].items():
-        parts += _target(name, one, report["settings"]["psi"])
+        parts += _target(name, one)
     parts.append("<h2>数据源</h2>")
     feeds = report["feeds"].items()
     rows = [(name, f"{one['rows']:,.0f}", f"{one['lag_days']:.0f}") for name, one in feeds]
@@ -59,13 +59,16 @@ def page(report: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _target(name: str, one: dict[str, Any], limit: float) -> list[str]:
+def _target(name: str, one: dict[str, Any]) -> list[str]:
     scores, kept = one["scores"], one["matured"]
     parts = [f"<h2>{escape(name)}</h2>", f"<p>参照日期:{'、'.join(one['reference'])}</p>"]
     if one["alarms"]:
         rows = [(KINDS[alarm["kind"]], alarm["name"], alarm["value"], alarm["limit"]) for alarm in one["alarms"]]
         parts.append(_table(("告警", "对象", "数值", "限值"), rows))
-    parts.append("<h3>画像漂移(PSI 最大的特征)</h3>" + _image(drift_picture(one["features"], limit)))
+    parts.append("<h3>画像漂移(PSI 最大的特征)</h3>" + _image(drift_picture(one["features"])))
+    parts.append(
+        "<p>红色短线为各特征自身的限值(平时波动大的特征限值更高),红色柱为超限;灰色柱为日历特征,随月内日期变化,不告警。</p>"
+    )
     parts.append("<h3>评分分布</h3>" + _image(scores_picture(scores["reference_shares"], scores["shares"])))
     parts.append(
         f"<p>平均倾向 {scores['mean_propensity']:.4f},建模时发生率 {scores['base_rate']:.4f};"

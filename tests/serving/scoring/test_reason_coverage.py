@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from features.kit.cli import create_app
 from features.kit.config import config_path, load_yaml, parse_config
+from features.kit.errors import NotReadyError
 from features.portraits.feature_list import FeatureList, dimensions
 from features.store.definitions import service_features
 from serving.scoring.reason_checks import reason_figures
@@ -67,6 +70,12 @@ def test_a_misspelt_key_of_a_silence_is_refused():
     content["never_said"][0]["feature"] = ["tenure_days"]
     with pytest.raises(ConfigurationError, match="feature"):
         parse_config(ReasonBook, content, source="reasons.yaml")
+
+
+def test_a_home_without_a_model_is_no_passed_check(tmp_path):
+    """Nothing measured is nothing proven: an error with its remedy, not silence and 0."""
+    with pytest.raises(NotReadyError, match="no model has been promoted"):
+        CliRunner().invoke(create_app(), ["reasons", "--check", "--home", str(tmp_path)], catch_exceptions=False)
 
 
 def test_the_page_is_up_to_date():
