@@ -47,7 +47,10 @@ def promote(
     folder = _folder(home, target, version)
     bundle.load(folder)
     refuse_incomplete(folder)
-    before = pointer(home, target)
+    try:
+        before = pointer(home, target)
+    except BundleError:
+        before = {}  # A damaged pointer names nobody; its remedy is this very promotion.
     moved = before.get("version") != version
     if moved:
         told = verdict or (

@@ -209,7 +209,7 @@ def _study(target: Target, data: Dataset, judges: _Judges, *, seed: int, store: 
     """Returns the study of these rows and this configuration, and how many of its trials were finished before."""
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # else a Ctrl-C prints its traceback
     identity = hashlib.sha256("|".join((data.content_hash(), target.content_hash(), str(seed), repr(SPACE))).encode())
     for rows in (judges.fold.train, judges.sample, judges.choose):
         identity.update(rows.astype(np.int64).tobytes())

@@ -116,6 +116,9 @@ def recorded_run(home: Home, command: str) -> Iterator[RunRecord]:
     except Exception as error:
         run.note = run.note or " ".join(str(error).split())[:500]
         raise
+    except KeyboardInterrupt:
+        ended = "interrupted"
+        raise
     finally:
         with run_table(home) as database:
             database.execute(

@@ -158,6 +158,17 @@ def test_an_incomplete_card_blocks_promotion(tmp_path: Path, monkeypatch: pytest
     assert serving(state) == "v2"
 
 
+def test_a_damaged_pointer_is_mended_by_the_promotion_that_its_error_names(home: Home):
+    """The error says `insight promote churn VERSION`, and that works."""
+    promote.promote(home, "churn", "v1")
+    (home.bundles / "churn" / "champion.json").write_text("{")
+    with pytest.raises(BundleError) as told:
+        promote.models(home)
+    assert told.value.remedy == "insight promote churn VERSION"
+    assert promote.promote(home, "churn", "v1")
+    assert serving(home) == "v1"
+
+
 def test_rollback_skips_a_damaged_version(home: Home):
     """The way back leads to the newest earlier version that passes every check."""
     for version in ("v1", "v2", "v3"):

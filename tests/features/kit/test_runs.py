@@ -66,8 +66,12 @@ def test_a_failpoint_can_fail_instead_of_kill(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_failed_run_is_recorded_as_failed(tmp_path: Path) -> None:
-    """An error inside the run ends its record as failed."""
+    """An error inside the run ends its record as failed, Ctrl-C as interrupted."""
     with pytest.raises(RuntimeError), recorded_run(Home.at(tmp_path), "train"):
         raise RuntimeError
     with sqlite3.connect(tmp_path / "runs.db") as database:
         assert database.execute("SELECT command, status FROM runs").fetchall() == [("train", "failed")]
+    with pytest.raises(KeyboardInterrupt), recorded_run(Home.at(tmp_path), "build"):
+        raise KeyboardInterrupt
+    with sqlite3.connect(tmp_path / "runs.db") as database:
+        assert database.execute("SELECT status FROM runs WHERE command = 'build'").fetchall() == [("interrupted",)]
