@@ -9,7 +9,11 @@ from features.store.settings import StoreSettings
 
 
 def erase(home: Home, subject: Subject, settings: StoreSettings | None = None) -> dict[str, int]:
-    """Removes a person's vectors and facts, free pages included; returns the customers removed.
+    """Removes a person's vectors and facts, free pages included.
+
+    Returns:
+        The customers removed, and that the store's files were `rewritten`; a server that allows nobody to ask for it
+        lacks that word: its append-only file and dump then hold the removed rows until it writes them by itself.
 
     The caller holds the run lock. Feast's registry holds definitions only.
 
@@ -18,6 +22,7 @@ def erase(home: Home, subject: Subject, settings: StoreSettings | None = None) -
     """
     store = open_store(home, settings or StoreSettings.load())
     try:
-        return {"customers": store.forget(sorted(one.customer_id for one in subject.holdings))}
+        removed = {"customers": store.forget(sorted(one.customer_id for one in subject.holdings))}
+        return removed | ({"rewritten": 1} if store.rewrite() else {})
     finally:
         store.close()

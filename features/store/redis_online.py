@@ -7,7 +7,8 @@ clearing a view begins only after the pointer has left it. Otherwise it asks aga
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -36,6 +37,8 @@ _KEYS_PER_SCRIPT = 1_000
 _SCAN_COUNT = 5_000
 _COMMANDS_AT_ONCE = 5_000
 _BULK_PATIENCE = 20
+_REWRITE_SECONDS = 600
+_POLL_SECONDS = 0.05
 
 _CLEAR = """
 local removed = 0
@@ -141,7 +144,7 @@ class RedisStore:
             self._writer.set(self._pointer_key, pointer.to_json())
 
     def forget(self, ids: Sequence[str]) -> int:
-        """Removes customers with both their views; returns how many were live. Dumps are the server's own affair."""
+        """Removes customers with both their views; returns how many were live."""
         if not ids:
             return 0
         pointer = self.pointer()
@@ -154,6 +157,51 @@ class RedisStore:
         if pointer is not None and live:
             self.switch(replace(pointer, rows=pointer.rows - live))
         return live
+
+    def rewrite(self) -> bool:
+        """Makes the server write its append-only file and its dump anew, where it keeps them.
+
+        Returns:
+            False if the server lets nobody ask it, as managed servers do.
+
+        Raises:
+            NotReadyError: If the server could not write them, or not within its patience.
+        """
+        with self._told():
+            try:
+                if self._persistence()["aof_enabled"]:
+                    self._write_anew(self._writer.bgrewriteaof, "aof_last_bgrewrite_status")
+                if self._writer.config_get("save").get("save"):
+                    self._write_anew(self._writer.bgsave, "rdb_last_bgsave_status")
+            except self._redis.ResponseError:
+                return False
+        return True
+
+    def _write_anew(self, ask: Callable[[], Any], status: str) -> None:
+        """Asks the server for one background write that begins now, and waits for its end."""
+        ends = time.monotonic() + _REWRITE_SECONDS
+        self._wait_for_writes(ends)
+        try:
+            ask()
+        except self._redis.ResponseError as error:
+            if "in progress" not in str(error) or time.monotonic() > ends:
+                raise
+            return self._write_anew(ask, status)  # one of the server's own began in between; it may be too old
+        self._wait_for_writes(ends)
+        if self._persistence()[status] != "ok":
+            raise NotReadyError(f"{self._where}: it could not write its files anew", remedy="check its disk and log")
+        return None
+
+    def _wait_for_writes(self, ends: float) -> None:
+        busy = ("aof_rewrite_in_progress", "aof_rewrite_scheduled", "rdb_bgsave_in_progress")
+        while any(map(self._persistence().get, busy)):
+            if time.monotonic() > ends:
+                raise NotReadyError(f"{self._where}: still writing its files", remedy="run the same command again")
+            time.sleep(_POLL_SECONDS)
+
+    def _persistence(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._writer.info("persistence")
+        return found
 
     def close(self) -> None:
         """Closes every connection."""

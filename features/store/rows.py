@@ -102,5 +102,8 @@ class OnlineStore(Protocol):
     def forget(self, ids: Sequence[str]) -> int:
         """Removes customers from both views, for good; returns how many were live."""
 
+    def rewrite(self) -> bool:
+        """Writes what the store keeps on disk anew, without anything removed; returns False where it may not."""
+
     def close(self) -> None:
         """Gives its connections back."""

@@ -113,11 +113,7 @@ class SqliteStore:
             )
 
     def forget(self, ids: Sequence[str]) -> int:
-        """Removes customers from both views and from the file's free pages; returns how many were live.
-
-        Raises:
-            NotReadyError: If another process keeps the file busy.
-        """
+        """Removes customers from both views; returns how many were live."""
         if not self.path.exists():
             return 0
         keys = [(entity_key(customer_id),) for customer_id in ids]
@@ -133,8 +129,17 @@ class SqliteStore:
                 live += gone // len(FIELDS) if pointer is not None and view == pointer.view else 0
             if live:
                 database.execute("UPDATE portrait_pointer SET rows = rows - ?", (live,))
-        compact_sqlite(self.path)
         return live
+
+    def rewrite(self) -> bool:
+        """Rewrites the file without its free pages.
+
+        Raises:
+            NotReadyError: If another process keeps the file busy.
+        """
+        if self.path.exists():
+            compact_sqlite(self.path)
+        return True
 
     def close(self) -> None:
         """Closes every idle connection."""

@@ -10,11 +10,14 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from sqlalchemy import Engine, select, text
+from sqlalchemy.exc import OperationalError
 
 from features.kit.erasing import ERASED, compact_sqlite, mentions
+from features.kit.errors import NotReadyError
 from features.kit.home import Home
 from serving.database.audit import record, redact
 from serving.database.session import writing
+from serving.database.tables import all_tables
 from serving.database.tables_access import IdempotencyRow
 
 
@@ -36,11 +39,30 @@ def compact(home: Home, engine: Engine) -> None:
     """Rewrites the database without free pages, so that no deleted row can be read back.
 
     Raises:
-        NotReadyError: If another process keeps the file busy.
+        NotReadyError: If another process keeps the file, or a table of the server, busy.
     """
     if engine.dialect.name == "postgresql":
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("VACUUM FULL"))
+        try:
+            _compact_postgresql(engine)
+        except OperationalError as error:
+            raise NotReadyError(
+                f"the database cannot be compacted ({str(error.orig).splitlines()[0]})",
+                remedy="run the same command again in a moment",
+            ) from None
         return
     engine.dispose()
     compact_sqlite(home.operations)
+
+
+def _compact_postgresql(engine: Engine) -> None:
+    """Forgets the planner's samples of our tables, which hold values of deleted rows, and rewrites the tables.
+
+    ANALYZE keeps the samples of a table that has become empty; giving a column the type that it has removes them.
+    """
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for name, table in sorted(all_tables().tables.items()):
+            types = [(one.name, one.type.compile(engine.dialect)) for one in table.columns]
+            again = ", ".join(f'ALTER COLUMN "{column}" TYPE {kind}' for column, kind in types)
+            connection.execute(text(f'ALTER TABLE "{name}" {again}'))
+            connection.execute(text(f'VACUUM (FULL, ANALYZE) "{name}"'))
+        connection.execute(text("VACUUM (FULL) pg_catalog.pg_statistic"))  # skipped, with a notice, if not ours

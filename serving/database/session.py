@@ -53,6 +53,16 @@ def open_database(home: Home) -> Engine:
 
 
 @contextmanager
+def opened(home: Home) -> Iterator[Engine]:
+    """Yields the engine of `open_database` and gives its connections back: a server has only so many."""
+    engine = open_database(home)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
 def writing(engine: Engine) -> Iterator[Session]:
     """Yields a session in one writing transaction: committed on a clean exit, rolled back on an error.
 

@@ -30,7 +30,7 @@ from features.kit.traces import search
 from features.portraits import erasure as portraits
 from features.store import erasure as store
 from serving.database import erasure as database
-from serving.database.session import open_database
+from serving.database.session import opened
 from serving.outreach import erasure as outreach
 from serving.product_fit import erasure as product_fit
 from serving.scoring import erasure as scoring
@@ -41,6 +41,7 @@ KEPT = {
     "do_not_contact": "salted hashes that forbid contacts",
     "audit": "entries without the identifiers, chained again",
     "aggregates": "class reports, rank tables and totals, which hold no rows of anybody",
+    "servers": "backups, logs and replicas of a PostgreSQL or Redis server; its own files if `store` lacks `rewritten`",
     "models": "weights and nameless check rows of models trained before; the next training is without the person",
 }
 """What stays, and why it names nobody."""
@@ -113,7 +114,24 @@ def _complete(home: Home, order: _Order, progress: Progress) -> dict[str, Any]:
     record = Suppression.load(home).with_subject(subject)
     record.save(home)
     hit("erase.after_suppression")
-    engine = open_database(home)
+    with opened(home) as engine:
+        receipt = _clear_rooms(home, order, record, engine, progress)
+    write_json(home.erasures / f"{order.receipt_id}.json", receipt)
+    hit("erase.after_receipt")
+    if receipt["still_named_in"]:
+        naming = receipt["still_named_in"]
+        raise DataError(
+            f"{len(naming)} files still name the person, first {naming[0]}; receipt {order.receipt_id} lists them",
+            remedy="remove or clean them, then run the same command again",
+        )
+    _order_path(home).unlink()
+    hit("erase.after_all")
+    return receipt
+
+
+def _clear_rooms(home: Home, order: _Order, record: Suppression, engine: Engine, progress: Progress) -> dict[str, Any]:
+    """Lets every room remove its rows, searches every file, and returns the receipt."""
+    subject = order.subject
     rooms: dict[str, Callable[[], dict[str, Any]]] = {
         "ledger": lambda: outreach.erase_ledger(engine, subject, record),
         "feeds": lambda: feeds.erase(home, subject, order.receipt_id),
@@ -132,7 +150,7 @@ def _complete(home: Home, order: _Order, progress: Progress) -> dict[str, Any]:
     with progress.step("search every file"):
         remove_leftovers([home.lists, home.personal])
         found = search([home.root, home.mlruns], subject.names, skip=[_order_path(home), home.root / "run.lock"])
-    receipt = {
+    return {
         "format_version": 1,
         "receipt_id": order.receipt_id,
         "person": record.hashed(subject.person_id),
@@ -149,18 +167,6 @@ def _complete(home: Home, order: _Order, progress: Progress) -> dict[str, Any]:
         "still_named_in": list(found.naming),
         "is_complete": not found.naming,
     }
-    engine.dispose()
-    write_json(home.erasures / f"{order.receipt_id}.json", receipt)
-    hit("erase.after_receipt")
-    if found.naming:
-        raise DataError(
-            f"{len(found.naming)} files still name the person, first {found.naming[0]}; "
-            f"receipt {order.receipt_id} lists them",
-            remedy="remove or clean them, then run the same command again",
-        )
-    _order_path(home).unlink()
-    hit("erase.after_all")
-    return receipt
 
 
 def _database(home: Home, engine: Engine, order: _Order) -> dict[str, int]:

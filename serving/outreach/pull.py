@@ -26,7 +26,7 @@ from features.kit.errors import ConflictError, NotFoundError
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
-from serving.database.session import open_database, reading, writing
+from serving.database.session import opened, reading, writing
 from serving.database.tables_outreach import OutreachListRow
 from serving.outreach.actions import Chooser, Offered
 from serving.outreach.allocate import Places, allocate, in_list_order, shared_capacity
@@ -115,8 +115,14 @@ def draw_list(
         NotFoundError: If nobody lives in the place asked for.
         NotReadyError: If feeds, portraits or scores of the date are missing.
     """
-    engine = open_database(home)
     key = key or f"request:{request.digest()[:16]}"
+    with opened(home) as engine:
+        return _draw(home, engine, request, owner, key, progress, threads)
+
+
+def _draw(
+    home: Home, engine: Engine, request: ListRequest, owner: str, key: str, progress: Progress, threads: int
+) -> Released:
     with reading(engine) as session:
         known = _known(session, owner, key, request)
     if known is not None:

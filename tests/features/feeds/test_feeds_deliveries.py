@@ -6,7 +6,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from features.feeds.sources import Source
 from features.kit.config import parse_config
 from features.kit.errors import QuarantineLimitError
 from features.kit.home import Home
+from features.portraits.build import build_portraits
 from features.simulator.step import simulate_to
 from tests.results import figure, record
 
@@ -28,6 +29,9 @@ CUSTOMERS, MONTHS = 64, 13
 FEW = ("customers", "bills", "tickets")
 ARRIVAL = datetime.fromisoformat("2026-07-01T08:00:00")
 ORDERS_SHORT, ORDERS_FULL = 4, 500
+AS_OF = (date(2026, 5, 1), date(2026, 6, 1))
+AT_ONCE: dict[tuple[str, ...], Home] = {}
+"""The homes to which everything was delivered at once, by the feeds."""
 
 
 @pytest.fixture(scope="session")
@@ -85,6 +89,14 @@ def mapping(only: tuple[str, ...] = ()) -> Source:
     return parse_config(Source, {key: content[key] for key in ("operator", "files", "feeds")}, source="extracts")
 
 
+def portraits(home: Home, day: date) -> list[tuple[Any, ...]]:
+    """Returns every portrait as of a date, without the time of the build."""
+    build_portraits(home, Feeds.open(home), [day])
+    path = next(home.portraits.glob(f"*/as_of={day}/portrait.parquet"))
+    rows = f"SELECT * EXCLUDE (built_at) FROM read_parquet('{path}', hive_partitioning=false) ORDER BY customer_id"
+    return [tuple(map(repr, row)) for row in duckdb.sql(rows).fetchall()]
+
+
 def deliver(home: Home, inbox: Path, source: Source, extracts: Path, names: list[tuple[str, str]]) -> None:
     """Puts extracts into the inbox, one after the other, and lands after each; (extract, name in the inbox).
 
@@ -122,16 +134,16 @@ def at_once(extracts: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 
     def of(only: tuple[str, ...]) -> dict[str, Any]:
         if only not in known:
-            home = Home(tmp_path_factory.mktemp("at_once"))
+            home = Home(tmp_path_factory.getbasetemp() / f"at_once_{len(only)}")
             land(mapping(only), extracts, home, arrived_at=ARRIVAL)
-            known[only] = state(home)
+            known[only], AT_ONCE[only] = state(home), home
         return known[only]
 
     return of
 
 
 def test_months_one_after_the_other_end_like_all_at_once(extracts: Path, at_once: Any, tmp_path: Path) -> None:
-    """March comes after April, April comes again with corrections: every version of all 23 feeds is as if at once."""
+    """March comes after April, April comes again with corrections: all 23 feeds and the portraits are as if at once."""
     home, inbox = Home(tmp_path / "home"), tmp_path / "inbox"
     order = ["history", "202604", "202603", "202605", "202604_again"]
     deliver(home, inbox, mapping(), extracts, [(name, name) for name in order])
@@ -139,6 +151,9 @@ def test_months_one_after_the_other_end_like_all_at_once(extracts: Path, at_once
     assert {name: found[name] for name in found if found[name] != expected.get(name)} == {}
     assert len(found) >= 20
     assert found["bills"][0] > 500
+    differing = {str(day): portraits(home, day) != portraits(AT_ONCE[()], day) for day in AS_OF}
+    assert differing == dict.fromkeys(map(str, AS_OF), False)
+    assert len(portraits(home, AS_OF[-1])) > CUSTOMERS / 2
 
 
 def test_a_lost_month_is_not_taken_for_the_whole(extracts: Path, at_once: Any, tmp_path: Path) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import shutil
-import sqlite3
 import zipfile
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import select
 
 from features.feeds.landing import LandingReport, land
 from features.feeds.sources import Source
@@ -24,13 +23,15 @@ from features.kit.config import parse_config
 from features.kit.files import sha256_of, write_json, write_parquet
 from features.kit.home import Home
 from features.portraits.feature_list import FeatureList
+from features.store.online import open_store
 from features.store.pointer import Pointer
 from features.store.rows import Block
-from features.store.sqlite_online import SqliteStore
+from features.store.settings import SqliteOnline, StoreSettings
 from serving.database import idempotency
 from serving.database.audit import record
 from serving.database.keys import create_key, find_key
-from serving.database.session import open_database, writing
+from serving.database.session import open_database, reading, writing
+from serving.database.tables_outreach import OutreachLineRow
 from serving.feedback import ToldContact, land_pending, record_contacts
 from serving.outreach.handover import hand_over
 from serving.outreach.outcomes import record_reports
@@ -43,6 +44,7 @@ from training import bundle
 PERSON, ACCOUNT = "CANARYPERSON00", "CANARYACCOUNT01"
 CUSTOMERS = ("CANARY02", "CANARY03")
 NUMBERS = ("13955550004", "13955550005")
+EMBEDDED = StoreSettings(online=SqliteOnline(deadline_ms=5_000))
 TAKEN_OVER = "13900000777"
 """A number that was the person's and is somebody else's now: it stays, without its first owner."""
 
@@ -130,7 +132,7 @@ def make_town(root: Path) -> MarkedTown:
     return town
 
 
-def fill_rooms(home: Home) -> None:
+def fill_rooms(home: Home, store: StoreSettings = EMBEDDED) -> None:
     """Takes the landed person through portraits, store, scores, product fit, lists, ledger, audit and mlruns."""
     tickets = {"C0000": "T9", "C0001": "T8", "C0002": "T7", CUSTOMERS[0]: canary(38), CUSTOMERS[1]: canary(39)}
     ids = sorted(tickets)
@@ -138,7 +140,7 @@ def fill_rooms(home: Home) -> None:
     write_portraits(home, {one: {"reasons": overdue[one], "card": card()} for one in ids})
     codes = {one: [canary(40)] if one in CUSTOMERS else [] for one in ids}
     write_scores(home, "churn", {one: {"p": 0.3, "band": "very_high", "codes": codes[one]} for one in ids})
-    _publish(home, ids)
+    _publish(home, ids, store)
     _outreach(home)
     fits = pa.table({"customer_id": ids, "offers": [canary(41) if one in CUSTOMERS else "" for one in ids]})
     write_parquet(home.product_fit / f"as_of={AS_OF}" / "fit.parquet", fits)
@@ -158,9 +160,9 @@ def _judge(folder: Path, ids: list[str]) -> None:
     (folder / bundle.MANIFEST).write_bytes(bundle._seal(content))
 
 
-def _publish(home: Home, ids: list[str]) -> None:
+def _publish(home: Home, ids: list[str], settings: StoreSettings) -> None:
     """Fills both views of the online store, so that the idle one holds the person too."""
-    store = SqliteStore(home.store / "online.db", "customer_insight", deadline_ms=5_000)
+    store = open_store(home, settings)
     event_at = instant_of(AS_OF)
     identity = FeatureList.load(home).identity
     for sequence, view in enumerate(("portrait_b", "portrait_a"), start=1):
@@ -175,8 +177,8 @@ def _outreach(home: Home) -> None:
     """Draws a list, hands numbers over, takes reports and keeps answers, all of them naming the person."""
     engine, settings = open_database(home), load_settings()
     released = draw_list(home, ListRequest(AS_OF, 60))
-    with closing(sqlite3.connect(home.operations)) as database:
-        mine = database.execute("SELECT line_id FROM outreach_lines WHERE person_id = ?", (PERSON,)).fetchone()[0]
+    with reading(engine) as session:
+        mine = session.scalars(select(OutreachLineRow.line_id).where(OutreachLineRow.person_id == PERSON)).one()
     key = find_key(engine, create_key(engine, "dialler", frozenset({"handover"}), actor="t")[1])
     hand_over(home, engine, released.list_id, key, reason="morning calls", hours=8)
     at = datetime(2026, 6, 1, 2, 30, tzinfo=UTC)

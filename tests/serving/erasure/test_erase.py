@@ -88,7 +88,7 @@ def test_nothing_of_the_person_is_left_and_nothing_of_others_is_touched(marked):
     )
     assert receipt["removed"]["feeds"]["feeds"]["tickets"] == 8
     assert receipt["removed"]["portraits"] == {"tables": 1, "rows": 2}
-    assert receipt["removed"]["store"] == {"customers": 2}
+    assert receipt["removed"]["store"] == {"customers": 2, "rewritten": 1}
     assert receipt["removed"]["ledger"]["attempts"] == 2
     assert receipt["removed"]["database"] == {"answers": 1, "audit": 1}
     after = others(home)
