@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     database_url: SecretStr | None = None
-    watch_seconds: float = Field(default=2.0, gt=0)
+    watch_seconds: float = Field(default=0.5, gt=0)
 
 
 def read_settings() -> Settings:

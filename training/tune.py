@@ -159,6 +159,9 @@ def searched(
                 callbacks=[after_trial],
             )
     finished = _finished(study)
+    if not any(trial.state.name == "COMPLETE" for trial in finished):
+        sentence = "no settings could be tried within the time; the configured settings stay"
+        return Tuned(target, sentence, {"trials": len(finished), "changed": False}, {})
     best = study.best_trial
     facts: dict[str, Any] = {
         "trials": len(finished),

@@ -114,6 +114,15 @@ def test_the_time_budget_ends_a_search():
     assert 1 <= found.facts["trials"] < 200
 
 
+def test_without_time_for_one_trial_the_configured_settings_stay():
+    """The time is over before the first trial: that is said, and nothing fails."""
+    data = _data()
+    target = _configured()
+    found = tuned(target, data, _temporal(data), seed=1, threads=1, budget=Budget(1000, minutes=1e-9))
+    assert (found.target, found.facts) == (target, {"trials": 0, "changed": False})
+    assert "no settings could be tried" in found.sentence
+
+
 def test_a_budget_without_a_search_is_refused(tmp_path: Path):
     """`--trials` alone would do nothing, so it is an error that names the way."""
     result = CliRunner().invoke(create_app(), ["train", "churn", "--trials", "5", "--home", str(tmp_path)])
