@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from types import SimpleNamespace
 
@@ -12,12 +13,13 @@ from features.feeds.reading import Feeds
 from tests.training.planted_history import CUSTOMERS, small_home
 from training import metrics
 from training.monitor import drift
-from training.monitor.alarms import Alarm, feature_alarms, feed_alarms, psi_limit
+from training.monitor.alarms import Alarm, feature_alarms, feed_alarms, is_judged, psi_limit
 from training.monitor.check import recommendation
 from training.monitor.promises import deviations, promise_spread
 from training.monitor.reference import feed_reference, feed_state
 from training.monitor.report import exposition, page
 from training.monitor.settings import load_settings
+from training.monitor.texts import WORDS
 
 SETTINGS = load_settings()
 QUIET = {"psi": 0.0, "ks": 0.0, "missing": 0.0, "unseen": 0.0}
@@ -91,6 +93,18 @@ def test_the_limit_that_is_drawn_is_the_one_that_rings():
         for found, rings in ((limit, []), (limit + 1e-6, ["shift"])):
             told = QUIET | {"psi": found}
             assert [one.kind for one in feature_alarms("f", reference, told, None, SETTINGS, age=age)] == rings
+
+
+def test_a_feature_that_always_jumps_is_named_instead_of_getting_a_limit_out_of_reach():
+    """Reference dates that differ by 8 PSI: no distribution rings, blanks still do; at .9 it is judged."""
+    values = np.random.default_rng(5).normal(0, 1, 5000)
+    restless = usual(values, psi=8.0, ks=0.9)
+    assert not is_judged("f", restless["usual"], SETTINGS)
+    assert kinds(restless, values + 5) == []
+    assert kinds(restless, np.full(5000, np.nan)) == ["missing"]
+    assert is_judged("f", usual(values, psi=0.9)["usual"], SETTINGS)
+    assert kinds(usual(values, psi=0.9), values + 5) == ["shift"]
+    assert not is_judged("month_used_share", usual(values)["usual"], SETTINGS)
 
 
 def test_the_ranking_that_propensities_promise_is_the_one_that_comes():
@@ -180,7 +194,7 @@ def test_page_and_gauges_need_nothing_else():
         "as_of": "2026-06-01", "operator": "<small>", "status": "alarm", "alarms": 1, "settings": {"psi": 0.25},
         "feeds": {"bills": {"rows": 10.0, "per_customer": 1.0, "lag_days": 31.0}},
         "targets": {"churn": {
-            "version": "v1", "reference": ["2026-01-01"], "features": {"f": QUIET},
+            "version": "v1", "reference": ["2026-01-01"], "features": {"f": QUIET}, "not_judged": ["restless"],
             "scores": {"source": "stored", "rows": 2, "psi": 0.1, "ks": 0.0, "mean_propensity": 0.02, "base_rate": 0.02,
                        "estimated_auc": 0.8, "reference_estimated_auc": [0.79, 0.81], "shares": [0.5, 0.5],
                        "reference_shares": [0.4, 0.6]},
@@ -190,11 +204,16 @@ def test_page_and_gauges_need_nothing_else():
             "recommendation": {"code": "retrain", "reason": "x", "reason_zh": "漂移"},
         }},
     }  # fmt: skip
-    html = page(report)
-    assert html.count("data:image/png;base64,") == 3
-    assert "建议重训" in html
-    assert "&lt;small&gt;" in html
-    assert "http" not in html
+    for locale, advice, heading in (("zh", "建议重训", "模型监控"), ("en", "Retrain", "Model monitoring")):
+        html = page(report, locale)
+        assert html.count("data:image/png;base64,") == 3
+        assert advice in html
+        assert heading in html
+        assert "restless" in html
+        assert "&lt;small&gt;" in html
+        assert "http" not in html
+    assert not re.search(r"[\u4e00-\u9fff]", page(report, "en"))
+    assert set(WORDS["zh"]) == set(WORDS["en"])
     lines = exposition(report).decode().splitlines()
     assert 'insight_monitor_alarms{kind="shift",target="churn"} 1.0' in lines
     assert 'insight_monitor_retrain_recommended{target="churn"} 1.0' in lines

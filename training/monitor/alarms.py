@@ -75,7 +75,7 @@ def feature_alarms(
     if told["unseen"] > limit:
         sentence = f"{told['unseen']:.1%} have a category that the reference never saw"
         found.append(Alarm("unseen", name, told["unseen"], limit, sentence))
-    if name not in settings.calendar_features:
+    if is_judged(name, usual, settings):
         found += shift_alarms("shift", name, told, usual, settings, age=age)
     was = reference.get("equal_share")
     if equal is not None and was is not None and was <= settings.moving_share and equal >= settings.stuck_share:
@@ -97,6 +97,15 @@ def shift_alarms(
             )
             return [Alarm(kind, name, told[measure], limit, sentence)]
     return []
+
+
+def is_judged(name: str, usual: Mapping[str, float], settings: MonitorSettings) -> bool:
+    """Returns whether a feature rings by its distribution.
+
+    One that starts anew on the 1st does not, nor one whose reference dates differ so much among themselves (days since
+    a bill that all customers get on one day) that its limit could never be reached; the report names them.
+    """
+    return name not in settings.calendar_features and usual["psi"] <= settings.restless_psi
 
 
 def psi_limit(usual: Mapping[str, float], settings: MonitorSettings, *, age: float = 0.0) -> float:

@@ -1,6 +1,6 @@
 """One monitoring run: every champion against its reference, the feeds, the promises, and what should be done.
 
-bundle's reference.json + portraits + scores + feeds of the as-of date -> report.json, report.html, insight.prom
+bundle's reference.json + portraits + scores + feeds of the as-of date -> report.json, two pages, insight.prom
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from training import bundle
 from training.bundle import LoadedBundle
 from training.history import History
 from training.monitor import drift
-from training.monitor.alarms import FEED_KINDS, Alarm, feature_alarms, feed_alarms, psi_limit, shift_alarms
+from training.monitor.alarms import FEED_KINDS, Alarm, feature_alarms, feed_alarms, is_judged, psi_limit, shift_alarms
 from training.monitor.promises import matured, scores_of
 from training.monitor.reference import column_of, feed_state, in_both, read_reference, sampled
 from training.monitor.settings import MonitorSettings, load_settings
@@ -137,6 +137,7 @@ def _one(
         "version": model.manifest.version,
         "reference": reference["as_of"],
         "features": features,
+        "not_judged": sorted(name for name, told in features.items() if "psi_limit" not in told),
         "scores": {
             "source": source,
             "rows": len(margins),
@@ -177,7 +178,7 @@ def _features(
         equal = drift.equal_share(codes[0][rows[0], place], codes[1][rows[1], place]) if codes and rows else None
         age = _age(reference, watched.as_of)
         figures[name] = {measure: round(value, 4) for measure, value in told.items()}
-        if name not in watched.settings.calendar_features:
+        if is_judged(name, usual["usual"], watched.settings):
             figures[name]["psi_limit"] = round(psi_limit(usual["usual"], watched.settings, age=age), 4)
         alarms += feature_alarms(name, usual, told, equal, watched.settings, age=age)
     return figures, alarms

@@ -1,4 +1,4 @@
-"""What a monitoring run leaves behind: one HTML page for people, one JSON and one file of gauges for programs."""
+"""What a monitoring run leaves: a page for people in both languages, one JSON and one file of gauges for programs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from features.kit.files import write_bytes, write_json
 from features.kit.runs import hit
 from training.monitor.alarms import KINDS
 from training.monitor.pictures import drift_picture, reliability_picture, scores_picture
+from training.monitor.texts import WORDS, Locale
 
-HTML, JSON, GAUGES = "report.html", "report.json", "insight.prom"
-ADVICE = {"fix_feeds": "先修复数据", "retrain": "建议重训", "watch": "继续观察", "none": "无需处理"}
+HTML: dict[Locale, str] = {"zh": "report.html", "en": "report.en.html"}
+JSON, GAUGES = "report.json", "insight.prom"
 STYLE = (
     "body{font-family:'Noto Sans CJK SC','Microsoft YaHei','PingFang SC',sans-serif;max-width:60rem;margin:2rem auto;"
     "color:#222;line-height:1.5}table{border-collapse:collapse;margin:.5rem 0 1rem}td,th{border:1px solid #ccc;"
@@ -23,68 +24,83 @@ STYLE = (
 
 
 def write_report(folder: Path, gauges: Path, report: dict[str, Any]) -> dict[str, str]:
-    """Writes page, JSON and gauges, each whole or not at all, the JSON last; returns where they lie."""
-    write_bytes(folder / HTML, page(report).encode())
+    """Writes both pages, gauges and JSON, each whole or not at all, the JSON last; returns where they lie."""
+    for locale in WORDS:
+        write_bytes(folder / HTML[locale], page(report, locale).encode())
     hit("monitor.before_gauges")
     write_bytes(gauges, exposition(report))
     hit("monitor.before_json")
     write_json(folder / JSON, report)
-    return {"html": str(folder / HTML), "json": str(folder / JSON), "gauges": str(gauges)}
+    return {
+        "html": str(folder / HTML["zh"]),
+        "html_en": str(folder / HTML["en"]),
+        "json": str(folder / JSON),
+        "gauges": str(gauges),
+    }
 
 
-def page(report: dict[str, Any]) -> str:
-    """Returns the page: Chinese around pictures that carry identifiers only; it needs nothing from anywhere else."""
-    status = "无告警" if report["status"] == "fine" else f"{report['alarms']} 条告警"
+def page(report: dict[str, Any], locale: Locale = "zh") -> str:
+    """Returns the page in one language; it needs nothing from anywhere else."""
+    words = WORDS[locale]
+    is_fine = report["status"] == "fine"
+    status = words["fine"] if is_fine else words["alarms"].format(count=report["alarms"])
     parts = [
-        "<!doctype html><html lang='zh-CN'><head><meta charset='utf-8'>",
-        f"<title>模型监控 {escape(report['as_of'])}</title><style>{STYLE}</style></head><body>",
-        f"<h1>模型监控:{escape(report['operator'])},基准日 {escape(report['as_of'])}</h1>",
-        f"<p class='{'fine' if report['status'] == 'fine' else 'alarm'}'><b>{status}</b></p>",
+        f"<!doctype html><html lang='{words['lang']}'><head><meta charset='utf-8'>",
+        f"<title>{words['title']} {escape(report['as_of'])}</title><style>{STYLE}</style></head><body>",
+        f"<h1>{escape(words['heading'].format(operator=report['operator'], as_of=report['as_of']))}</h1>",
+        f"<p class='{'fine' if is_fine else 'alarm'}'><b>{status}</b></p>",
         _table(
-            ("目标", "版本", "告警", "建议", "原因"),
+            [words[name] for name in ("target", "version", "alarm", "advice", "reason")],
             [
-                (name, one["version"], len(one["alarms"]), ADVICE[one["recommendation"]["code"]],
-                 one["recommendation"]["reason_zh"])
+                (name, one["version"], len(one["alarms"]), words[one["recommendation"]["code"]],
+                 one["recommendation"]["reason_zh" if locale == "zh" else "reason"])
                 for name, one in report["targets"].items()
             ],
         ),
     ]  # fmt: skip
     for name, one in report["targets"].items():
-        parts += _target(name, one)
-    parts.append("<h2>数据源</h2>")
+        parts += _target(name, one, locale)
+    parts.append(f"<h2>{words['feeds']}</h2>")
     feeds = report["feeds"].items()
     rows = [(name, f"{one['rows']:,.0f}", f"{one['lag_days']:.0f}") for name, one in feeds]
-    parts.append(_table(("数据源", "近70天行数", "最新一行距基准日天数"), rows))
+    parts.append(_table([words[name] for name in ("feeds", "rows", "lag")], rows))
     parts.append("</body></html>\n")
     return "\n".join(parts)
 
 
-def _target(name: str, one: dict[str, Any]) -> list[str]:
-    scores, kept = one["scores"], one["matured"]
-    parts = [f"<h2>{escape(name)}</h2>", f"<p>参照日期:{'、'.join(one['reference'])}</p>"]
+def _target(name: str, one: dict[str, Any], locale: Locale) -> list[str]:
+    words, scores, kept = WORDS[locale], one["scores"], one["matured"]
+
+    def said(key: str, **values: Any) -> str:
+        return f"<p>{escape(words[key].format(**values))}</p>"
+
+    parts = [f"<h2>{escape(name)}</h2>", said("reference", days=words["and"].join(one["reference"]))]
     if one["alarms"]:
-        rows = [(KINDS[alarm["kind"]], alarm["name"], alarm["value"], alarm["limit"]) for alarm in one["alarms"]]
-        parts.append(_table(("告警", "对象", "数值", "限值"), rows))
-    parts.append("<h3>画像漂移(PSI 最大的特征)</h3>" + _image(drift_picture(one["features"])))
+        rows = [
+            (KINDS[alarm["kind"]] if locale == "zh" else alarm["kind"], alarm["name"], alarm["value"], alarm["limit"])
+            for alarm in one["alarms"]
+        ]
+        parts.append(_table([words[name] for name in ("alarm", "what", "value", "limit")], rows))
+    parts.append(f"<h3>{words['drift']}</h3>" + _image(drift_picture(one["features"])))
+    parts.append(said("limits"))
+    if one["not_judged"]:
+        parts.append(said("not_judged", names=words["and"].join(one["not_judged"])))
+    parts.append(f"<h3>{words['scores']}</h3>" + _image(scores_picture(scores["reference_shares"], scores["shares"])))
+    low, high = scores["reference_estimated_auc"]
     parts.append(
-        "<p>红色短线为各特征自身的限值(平时波动大的特征限值更高),红色柱为超限;灰色柱为日历特征,随月内日期变化,不告警。</p>"
-    )
-    parts.append("<h3>评分分布</h3>" + _image(scores_picture(scores["reference_shares"], scores["shares"])))
-    parts.append(
-        f"<p>平均倾向 {scores['mean_propensity']:.4f},建模时发生率 {scores['base_rate']:.4f};"
-        f"标签成熟前按倾向估计的 AUC {scores['estimated_auc']:.3f}"
-        f"(参照期 {scores['reference_estimated_auc'][0]:.3f} 至 {scores['reference_estimated_auc'][1]:.3f})。"
-        f"该估计以校准仍然成立为前提。</p>"
-    )
+        said(
+            "promise", mean=scores["mean_propensity"], base=scores["base_rate"], auc=scores["estimated_auc"], low=low,
+            high=high,
+        )
+    )  # fmt: skip
     if kept is None:
-        parts.append("<p>建模之后的日期尚无成熟标签,暂不能核对校准。</p>")
-        return parts
-    parts.append(
-        f"<h3>标签成熟后的校准</h3><p>{'、'.join(kept['as_of'])}:实际 {kept['observed']},预期 {kept['expected']:.0f},"
-        f"比值 {kept['observed_over_expected']:.2f};AUC {kept['auc']:.3f}"
-        f"({kept['auc_ci'][0]:.3f} 至 {kept['auc_ci'][1]:.3f})。</p>" + _image(reliability_picture(kept["reliability"]))
-    )
-    return parts
+        return [*parts, said("immature")]
+    low, high = kept["auc_ci"]
+    told_kept = said(
+        "kept", days=words["and"].join(kept["as_of"]), observed=kept["observed"], expected=kept["expected"],
+        ratio=kept["observed_over_expected"], auc=kept["auc"], low=low, high=high,
+    )  # fmt: skip
+    return [*parts, f"<h3>{words['matured']}</h3>{told_kept}" + _image(reliability_picture(kept["reliability"]))]
 
 
 def exposition(report: dict[str, Any]) -> bytes:
@@ -131,7 +147,7 @@ def told(report: dict[str, Any], places: dict[str, str]) -> str:
         advice = one["recommendation"]
         lines.append(f"{name} {one['version']}: {advice['code']}, {advice['reason']}")
         lines += [f"  {alarm['kind']:<12} {alarm['name']}: {alarm['evidence']}" for alarm in one["alarms"]]
-    return "\n".join([*lines, f"report: {places['html']}"])
+    return "\n".join([*lines, f"report: {places['html_en']} ({places['html']})"])
 
 
 def _seconds(day: str) -> float:

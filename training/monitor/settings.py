@@ -12,6 +12,7 @@ class MonitorSettings(Config):
 
     usual_factor: float = Field(ge=1)
     calendar_features: tuple[str, ...]
+    restless_psi: float = Field(gt=0)
     psi: float = Field(gt=0)
     ks: float = Field(gt=0, le=1)
     missing_change: float = Field(gt=0, le=1)
