@@ -134,10 +134,11 @@ def _take_times_and_number(view: View, feed: Feed, words: Words, taken: dict[str
         if numbers:
             taken["number"] = numbers[0].name
             by_number = True
-    if feed.grain is Grain.INSTANT and not feed.personal:
+    if feed.grain is Grain.INSTANT:
         times = [look for look in free if look.is_time and look.kind != "period" and look.filled > 0.9]
         named = [look for look in times if words.means(look.name, "event_at")]
-        if named or times:
+        # A link begins with its validity; a time of the change beside it tells the newer of two versions.
+        if named or (times and not feed.personal):
             taken["event_at"] = (named or times)[0].name
     ids = [look for look in free if look.is_unique and words.means(look.name, "event_id")]
     if ids and feed.grain is Grain.INSTANT:
