@@ -59,7 +59,7 @@ class _Order:
         return str(self.content["receipt_id"])
 
     def done(self, home: Home, room: str, removed: dict[str, Any]) -> None:
-        """Adds what a room removed; counts of a run that died are kept."""
+        """Adds what a room removed; counts of a run that died are kept, but for a room killed before it came here."""
         earlier = self.content["removed"].get(room, {})
         self.content["removed"][room] = _sum(earlier, removed)
         _save(home, self.content)

@@ -1,7 +1,8 @@
 """Whom the written verdict refuses and promotes (model-3): three sabotaged candidates, a true improvement, 200 A/A replays.
 
-On the home of a demo (`make demo DEMO=--no-serve` first), for churn: `make bench BENCH=verdict`; five trainings and 200
-verdicts, some ten minutes at 20,000 customers on a quiet core.
+For churn, on the home that `INSIGHT_HOME=big make bench BENCH=calibration` made (100,000 customers): `INSIGHT_HOME=big make
+bench BENCH=verdict`; five trainings and 200 verdicts, some half an hour on a quiet core. A demo's home of 20,000 is too
+small for the second entry: the profit of any improvement is then within chance, and the rule must not promote it.
 """
 
 from __future__ import annotations

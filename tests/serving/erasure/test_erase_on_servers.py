@@ -185,7 +185,9 @@ def test_nothing_of_the_person_is_left_on_either_server(servers: Servers, killed
     assert {room: found for room, found in left.items() if found} == {}
     receipt = orjson.loads(done.stdout)
     assert (receipt["is_complete"], receipt["removed"]["store"]["rewritten"] >= 1) == (True, True)
-    assert (receipt["removed"]["store"]["customers"], receipt["removed"]["ledger"].get("attempts")) == (2, 2)
+    # Killed between the ledger's commit and its note in the order, the rows are gone and their count is not known.
+    counted = None if killed_at == "erase.after_ledger" else 2
+    assert (receipt["removed"]["store"]["customers"], receipt["removed"]["ledger"].get("attempts")) == (2, counted)
     engine = open_database(home)
     assert first_tampered(engine) is None
     engine.dispose()
