@@ -85,3 +85,15 @@ def test_an_unknown_set_is_an_error_that_names_the_known_ones():
     with pytest.raises(ConfigurationError, match="no such set") as caught:
         benchmark.benchmark(None, ["ibm"])
     assert "mlc_churn" in caught.value.remedy
+
+
+def test_a_set_sorted_by_its_label_is_compared_too(monkeypatch: pytest.MonkeyPatch):
+    """The rows that warm the models up come from all over the set; canary: its first rows have one class only."""
+    data, target = _data(), load_target("churn").override({"learner.min_rows_in_leaf": "20"})
+    ordered = data.take(np.argsort(data.labels, kind="stable"))
+    public = benchmark_sets.PublicSet("table", "churn", lambda _: ordered, "made here")
+    here = [model for model in benchmark_peers.models() if model.name in (OURS, "LightGBM defaults")]
+    assert benchmark.compared(public, target, ordered, here, 0.3, 2, 7)["rows"] == 900
+    monkeypatch.setattr(benchmark, "_spread", lambda rows: rows[:100])
+    with pytest.raises(ValueError, match="class"):
+        benchmark.compared(public, target, ordered, here, 0.3, 2, 7)
