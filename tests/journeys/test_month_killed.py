@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.xdist_group("journey")]
 
 DAY = "as_of=2026-06-01"
 PLACES = (
-    "ingest.before_manifest", "ingest.after_manifest", "month.after_step", "build.after_partition",
+    "ingest.before_manifest", "ingest.after_manifest", "month.after_step",
     "build.before_pointer", "publish.after_clear", "publish.after_fill", "publish.before_pointer",
     "publish.after_pointer", "score.before_scores", "score.after_scores", "score.before_pointer", "fit.after_table",
     "bundle.before_manifest", "bundle.before_rename", "bundle.after_rename",
