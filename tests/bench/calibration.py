@@ -1,7 +1,7 @@
 """Calibration on the simulator, pooled over the test dates (model-2), and the canaries that the gate must refuse.
 
 `INSIGHT_HOME=big make bench BENCH=calibration` builds its own world in an empty home: 100,000 customers (another size:
-INSIGHT_BENCH_CUSTOMERS), simulated, landed, built and trained. That takes one to two hours on two cores and about 3 GB;
+INSIGHT_BENCH_CUSTOMERS), simulated, landed, built and trained. That takes some half an hour on two cores and about 3 GB;
 a home that holds a synthetic operator with trained versions is measured as it is, in seconds.
 """
 
