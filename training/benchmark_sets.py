@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from features.kit.errors import NotReadyError
+from features.kit.errors import DataError, NotReadyError
 from features.kit.home import Home
 from features.kit.progress import SILENT
 from training.bundle import BundleFeature
@@ -125,8 +125,14 @@ def table_as_dataset(frame: Any, *, label: str, positive: str) -> Dataset:
     Args:
         frame: The table; where few rows repeat another, they go. A column `rownames` is no feature.
         label: The column of the label.
-        positive: Its value for the event.
+        positive: Its value for the event, in small letters; the table may write it otherwise.
+
+    Raises:
+        DataError: If no row, or every row, has the event.
     """
+    labels = frame[label].astype(str).str.lower() == positive
+    if labels.nunique() < 2:
+        raise DataError(f"{label}: not some rows but {'all' if labels.all() else 'none'} have the value '{positive}'")
     features: list[BundleFeature] = []
     columns: list[Any] = []
     for column in frame.columns.drop([label, "rownames"], errors="ignore"):
@@ -145,7 +151,7 @@ def table_as_dataset(frame: Any, *, label: str, positive: str) -> Dataset:
         features=tuple(features),
         customers=np.char.zfill(np.arange(count).astype(str), 7),
         as_of=np.full(count, np.datetime64("2020-01-01")),
-        labels=(frame[label] == positive).to_numpy().astype(np.int8),
+        labels=labels.to_numpy().astype(np.int8),
         kinds=np.full(count, ""),
         rows=np.arange(count),
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.kit.errors import ConfigurationError
+from features.kit.errors import ConfigurationError, DataError
 from training import benchmark, benchmark_peers, benchmark_sets
 from training.benchmark_peers import OURS, Model
 from training.metrics import Figure
@@ -43,6 +43,18 @@ def test_a_table_becomes_a_matrix():
         pytest.approx([first.usage, "abc".index(first.plan), first.months])
     ]
     assert data.labels[0] == (first.churn == "yes")
+
+
+def test_a_label_may_be_written_in_capitals_and_must_have_two_values():
+    """`Yes` is `yes`; a label without the event is an error, not a set without positives."""
+    capital = _table().assign(churn=lambda table: table.churn.str.title())
+    shouted = benchmark_sets.table_as_dataset(capital, label="churn", positive="yes")
+    assert (
+        shouted.labels.tolist()
+        == benchmark_sets.table_as_dataset(_table(), label="churn", positive="yes").labels.tolist()
+    )
+    with pytest.raises(DataError, match="none have the value 'left'"):
+        benchmark_sets.table_as_dataset(_table(), label="churn", positive="left")
 
 
 def test_every_model_is_judged_on_the_same_rows_and_a_better_peer_is_told():
