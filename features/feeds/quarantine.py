@@ -18,6 +18,7 @@ from features.kit.files import atomic_path
 from features.kit.home import Home
 
 MANY_BAD = 10
+"""So many refused rows of one file are more than a slip, if they are also beyond the limit's share."""
 
 
 def collect_refused(connection: duckdb.DuckDBPyConnection, feed: Feed) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +9,14 @@ from typing import Any
 
 from features.kit.home import Home
 from tests.results import figure
-from tests.serving.erasure.conftest import CANARIES, PERSON, MarkedTown, fill_rooms, found_in, make_town
+from tests.serving.erasure.conftest import (
+    CANARIES,
+    MarkedTown,
+    erase_in_a_fresh_process,
+    fill_rooms,
+    found_in,
+    make_town,
+)
 
 
 def run(home: Home) -> Iterator[dict[str, Any]]:
@@ -36,6 +40,6 @@ def run(home: Home) -> Iterator[dict[str, Any]]:
 
 def _erase(town: MarkedTown) -> str:
     """Erases the person in a fresh process and returns everything it said."""
-    command = [sys.executable, "-m", "features.kit.cli", "erase", "--person", PERSON, "--home", str(town.home.root)]
-    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=True)
+    done = erase_in_a_fresh_process(town.home)
+    done.check_returncode()
     return done.stdout + done.stderr

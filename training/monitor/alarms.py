@@ -89,8 +89,11 @@ def shift_alarms(
     *, age: float = 0.0,
 ) -> list[Alarm]:  # fmt: skip
     """Returns at most one alarm for a distribution: by PSI, else by KS."""
-    for measure, smallest, growth in (("psi", settings.psi, (1 + age) ** 2), ("ks", settings.ks, 1 + age)):
-        limit = limit_of(smallest, usual[measure] * growth, settings)
+    limits = {
+        "psi": psi_limit(usual, settings, age=age),
+        "ks": limit_of(settings.ks, usual["ks"] * (1 + age), settings),
+    }
+    for measure, limit in limits.items():
         if told[measure] > limit:
             sentence = (
                 f"{measure.upper()} {told[measure]:.2f}, the reference dates differ by {usual[measure]:.2f} at most"

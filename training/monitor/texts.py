@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
 
-Locale = Literal["zh", "en"]
+from training.card_texts import Locale
 
 ZH: Mapping[str, str] = MappingProxyType({
     "lang": "zh-CN",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -72,6 +75,22 @@ def found_in(root: Path, texts: Iterable[str] = CANARIES) -> set[str]:
                 haystack += [archive.read(name) for name in archive.namelist()]
     whole = b"\x00".join(haystack)
     return {text for text in texts if text.encode() in whole}
+
+
+def erase_in_a_fresh_process(home: Home, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs `insight erase` as a user would."""
+    command = [
+        sys.executable,
+        "-m",
+        "features.kit.cli",
+        "erase",
+        "--person",
+        PERSON,
+        "--home",
+        str(home.root),
+        "--json",
+    ]
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
 
 
 @dataclass

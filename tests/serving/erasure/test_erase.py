@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +29,17 @@ from serving.outreach.states import FeedStates, read_states
 from tests.serving.outreach.conftest import AS_OF, Town
 from training import bundle
 
-from .conftest import ACCOUNT, CANARIES, CUSTOMERS, PERSON, TAKEN_OVER, MarkedTown, canary, found_in
+from .conftest import (
+    ACCOUNT,
+    CANARIES,
+    CUSTOMERS,
+    PERSON,
+    TAKEN_OVER,
+    MarkedTown,
+    canary,
+    erase_in_a_fresh_process,
+    found_in,
+)
 
 LEAVES_NOBODY: set[str] = set()
 
@@ -50,22 +57,6 @@ def others(home: Home) -> dict[str, list[tuple[Any, ...]]]:
             rows = pq.ParquetFile(path).read().to_pylist()
             kept[str(path.relative_to(home.root))] = [row for row in rows if row["customer_id"] not in CUSTOMERS]
     return kept
-
-
-def erase_in_a_fresh_process(home: Home, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs `insight erase` as a user would."""
-    command = [
-        sys.executable,
-        "-m",
-        "features.kit.cli",
-        "erase",
-        "--person",
-        PERSON,
-        "--home",
-        str(home.root),
-        "--json",
-    ]
-    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
 
 
 def test_the_finder_finds_every_canary_before(marked):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +15,6 @@ import yaml
 from sqlalchemy import make_url
 
 from features.kit.errors import NotReadyError
-from features.kit.home import Home
 from features.store.online import OnlinePortraits
 from features.store.settings import RedisOnline, StoreSettings
 from serving.database import session as database_session
@@ -28,7 +24,17 @@ from serving.erasure.erase import erase
 from tests.features.store.conftest import start_redis
 from tests.results import figure, record
 
-from .conftest import CANARIES, CUSTOMERS, PERSON, MarkedTown, canary, fill_rooms, found_in, make_town
+from .conftest import (
+    CANARIES,
+    CUSTOMERS,
+    PERSON,
+    MarkedTown,
+    canary,
+    erase_in_a_fresh_process,
+    fill_rooms,
+    found_in,
+    make_town,
+)
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 
@@ -140,22 +146,6 @@ def servers(postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         server.wait(10)
 
 
-def _erase(home: Home, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Erases the person in a fresh process, as a user would."""
-    command = [
-        sys.executable,
-        "-m",
-        "features.kit.cli",
-        "erase",
-        "--person",
-        PERSON,
-        "--home",
-        str(home.root),
-        "--json",
-    ]
-    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
-
-
 PLACES = ("erase.after_ledger", "erase.before_ledger", "erase.after_store", "erase.after_database")
 ROOMS = ("rows", "statistics", "pages", "keys", "dumped")
 
@@ -170,8 +160,8 @@ def test_nothing_of_the_person_is_left_on_either_server(servers: Servers, killed
     assert {PERSON, *CUSTOMERS} <= before["statistics"]
     assert not home.operations.exists()
     if killed_at:
-        assert _erase(home, INSIGHT_FAILPOINT=f"{killed_at}:1:kill").returncode == -9
-    done = _erase(home)
+        assert erase_in_a_fresh_process(home, INSIGHT_FAILPOINT=f"{killed_at}:1:kill").returncode == -9
+    done = erase_in_a_fresh_process(home)
     assert done.returncode == 0, done.stderr
     left = {room: getattr(servers, room)() for room in ROOMS}
     left |= {"home": found_in(home.root), "log": _named((done.stdout + done.stderr).encode())}
