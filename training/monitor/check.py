@@ -170,13 +170,13 @@ def _features(
     inputs = only(watched.portraits.feature_list, names)
     rows = in_both(before, now) if before is not None else None
     codes = (encode(before, inputs), encode(now, inputs)) if before is not None else None
+    age = _age(reference, watched.as_of)
     figures: dict[str, dict[str, float]] = {}
     alarms: list[Alarm] = []
     for place, name in enumerate(names):
         usual = reference["features"][name]
         told = drift.compare(usual, column_of(now, name))
         equal = drift.equal_share(codes[0][rows[0], place], codes[1][rows[1], place]) if codes and rows else None
-        age = _age(reference, watched.as_of)
         figures[name] = {measure: round(value, 4) for measure, value in told.items()}
         if is_judged(name, usual["usual"], watched.settings):
             figures[name]["psi_limit"] = round(psi_limit(usual["usual"], watched.settings, age=age), 4)
