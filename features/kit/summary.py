@@ -93,7 +93,7 @@ def _lines(summary: dict[str, Any], home: Home) -> list[str]:
         for target, result in train.get("targets", {}).items()
         if result.get("shap")
     ]
-    lines.append(f"Models: sqlite:///{home.mlruns / 'mlflow.db'} (mlflow ui --backend-store-uri ...)")
+    lines.append(f"Models: .venv/bin/mlflow ui --backend-store-uri sqlite:///{home.mlruns / 'mlflow.db'}")
     lines += [f"   {call}" for call in summary.get("access", {}).get("curl", [])]
     lines.append(spent(summary))
     return lines

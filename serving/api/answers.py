@@ -8,7 +8,7 @@ from datetime import date
 from typing import Annotated, Any
 
 import orjson
-from fastapi import Header, Query, Response
+from fastapi import Header, Path, Query, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 from features.kit.errors import InsightError
@@ -16,6 +16,10 @@ from serving.api.errors import PROBLEM_JSON, InvalidRequestError, Problem
 
 CustomerId = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """An operator's id: text. A JSON number is refused, because 18 digits do not survive a double."""
+
+CustomerInPath = Annotated[
+    CustomerId, Path(description="The operator's id of the subscription.", examples=["880000001000000000"])
+]
 
 Code = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=60, pattern=r"^[a-z0-9_.]+$")]
 

@@ -24,7 +24,9 @@ from serving.database.keys import ApiKey
 
 router = APIRouter(tags=["outreach"])
 Reader = Annotated[ApiKey, needs("outreach:read", "outreach:write")]
-ListId = Annotated[str, Path(max_length=20, pattern=r"^[A-Za-z0-9_-]+$")]
+ListId = Annotated[
+    str, Path(max_length=20, pattern=r"^[A-Za-z0-9_-]+$", description="The list's id.", examples=["L260601-01"])
+]
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 CSV = "text/csv; charset=utf-8"
@@ -87,7 +89,7 @@ def get_export(
     list_id: ListId,
     context: ContextOf,
     key: Reader,
-    file: Annotated[Literal["xlsx", "csv"], Query(alias="format")] = "xlsx",
+    file: Annotated[Literal["xlsx", "csv"], Query(alias="format", description="Excel, or CSV for programs.")] = "xlsx",
 ) -> Response:
     """Gives the list as XLSX or CSV; it holds no full number. Every export is audited."""
     content = export(context, key, list_id, file)

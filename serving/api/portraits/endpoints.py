@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Response
 
-from serving.api.answers import CustomerId, documented, json_response
+from serving.api.answers import CustomerInPath, documented, json_response
 from serving.api.auth import needs
 from serving.api.context import ContextOf
 from serving.api.portraits.schemas import EXAMPLE, PortraitAnswer
@@ -22,7 +22,7 @@ router = APIRouter(tags=["customers"])
     summary="A customer's portrait",
 )
 def get_portrait(
-    customer_id: CustomerId, context: ContextOf, key: Annotated[ApiKey, needs("portraits:read")]
+    customer_id: CustomerInPath, context: ContextOf, key: Annotated[ApiKey, needs("portraits:read")]
 ) -> Response:
     """Shows the latest portrait: class, facts, card, every feature by name; null is unknown, never zero."""
     return json_response(portrait(context, key, customer_id))

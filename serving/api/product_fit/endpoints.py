@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Response
 
-from serving.api.answers import CustomerId, documented, json_response
+from serving.api.answers import CustomerInPath, documented, json_response
 from serving.api.auth import needs
 from serving.api.context import ContextOf
 from serving.api.product_fit.schemas import EXAMPLE, FitAnswer
@@ -22,7 +22,7 @@ router = APIRouter(tags=["customers"])
     summary="A customer's product fit",
 )
 def get_product_fit(
-    customer_id: CustomerId, context: ContextOf, key: Annotated[ApiKey, needs("portraits:read")]
+    customer_id: CustomerInPath, context: ContextOf, key: Annotated[ApiKey, needs("portraits:read")]
 ) -> Response:
     """Shows the re-rating of the last months and at most three offers.
 

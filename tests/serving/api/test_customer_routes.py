@@ -235,6 +235,19 @@ def test_a_place_without_customers_is_no_empty_audience(client, world, everythin
     assert (scoped.status_code, scoped.json()["items"]) == (200, [])
 
 
+def test_every_parameter_of_every_route_is_described(client):
+    """Nobody has to guess what a path or a query takes."""
+    routes = client.get("/openapi.json").json()["paths"]
+    named = [
+        (path, one["name"])
+        for path, methods in routes.items()
+        for method in methods.values()
+        for one in method.get("parameters", [])
+        if "description" not in one and "description" not in one["schema"]
+    ]
+    assert named == []
+
+
 def test_every_filter_of_an_audience_is_described_with_an_example(client):
     """The documentation shows what to write."""
     filters = client.get("/openapi.json").json()["paths"]["/v1/audiences"]["get"]["parameters"]
