@@ -71,6 +71,10 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: recency(t, t.is_used),
     ),
     _is.number(
+        "usual_use_recency_days", _USE, "Days since the newest day with at least half of the usual data or voice.",
+        lambda t: recency(t, t.is_usual),
+    ),
+    _is.number(
         "data_trend_30d", _USE, "Data a day in 7 days over that of 30 days.",
         lambda t: trend(t, "data_kb", 7, 30),
     ),

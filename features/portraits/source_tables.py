@@ -127,10 +127,28 @@ def _first_charges(staged: Tables) -> Any:
 
 
 def usage_daily(staged: Tables, _: PortraitSettings) -> Any:
-    """Returns the days with `is_used` and the data in whole MB."""
+    """Returns the days with `is_used`, `is_usual` and the data in whole MB.
+
+    A day is usual if its data or its voice is at least half of the customer's usual day. That is sum(x^2) / sum(x) over
+    all days read: the mean in which every day weighs as much as it was used, so weeks of little use hardly lower it.
+    """
     rows = staged["usage_daily"]
-    used = rows.voice_seconds.fill_null(0) + rows.data_kb.fill_null(0) + rows.sms_count.fill_null(0)
-    return rows.mutate(is_used=used > 0, data_mb=rows.data_kb // 1024)
+    rows = rows.mutate(
+        data_mb=rows.data_kb // 1024,
+        is_used=rows.voice_seconds.fill_null(0) + rows.data_kb.fill_null(0) + rows.sms_count.fill_null(0) > 0,
+    )
+    sums = rows.group_by("customer_id").aggregate(
+        data=rows.data_mb.sum(),
+        data_squares=(rows.data_mb * rows.data_mb).sum(),
+        voice=rows.voice_seconds.sum(),
+        voice_squares=(rows.voice_seconds * rows.voice_seconds).sum(),
+    )
+    days = rows.left_join(sums, "customer_id").drop("customer_id_right")
+    much_data = (days.data_mb > 0) & (2 * days.data_mb * days.data >= days.data_squares)
+    much_voice = (days.voice_seconds > 0) & (2 * days.voice_seconds * days.voice >= days.voice_squares)
+    return days.mutate(is_usual=_yes(much_data) | _yes(much_voice)).drop(
+        "data", "data_squares", "voice", "voice_squares"
+    )
 
 
 def month_so_far(staged: Tables, settings: PortraitSettings) -> Any:

@@ -24,7 +24,7 @@ EXPECTED = {
     },
     "use": {
         "data_mb_7d": 30, "data_mb_30d": 60, "data_mb_90d": 120, "data_mb_180d": 121, "voice_minutes_30d": 6, "voice_minutes_90d": 16,
-        "sms_count_30d": 6, "active_days_30d": 3, "use_recency_days": 1, "data_trend_30d": 30 / 7 / (60 / 30), "data_trend_90d": 60 / 30 / (120 / 90),
+        "sms_count_30d": 6, "active_days_30d": 3, "use_recency_days": 1, "usual_use_recency_days": 19, "data_trend_30d": 30 / 7 / (60 / 30), "data_trend_90d": 60 / 30 / (120 / 90),
         "data_trend_180d": 120 / 90 / (121 / 180),
         "voice_trend_90d": 360 / 30 / (960 / 90), "data_deviation_mb_30d": 125**0.5, "night_data_share_90d": 0.25, "offnet_share_90d": 0.5,
         "month_used_share": 30 / 10240,

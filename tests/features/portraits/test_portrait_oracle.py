@@ -128,6 +128,13 @@ class Slow:
     def newest(self, feed, where=lambda row: True, days=180):
         return min((row["ago"] for row in self.rows(feed, days) if where(row)), default=None)
 
+    def usual(self):
+        """Half of sum(x^2) / sum(x), of whole MB of data or of seconds of voice."""
+        data = [row["data_kb"] // 1024 for row in self.rows("usage_daily", 180)]
+        voice = [row["voice_seconds"] for row in self.rows("usage_daily", 180)]
+        enough = [sum(x * x for x in all_days) / max(sum(all_days), 1) / 2 for all_days in (data, voice)]
+        return lambda row: any(x > 0 and x >= least for x, least in zip((row["data_kb"] // 1024, row["voice_seconds"]), enough, strict=True))
+
     def bills(self):
         return sorted(self.rows("bills", 400), key=lambda row: row["ago"])
 
@@ -161,6 +168,7 @@ class Slow:
             "sms_count_30d": self.total("usage_daily", "sms_count", 30),
             "active_days_30d": self.count("usage_daily", 30, used),
             "use_recency_days": self.newest("usage_daily", used),
+            "usual_use_recency_days": self.newest("usage_daily", self.usual()),
             "data_trend_90d": (data30 * 90) / (data90 * 30) if data90 else None,
             "data_deviation_mb_30d": float(np.std(days30)) if days30 else None,
             "packs_count_90d": self.count("pack_orders", 90),
