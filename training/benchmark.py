@@ -12,15 +12,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from features.kit.errors import ConfigurationError, InsightError
 from features.kit.progress import SILENT, Progress
 from training import metrics
 from training.benchmark_peers import OURS, Model, models
 from training.benchmark_sets import BENCH_EXTRA, PublicSet, informative, known_sets
 from training.dataset import Dataset
-from training.metrics import Figure, Floats
+from training.metrics import Floats
 from training.splits import Fold, Rows, grouped_split
 from training.targets import Target, load_target
 
@@ -110,8 +108,10 @@ def compared(
             tick(1)
     lines = []
     for model in here:
-        area = over_folds([_auc(data, fold, mine) for fold, mine in zip(split.folds, scores[model.name], strict=True)])
-        gap = over_folds(
+        area = metrics.over_folds(
+            [_auc(data, fold, mine) for fold, mine in zip(split.folds, scores[model.name], strict=True)]
+        )
+        gap = metrics.over_folds(
             [
                 metrics.auc_gap(theirs, ours, data.labels[fold.test], data.customers[fold.test])
                 for fold, theirs, ours in zip(split.folds, scores[model.name], scores[OURS], strict=True)
@@ -139,17 +139,6 @@ def compared(
     }
 
 
-def over_folds(figures: Sequence[Figure]) -> Figure:
-    """Returns the mean over folds of different customers, with its interval.
-
-    Example: .80 (.78 to .82) and .84 (.81 to .87) give .82 (.802 to .838), the half-widths being added in squares.
-    """
-    count = len(figures)
-    value = sum(one.value for one in figures) / count
-    half = float(np.sqrt(sum(((one.high - one.low) / 2) ** 2 for one in figures))) / count
-    return Figure(value, value - half, value + half)
-
-
 def table_of(one: dict[str, Any]) -> str:
     """Returns a set's figures as a table for people."""
     lines = [
@@ -170,5 +159,5 @@ def table_of(one: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _auc(data: Dataset, fold: Fold, scores: Floats) -> Figure:
+def _auc(data: Dataset, fold: Fold, scores: Floats) -> metrics.Figure:
     return metrics.auc(scores, data.labels[fold.test], data.customers[fold.test])

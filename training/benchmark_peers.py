@@ -20,14 +20,13 @@ import numpy as np
 from training.bundle import Floats, Vectors, import_lightgbm, model_name
 from training.dataset import Dataset
 from training.modelling import learn
-from training.splits import Rows, grouped_split
+from training.splits import Rows
 from training.targets import Target
-from training.tune import Budget, searched
+from training.tune import Budget, folds_by_customer, searched
 
 Score = Callable[[Vectors], Floats]
 Learn = Callable[[Target, Dataset, Rows, float, int], Score]
 OURS, FIXED = "ours, tuned", "ours, fixed settings"
-INNER = 3
 MOST_CATEGORIES = 250
 ANY_NUMBER_OF_TRIALS = 100_000
 SEARCH_SHARE = 0.8
@@ -75,9 +74,9 @@ def _ours(target: Target, data: Dataset, rows: Rows, seconds: float, seed: int) 
 
 def _ours_tuned(target: Target, data: Dataset, rows: Rows, seconds: float, seed: int) -> Score:
     part = data.take(rows)
-    inner = grouped_split(part.customers.tolist(), part.labels, INNER, seed=seed).folds[0]
+    folds = folds_by_customer(part, np.arange(len(rows)), seed=seed)
     budget = Budget(ANY_NUMBER_OF_TRIALS, minutes=SEARCH_SHARE * seconds / 60)
-    found = searched(target, part, inner, seed=seed, threads=1, budget=budget)
+    found = searched(target, part, folds, seed=seed, threads=1, budget=budget)
     return learn(found.target, data, rows, seed=seed, threads=1).decision_function
 
 

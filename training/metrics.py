@@ -7,6 +7,7 @@ exact, no random numbers. The other intervals are a bootstrap over customers wit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,11 @@ class Figure:
         """Returns the interval, rounded for a report."""
         return [round(self.low, 4), round(self.high, 4)]
 
+    @property
+    def standard_error(self) -> float:
+        """Returns the standard error that a symmetric interval was made of."""
+        return (self.high - self.low) / (2 * Z95)
+
 
 def auc(scores: Floats, labels: Labels, customers: npt.NDArray[Any]) -> Figure:
     """Returns the area under the ROC curve: how often a positive is ranked above a negative.
@@ -48,6 +54,17 @@ def auc_gap(ours: Floats, oracle: Floats, labels: Labels, customers: npt.NDArray
     our_value, our_influence = _auc_influence(ours, labels)
     best_value, best_influence = _auc_influence(oracle, labels)
     return _normal(best_value - our_value, best_influence - our_influence, customers, low=-1.0, high=1.0)
+
+
+def over_folds(figures: Sequence[Figure]) -> Figure:
+    """Returns the mean over folds of different customers, with its interval.
+
+    Example: .80 (.78 to .82) and .84 (.81 to .87) give .82 (.802 to .838), the half-widths being added in squares.
+    """
+    count = len(figures)
+    value = sum(one.value for one in figures) / count
+    half = float(np.sqrt(sum(((one.high - one.low) / 2) ** 2 for one in figures))) / count
+    return Figure(value, value - half, value + half)
 
 
 def average_precision(labels_in_order: Labels, weights: Floats | None = None) -> float:

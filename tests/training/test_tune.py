@@ -1,5 +1,6 @@
 """A search is kept in a file, goes on after a kill, and changes the settings only where they win on later dates."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,10 @@ from typer.testing import CliRunner
 
 from features.kit.cli import create_app
 from features.kit.runs import FailpointError
-from training import tune
+from training import metrics, tune, tune_study
 from training.bundle import BundleFeature
 from training.dataset import Dataset
-from training.splits import grouped_split, temporal_split
+from training.splits import Fold, grouped_split, temporal_split
 from training.targets import load_target
 from training.tune import Budget, tuned
 from training.tune_pictures import HISTORY, SETTINGS
@@ -57,7 +58,8 @@ def test_poor_settings_are_replaced_and_the_gain_is_told_with_its_interval():
         _configured(trees=1, leaves=2, row_share=1.0), data, _temporal(data), seed=1, threads=1, budget=Budget(8)
     )
     assert found.facts["changed"]
-    assert found.facts["gain"] > found.facts["needed_gain"] == 0.003
+    low, high = found.facts["gain_ci"]
+    assert found.facts["gain"] > found.facts["needed_gain"] == pytest.approx((high - low) / 3.92, abs=2e-4)
     assert found.facts["gain_ci"][0] < found.facts["gain"] < found.facts["gain_ci"][1]
     assert found.target.learner.model_dump().items() >= found.facts["settings"].items()
     assert "8 settings tried" in found.sentence
@@ -73,12 +75,51 @@ def test_settings_that_do_not_win_are_not_taken_and_it_says_so(monkeypatch: pyte
     data = _data()
     target = _configured()
     monkeypatch.setattr(tune, "WORTH_IT", 0.5)
-    monkeypatch.setitem(tune.SPACE, "trees", (60, 90, False))
+    monkeypatch.setitem(tune_study.SPACE, "trees", (60, 90, False))
     found = tuned(target, data, grouped_split(data.customers.tolist(), data.labels, 3, seed=1), seed=1, threads=1,
                   budget=Budget(4))  # fmt: skip
     assert not found.facts["changed"]
     assert found.target == target
     assert "the configured settings stay" in found.sentence
+
+
+@pytest.mark.parametrize(("half_width", "outcome"), [(0.9, "changed"), (1.1, "stays")])
+def test_a_gain_must_be_larger_than_its_standard_error(
+    monkeypatch: pytest.MonkeyPatch, half_width: float, outcome: str
+):
+    """.02 with an interval of 1.96 times .9 of it wins; with one of 1.96 times 1.1 of it, it may be chance."""
+    data = _data()
+    wide = 0.02 * 1.96 * half_width
+    monkeypatch.setattr(tune, "_gain", lambda *_, **__: metrics.Figure(0.02, 0.02 - wide, 0.02 + wide))
+    poor = _configured(trees=1, leaves=2, row_share=1.0)
+    found = tuned(poor, data, _temporal(data), seed=1, threads=1, budget=Budget(4))
+    assert found.facts["changed"] is (outcome == "changed")
+
+
+def test_few_events_without_dates_are_judged_on_every_fold_and_many_on_one():
+    """Three folds of 20 events are all needed to judge 200; of 900 events the first fold is enough; no row judges twice."""
+    data = _data()
+    rare = data.labels.copy()
+    rare[np.flatnonzero(rare)[60:]] = 0
+    for labels, count in ((rare, 3), (data.labels, 1)):
+        rows = np.arange(1, 2400)
+        folds = tune.folds_by_customer(dataclasses.replace(data, labels=labels), rows, seed=1)
+        judged = np.concatenate([fold.test for fold in folds])
+        assert (len(folds), len(set(judged))) == (count, len(judged))
+        assert set(judged) <= set(rows)
+        assert all(set(data.customers[fold.train]).isdisjoint(data.customers[fold.test]) for fold in folds)
+
+
+def test_few_events_fall_evenly_to_those_who_choose_and_those_who_decide():
+    """Of 12 customers with an event 6 choose and 6 decide, whatever the seed."""
+    data = _data()
+    labels = np.isin(data.customers, [f"c{number:04d}" for number in range(12)]).astype(np.int8)
+    data = dataclasses.replace(data, labels=labels)
+    fold = Fold("all", "calibration", np.arange(0), np.arange(2400))
+    for seed in range(5):
+        judges = tune._judges(data, fold, seed)
+        assert len(set(data.customers[judges.choose[labels[judges.choose] == 1]])) == 6
+        assert set(data.customers[judges.choose]).isdisjoint(data.customers[judges.decide])
 
 
 def test_a_killed_search_goes_on_where_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
