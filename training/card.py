@@ -136,7 +136,7 @@ def _definition(target: Target, texts: CardTexts, locale: Locale) -> Block:
             "window": f"[as-of + {target.lead_days}, as-of + {target.lead_days + target.horizon_days})",
             "label_delay": target.label_delay_days,
             "embargo": target.embargo_days,
-            "cohort": target.cohort.model_dump_json(),
+            "cohort": texts.cohort_rules(target.cohort, locale),
             "feature_service": target.features,
         },
         texts,

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from features.kit.config import Config, config_path, load_config
+from training.targets import CohortRules
 
 Locale = Literal["zh", "en"]
 SECTIONS = (
@@ -59,6 +60,7 @@ class CardTexts(Config):
         reasons: How reasons are given.
         law: The algorithm record.
         dimensions: Dimension -> the category of personal data that it holds.
+        cohort: A rule of the cohort in words, with `{value}` for what the target file says.
         labels: A figure's or fact's name by its identifier.
     """
 
@@ -69,6 +71,7 @@ class CardTexts(Config):
     reasons: Words
     law: LawTexts
     dimensions: dict[str, Words]
+    cohort: dict[str, Words]
     labels: dict[str, Words]
 
     @model_validator(mode="after")
@@ -78,10 +81,27 @@ class CardTexts(Config):
             raise ValueError(f"titles: '{untitled[0]}' is missing")
         return self
 
+    @model_validator(mode="after")
+    def _every_rule_of_the_cohort_has_words(self) -> Self:
+        silent = [name for name in CohortRules.model_fields if name not in self.cohort]
+        if silent:
+            raise ValueError(f"cohort: '{silent[0]}' is missing")
+        return self
+
     def label(self, identifier: str, locale: Locale) -> str:
         """Returns the name of a figure; one without a name is shown by its identifier."""
         words = self.labels.get(identifier)
         return words.get(locale) if words else identifier
+
+    def cohort_rules(self, rules: CohortRules, locale: Locale) -> str:
+        """Returns who may be judged, rule by rule, without those that are off."""
+        said = []
+        for name, value in rules.model_dump().items():
+            if value is None or value is False or value == ():
+                continue
+            shown = ", ".join(value) if isinstance(value, tuple) else value
+            said.append(self.cohort[name].get(locale).format(value=shown))
+        return ("；" if locale == "zh" else "; ").join(said)
 
 
 def load_texts() -> CardTexts:

@@ -31,7 +31,10 @@ def train(
         int | None,
         typer.Option(min=1, help="With --tune: settings to try in all, those of a killed run included [30]."),
     ] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.01, help="With --tune: end the search after so long.")] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="With --tune: end the search after so many minutes, such as 5 or 0.5."),
+    ] = None,
     promote_it: Annotated[bool, typer.Option("--promote/--no-promote", help="Promote by the written rule.")] = True,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 7,
     threads: Annotated[int, typer.Option(help="Native threads.", min=1)] = 2,

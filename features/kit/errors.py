@@ -87,3 +87,8 @@ class BundleError(NotReadyError):
     """A model bundle failed its checks and must not serve."""
 
     code = "bundle_refused"
+
+    def __init__(
+        self, message: str, *, remedy: str = "insight models lists what is whole; promote that or train again"
+    ) -> None:
+        super().__init__(message, remedy=remedy)

@@ -26,7 +26,7 @@ from features.portraits.feature_list import FeatureList
 from features.portraits.reading import Portraits
 from serving.scoring.batch import PROVENANCE, SCORES, provenance_of, score_file, scorer_of
 from serving.scoring.ranks import RankTable
-from training.bundle import load
+from training.bundle import LoadedBundle, load
 
 MOST_SHOWN = 20
 RANKS = "rank table"
@@ -108,11 +108,13 @@ def replay(
         BundleError: If a model version is gone or damaged.
     """
     folders = stored_folders(home, as_of, customer_id, target, version)
+    # A version that is gone must be told before minutes of building.
+    models = [load(home.bundles / Path(*folder.parts[-3:-1]), check_in_child=check_in_child) for folder in folders]
     feeds = Feeds.open(home)
     found: list[Replay] = []
     with tempfile.TemporaryDirectory(prefix="insight-replay-") as scratch:
         built: dict[str | None, Path] = {}
-        for folder in folders:
+        for folder, model in zip(folders, models, strict=True):
             until = _provenance(folder / SCORES).get("arrived_until")
             if until not in built:
                 path = Path(scratch) / f"{len(built)}.parquet"
@@ -121,16 +123,7 @@ def replay(
                     portrait_again(feeds, as_of, path, until=moment, threads=threads)
                 built[until] = path
             found.append(
-                _compared(
-                    home,
-                    folder,
-                    built[until],
-                    as_of,
-                    customer_id,
-                    threads=threads,
-                    progress=progress,
-                    check_in_child=check_in_child,
-                )
+                _compared(home, folder, model, built[until], as_of, customer_id, threads=threads, progress=progress)
             )
     return found
 
@@ -167,17 +160,15 @@ def stored_folders(
 def _compared(
     home: Home,
     folder: Path,
+    bundle: LoadedBundle,
     portrait: Path,
     as_of: date,
     customer_id: str | None,
     *,
     threads: int,
     progress: Progress,
-    check_in_child: bool,
 ) -> Replay:
-    name, model_version = folder.parts[-3], folder.parts[-2]
     origin = _provenance(folder / SCORES)
-    bundle = load(home.bundles / name / model_version, check_in_child=check_in_child)
     identity = bundle.manifest.portrait_identity
     portraits = Portraits(home.portraits / identity, FeatureList.load_identity(home, identity))
     scorer = scorer_of(bundle, portraits)
@@ -194,8 +185,8 @@ def _compared(
     if _knots(ranks) != _knots(scored.ranks):
         differences.append(Difference("", RANKS, "stored", "different"))
     return Replay(
-        target=name,
-        version=model_version,
+        target=bundle.manifest.target,
+        version=bundle.manifest.version,
         as_of=as_of,
         compared=len(stored),
         different=len({one.customer_id for one in differences}),

@@ -1,4 +1,4 @@
-"""How far the champions rank below the simulator's own probabilities (model-5, second half).
+"""How far the newest versions rank below the simulator's own probabilities (model-5, second half).
 
 The home must hold a demo of 100,000 customers: `make demo DEMO="--customers 100000 --no-serve --home big"`, then
 `INSIGHT_HOME=big make bench BENCH=oracle_gap`. Any other size is measured too, and its name says so.
@@ -20,16 +20,14 @@ LARGEST_GAP = 0.02
 
 def run(home: Home) -> Iterator[dict[str, Any]]:
     """Yields one entry a target."""
-    from training import bundle
+    from training import bundle, promote
 
     summary = home.simulation / "simulation.json"
     if not summary.exists():
         raise NotReadyError(f"{home.root}: no synthetic operator here")
     customers = int(read_json(summary)["customers"])
-    for pointer in sorted(home.bundles.glob("*/champion.json")):
-        name = pointer.parent.name
-        folder = bundle.champion(home.bundles, name)
-        metrics = bundle.verify(folder).metrics if folder else {}
+    for name in sorted(path.name for path in home.bundles.iterdir() if path.is_dir()):
+        metrics = bundle.verify(home.bundles / name / promote.newest(home, name)).metrics
         if "auc_gap" not in metrics:
             continue
         asked = customers == WANTED

@@ -8,7 +8,7 @@ from features.kit.config import load_yaml
 from features.portraits.feature_list import dimensions
 from training import card
 from training.card_texts import SECTIONS, load_texts
-from training.targets import known_targets
+from training.targets import CohortRules, known_targets
 
 from .cards import facts, pages
 
@@ -91,12 +91,32 @@ def test_nothing_of_the_card_can_break_out_of_its_page():
 
 
 def test_the_words_of_the_card_are_configuration():
-    """A section without a title is refused by name."""
+    """A section without a title, a rule of the cohort without words: refused by name."""
     from features.kit.config import config_path, parse_config
     from features.kit.errors import ConfigurationError
     from training.card_texts import CardTexts
 
-    content = load_yaml(config_path("cards.yaml"))
-    del content["titles"]["limits"]
-    with pytest.raises(ConfigurationError, match="titles: 'limits' is missing"):
-        parse_config(CardTexts, content, source="cards.yaml")
+    for part, name in (("titles", "limits"), ("cohort", "days_with_us")):
+        content = load_yaml(config_path("cards.yaml"))
+        del content[part][name]
+        with pytest.raises(ConfigurationError, match=f"{part}: '{name}' is missing"):
+            parse_config(CardTexts, content, source="cards.yaml")
+
+
+def test_the_cohort_is_said_in_words_and_a_rule_that_is_off_is_not():
+    """No brace of a configuration on the card: each rule is a phrase with its figure."""
+    rules = CohortRules(
+        kinds=("consumer", "student"),
+        active_within_days=30,
+        not_suspended=False,
+        not_porting_within_days=None,
+        days_with_us=90,
+    )
+    assert load_texts().cohort_rules(rules, "en") == (
+        "kind of customer: consumer, student (unknown kinds stay); some use in the 30 days before the as-of date; with us for at least 90 days"
+    )
+    assert (
+        load_texts().cohort_rules(rules, "zh")
+        == "客户类型:consumer, student(类型未知者保留)；基准日前30天内有使用；在网至少90天"
+    )
+    assert b'{"kinds"' not in pages()["card.html"]

@@ -133,7 +133,10 @@ class Slow:
         data = [row["data_kb"] // 1024 for row in self.rows("usage_daily", 180)]
         voice = [row["voice_seconds"] for row in self.rows("usage_daily", 180)]
         enough = [sum(x * x for x in all_days) / max(sum(all_days), 1) / 2 for all_days in (data, voice)]
-        return lambda row: any(x > 0 and x >= least for x, least in zip((row["data_kb"] // 1024, row["voice_seconds"]), enough, strict=True))
+        return lambda row: any(
+            x > 0 and x >= least
+            for x, least in zip((row["data_kb"] // 1024, row["voice_seconds"]), enough, strict=True)
+        )
 
     def bills(self):
         return sorted(self.rows("bills", 400), key=lambda row: row["ago"])

@@ -19,7 +19,7 @@ from features.feeds.landing import land
 from features.feeds.reading import Feeds
 from features.feeds.sources import load_source
 from features.kit.cli import create_app
-from features.kit.errors import NotFoundError
+from features.kit.errors import BundleError, NotFoundError
 from features.kit.files import write_parquet
 from features.kit.home import Home
 from features.portraits import arrivals
@@ -120,6 +120,15 @@ def test_a_stored_score_comes_out_again(scored: World):
     assert (all_of_them.compared, all_of_them.different, all_of_them.notes) == (120, 0, ())
     (one,) = replay(world.home, AS_OF, customer_id="c007", target="churn", version="v1", check_in_child=False)
     assert (one.compared, one.is_equal, one.stored["customer_id"]) == (1, True, "c007")
+
+
+def test_a_version_that_is_gone_is_told_before_anything_is_built(world: World, monkeypatch: pytest.MonkeyPatch):
+    """The error names the folder and says what to do; no portrait is built for it."""
+    shutil.rmtree(world.home.bundles / "churn" / "v1")
+    monkeypatch.setattr("serving.scoring.replay.portrait_again", lambda *_, **__: pytest.fail("built a portrait"))
+    with pytest.raises(BundleError, match=r"churn/v1") as refused:
+        replay(world.home, AS_OF, check_in_child=False)
+    assert refused.value.remedy
 
 
 def test_late_deliveries_do_not_change_what_was_known_here_then(world: World, monkeypatch: pytest.MonkeyPatch):
