@@ -79,7 +79,7 @@ def train_target(
         return refusal(home, target, "no_feed", f"needs {', '.join(wanted)}", say=say)
     dates = training_dates(feeds, portraits.as_of_dates(), target, as_of)
     if not dates:
-        return refusal(home, target, "no_labelled_dates", "no as-of date is old enough to have labels", say=say)
+        return refusal(home, target, "no_labelled_dates", _no_dates(portraits), say=say)
     chosen = spine(history, target, dates, progress=progress)
     to_learn, to_judge = positives(chosen, target)
     rule = target.promotion
@@ -183,6 +183,16 @@ def refusal(home: Home, target: Target, reason: str, why: str, *, say: Say, **fa
         home, target.name, "", parameters={}, metrics=facts, tags={"reason": reason, "why": why}, folder=None
     )
     return {"promoted": False, "reason": reason, "why": why, "auc": None, "version": None, **facts}
+
+
+def _no_dates(portraits: Portraits) -> str:
+    """Returns why there is nothing to learn from, and the command that mends it."""
+    others = portraits.dates_of_other_lists()
+    why = "no as-of date is old enough to have labels"
+    if not others:
+        return f"{why}; insight build --from DATE builds a series of earlier ones"
+    count = f"{len(others)} dates lie" if len(others) > 1 else "one date lies"
+    return f"{why}; {count} here with another feature list: build again with insight build --from {others[0]}"
 
 
 def judged_rows(home: Home, target: Target, prepared: Prepared, fitted: Fitted, portraits: Portraits) -> Judged:

@@ -1,8 +1,9 @@
 """The one list of features: which, in which order, under which identity.
 
-The features' names come from the dimension files and nowhere else. `portrait_v1` names the set and its order; an
-operator's declared attributes follow at the end and their hash completes the identity, which every stored vector and
-every model bundle carries. Dictionaries of categories are append-only, so a code never changes its meaning.
+The features' names come from the dimension files and nowhere else; an operator's declared attributes follow at the
+end. The identity is `portrait_v1` and a hash over all of them; every stored vector and every model bundle carries it.
+So portraits that a later release gives one feature more lie beside those of before and are never mixed with them.
+Dictionaries of categories are append-only, so a code never changes its meaning.
 """
 
 from __future__ import annotations
@@ -69,9 +70,9 @@ def dimensions() -> tuple[str, ...]:
     return (*dict.fromkeys(one.feature.dimension for one in definitions()), "attributes")
 
 
-def identity_of(declared: Iterable[DeclaredAttribute]) -> str:
-    """Returns `portrait_v1-` and 8 hex digits over the declared attributes' names and kinds."""
-    content = orjson.dumps([[one.name, one.kind] for one in declared])
+def identity_of(features: Iterable[Feature]) -> str:
+    """Returns `portrait_v1-` and 8 hex digits over the features' names and kinds in their order."""
+    content = orjson.dumps([[one.name, one.kind] for one in features])
     return f"{VERSION}-{hashlib.sha256(content).hexdigest()[:8]}"
 
 
@@ -80,8 +81,8 @@ class FeatureList:
     """The features of a portrait, in order.
 
     Attributes:
-        version: The set of features, `portrait_v1`.
-        identity: The version and the hash of the declared attributes; vectors of another identity are refused.
+        version: The meaning of the features' names, `portrait_v1`; a name that changes its meaning changes it.
+        identity: The version and the hash of the features; vectors of another identity are refused.
         features: The features in the order of a vector.
     """
 
@@ -92,8 +93,8 @@ class FeatureList:
     @classmethod
     def declared(cls, attributes_declared: Iterable[DeclaredAttribute] = ()) -> FeatureList:
         """Returns the list with the categories that are known without any data."""
-        declared = tuple(attributes_declared)
-        return cls(VERSION, identity_of(declared), tuple(one.feature for one in definitions(declared)))
+        features = tuple(one.feature for one in definitions(attributes_declared))
+        return cls(VERSION, identity_of(features), features)
 
     @classmethod
     def load(cls, home: Home) -> FeatureList:

@@ -50,6 +50,12 @@ class Portraits:
         found = self.root.glob(f"as_of=*/{PORTRAIT_FILE}")
         return sorted(date.fromisoformat(path.parent.name.removeprefix("as_of=")) for path in found)
 
+    def dates_of_other_lists(self) -> list[date]:
+        """Returns the dates that only lie here with another feature list, as a former release or mapping left them."""
+        found = self.root.parent.glob(f"*/as_of=*/{PORTRAIT_FILE}")
+        everywhere = {date.fromisoformat(path.parent.name.removeprefix("as_of=")) for path in found}
+        return sorted(everywhere - set(self.as_of_dates()))
+
     def path(self, as_of: date) -> Path:
         """Returns the Parquet file of a date.
 

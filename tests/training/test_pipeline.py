@@ -16,12 +16,12 @@ from features.kit.home import Home
 from features.kit.journey import Journey
 from features.kit.progress import SILENT
 from features.portraits.feature_list import FeatureList
-from features.portraits.reading import Portraits
+from features.portraits.reading import PORTRAIT_FILE, Portraits
 from features.portraits.step import build
 from features.portraits.vector import encode
 from training import bundle, card, promote, tracking
 from training.history import open_history
-from training.pipeline import train_target
+from training.pipeline import _no_dates, train_target
 from training.step import train
 from training.stored import read_judged
 from training.targets import load_target
@@ -217,3 +217,18 @@ def test_training_again_gives_the_same_version_and_records_another_run(small, ca
         again["version"]: True,
         other["version"]: False,
     }
+
+
+@pytest.mark.parametrize(
+    ("former", "told"),
+    [((), "insight build --from DATE"), (("2025-05-01", "2025-06-01"), "2 dates lie here with another feature list: build again with insight build --from 2025-05-01")],
+)  # fmt: skip
+def test_a_release_with_other_features_says_that_portraits_must_be_built_again(tmp_path: Path, former, told):
+    """Dates of a former feature list are counted and the command is named; a date that lies in both counts as built."""
+    for identity, days in (("portrait_v1-a", (*former, "2026-06-01")), ("portrait_v1-b", ("2026-06-01",))):
+        for day in days:
+            folder = tmp_path / identity / f"as_of={day}"
+            folder.mkdir(parents=True)
+            (folder / PORTRAIT_FILE).touch()
+    portraits = Portraits(tmp_path / "portrait_v1-b", FeatureList.declared())
+    assert told in _no_dates(portraits)

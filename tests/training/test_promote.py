@@ -17,7 +17,9 @@ from features.kit.errors import BundleError, ConfigurationError, ConflictError, 
 from features.kit.home import Home
 from training import bundle, promote, tracking, written
 from training.bundle import BundleFeature, Calibration, Manifest
-from training.evaluate import evaluate
+from training.champion import champion_on
+from training.dataset import Dataset
+from training.evaluate import Judged, evaluate
 from training.learner import BoostedTrees
 from training.targets import load_target
 from training.verdict import judge
@@ -299,3 +301,37 @@ def test_a_challenger_has_its_alias_until_it_is_promoted(home: Home):
     assert not (home.bundles / "churn" / bundle.CHALLENGER).exists()
     with pytest.raises(ConfigurationError, match="name a version, or --end"):
         CliRunner().invoke(create_app(), ["shadow", "churn"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("features", "identity", "why"),
+    [
+        (("new", "b", "a"), "p-2", ""),
+        (("b", "a"), "q-1", "reads other portraits"),
+        (("b", "new"), "p-2", "lacks a"),
+        (("b", "a as a category"), "p-2", "codes of 'a'"),
+    ],
+)
+def test_a_champion_of_a_former_release_is_compared_by_the_names_of_its_features(home: Home, features, identity, why):
+    """Another place in the vector is no obstacle; another meaning, a lack or other codes are, and it is said which."""
+    promote.promote(home, "churn", "v1")
+    random = np.random.default_rng(8)
+    kinds = [("a", "category") if name.endswith("category") else (name, "number") for name in features]
+    rows = Dataset(
+        values=random.normal(size=(40, len(features))).astype(np.float32),
+        features=tuple(BundleFeature(name, kind, ("x",) if kind == "category" else ()) for name, kind in kinds),
+        customers=np.array([f"c{row}" for row in range(40)]),
+        as_of=np.full(40, "2026-06-01", dtype="datetime64[D]"),
+        labels=(np.arange(40) % 2).astype(np.int8),
+        kinds=np.full(40, ""),
+        rows=np.arange(40),
+    )
+    none = np.zeros(40)
+    judged = Judged(rows.customers, rows.labels, rows.kinds, none, none, as_of=rows.as_of)
+    champion, told = champion_on(home, "churn", judged, rows, identity)
+    assert why in told
+    assert (champion is None) == bool(why)
+    if champion is not None:
+        loaded = bundle.load(home.bundles / "churn" / "v1", check_in_child=False)
+        expected = loaded.propensity(loaded.margins(np.ascontiguousarray(rows.values[:, [2, 1]])))
+        assert champion.propensities.tolist() == expected.tolist()

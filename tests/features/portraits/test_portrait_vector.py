@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from features.kit.errors import DataError
+from features.portraits import consumption
 from features.portraits.catalogue import page
 from features.portraits.feature_list import FeatureList, dimensions
 from features.portraits.spec import Feature
@@ -65,6 +66,17 @@ def test_the_identity_changes_with_the_declared_attributes():
     plain, one = FeatureList.declared(), FeatureList.declared([Declared("a", "x")])
     assert plain.identity != one.identity
     assert one.identity == FeatureList.declared([Declared("a", "y")]).identity
+
+
+def test_a_release_with_another_feature_is_another_identity(monkeypatch: pytest.MonkeyPatch):
+    """One feature fewer, as before a release, or two that changed places: their portraits never lie in one folder."""
+    now = FeatureList.declared()
+    shorter, swapped = consumption.DEFINITIONS[1:], (*consumption.DEFINITIONS[1::-1], *consumption.DEFINITIONS[2:])
+    for other in (shorter, swapped):
+        monkeypatch.setattr(consumption, "DEFINITIONS", other)
+        assert FeatureList.declared().identity != now.identity
+    monkeypatch.undo()
+    assert FeatureList.declared().identity == now.identity
 
 
 def test_the_catalogue_page_is_up_to_date():
