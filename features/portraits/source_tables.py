@@ -14,8 +14,6 @@ from features.portraits.settings import PortraitSettings
 from features.portraits.windows import LOOK_BACK_DAYS
 
 Tables = Mapping[str, Any]
-_MONTHS = 3
-"""Features look at the newest three known months."""
 
 
 def newest(rows: Any, by: Sequence[str], order: Sequence[Any]) -> Any:
@@ -34,7 +32,8 @@ def _by_time(rows: Any) -> list[Any]:
     return [rows.event_at.desc(), rows.known_at.desc(), rows.event_id.desc()]
 
 
-def _yes(flag: Any) -> Any:
+def yes(flag: Any) -> Any:
+    """Returns whether a flag is true and known."""
     return flag.fill_null(False)
 
 
@@ -106,13 +105,13 @@ def bills(staged: Tables, _: PortraitSettings) -> Any:
     rows = ranked(staged["bills"], ["customer_id"], [staged["bills"].days_ago, staged["bills"].known_at.desc()])
     rows = rows.left_join(_first_charges(staged), ["customer_id", "value_added_item", "days_ago"])
     rows = rows.drop("customer_id_right", "value_added_item_right", "days_ago_right")
-    is_paid = _yes(rows.days_since_paid_at >= 1)
-    is_due = _yes(rows.days_since_due_at >= 1)
+    is_paid = yes(rows.days_since_paid_at >= 1)
+    is_due = yes(rows.days_since_due_at >= 1)
     owed = ibis.ifelse(is_paid | ~is_due, 0, rows.arrears.fill_null(rows.total))
     return rows.mutate(
-        is_late=is_due & (~is_paid | _yes(rows.days_since_paid_at < rows.days_since_due_at)),
+        is_late=is_due & (~is_paid | yes(rows.days_since_paid_at < rows.days_since_due_at)),
         overdue_amount=owed,
-        new_charge=ibis.ifelse(_yes(rows.is_new), rows.value_added_fee.fill_null(0), 0),
+        new_charge=ibis.ifelse(yes(rows.is_new), rows.value_added_fee.fill_null(0), 0),
     )
 
 
@@ -126,41 +125,7 @@ def _first_charges(staged: Tables) -> Any:
     return first.select("customer_id", "value_added_item", "days_ago", is_new=first.oldest > first.days_ago)
 
 
-def usage_daily(staged: Tables, _: PortraitSettings) -> Any:
-    """Returns the days with `is_used`, `is_usual` and the data in whole MB.
-
-    A day is usual if its data or its voice is at least half of the customer's usual day. That is sum(x^2) / sum(x) over
-    all days read: the mean in which every day weighs as much as it was used, so weeks of little use hardly lower it.
-    """
-    rows = staged["usage_daily"]
-    rows = rows.mutate(
-        data_mb=rows.data_kb // 1024,
-        is_used=rows.voice_seconds.fill_null(0) + rows.data_kb.fill_null(0) + rows.sms_count.fill_null(0) > 0,
-    )
-    sums = rows.group_by("customer_id").aggregate(
-        data=rows.data_mb.sum(),
-        data_squares=(rows.data_mb * rows.data_mb).sum(),
-        voice=rows.voice_seconds.sum(),
-        voice_squares=(rows.voice_seconds * rows.voice_seconds).sum(),
-    )
-    days = rows.left_join(sums, "customer_id").drop("customer_id_right")
-    much_data = (days.data_mb > 0) & (2 * days.data_mb * days.data >= days.data_squares)
-    much_voice = (days.voice_seconds > 0) & (2 * days.voice_seconds * days.voice >= days.voice_squares)
-    return days.mutate(is_usual=_yes(much_data) | _yes(much_voice)).drop(
-        "data", "data_squares", "voice", "voice_squares"
-    )
-
-
-def month_so_far(staged: Tables, settings: PortraitSettings) -> Any:
-    """Returns one row per customer with a plan: data of the calendar month so far and the plan's allowance."""
-    days = staged["month_days"].filter(lambda t: t.is_this_month)
-    used = days.group_by("customer_id").aggregate(data_kb=days.data_kb.sum())
-    plan = plan_in_force(staged, settings).select("customer_id", "allowance_kb")
-    rows = plan.left_join(used, "customer_id").drop("customer_id_right")
-    return rows.mutate(data_kb=rows.data_kb.fill_null(0))
-
-
-def _plans(staged: Tables) -> Any:
+def plans(staged: Tables) -> Any:
     """Returns each plan's newest version in force."""
     rows = staged["plans"].filter(lambda t: t.days_since_valid_from >= 0)
     rows = newest(rows, ["plan_id"], [rows.valid_from.desc(), rows.known_at.desc(), rows.event_id.desc()])
@@ -176,7 +141,7 @@ def plan_in_force(staged: Tables, settings: PortraitSettings) -> Any:
     orders = staged["subscriptions"].filter(lambda t: t.days_since_effective_on >= 0)
     order = [orders.effective_on.desc(), *_by_time(orders)]
     orders = newest(orders, ["customer_id"], order).drop("event_id", "event_at", "known_at", "superseded_at")
-    plan = _plans(staged)
+    plan = plans(staged)
     rows = orders.left_join(plan, orders.plan_id == plan.plan_id).drop("plan_id_right")
     device = customer(staged, settings).select("customer_id", "device_generation", "days_since_device_since")
     rows = rows.left_join(device, "customer_id").drop("customer_id_right")
@@ -193,31 +158,6 @@ def contract(staged: Tables, _: PortraitSettings) -> Any:
     orders = staged["subscriptions"]
     binds = (orders.days_since_effective_on >= 0) | orders.contract_end.notnull() | orders.discount_end.notnull()
     return newest(orders.filter(binds), ["customer_id"], [orders.effective_on.desc(), *_by_time(orders)])
-
-
-def usage_months(staged: Tables, settings: PortraitSettings) -> Any:
-    """Returns the newest months with `rank` (1 = newest), the plan in force in each and how its allowance fitted."""
-    months = ranked(staged["usage_monthly"], ["customer_id"], [staged["usage_monthly"].days_ago])
-    months = months.filter(months.rank <= _MONTHS).select(
-        "customer_id", "period", "rank", "days_ago", "data_kb", "billed_minutes", throttled=months.is_throttled
-    )
-    orders = staged["subscriptions"].select("customer_id", "plan_id", "effective_on", "known_at", "event_id")
-    pairs = months.left_join(orders, "customer_id").drop("customer_id_right")
-    is_past = _yes(pairs.effective_on <= pairs.period)
-    pairs = pairs.mutate(is_past=is_past.cast("int64"))
-    best = [pairs.is_past.desc(), pairs.effective_on.desc(), pairs.known_at.desc(), pairs.event_id.desc()]
-    chosen = newest(pairs.mutate(month=pairs.rank).drop("rank"), ["customer_id", "period"], best)
-    plan = _plans(staged).select("plan_id", "allowance_kb", "voice_minutes", "is_throttled_plan")
-    rows = chosen.left_join(plan, (chosen.plan_id == plan.plan_id) & (chosen.is_past == 1)).drop("plan_id_right")
-    is_over = (rows.data_kb > rows.allowance_kb) & (rows.allowance_kb > 0)
-    share = settings.limits.low_use_share
-    is_low = (rows.data_kb.cast("float64") < rows.allowance_kb.cast("float64") * share) & (rows.allowance_kb > 0)
-    return rows.mutate(
-        rank=rows.month,
-        is_low_use=is_low,
-        is_over_use=is_over & ~rows.is_throttled_plan,
-        is_throttled=rows.throttled.fill_null(is_over & rows.is_throttled_plan),
-    )
 
 
 def touches(staged: Tables, settings: PortraitSettings) -> Any:
@@ -247,21 +187,21 @@ def roaming_sessions(staged: Tables, _: PortraitSettings) -> Any:
     """Returns the sessions abroad with the 30-day span they fall into."""
     rows = staged["roaming_sessions"]
     rows = rows.filter(rows.international.fill_null(True))
-    return rows.mutate(span=(rows.days_ago - 1) // 30, with_pack=_yes(rows.with_pack))
+    return rows.mutate(span=(rows.days_ago - 1) // 30, with_pack=yes(rows.with_pack))
 
 
 def network_experience(staged: Tables, settings: PortraitSettings) -> Any:
     """Returns the days with `is_poor`: drops or stalls above the limit."""
     rows = staged["network_experience"]
     limits = settings.limits
-    return rows.mutate(is_poor=_yes(rows.drops > limits.poor_drops) | _yes(rows.stalls > limits.poor_stalls))
+    return rows.mutate(is_poor=yes(rows.drops > limits.poor_drops) | yes(rows.stalls > limits.poor_stalls))
 
 
 def grid_faults(staged: Tables, settings: PortraitSettings) -> Any:
     """Returns the open faults of each customer's home grid."""
     faults = staged["network_faults"]
     faults = newest(faults, ["fault_id"], _by_time(faults))
-    faults = faults.filter(~_yes(faults.days_since_repaired_at >= 1))
+    faults = faults.filter(~yes(faults.days_since_repaired_at >= 1))
     faults = faults.select("grid", "fault_id", "expected_repair_on", "days_since_expected_repair_on")
     home = customer(staged, settings).select("customer_id", "grid")
     return home.inner_join(faults, "grid")
@@ -287,10 +227,10 @@ def tickets(staged: Tables, settings: PortraitSettings) -> Any:
     rows = newest(rows, ["ticket_id"], _by_time(rows)).join(history, "ticket_id")
     rows = rows.mutate(days_ago=rows.days_since_opened_at.fill_null(rows.first_days_ago))
     is_open = rows.status != "closed"
-    is_low = _yes(rows.satisfaction <= settings.limits.unsatisfied_score)
+    is_low = yes(rows.satisfaction <= settings.limits.unsatisfied_score)
     return rows.mutate(
         is_open=is_open,
-        is_overdue=is_open & _yes(rows.days_since_due_at >= 1),
+        is_overdue=is_open & yes(rows.days_since_due_at >= 1),
         is_unsatisfied=~is_open & is_low,
         closed_days_ago=ibis.ifelse(is_open, None, rows.days_since_closed_at),
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from features.portraits import source_tables as tables
+from features.portraits import usage_tables
 from features.portraits.settings import PortraitSettings
 
 Tables = Mapping[str, Any]
@@ -44,9 +45,9 @@ SOURCES: dict[str, Source] = {
         Source("number", ("numbers",), tables.number),
         Source("hotline_calls", ("hotline_calls",), tables.hotline_calls),
         Source("bills", ("bills",), tables.bills),
-        Source("usage_daily", ("usage_daily",), tables.usage_daily),
-        Source("month_so_far", ("usage_daily",), tables.month_so_far),
-        Source("usage_months", ("usage_monthly",), tables.usage_months),
+        Source("usage_daily", ("usage_daily",), usage_tables.usage_daily),
+        Source("month_so_far", ("usage_daily",), usage_tables.month_so_far),
+        Source("usage_months", ("usage_monthly",), usage_tables.usage_months),
         Source("plan_in_force", ("subscriptions",), tables.plan_in_force),
         Source("contract", ("subscriptions",), tables.contract),
         Source("subscriptions", ("subscriptions",), _as_staged("subscriptions")),
