@@ -89,7 +89,7 @@ plt.show()
 portraits = Portraits.open(home)
 as_of = portraits.as_of_dates()[-1]
 table = portraits.read(as_of, ["customer_id", *portraits.feature_list.names])
-places = model.positions(portraits.feature_list.names, portraits.feature_list.identity)
+places = model.positions(portraits.feature_list.features, portraits.feature_list.identity)
 everybody = np.ascontiguousarray(encode(table, portraits.feature_list)[:, places])
 values = everybody[:600]
 parts = model.contributions(values)

@@ -13,7 +13,7 @@ from training.history import History
 from training.leakage.audit import audit, gate
 from training.leakage.findings import KINDS
 from training.leakage.provenance import dates_to_replay
-from training.prepare import prepare, training_dates
+from training.prepare import no_dates, prepare, training_dates
 from training.targets import Target
 
 if TYPE_CHECKING:
@@ -45,12 +45,12 @@ def audit_target(
     from features.portraits.reading import Portraits
 
     portraits = Portraits.open(home)
-    dates = training_dates(feeds, portraits.as_of_dates(), target, as_of) if target.supported(feeds.names) else []
+    if not target.supported(feeds.names):
+        raise NotReadyError(f"{target.name}: no feed carries its events", remedy="insight feeds lists what has landed")
+    dates = training_dates(feeds, portraits.as_of_dates(), target, as_of)
     if not dates:
-        raise NotReadyError(
-            f"{target.name}: no as-of date has both portraits and labels",
-            remedy="run `insight build` with earlier dates",
-        )
+        why, remedy = no_dates(portraits, as_of)
+        raise NotReadyError(f"{target.name}: {why}", remedy=remedy)
     chosen = spine(history, target, dates, progress=progress)
     if not chosen.labels.any():
         raise NotReadyError(f"{target.name}: no customer has the event", remedy="land the feeds that carry it")

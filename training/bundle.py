@@ -25,7 +25,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -44,11 +44,28 @@ JUDGED, EVALUATION = "judged.parquet", "evaluation.json"
 CHAMPION, CHALLENGER = "champion.json", "challenger.json"
 REQUIRED = (MODEL, CALIBRATION, GOLDEN, CARD)
 _REFUSED = 3
+_AGAIN = "train again on these portraits"
 _MASKED = ("pandas", "sklearn", "pyarrow", "dask", "matplotlib", "graphviz")
 _import_lock = threading.Lock()
 
 Floats = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
+
+
+class NamedFeature(Protocol):
+    """What a model must know of a feature of a list."""
+
+    @property
+    def name(self) -> str:
+        """Returns its name."""
+
+    @property
+    def kind(self) -> str:
+        """Returns `number` or `category`."""
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Returns the values of a category in the order of their codes."""
 
 
 @dataclass(frozen=True)
@@ -181,23 +198,34 @@ class LoadedBundle:
         """Returns the propensities of raw scores, float64 [n]."""
         return self.calibration.propensity(margins)
 
-    def positions(self, names: Sequence[str], identity: str | None = None) -> npt.NDArray[np.intp]:
+    def positions(self, features: Sequence[NamedFeature], identity: str | None = None) -> npt.NDArray[np.intp]:
         """Returns where each input of the model stands in a feature list, intp [k].
 
+        A list with other features beside the model's, as a later release makes it, is as good as the one that the model
+        was trained on: inputs are found by name, and their codes must be the same.
+
+        Args:
+            features: The features in the order of a vector.
+            identity: The list's identity; None where it is known to fit.
+
         Raises:
-            BundleError: If a feature is missing, or the list's identity is not the one that the model was trained on.
+            BundleError: If an input is missing, its codes are others, or names mean something else in that list.
         """
         wanted = self.manifest.portrait_identity
-        if identity is not None and identity != wanted:
-            raise BundleError(
-                f"{self.folder}: trained on portraits {wanted}, these are {identity}",
-                remedy="train again on these portraits",
-            )
-        at = {name: position for position, name in enumerate(names)}
+        if identity is not None and meaning_of(identity) != meaning_of(wanted):
+            raise BundleError(f"{self.folder}: trained on portraits {wanted}, these are {identity}", remedy=_AGAIN)
+        at = {feature.name: position for position, feature in enumerate(features)}
         missing = [name for name in self.manifest.feature_names if name not in at]
         if missing:
-            raise BundleError(f"{self.folder}: the portrait lacks {', '.join(missing[:3])}")
-        return np.array([at[name] for name in self.manifest.feature_names], dtype=np.intp)
+            raise BundleError(f"{self.folder}: the portrait lacks {', '.join(missing[:3])}", remedy=_AGAIN)
+        places = [at[name] for name in self.manifest.feature_names]
+        for place, trained in zip(places, self.manifest.features, strict=True):
+            now = features[place]
+            if now.kind != trained.kind or now.categories[: len(trained.categories)] != trained.categories:
+                raise BundleError(
+                    f"{self.folder}: the codes of '{trained.name}' are not those it was trained on", remedy=_AGAIN
+                )
+        return np.array(places, dtype=np.intp)
 
     def _predict(self, values: Vectors, threads: int, **how: bool) -> Any:
         if values.ndim != 2 or values.shape[1] != len(self.manifest.features) or values.dtype != np.float32:
@@ -208,6 +236,11 @@ class LoadedBundle:
         if not len(values):
             return np.empty(0)
         return self._booster.predict(np.ascontiguousarray(values), num_threads=threads, **how)
+
+
+def meaning_of(identity: str) -> str:
+    """Returns the version in an identity, `portrait_v1`: with the same one, equal names mean the same features."""
+    return identity.partition("-")[0]
 
 
 def import_lightgbm() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from string import Formatter
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -83,9 +84,13 @@ class CardTexts(Config):
 
     @model_validator(mode="after")
     def _every_rule_of_the_cohort_has_words(self) -> Self:
-        silent = [name for name in CohortRules.model_fields if name not in self.cohort]
-        if silent:
-            raise ValueError(f"cohort: '{silent[0]}' is missing")
+        for name, rule in CohortRules.model_fields.items():
+            if name not in self.cohort:
+                raise ValueError(f"cohort: '{name}' is missing")
+            wanted = set() if rule.annotation is bool else {"value"}
+            for text in (self.cohort[name].zh, self.cohort[name].en):
+                if {slot for _, slot, _, _ in Formatter().parse(text) if slot is not None} != wanted:
+                    raise ValueError(f"cohort: '{name}' must have {'{value}' if wanted else 'no slot'}: {text}")
         return self
 
     def label(self, identifier: str, locale: Locale) -> str:
@@ -99,9 +104,9 @@ class CardTexts(Config):
         for name, value in rules.model_dump().items():
             if value is None or value is False or value == ():
                 continue
-            shown = ", ".join(value) if isinstance(value, tuple) else value
-            said.append(self.cohort[name].get(locale).format(value=shown))
-        return ("；" if locale == "zh" else "; ").join(said)
+            shown = [self.label(str(one), locale) for one in (value if isinstance(value, tuple) else (value,))]
+            said.append(self.cohort[name].get(locale).format(value=("、" if locale == "zh" else ", ").join(shown)))
+        return (";" if locale == "zh" else "; ").join(said)
 
 
 def load_texts() -> CardTexts:

@@ -41,16 +41,11 @@ def champion_on(
         if folder is None:
             return None, "there is no champion yet"
         manifest = bundle.verify(folder)
-        if _version(manifest.portrait_identity) != _version(portrait_identity):
+        if bundle.meaning_of(manifest.portrait_identity) != bundle.meaning_of(portrait_identity):
             return None, f"the champion {manifest.version} reads other portraits ({manifest.portrait_identity})"
         return _on(folder, manifest, judged, rows), ""
     except BundleError as error:
         return None, f"the champion cannot be compared: {error.message}"
-
-
-def _version(identity: str) -> str:
-    """Returns the version before the hash of the features: with the same, equal names mean the same features."""
-    return identity.split("-", maxsplit=1)[0]
 
 
 def learned_until(folder: Path) -> np.datetime64 | None:
@@ -97,11 +92,7 @@ def _on(folder: Path, manifest: bundle.Manifest, judged: Judged, rows: Dataset) 
 def _served(folder: Path, rows: Dataset) -> Floats:
     """Returns what the served model promises for some rows, on the scale of the rows it was judged on."""
     loaded = bundle.load(folder)
-    at = loaded.positions(rows.names)
-    for place, trained in zip(at, loaded.manifest.features, strict=True):
-        now = rows.features[place]
-        if now.kind != trained.kind or now.categories[: len(trained.categories)] != trained.categories:
-            raise BundleError(f"{folder}: the codes of '{trained.name}' are not those it was trained on")
+    at = loaded.positions(rows.features)
     promised = loaded.propensity(loaded.margins(np.ascontiguousarray(rows.values[:, at])))
     prior = loaded.manifest.learner.get("prior")
     return at_rate(promised, prior["population_rate"], prior["sample_rate"]) if prior else promised

@@ -37,14 +37,17 @@ def train(
     ] = None,
     promote_it: Annotated[bool, typer.Option("--promote/--no-promote", help="Promote by the written rule.")] = True,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 7,
-    threads: Annotated[int, typer.Option(help="Native threads.", min=1)] = 2,
+    threads: Annotated[
+        int, typer.Option(help="Native threads; more than idle cores make it many times slower.", min=1)
+    ] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Train a target on the built portraits, judge it on later as-of dates, and promote it by the written rule.
 
     With --tune a search for better learner settings comes first. It is kept in `studies.db` of the home and goes on
-    there if it was stopped; the settings change only if they win on later dates and on customers that the search did
-    not see. Exit code 0: a version was made, whatever its verdict; 3: the data cannot carry this target; 2: an error.
+    there if it was stopped; the settings change only if they win by more than chance on later dates and on customers
+    that it did not see. Exit code 0: a version was made, whatever its verdict; 3: the data cannot carry this target;
+    2: an error.
     """
     if not tune and (trials or minutes):
         raise ConfigurationError("--trials and --minutes belong to a search", remedy="add --tune")

@@ -74,7 +74,7 @@ def explain_model(
     unknown = [one for one in customers if one not in set(ids)]
     if unknown:
         raise NotFoundError(f"customer '{unknown[0]}' has no portrait of {day}", remedy="check --customer and --as-of")
-    places = model.positions(portraits.feature_list.names, portraits.feature_list.identity)
+    places = model.positions(portraits.feature_list.features, portraits.feature_list.identity)
     values = np.ascontiguousarray(encode(table, portraits.feature_list)[:, places])
     names = model.manifest.feature_names
     dimensions = [portraits.feature_list.features[place].dimension for place in places]

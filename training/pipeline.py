@@ -23,7 +23,7 @@ from training.modelling import Fitted, fit
 from training.monitor.reference import FILE as REFERENCE
 from training.monitor.reference import reference_of
 from training.packing import log, write_bundle
-from training.prepare import Prepared, positives, prepare, training_dates
+from training.prepare import Prepared, no_dates, positives, prepare, training_dates
 from training.targets import Target
 from training.tune import Budget, Tuned, tuned
 from training.verdict import Verdict, judge
@@ -75,7 +75,7 @@ def train_target(
         return refusal(home, target, "no_feed", f"needs {', '.join(wanted)}", say=say)
     dates = training_dates(feeds, portraits.as_of_dates(), target, as_of)
     if not dates:
-        return refusal(home, target, "no_labelled_dates", _no_dates(portraits), say=say)
+        return refusal(home, target, "no_labelled_dates", "; ".join(no_dates(portraits, as_of)), say=say)
     chosen = spine(history, target, dates, progress=progress)
     to_learn, to_judge = positives(chosen, target)
     rule = target.promotion
@@ -84,6 +84,7 @@ def train_target(
             f"{to_learn} in training (at least {rule.min_training_positives}) and {to_judge} in the test windows "
             f"(at least {rule.min_test_positives})"
         )
+        why = "; ".join(filter(None, (why, portraits.to_build_again())))
         return refusal(home, target, promote.TOO_FEW, why, say=say, positives=int(chosen.labels.sum()))
     with progress.step(f"{target.name}: portraits"):
         prepared = prepare(home, target, chosen, seed=seed, threads=threads)
@@ -179,16 +180,6 @@ def refusal(home: Home, target: Target, reason: str, why: str, *, say: Say, **fa
         home, target.name, "", parameters={}, metrics=facts, tags={"reason": reason, "why": why}, folder=None
     )
     return {"promoted": False, "reason": reason, "why": why, "auc": None, "version": None, **facts}
-
-
-def _no_dates(portraits: Portraits) -> str:
-    """Returns why there is nothing to learn from, and the command that mends it."""
-    others = portraits.dates_of_other_lists()
-    why = "no as-of date is old enough to have labels"
-    if not others:
-        return f"{why}; insight build --from DATE builds a series of earlier ones"
-    count = f"{len(others)} dates lie" if len(others) > 1 else "one date lies"
-    return f"{why}; {count} here with another feature list: build again with insight build --from {others[0]}"
 
 
 def judged_rows(home: Home, target: Target, prepared: Prepared, fitted: Fitted, portraits: Portraits) -> Judged:

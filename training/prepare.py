@@ -19,6 +19,7 @@ from training.targets import Target
 
 if TYPE_CHECKING:
     from features.feeds.reading import Feeds
+    from features.portraits.reading import Portraits
 
 DAYS_OF_MONTH = 4
 MAX_REPEATED = 0.05
@@ -44,6 +45,14 @@ class Prepared:
     final: Rows
     notes: tuple[str, ...]
     twins: Twins | None = None
+
+
+def no_dates(portraits: Portraits, as_of: date | None) -> tuple[str, str]:
+    """Returns why no as-of date has labels, and what mends it."""
+    if as_of is not None:
+        return f"no as-of date is old enough to have labels by {as_of}", "give a later --as-of, or none"
+    remedy = portraits.to_build_again() or "insight build --from DATE builds a series of earlier ones"
+    return "no as-of date is old enough to have labels", remedy
 
 
 def training_dates(feeds: Feeds, built: list[date], target: Target, as_of: date | None) -> list[date]:

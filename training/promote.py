@@ -137,8 +137,15 @@ def models(home: Home, *, repair: bool = True) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     targets = sorted(path.name for path in home.bundles.glob("*") if path.is_dir())
     for target in targets:
-        pointed, beside = pointer(home, target), _pointed_at(home, target)
+        try:
+            pointed, beside = pointer(home, target), _pointed_at(home, target)
+        except BundleError as error:
+            pointed, beside = {}, None
+            found.append(_damaged(target, "?", str(error)))
         now = pointed.get("version")
+        if now and not (home.bundles / target / now).is_dir():
+            gone = f"{home.bundles / target / now}: the folder is gone (insight promote {target} VERSION)"
+            found.append(_damaged(target, now, gone))
         for version in versions(home, target):
             alias = tracking.CHAMPION if version == now else tracking.CHALLENGER if version == beside else None
             line: dict[str, Any] = {
@@ -164,6 +171,14 @@ def models(home: Home, *, repair: bool = True) -> list[dict[str, Any]]:
             tracking.mirror(home, target, now)
             tracking.mirror(home, target, beside, alias=tracking.CHALLENGER)
     return found
+
+
+def _damaged(target: str, champion: str, error: str) -> dict[str, Any]:
+    """Returns the line of a champion that is not there: its pointer is damaged, or its folder is gone."""
+    return {
+        "target": target, "version": champion, "champion": True, "alias": tracking.CHAMPION, "state": "damaged",
+        "error": error,
+    }  # fmt: skip
 
 
 def versions(home: Home, target: str) -> list[str]:

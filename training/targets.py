@@ -63,7 +63,7 @@ class CohortRules(Config):
         no_open_ticket: No open ticket of this kind.
     """
 
-    kinds: tuple[str, ...] = ("consumer",)
+    kinds: tuple[str, ...] = Field(default=("consumer",), min_length=1)
     active_within_days: int | None = Field(default=30, ge=1)
     not_suspended: bool = True
     not_porting_within_days: int | None = Field(default=90, ge=1)

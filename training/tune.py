@@ -6,7 +6,8 @@ the chosen and the configured settings are both learned in full, and the other h
 by more than the standard error of the difference (Breiman's rule: within it, the simpler choice), and those that make
 a larger model by more than `WORTH_IT` too, since it costs every score and every reason. The test windows decide
 nothing; how both do there is only told. Rows without dates are judged by customer, on as many folds as it takes to
-judge `ENOUGH_POSITIVES`: a search on a handful of events finds only their noise.
+judge `ENOUGH_POSITIVES`: a search on a handful of events finds only their noise, and one on fewer than
+`FEWEST_EVENTS` is not begun, because the standard error of a difference needs about so many.
 
 A study is a file: with a `store` every finished trial is kept in SQLite, and the next search on the same rows with the
 same configuration goes on where the last one ended, however it ended.
@@ -40,7 +41,7 @@ SAMPLE_ROWS = 40_000
 FEWEST_ROWS = 5_000
 STAGES = (0.25, 0.5, 1.0)
 GROUPS = 3
-ENOUGH_POSITIVES = 200
+ENOUGH_POSITIVES, FEWEST_EVENTS = 200, 10
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,10 @@ def searched(
     """
     began = time.monotonic()
     judges = [_judges(data, fold, seed) for fold in folds]
+    events = min(_events(data, [one.choose for one in judges]), _events(data, [one.decide for one in judges]))
+    if events < FEWEST_EVENTS:
+        sentence = f"no search: {events} events would decide, {FEWEST_EVENTS} are asked; the configured settings stay"
+        return Tuned(target, sentence, {"trials": 0, "changed": False}, {})
     study, before = opened(
         target, data, [rows for one in judges for rows in (one.train, one.sample, one.choose)], seed=seed, store=store
     )
@@ -215,6 +220,10 @@ def _judges(data: Dataset, fold: Fold, seed: int) -> _Judges:
     chooses = np.zeros(len(customers), dtype=bool)
     chooses[in_order[::2]] = True
     return _Judges(fold.train, sample, fold.test[chooses[code]], fold.test[~chooses[code]])
+
+
+def _events(data: Dataset, parts: Sequence[Rows]) -> int:
+    return sum(int(data.labels[rows].sum()) for rows in parts)
 
 
 def _objective(

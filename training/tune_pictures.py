@@ -43,7 +43,7 @@ def _history(numbers: Any, areas: Any, pruned: Any, configured: Any) -> bytes:
     best = np.maximum.accumulate(whole)
     shown = np.isfinite(best)
     place.step(numbers[shown], best[shown], where="post", color="tab:blue", label="best so far")
-    place.set(xlabel="trial", ylabel="AUC on later dates, search half", title="How the search went")
+    place.set(xlabel="trial", ylabel="AUC on the customers that choose", title="How the search went")
     place.legend(loc="lower right")
     return _png(figure)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from features.kit.errors import DataError
 from training.dataset import Dataset
 from training.splits import Rows
 from training.targets import LearnerSettings, Target
@@ -35,8 +36,12 @@ def opened(target: Target, data: Dataset, rows: Iterable[Rows], *, seed: int, st
         rows: Every set of rows that the search learns from or is judged by; others make another study.
         seed: Of the search.
         store: SQLite file; None keeps the study in memory.
+
+    Raises:
+        DataError: If the file is not one of studies.
     """
     import optuna
+    from sqlalchemy.exc import SQLAlchemyError
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # else a Ctrl-C prints its traceback
     identity = hashlib.sha256("|".join((data.content_hash(), target.content_hash(), str(seed), repr(SPACE))).encode())
@@ -46,13 +51,19 @@ def opened(target: Target, data: Dataset, rows: Iterable[Rows], *, seed: int, st
     if store is not None:
         store.parent.mkdir(parents=True, exist_ok=True)
         storage = f"sqlite:///{store.resolve()}"
-    study = optuna.create_study(
-        study_name=f"{target.name}-{identity.hexdigest()[:16]}",
-        storage=storage,
-        load_if_exists=True,
-        direction="maximize",
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=0),
-    )
+    try:
+        study = optuna.create_study(
+            study_name=f"{target.name}-{identity.hexdigest()[:16]}",
+            storage=storage,
+            load_if_exists=True,
+            direction="maximize",
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=0),
+        )
+    except SQLAlchemyError as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"{store}: cannot be read as studies ({reason})", remedy="move it away; a new one is made"
+        ) from None
     for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
         # Its process was killed; nobody else may write here while the run lock is held.
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)

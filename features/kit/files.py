@@ -55,6 +55,18 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path}: not JSON ({error})") from None
 
 
+def check_parquet(path: Path, *, remedy: str) -> Path:
+    """Returns the path of a Parquet file whose footer can be read. Raises DataError naming the file otherwise."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        pq.read_metadata(path)
+    except (pa.ArrowException, OSError):
+        raise DataError(f"{path}: not a whole Parquet file", remedy=remedy) from None
+    return path
+
+
 def write_parquet(path: Path, table: Any, **options: Any) -> None:
     """Writes a pyarrow table to Parquet whole or not at all, then checks the row count in the footer."""
     import pyarrow.parquet as pq

@@ -21,7 +21,7 @@ import orjson
 
 from features.kit.clock import months_between, utc_now
 from features.kit.errors import DataError
-from features.kit.files import atomic_path, read_json, write_json
+from features.kit.files import atomic_path, check_parquet, read_json, write_json
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
@@ -29,7 +29,7 @@ from features.portraits import compute, staging
 from features.portraits.arrivals import arrived_until
 from features.portraits.class_report import class_report
 from features.portraits.engines import DuckDBEngine, Engine, SparkEngine
-from features.portraits.feature_list import FeatureList, definitions
+from features.portraits.feature_list import POINTER, FeatureList, definitions
 from features.portraits.reading import PORTRAIT_FILE, REPORT_FILE, partition
 from features.portraits.settings import PortraitSettings, load_settings
 from features.portraits.staging import STAGED, Moment, Staged
@@ -77,10 +77,8 @@ def build_portraits(
     declared, zone = feeds.operator.attributes, feeds.operator.time_zone
     specification = _specification(settings)
     origins = {day: _origin(feeds, day, specification) for day in dates}
-    empty = FeatureList.declared(declared)
-    root = home.portraits / empty.identity
-    has_list = (root / "feature_list.json").exists()
-    features = empty.with_dictionaries(FeatureList.load_identity(home, empty.identity)) if has_list else empty
+    features = FeatureList.declared(declared).with_known_codes(home)
+    root = home.portraits / features.identity
     todo = [day for day in dates if not _is_current(partition(root, day), origins[day])]
     built: dict[date, int] = {}
     missing: list[str] = []
@@ -106,7 +104,7 @@ def build_portraits(
             )
             tick(1)
     hit("build.before_pointer")
-    write_json(home.portraits / "current.json", {"identity": features.identity})
+    write_json(home.portraits / POINTER, {"identity": features.identity})
     return BuildReport(features.identity, built, tuple(day for day in dates if day not in built), tuple(missing))
 
 
@@ -251,8 +249,11 @@ def _month_before(root: Path, day: date) -> Path | None:
 
 
 def _is_current(folder: Path, origin: dict[str, str]) -> bool:
-    report = folder / REPORT_FILE
-    return (folder / PORTRAIT_FILE).exists() and report.exists() and read_json(report).get("built_from") == origin
+    try:
+        check_parquet(folder / PORTRAIT_FILE, remedy="")
+        return bool(read_json(folder / REPORT_FILE).get("built_from") == origin)
+    except (OSError, DataError, AttributeError):
+        return False
 
 
 def _specification(settings: PortraitSettings) -> str:

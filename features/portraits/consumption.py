@@ -71,7 +71,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: recency(t, t.is_used),
     ),
     _is.number(
-        "usual_use_recency_days", _USE, "Days since the newest day with at least half of the usual data or voice.",
+        "usual_use_recency_days", _USE, "Days since the newest day of usual data or voice; at most 180, else empty.",
         lambda t: recency(t, t.is_usual),
     ),
     _is.number(

@@ -34,6 +34,7 @@ from features.portraits.attributes import DeclaredAttribute
 from features.portraits.spec import Definition, Feature
 
 VERSION = "portrait_v1"
+POINTER, LIST = "current.json", "feature_list.json"
 
 _DIMENSION_FILES = (
     profile,
@@ -76,6 +77,21 @@ def identity_of(features: Iterable[Feature]) -> str:
     return f"{VERSION}-{hashlib.sha256(content).hexdigest()[:8]}"
 
 
+def current_identity(home: Home) -> str | None:
+    """Returns the identity of the home's current portraits, or None before the first build.
+
+    Raises:
+        DataError: If the pointer is damaged.
+    """
+    pointer = home.portraits / POINTER
+    if not pointer.exists():
+        return None
+    try:
+        return str(read_json(pointer)["identity"])
+    except (KeyError, TypeError):
+        raise DataError(f"{pointer}: names no identity", remedy="remove it and run `insight build`") from None
+
+
 @dataclass(frozen=True)
 class FeatureList:
     """The features of a portrait, in order.
@@ -103,25 +119,30 @@ class FeatureList:
         Raises:
             NotReadyError: If no portrait has been built.
         """
-        pointer = home.portraits / "current.json"
-        if not pointer.exists():
+        identity = current_identity(home)
+        if identity is None:
             raise NotReadyError(f"{home.portraits}: no portrait has been built", remedy="run `insight build`")
-        return cls.load_identity(home, str(read_json(pointer)["identity"]))
+        return cls.load_identity(home, identity)
 
     @classmethod
     def load_identity(cls, home: Home, identity: str) -> FeatureList:
         """Returns the list stored under an identity. Raises NotReadyError if there is none."""
-        path = home.portraits / identity / "feature_list.json"
+        path = home.portraits / identity / LIST
         if not path.exists():
             raise NotReadyError(f"{path}: no such feature list", remedy="run `insight build`")
         content = read_json(path)
-        features = tuple(Feature(**{**one, "categories": tuple(one["categories"])}) for one in content["features"])
-        return cls(content["version"], content["identity"], features)
+        try:
+            features = tuple(Feature(**{**one, "categories": tuple(one["categories"])}) for one in content["features"])
+            return cls(content["version"], content["identity"], features)
+        except (KeyError, TypeError):
+            raise DataError(
+                f"{path}: not a feature list", remedy=f"remove {path.parent} and build its dates again"
+            ) from None
 
     def save(self, home: Home) -> None:
         """Writes the list beside its portraits."""
         content = {"version": self.version, "identity": self.identity, "features": [asdict(f) for f in self.features]}
-        write_json(home.portraits / self.identity / "feature_list.json", content)
+        write_json(home.portraits / self.identity / LIST, content)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -149,10 +170,24 @@ class FeatureList:
         )
         return replace(self, features=grown)
 
+    def with_known_codes(self, home: Home) -> FeatureList:
+        """Returns this list with the codes that were given before: by its own portraits, and by the current ones.
+
+        So a model of a former release reads the portraits of this one.
+        """
+        known = self
+        for identity in filter(None, (current_identity(home), self.identity)):
+            if (home.portraits / identity / LIST).exists():
+                known = known.with_dictionaries(self.load_identity(home, identity))
+        return known
+
     def with_dictionaries(self, stored: FeatureList) -> FeatureList:
         """Returns this list with the stored dictionaries in front of its own, so that no code ever moves."""
-        before = {feature.name: feature.categories for feature in stored.features}
+        before = {feature.name: feature.categories for feature in stored.features if stored.version == self.version}
         grown = tuple(
-            replace(f, categories=tuple(dict.fromkeys((*before.get(f.name, ()), *f.categories)))) for f in self.features
+            replace(f, categories=tuple(dict.fromkeys((*before.get(f.name, ()), *f.categories))))
+            if f.kind == "category"
+            else f
+            for f in self.features
         )
         return replace(self, features=grown)

@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 from features.kit.config import Config, check_known, config_path, load_config
 from features.kit.errors import ConfigurationError, DataError
 from features.portraits.facts import fact_codes
+from features.portraits.feature_list import definitions
 from features.portraits.settings import load_settings as load_portrait_settings
 
 Locale = Literal["zh", "en"]
@@ -270,20 +271,21 @@ class ReasonPicker:
             book: All reasons.
             target: The model's target.
             inputs: The model's features in its order.
-            portrait: The features of the portrait.
+            portrait: The features of the portrait; one of a former release may lack what groups of this one name.
 
         Raises:
             ConfigurationError: If a feature group names a feature that no portrait has.
         """
         self._book = book
-        known, at = set(portrait), {name: place for place, name in enumerate(inputs)}
+        known = {*portrait, *(one.feature.name for one in definitions())}
+        at = {name: place for place, name in enumerate(inputs)}
         groups: dict[str, list[int]] = {}
         for code, spec in book.of_target(target).items():
             strange = [name for name in spec.features if name not in known]
             if strange:
                 raise ConfigurationError(
                     f"reasons.yaml: reasons.{code}.features: no portrait has '{strange[0]}'",
-                    remedy="portraits of an earlier version: run `insight build` and `insight train`; else correct it",
+                    remedy="insight catalogue lists the features",
                 )
             groups[code] = [at[name] for name in spec.features if name in at]
         self._codes = {code: row for row, code in enumerate(groups)}

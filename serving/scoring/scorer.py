@@ -15,11 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from features.kit.errors import BundleError
 from serving.scoring.ranks import Bands, RankTable, percentile_of
 from serving.scoring.reasons import Locale, Reason, ReasonBook, ReasonPicker, ReasonWriter
 from serving.scoring.settings import ScoreSettings
-from training.bundle import LoadedBundle
+from training.bundle import LoadedBundle, NamedFeature
 
 Status = Literal["ok", "not_enough_data"]
 STALE = "stale_portrait"
@@ -32,20 +31,12 @@ Flags = npt.NDArray[np.bool_]
 _GAIN_UNITS = 1 << 20
 
 
-class PortraitFeature(Protocol):
+class PortraitFeature(NamedFeature, Protocol):
     """What the scorer must know of a feature of the portrait."""
-
-    @property
-    def name(self) -> str:
-        """Returns the column's name."""
 
     @property
     def dimension(self) -> str:
         """Returns the subject it belongs to."""
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        """Returns the values of a category in the order of their codes."""
 
 
 class PortraitList(Protocol):
@@ -137,7 +128,7 @@ class Scorer:
         """Maps the model's inputs to the portrait's vector.
 
         Raises:
-            BundleError: If the portrait lacks an input, is of another identity, or changed a category's codes.
+            BundleError: If the portrait lacks an input, gives names another meaning, or changed a category's codes.
             ConfigurationError: If a feature group of `reasons.yaml` names a feature that no portrait has.
         """
         names = [feature.name for feature in features.features]
@@ -146,9 +137,8 @@ class Scorer:
         self.bands = Bands(settings.bands)
         self._settings = settings
         self._writer = writer
-        self._positions = bundle.positions(names, features.identity)
+        self._positions = bundle.positions(features.features, features.identity)
         inputs = [features.features[place] for place in self._positions]
-        self._check_codes(inputs)
         self._picker = ReasonPicker(book, bundle.manifest.target, bundle.manifest.feature_names, names)
         self.dimensions = tuple(dict.fromkeys(feature.dimension for feature in inputs))
         trained = bundle.manifest.features
@@ -279,14 +269,6 @@ class Scorer:
 
     def _inputs(self, values: Vectors) -> Vectors:
         return np.take(values, self._positions, axis=1)
-
-    def _check_codes(self, inputs: Sequence[PortraitFeature]) -> None:
-        for trained, now in zip(self.bundle.manifest.features, inputs, strict=True):
-            if now.categories[: len(trained.categories)] != trained.categories:
-                raise BundleError(
-                    f"{self.bundle.folder}: the codes of '{trained.name}' are not those it was trained on",
-                    remedy="train again on these portraits",
-                )
 
 
 def _reasons_in(facts: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def scoring(home: Home) -> dict[str, Any]:
     bundle = load_champion(home, "churn", check_in_child=False)
     values = encode(portraits.read(portraits.as_of_dates()[-1]), portraits.feature_list)
     scorer = scorer_of(bundle, portraits)
-    inputs = values[:, bundle.positions(portraits.feature_list.names)]
+    inputs = values[:, bundle.positions(portraits.feature_list.features)]
     rounds = ratio(lambda: scorer.rows(values), lambda: bundle.margins(inputs))
     return speed("main-1", "batch scores of the base", rounds, "Booster.predict of the same rows")
 

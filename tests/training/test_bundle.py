@@ -120,14 +120,19 @@ def test_vectors_of_another_shape_or_type_are_refused(folder: Path, values: np.n
 
 
 def test_columns_are_found_by_name_and_identity(folder: Path):
-    """The portrait's order does not matter; a missing column or another feature list is refused."""
+    """Neither order nor further features matter; a missing one, other codes or another meaning of names is refused."""
     loaded = load(folder, check_in_child=False)
-    names = ["tenure_months", "other", "bill_amount_30d", "套餐"]
-    assert loaded.positions(names, "portrait_v1-00000000").tolist() == [2, 3, 0]
+    bill, plan, tenure = FEATURES
+    later = [tenure, BundleFeature("other", "number"), bill, replace(plan, categories=(*plan.categories, "new"))]
+    for identity in ("portrait_v1-00000000", "portrait_v1-11111111", None):
+        assert loaded.positions(later, identity).tolist() == [2, 3, 0]
     with pytest.raises(BundleError, match="lacks 套餐"):
-        loaded.positions(names[:3])
-    with pytest.raises(BundleError, match="these are portrait_v1-11111111"):
-        loaded.positions(names, "portrait_v1-11111111")
+        loaded.positions(later[:3])
+    for other in (replace(plan, categories=("b", "a", "c")), replace(plan, kind="number")):
+        with pytest.raises(BundleError, match="codes of '套餐'"):
+            loaded.positions([*later[:3], other])
+    with pytest.raises(BundleError, match="these are portrait_v2-00000000"):
+        loaded.positions(later, "portrait_v2-00000000")
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "model.txt", "calibration.json", "golden.json", "card.md"])

@@ -4,10 +4,11 @@ import re
 
 import pytest
 
-from features.kit.config import load_yaml
+from features.kit.config import config_path, load_yaml, parse_config
+from features.kit.errors import ConfigurationError
 from features.portraits.feature_list import dimensions
 from training import card
-from training.card_texts import SECTIONS, load_texts
+from training.card_texts import SECTIONS, CardTexts, load_texts
 from training.targets import CohortRules, known_targets
 
 from .cards import facts, pages
@@ -92,10 +93,6 @@ def test_nothing_of_the_card_can_break_out_of_its_page():
 
 def test_the_words_of_the_card_are_configuration():
     """A section without a title, a rule of the cohort without words: refused by name."""
-    from features.kit.config import config_path, parse_config
-    from features.kit.errors import ConfigurationError
-    from training.card_texts import CardTexts
-
     for part, name in (("titles", "limits"), ("cohort", "days_with_us")):
         content = load_yaml(config_path("cards.yaml"))
         del content[part][name]
@@ -106,17 +103,33 @@ def test_the_words_of_the_card_are_configuration():
 def test_the_cohort_is_said_in_words_and_a_rule_that_is_off_is_not():
     """No brace of a configuration on the card: each rule is a phrase with its figure."""
     rules = CohortRules(
-        kinds=("consumer", "student"),
+        kinds=("consumer", "other"),
         active_within_days=30,
         not_suspended=False,
         not_porting_within_days=None,
         days_with_us=90,
     )
     assert load_texts().cohort_rules(rules, "en") == (
-        "kind of customer: consumer, student (unknown kinds stay); some use in the 30 days before the as-of date; with us for at least 90 days"
+        "kind of customer: consumer, other (unknown kinds stay); some use in the 30 days before the as-of date; with us for at least 90 days"
     )
     assert (
         load_texts().cohort_rules(rules, "zh")
-        == "客户类型:consumer, student(类型未知者保留)；基准日前30天内有使用；在网至少90天"
+        == "客户类型:个人客户、other(类型未知者保留);基准日前30天内有使用;在网至少90天"
     )
-    assert b'{"kinds"' not in pages()["card.html"]
+    made = pages("churn")
+    for page, phrase in (
+        ("card.md", "with us for at least 90 days"),
+        ("card.html", "with us for at least 90 days"),
+        ("card.zh.md", "在网至少90天"),
+        ("card.zh.html", "在网至少90天"),
+    ):
+        assert phrase in made[page].decode()
+
+
+@pytest.mark.parametrize("text", ["since {days} days", "since many days", "since {} days"])
+def test_a_rule_of_the_cohort_with_another_slot_is_refused_before_training(text):
+    """`{value}` is what can be filled in; anything else would fail when the card is written."""
+    content = load_yaml(config_path("cards.yaml"))
+    content["cohort"]["days_with_us"]["en"] = text
+    with pytest.raises(ConfigurationError, match="cohort: 'days_with_us'"):
+        parse_config(CardTexts, content, source="cards.yaml")

@@ -1,7 +1,10 @@
 """A target from an operator's files to a promoted bundle, end to end on a small snapshot with two leaking columns."""
 
+import dataclasses
 import json
 import re
+import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +18,15 @@ from features.kit.cli import create_app
 from features.kit.home import Home
 from features.kit.journey import Journey
 from features.kit.progress import SILENT
+from features.portraits import consumption
 from features.portraits.feature_list import FeatureList
 from features.portraits.reading import PORTRAIT_FILE, Portraits
 from features.portraits.step import build
 from features.portraits.vector import encode
 from training import bundle, card, promote, tracking
 from training.history import open_history
-from training.pipeline import _no_dates, train_target
+from training.pipeline import train_target
+from training.prepare import no_dates
 from training.step import train
 from training.stored import read_judged
 from training.targets import load_target
@@ -154,7 +159,7 @@ def test_the_bundle_scores_the_portraits_as_training_did(small):
     features = FeatureList.load(home)
     portraits = Portraits.open(home)
     values = encode(portraits.read(portraits.as_of_dates()[-1]), features)
-    chosen = values[:, loaded.positions(features.names, features.identity)]
+    chosen = values[:, loaded.positions(features.features, features.identity)]
     propensities = loaded.propensity(loaded.margins(chosen))
     assert propensities.mean() == pytest.approx(loaded.manifest.base_rate, rel=0.1)
 
@@ -219,16 +224,60 @@ def test_training_again_gives_the_same_version_and_records_another_run(small, ca
     }
 
 
+def test_a_release_with_another_feature_goes_on_scoring_before_and_after_the_next_build(
+    small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The champion reads the old portraits, then the new ones by name, and every score is the same to the last bit."""
+    from serving.scoring.batch import Scores, score_base
+    from serving.scoring.replay import replay
+
+    shutil.copytree(small[0].root, tmp_path / "home")
+    home = Home(tmp_path / "home")
+    day, before = Portraits.open(home).as_of_dates()[-1], FeatureList.load(home)
+
+    def scores() -> dict[str, Any]:
+        score_base(home, "churn", day, check_in_child=False)
+        current = Scores.current(home, "churn")
+        assert current is not None
+        return current.read(["customer_id", "margin", "propensity"]).to_pydict()
+
+    expected = scores()
+    first = consumption.DEFINITIONS[0]
+    added = dataclasses.replace(first, feature=dataclasses.replace(first.feature, name="bill_first_amount"))
+    monkeypatch.setattr(consumption, "DEFINITIONS", (added, *consumption.DEFINITIONS))
+    assert scores() == expected
+    folder = small[0].root.parent
+    build(Journey(home=home, source=folder / "small.yaml", data=folder, threads=1), SILENT)
+    now = FeatureList.load(home)
+    assert (now.identity != before.identity, len(now.features)) == (True, len(before.features) + 1)
+    assert {one.name: one.categories for one in before.features}.items() <= {
+        one.name: one.categories for one in now.features
+    }.items()
+    assert scores() == expected
+    assert all(one.is_equal for one in replay(home, day, target="churn", check_in_child=False))
+
+
 @pytest.mark.parametrize(
-    ("former", "told"),
-    [((), "insight build --from DATE"), (("2025-05-01", "2025-06-01"), "2 dates lie here with another feature list: build again with insight build --from 2025-05-01")],
-)  # fmt: skip
-def test_a_release_with_other_features_says_that_portraits_must_be_built_again(tmp_path: Path, former, told):
-    """Dates of a former feature list are counted and the command is named; a date that lies in both counts as built."""
-    for identity, days in (("portrait_v1-a", (*former, "2026-06-01")), ("portrait_v1-b", ("2026-06-01",))):
+    ("former", "every", "told"),
+    [
+        ((), "", "insight build --from DATE"),
+        (("2025-05-01", "2025-06-01"), "month", "2 as-of dates lie here with another feature list"),
+        (("2025-05-06", "2025-05-23", "2025-06-09"), "17", "3 as-of dates lie here"),
+    ],
+)
+def test_training_without_dates_names_the_command_that_builds_the_former_ones_again(
+    tmp_path: Path, former, every, told
+):
+    """Dates of a former feature list are counted with their own step; a date in both is built, a copy is no date."""
+    for identity, days in (("portrait_v1-a", (*former, "2026-06-01")), ("portrait_v1-b", ("2026-06-01", "2026.bak"))):
         for day in days:
             folder = tmp_path / identity / f"as_of={day}"
             folder.mkdir(parents=True)
             (folder / PORTRAIT_FILE).touch()
     portraits = Portraits(tmp_path / "portrait_v1-b", FeatureList.declared())
-    assert told in _no_dates(portraits)
+    assert portraits.as_of_dates() == [date(2026, 6, 1)]
+    _, remedy = no_dates(portraits, None)
+    assert told in remedy
+    if former:
+        assert f"insight build --from {former[0]} --as-of {former[-1]} --every {every}" in remedy
+    assert "--as-of" in no_dates(portraits, date(2020, 1, 1))[1]

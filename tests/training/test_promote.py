@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from features.kit.cli import create_app
 from features.kit.errors import BundleError, ConfigurationError, ConflictError, InsightError, NotFoundError
+from features.kit.files import write_json
 from features.kit.home import Home
 from training import bundle, promote, tracking, written
 from training.bundle import BundleFeature, Calibration, Manifest
@@ -164,11 +165,20 @@ def test_a_damaged_pointer_is_mended_by_the_promotion_that_its_error_names(home:
     """The error says `insight promote churn VERSION`, and that works."""
     promote.promote(home, "churn", "v1")
     (home.bundles / "churn" / "champion.json").write_text("{")
-    with pytest.raises(BundleError) as told:
-        promote.models(home)
-    assert told.value.remedy == "insight promote churn VERSION"
+    damaged, *whole = promote.models(home, repair=False)
+    assert (damaged["state"], damaged["version"]) == ("damaged", "?")
+    assert "insight promote churn VERSION" in damaged["error"]
+    assert {line["version"] for line in whole} == {"v1", "v2", "v3"}
     assert promote.promote(home, "churn", "v1")
     assert serving(home) == "v1"
+
+
+def test_a_champion_whose_folder_is_gone_has_a_line_of_its_own(home: Home):
+    """Without it the list would look as if nothing had ever served."""
+    write_json(home.bundles / "churn" / "champion.json", {"version": "v0", "history": []})
+    gone = promote.models(home, repair=False)[0]
+    assert (gone["version"], gone["champion"], gone["state"]) == ("v0", True, "damaged")
+    assert "the folder is gone" in gone["error"]
 
 
 def test_rollback_skips_a_damaged_version(home: Home):

@@ -48,7 +48,7 @@ def scores_of(
         from features.portraits.vector import encode
 
         table = portraits.read(as_of)
-        values = encode(table, portraits.feature_list)[:, model.positions(portraits.feature_list.names)]
+        values = encode(table, portraits.feature_list)[:, model.positions(portraits.feature_list.features)]
         margins = model.margins(values, threads=threads)
         propensities, source = model.propensity(margins), "computed"
     return {one: row for row, one in enumerate(table["customer_id"].to_pylist())}, margins, propensities, source

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 import pytest
 
 from features.portraits.feature_list import FeatureList
@@ -24,7 +26,7 @@ EXPECTED = {
     },
     "use": {
         "data_mb_7d": 30, "data_mb_30d": 60, "data_mb_90d": 120, "data_mb_180d": 121, "voice_minutes_30d": 6, "voice_minutes_90d": 16,
-        "sms_count_30d": 6, "active_days_30d": 3, "use_recency_days": 1, "usual_use_recency_days": 19, "data_trend_30d": 30 / 7 / (60 / 30), "data_trend_90d": 60 / 30 / (120 / 90),
+        "sms_count_30d": 6, "active_days_30d": 3, "use_recency_days": 1, "usual_use_recency_days": 7, "data_trend_30d": 30 / 7 / (60 / 30), "data_trend_90d": 60 / 30 / (120 / 90),
         "data_trend_180d": 120 / 90 / (121 / 180),
         "voice_trend_90d": 360 / 30 / (960 / 90), "data_deviation_mb_30d": 125**0.5, "night_data_share_90d": 0.25, "offnet_share_90d": 0.5,
         "month_used_share": 30 / 10240,
@@ -97,3 +99,27 @@ def test_the_terminated_are_not_in_the_portrait(example):
 
 def _same(expected, found):
     return found == expected if isinstance(expected, str) else found == pytest.approx(expected, rel=1e-6)
+
+
+def test_one_day_of_very_much_use_and_a_little_use_every_day_are_usual(world, build):
+    """Steady use stays usual beside a day of thirty times as much; 900 KB a day are use too; after a fall none is."""
+    for customer in ("burst", "light", "fallen"):
+        world.customer(customer)
+    for ago in range(1, 121):
+        day = str(date(2026, 6, 8) - timedelta(days=ago))
+        burst, fallen = 500 * 1024 * (30 if ago == 100 else 1), 500 * 1024 // (1 if ago > 40 else 8)
+        for customer, kb in (("burst", burst), ("light", 900), ("fallen", fallen)):
+            world.add(
+                "usage_daily",
+                customer,
+                day,
+                known=f"{day} 23:59",
+                voice_seconds=0,
+                offnet_seconds=0,
+                data_kb=kb,
+                night_data_kb=0,
+                sms_count=0,
+            )
+    portrait = build(world)
+    found = {one: portrait.of(one, "usual_use_recency_days") for one in ("burst", "light", "fallen")}
+    assert found == {one: {"usual_use_recency_days": ago} for one, ago in (("burst", 1), ("light", 1), ("fallen", 41))}

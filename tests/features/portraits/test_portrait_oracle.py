@@ -129,14 +129,14 @@ class Slow:
         return min((row["ago"] for row in self.rows(feed, days) if where(row)), default=None)
 
     def usual(self):
-        """Half of sum(x^2) / sum(x), of whole MB of data or of seconds of voice."""
-        data = [row["data_kb"] // 1024 for row in self.rows("usage_daily", 180)]
-        voice = [row["voice_seconds"] for row in self.rows("usage_daily", 180)]
-        enough = [sum(x * x for x in all_days) / max(sum(all_days), 1) / 2 for all_days in (data, voice)]
-        return lambda row: any(
-            x > 0 and x >= least
-            for x, least in zip((row["data_kb"] // 1024, row["voice_seconds"]), enough, strict=True)
-        )
+        """Three quarters of the mean data of days with data, or one and a half times the mean voice of days with voice."""
+        rows = self.rows("usage_daily", 180)
+        used = {name: [row[name] for row in rows if row[name]] for name in ("data_kb", "voice_seconds")}
+        least = {
+            name: share * sum(days) / max(len(days), 1)
+            for (name, days), share in zip(used.items(), (0.75, 1.5), strict=True)
+        }
+        return lambda row: any(row[name] and row[name] >= least[name] for name in least)
 
     def bills(self):
         return sorted(self.rows("bills", 400), key=lambda row: row["ago"])

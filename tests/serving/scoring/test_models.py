@@ -64,14 +64,14 @@ def test_the_last_good_model_keeps_serving(fresh, damage):
 def test_a_champion_for_other_portraits_waits_for_them(fresh):
     """A model trained on another feature list does not serve today's portraits; the old one does, and the state says so."""
     models = models_of(fresh.home)
-    other = replace(fresh.features, identity="portrait_v1-00000000")
+    other = replace(fresh.features, identity="portrait_v9-00000000")
     models.scorer("churn", fresh.features)
     make_bundle(fresh.home, other, fresh.values, version="v2", seed=9)
     promote(fresh.home, "churn", "v2")
     models.refresh(check_in_child=False)
     assert models.scorer("churn", fresh.features).version == "v1"
     assert models.scorer("churn", fresh.features).version == "v1"
-    assert "portrait_v1-00000000" in models.states()[0].refused
+    assert "portrait_v9-00000000" in models.states()[0].refused
     assert models.scorer("churn", other).version == "v2"
     promote(fresh.home, "churn", "v1")
     models.refresh(check_in_child=False)
@@ -87,7 +87,7 @@ def test_no_model_is_not_ready(fresh):
     with pytest.raises(NotReadyError, match="no model serves 'upgrade'"):
         models.probe("upgrade")
     with pytest.raises(BundleError):
-        models.scorer("churn", replace(fresh.features, identity="portrait_v1-00000000"))
+        models.scorer("churn", replace(fresh.features, identity="portrait_v9-00000000"))
     (fresh.home.bundles / "churn" / "v1" / "model.txt").write_text("tree")
     bad = models_of(fresh.home)
     assert bad.targets == ()

@@ -210,6 +210,10 @@ def test_a_bad_text_never_loads(place, value, message):
 
 
 def test_a_misspelt_feature_is_named():
-    """A feature group with a feature that no portrait has is refused when the scorer is made."""
-    with pytest.raises(ConfigurationError, match=r"reasons\..*: no portrait has 'repeat_topic_calls_count_7d'"):
-        ReasonPicker(BOOK, "churn", ["tenure_days"], ["tenure_days"])
+    """A feature that no portrait has is refused when the scorer is made; one that only this release has is not."""
+    ReasonPicker(BOOK, "churn", ["tenure_days"], ["tenure_days"])
+    content = copy.deepcopy(load_yaml(config_path("reasons.yaml")))
+    content["reasons"]["usage.falling"]["features"].append("use_recency_dais")
+    book = parse_config(ReasonBook, content, source="reasons.yaml")
+    with pytest.raises(ConfigurationError, match=r"reasons\.usage\.falling.*: no portrait has 'use_recency_dais'"):
+        ReasonPicker(book, "churn", ["tenure_days"], NAMES)

@@ -141,8 +141,8 @@ def test_without_a_rank_table_there_is_no_rank(world):
 
 def test_portraits_of_another_identity_are_refused(world):
     """A model never reads a vector of another feature list, nor one whose category codes moved."""
-    with pytest.raises(BundleError, match="portrait_v1-00000000"):
-        make_scorer(world.bundle, replace(world.features, identity="portrait_v1-00000000"))
+    with pytest.raises(BundleError, match="portrait_v9-00000000"):
+        make_scorer(world.bundle, replace(world.features, identity="portrait_v9-00000000"))
     place = world.features.names.index("vip_tier")
     moved = list(world.features.features)
     moved[place] = replace(moved[place], categories=("gold", *(c for c in moved[place].categories if c != "gold")))
