@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from training.bundle import Floats, Vectors, import_lightgbm, model_name
+from training.bundle import Vectors, import_lightgbm, model_name
 from training.dataset import Dataset
+from training.knots import Floats
 from training.modelling import learn
 from training.splits import Rows
 from training.targets import Target

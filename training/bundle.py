@@ -10,7 +10,7 @@ A bundle is a folder of plain data, `bundles/<target>/<version>/`:
 
 Loading trusts nothing: hashes first, then a child process loads the model (a damaged LightGBM file kills the process
 that reads it), then the golden rows must come out equal to the last bit; only then may a bundle serve.
-This module imports numpy, the kit and (lazily) lightgbm, and nothing else.
+This module imports numpy, the kit, the knots and (lazily) lightgbm, and nothing else.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from features.kit.erasing import remove_rows
 from features.kit.errors import BundleError, DataError
 from features.kit.files import read_json, sha256_of, write_bytes, write_json
 from features.kit.runs import hit
+from training.knots import Calibration, Floats
 
 FORMAT_VERSION = 1
 GOLDEN_ROWS = 100
@@ -47,8 +48,8 @@ _REFUSED = 3
 _AGAIN = "train again on these portraits"
 _MASKED = ("pandas", "sklearn", "pyarrow", "dask", "matplotlib", "graphviz")
 _import_lock = threading.Lock()
+_checked: set[str] = set()  # hashes of manifests, and so of all bytes, that a child of this process survived
 
-Floats = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
 
 
@@ -75,43 +76,6 @@ class BundleFeature:
     name: str
     kind: str
     categories: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """A monotone, piecewise linear map from raw score to propensity.
-
-    Attributes:
-        scores: Raw scores of the knots, strictly ascending, float64 [k], k >= 2.
-        propensities: Propensities of the knots, never descending, within 0..1, float64 [k].
-    """
-
-    scores: Floats
-    propensities: Floats
-
-    def __post_init__(self) -> None:
-        scores, propensities = self.scores, self.propensities
-        if scores.ndim != 1 or scores.shape != propensities.shape or len(scores) < 2:
-            raise BundleError("calibration: expected two equally long lists of at least two knots")
-        if not (np.isfinite(scores).all() and np.isfinite(propensities).all()):
-            raise BundleError("calibration: a knot is not a finite number")
-        if (np.diff(scores) <= 0).any() or (np.diff(propensities) < 0).any():
-            raise BundleError("calibration: the knots do not ascend")
-        if propensities[0] < 0 or propensities[-1] > 1:
-            raise BundleError("calibration: a propensity lies outside 0..1")
-
-    def propensity(self, margins: Floats) -> Floats:
-        """Returns the propensities of raw scores, float64 [n] to float64 [n].
-
-        The one calibration of the system: searchsorted, subtract, multiply and add are separate elementwise steps, so
-        a row's result does not depend on the rows around it. Outside the knots the end values hold.
-        """
-        x, y = self.scores, self.propensities
-        at = np.clip(np.searchsorted(x, margins, side="right") - 1, 0, len(x) - 2)
-        slope = (y[at + 1] - y[at]) / (x[at + 1] - x[at])
-        inside = np.clip(margins, x[0], x[-1]) - x[at]
-        result: Floats = np.clip(y[at] + slope * inside, y[0], y[-1])
-        return result
 
 
 @dataclass(frozen=True)
@@ -222,9 +186,8 @@ class LoadedBundle:
         for place, trained in zip(places, self.manifest.features, strict=True):
             now = features[place]
             if now.kind != trained.kind or now.categories[: len(trained.categories)] != trained.categories:
-                raise BundleError(
-                    f"{self.folder}: the codes of '{trained.name}' are not those it was trained on", remedy=_AGAIN
-                )
+                why = f"{self.folder}: the codes of '{trained.name}' are not those it was trained on"
+                raise BundleError(why, remedy=_AGAIN)
         return np.array(places, dtype=np.intp)
 
     def _predict(self, values: Vectors, threads: int, **how: bool) -> Any:
@@ -358,20 +321,30 @@ def verify(folder: Path) -> Manifest:
     return manifest
 
 
+def check(folder: Path) -> Manifest:
+    """Returns the manifest of a bundle that a child process, which may die of it, could load and score.
+
+    The same bytes are checked once per process. Raises BundleError; this process is unharmed.
+    """
+    manifest = verify(folder)
+    content = sha256_of(folder / MANIFEST)
+    if content not in _checked:
+        _check_in_child(folder)
+        _checked.add(content)
+    return manifest
+
+
 def load(folder: Path, *, check_in_child: bool = True) -> LoadedBundle:
     """Returns a bundle that passed every check.
 
     Args:
         folder: The bundle.
-        check_in_child: First load it in a child process, which may die of a damaged model; leave it on for every
-            bundle that this process did not write itself.
+        check_in_child: First `check` it; leave it on for every bundle that this process did not write itself.
 
     Raises:
         BundleError: If any check fails; this process is unharmed and may keep serving what it has.
     """
-    manifest = verify(folder)
-    if check_in_child:
-        _check_in_child(folder)
+    manifest = check(folder) if check_in_child else verify(folder)
     try:
         knots = read_json(folder / CALIBRATION)
         calibration = Calibration(

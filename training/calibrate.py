@@ -1,4 +1,4 @@
-"""Calibration: from raw scores and what happened, to knots of a monotone map (`bundle.Calibration`).
+"""Calibration: from raw scores and what happened, to knots of a monotone map (`knots.Calibration`).
 
 Learned on predictions for later as-of dates than the model saw. Whatever the method, the result is knots, so that
 serving has one arithmetic. Which method: `choose` learns each on the earlier dates and takes the one with the smaller
@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from training.bundle import Calibration
+from training.knots import Calibration
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int8]

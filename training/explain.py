@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.bundle import Floats, Vectors
+from training.bundle import Vectors
+from training.knots import Floats
 
 PICTURE_ROWS = 1500
 PICTURE_FEATURES = 20

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.bundle import Floats, LoadedBundle, Vectors
+from training.bundle import LoadedBundle, Vectors
+from training.knots import Floats
 
 NOISE = 0.01
 TOP = 3

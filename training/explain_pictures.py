@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from training.bundle import Floats, Vectors
+from training.bundle import Vectors
+from training.knots import Floats
 
 MOST = 12
 LEAST_NAMED = 0.03

@@ -13,9 +13,9 @@ import numpy as np
 
 from features.kit.progress import SILENT, Progress
 from training import own_actions
-from training.bundle import Calibration, Floats
 from training.calibrate import Choice, Method, calibrate, choose, with_prior
 from training.dataset import Dataset
+from training.knots import Calibration, Floats
 from training.learner import BoostedTrees
 from training.splits import Rows, Split, grouped_split
 from training.targets import Target

@@ -9,9 +9,9 @@ import numpy as np
 from features.kit.clock import utc_now
 from features.kit.home import Home
 from training import bundle, card, provenance, tracking, written
-from training.bundle import Floats
 from training.card_texts import load_texts
 from training.explain import PICTURE_ROWS, by_dimension, importance, shap_picture
+from training.knots import Floats
 from training.leakage.findings import Leak
 from training.modelling import Fitted
 from training.prepare import Prepared

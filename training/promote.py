@@ -45,7 +45,7 @@ def promote(
         ConflictError: If its model card lacks a section, it has no written verdict, or its verdict refuses it.
     """
     folder = _folder(home, target, version)
-    bundle.load(folder)
+    bundle.check(folder)
     refuse_incomplete(folder)
     try:
         before = pointer(home, target)
@@ -92,7 +92,7 @@ def rollback(home: Home, target: str) -> str:
     while history:
         version = history.pop()
         try:
-            bundle.load(home.bundles / target / version)
+            bundle.check(home.bundles / target / version)
         except BundleError:
             continue
         _point(home, target, version, history, {"rule": "rollback", "compared_with": before["version"]})
@@ -110,7 +110,7 @@ def shadow(home: Home, target: str, version: str) -> None:
         ConflictError: If it is the champion.
     """
     folder = _folder(home, target, version)
-    bundle.load(folder)
+    bundle.check(folder)
     if pointer(home, target).get("version") == version:
         raise ConflictError(f"{target}: '{version}' is the champion itself", remedy="insight models")
     write_json(

@@ -14,7 +14,6 @@ from features.kit.files import sha256_of, write_json
 from training import bundle as bundles_module
 from training.bundle import (
     BundleFeature,
-    Calibration,
     Manifest,
     import_lightgbm,
     load,
@@ -22,6 +21,7 @@ from training.bundle import (
     verify,
     write,
 )
+from training.knots import Calibration
 
 FEATURES = (
     BundleFeature("bill_amount_30d", "number"),
@@ -250,3 +250,17 @@ def test_the_lean_import_changes_no_bit_and_loads_no_pandas(folder: Path, model_
     assert lean[0] == full[0]
     assert lean[1].strip() == "[]"
     assert full[1].strip() != "[]"
+
+
+def test_the_same_bytes_are_checked_in_a_child_once(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """Going back to a version that this process has loaded before needs no child; other bytes under its name do."""
+    asked: list[Path] = []
+    monkeypatch.setattr(bundles_module, "_check_in_child", asked.append)
+    monkeypatch.setattr(bundles_module, "_checked", set())
+    for _ in range(3):
+        load(folder)
+    assert asked == [folder]
+    (folder / "card.md").write_text("# another card\n")
+    _reseal(folder)
+    load(folder)
+    assert asked == [folder, folder]

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from training.bundle import Calibration
 from training.calibrate import ISOTONIC_POSITIVES, at_rate, calibrate, choose, with_prior
 from training.dataset import Dataset
+from training.knots import Calibration
 from training.modelling import fit
 from training.splits import Fold, Split
 from training.targets import load_target

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from training import bundle, explain_pictures
-from training.bundle import BundleFeature, Calibration, LoadedBundle, Manifest
+from training.bundle import BundleFeature, LoadedBundle, Manifest
 from training.explain import by_dimension, dimension_sums, importance
 from training.explain_checks import deletion, stability
+from training.knots import Calibration
 from training.learner import BoostedTrees
 
 from .cards import pages

@@ -17,10 +17,11 @@ from features.kit.errors import BundleError, ConfigurationError, ConflictError, 
 from features.kit.files import write_json
 from features.kit.home import Home
 from training import bundle, promote, tracking, written
-from training.bundle import BundleFeature, Calibration, Manifest
+from training.bundle import BundleFeature, Manifest
 from training.champion import champion_on
 from training.dataset import Dataset
 from training.evaluate import Judged, evaluate
+from training.knots import Calibration
 from training.learner import BoostedTrees
 from training.targets import load_target
 from training.verdict import judge
@@ -229,10 +230,10 @@ def test_kill_9_while_a_bundle_is_written_leaves_no_half_version(home: Home, poi
     """A killed writer leaves a draft that nobody lists; writing again gives the whole version."""
     other = Home(tmp_path)
     code = (
-        "import sys; from pathlib import Path; from dataclasses import replace; from training import bundle; import numpy as np;"
+        "import sys; from pathlib import Path; from training import bundle; from training.knots import Calibration; import numpy as np;"
         "source = Path(sys.argv[1]); m = bundle.verify(source);"
         "bundle.write(Path(sys.argv[2]), m, (source / 'model.txt').read_text(),"
-        "bundle.Calibration(np.array([-2.0, 2.0]), np.array([0.1, 0.9])), np.zeros((5, 2), np.float32), '# card')"
+        "Calibration(np.array([-2.0, 2.0]), np.array([0.1, 0.9])), np.zeros((5, 2), np.float32), '# card')"
     )
     command = [sys.executable, "-c", code, str(home.bundles / "churn" / "v1"), str(other.bundles)]
     killed = subprocess.run(

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from training import metrics
-from training.bundle import Floats
 from training.dataset import Dataset
+from training.knots import Floats
 from training.learner import BoostedTrees
 
 MIN_ROWS = 30

@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 
 from features.kit.home import Home
 from training import metrics
-from training.bundle import Floats, LoadedBundle
+from training.bundle import LoadedBundle
 from training.dataset import spine
 from training.history import History
+from training.knots import Floats
 from training.monitor.alarms import Alarm
 from training.monitor.settings import MonitorSettings
 from training.targets import Target

@@ -19,7 +19,8 @@ import orjson
 from features.kit.clock import instant_of
 from features.kit.errors import NotReadyError
 from features.kit.files import read_json
-from training.bundle import Calibration, Vectors, verify
+from training.bundle import Vectors, verify
+from training.knots import Calibration
 from training.monitor.drift import category_reference, compare, equal_share, estimated_auc, number_reference
 
 if TYPE_CHECKING:

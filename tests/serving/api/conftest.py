@@ -25,7 +25,8 @@ from serving.database.keys import SCOPES, create_key
 from serving.database.session import open_database
 from serving.product_fit.step import fit_base
 from serving.scoring.batch import score_base
-from training.bundle import BundleFeature, Calibration, Manifest, import_lightgbm, write
+from training.bundle import BundleFeature, Manifest, import_lightgbm, write
+from training.knots import Calibration
 
 AS_OF = date(2026, 6, 1)
 TARGETS = ("churn", "complaint")

@@ -19,7 +19,8 @@ from features.portraits.vector import encode
 from serving.scoring.reasons import ReasonWriter, load_book
 from serving.scoring.scorer import Scorer
 from serving.scoring.settings import load_settings
-from training.bundle import BundleFeature, Calibration, LoadedBundle, Manifest, import_lightgbm, load, write
+from training.bundle import BundleFeature, LoadedBundle, Manifest, import_lightgbm, load, write
+from training.knots import Calibration
 
 AS_OF = date(2026, 6, 1)
 CUSTOMERS = 600
