@@ -18,7 +18,7 @@ import numpy.typing as npt
 import orjson
 
 from features.kit.errors import DataError, NotReadyError
-from features.kit.files import read_json, sha256_of, write_json, write_parquet
+from features.kit.files import check_parquet, read_json, sha256_of, write_json, write_parquet
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress, Tick
 from features.kit.runs import hit
@@ -108,7 +108,8 @@ class Scores:
         import pyarrow.parquet as pq
 
         names = None if columns is None else list(columns)
-        return pq.read_table(self.folder / SCORES, columns=names, partitioning=None)
+        path = check_parquet(self.folder / SCORES, remedy=f"insight score --as-of {self.as_of} makes it again")
+        return pq.read_table(path, columns=names, partitioning=None)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import orjson
 
 from features.feeds.reading import Feeds
 from features.kit.errors import NotFoundError
+from features.kit.files import check_parquet
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from features.portraits.arrivals import portrait_again
@@ -135,6 +136,7 @@ def stored_folders(
 
     Raises:
         NotFoundError: If there is none, or none holds the customer.
+        DataError: If a stored batch is damaged.
     """
     pattern = f"{target or '*'}/{version or '*'}"
     folders = sorted(path.parent for path in home.scores.glob(f"{pattern}/as_of={as_of.isoformat()}/{SCORES}"))
@@ -143,10 +145,13 @@ def stored_folders(
             {path.parent.name.removeprefix("as_of=") for path in home.scores.glob(f"{pattern}/as_of=*/{SCORES}")}
         )
         what = " ".join(one for one in (target, version) if one)
+        unknown = "insight models lists targets and versions" if what else f"insight score --as-of {as_of}"
         raise NotFoundError(
             f"no score{f' of {what}' if what else ''} is stored as of {as_of}",
-            remedy=f"stored days: {', '.join(days[-5:])}" if days else f"insight score --as-of {as_of}",
+            remedy=f"stored days: {', '.join(days[-5:])}" if days else unknown,
         )
+    for folder in folders:
+        check_parquet(folder / SCORES, remedy="restore it from a backup, or leave it out with --target or --version")
     if customer_id is None:
         return folders
     holding = [folder for folder in folders if _rows(folder / SCORES, customer_id)]

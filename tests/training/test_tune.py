@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from features.kit.cli import create_app
+from features.kit.errors import ConfigurationError, DataError
 from features.kit.runs import FailpointError
 from training import metrics, tune, tune_study
 from training.bundle import BundleFeature
@@ -168,3 +169,32 @@ def test_a_budget_without_a_search_is_refused(tmp_path: Path):
     """`--trials` alone would do nothing, so it is an error that names the way."""
     result = CliRunner().invoke(create_app(), ["train", "churn", "--trials", "5", "--home", str(tmp_path)])
     assert (result.exit_code, result.exception.remedy) == (1, "add --tune")
+
+
+def test_a_search_on_a_handful_of_events_is_not_begun():
+    """With 12 events 6 would decide: no trial, the configured settings stay, and the sentence gives the number."""
+    data = _data()
+    labels = np.isin(data.customers, [f"c{number:04d}" for number in range(18)]).astype(np.int8)
+    labels[800:] = 0
+    data = dataclasses.replace(data, labels=labels)
+    target = _configured()
+    split = grouped_split(data.customers.tolist(), data.labels, 3, seed=1)
+    found = tuned(target, data, split, seed=1, threads=1, budget=Budget(4))
+    assert (found.target, found.facts) == (target, {"trials": 0, "changed": False})
+    assert found.sentence == "no search: 6 events would decide, 10 are asked; the configured settings stay"
+
+
+def test_a_file_that_holds_no_studies_is_named(tmp_path: Path):
+    """Garbage where the studies should be is one line with the path and the way on, and it is not touched."""
+    data, store = _data(800), tmp_path / "studies.db"
+    store.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(DataError, match=r"studies\.db: cannot be read as studies") as refused:
+        tuned(_configured(), data, _temporal(data), seed=1, threads=1, budget=Budget(1), store=store)
+    assert "move it away" in refused.value.remedy
+    assert store.read_bytes().startswith(b"not a database")
+
+
+def test_a_cohort_of_no_kind_is_refused():
+    """An empty list would make every condition on it meaningless."""
+    with pytest.raises(ConfigurationError, match=r"cohort\.kinds"):
+        load_target("churn").override({"cohort.kinds": "[]"})

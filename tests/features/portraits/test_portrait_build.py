@@ -154,3 +154,37 @@ def test_a_killed_build_is_completed_by_the_next(example_world, example, point):
     assert list(report.built) == ([] if point == "build.before_pointer" else [date(2026, 6, 8)])
     table: pa.Table = Portraits.open(home).read(date(2026, 6, 8))
     assert table.drop(["built_at"]).equals(example.cells)
+
+
+def test_a_damaged_portrait_is_named_and_built_again(world, tmp_path):
+    """Half a file: whoever reads it is told which and what to run, and that command mends it."""
+    world.customer("A")
+    home = world.land(Home(tmp_path / "home"))
+    build_portraits(home, Feeds.open(home), DAYS)
+    portraits = Portraits.open(home)
+    path = portraits.path(DAYS[0])
+    whole = portraits.read(DAYS[0]).drop(["built_at"])
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(DataError, match="not a whole Parquet file") as damaged:
+        portraits.read(DAYS[0])
+    assert str(path) in damaged.value.message
+    assert damaged.value.remedy == f"run `insight build --as-of {DAYS[0]}`"
+    assert tuple(build_portraits(home, Feeds.open(home), DAYS).built) == (DAYS[0],)
+    assert portraits.read(DAYS[0]).drop(["built_at"]).equals(whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("current.json", "names no identity"), ("*/feature_list.json", "not a feature list")]
+)
+def test_a_damaged_pointer_or_list_is_one_line_that_names_the_file(world, tmp_path, name, told):
+    """`{}` in either is an error with its remedy, for readers and for the next build."""
+    world.customer("A")
+    home = world.land(Home(tmp_path / "home"))
+    build_portraits(home, Feeds.open(home), DAYS[:1])
+    (path,) = home.portraits.glob(name)
+    path.write_text("{}")
+    for attempt in (lambda: Portraits.open(home), lambda: build_portraits(home, Feeds.open(home), DAYS)):
+        with pytest.raises(DataError, match=told) as damaged:
+            attempt()
+        assert str(path) in damaged.value.message
+        assert "remove" in damaged.value.remedy

@@ -19,7 +19,7 @@ from features.feeds.landing import land
 from features.feeds.reading import Feeds
 from features.feeds.sources import load_source
 from features.kit.cli import create_app
-from features.kit.errors import BundleError, NotFoundError
+from features.kit.errors import BundleError, DataError, NotFoundError
 from features.kit.files import write_parquet
 from features.kit.home import Home
 from features.portraits import arrivals
@@ -129,6 +129,17 @@ def test_a_version_that_is_gone_is_told_before_anything_is_built(world: World, m
     with pytest.raises(BundleError, match=r"churn/v1") as refused:
         replay(world.home, AS_OF, check_in_child=False)
     assert refused.value.remedy
+
+
+def test_a_damaged_batch_and_an_unknown_version_are_named(world: World):
+    """Half a file is no batch: its path and the way on are told; a version that never was leads to the list of models."""
+    with pytest.raises(NotFoundError) as unknown:
+        replay(world.home, AS_OF, version="v9", check_in_child=False)
+    assert "insight models" in unknown.value.remedy
+    (path,) = world.home.scores.glob("churn/v1/as_of=*/scores.parquet")
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(DataError, match=r"scores\.parquet: not a whole Parquet file"):
+        replay(world.home, AS_OF, check_in_child=False)
 
 
 def test_late_deliveries_do_not_change_what_was_known_here_then(world: World, monkeypatch: pytest.MonkeyPatch):
