@@ -174,7 +174,8 @@ def _compared(
     progress: Progress,
 ) -> Replay:
     origin = _provenance(folder / SCORES)
-    identity = bundle.manifest.portrait_identity
+    # The list that the scores were made with, which may be a later release's than the model was trained on.
+    identity = origin.get("portrait_identity", bundle.manifest.portrait_identity)
     portraits = Portraits(home.portraits / identity, FeatureList.load_identity(home, identity))
     scorer = scorer_of(bundle, portraits)
     stored = {row["customer_id"]: row for row in _rows(folder / SCORES, customer_id)}
