@@ -46,7 +46,9 @@ def audit_target(
 
     portraits = Portraits.open(home)
     if not target.supported(feeds.names):
-        raise NotReadyError(f"{target.name}: no feed carries its events", remedy="insight check tells what a missing feed costs")
+        raise NotReadyError(
+            f"{target.name}: no feed carries its events", remedy="insight check tells what a missing feed costs"
+        )
     dates = training_dates(feeds, portraits.as_of_dates(), target, as_of)
     if not dates:
         why, remedy = no_dates(portraits, as_of)
