@@ -15,19 +15,24 @@ import numpy.typing as npt
 
 from training.metrics import BINS, Z95, Figure, Floats, Labels, calibration_bins
 
+NO_EVENT_95 = float(-np.log(0.025))
+
 
 def observed_expected(
     propensities: Floats, labels: Labels, customers: npt.NDArray[Any], weights: Floats | None = None
 ) -> Figure:
     """Returns events observed over events expected, with its interval; a weight is how many rows a row stands for.
 
-    Example: 30 events where propensities sum to 40 give .75. Nothing expected gives infinity.
+    Example: 30 events where propensities sum to 40 give .75. Nothing expected gives infinity. No event at all gives 0
+    and, as its upper end, the Poisson mean that shows none in 2.5 % of cases over what was expected (Garwood 1936).
     """
     weights = np.ones(len(labels)) if weights is None else weights
     expected, observed = float((weights * propensities).sum()), float((weights * labels).sum())
     if expected <= 0:
         return Figure(float("inf"), float("inf"), float("inf"))
     ratio = observed / expected
+    if not observed:
+        return Figure(0.0, 0.0, NO_EVENT_95 / expected)
     _, cluster = np.unique(customers, return_inverse=True)
     residual = np.bincount(cluster, weights * (labels - ratio * propensities))
     margin = Z95 * float(np.sqrt((residual**2).sum())) / expected

@@ -6,6 +6,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from training import metrics
 from training.evaluate import Judged, evaluate
+from training.reliability import observed_expected
 
 
 def _sample(seed: int = 1, count: int = 2000):
@@ -100,3 +101,15 @@ def test_the_judgement_reports_kinds_and_classes_apart():
     assert found["oracle_rows"] == len(labels) - 5
     assert found["auc_gap"] == pytest.approx(found["oracle_auc"] - found["auc"], abs=0.01)
     assert found["calibration_error_ci"][0] <= found["calibration_error"] <= found["calibration_error_ci"][1]
+
+
+def test_no_event_of_few_that_were_expected_says_little():
+    """0 of 1.5 expected may be anything up to 2.46; 0 of 40 is surely too few; 30 of 40 has the interval of its customers."""
+    nobody, customers = np.zeros(100), np.arange(100)
+    few = observed_expected(np.full(100, 0.015), nobody, customers)
+    assert (few.value, few.low) == (0, 0)
+    assert few.high == pytest.approx(3.689 / 1.5, abs=1e-3)
+    assert observed_expected(np.full(100, 0.4), nobody, customers).high < 0.1
+    some = observed_expected(np.full(100, 0.4), (customers < 30).astype(float), customers)
+    assert some.value == pytest.approx(0.75)
+    assert some.low < 0.75 < some.high
