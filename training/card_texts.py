@@ -102,7 +102,7 @@ class CardTexts(Config):
         """Returns who may be judged, rule by rule, without those that are off."""
         said = []
         for name, value in rules.model_dump().items():
-            if value is None or value is False or value == ():
+            if value is None or value is False:
                 continue
             shown = [self.label(str(one), locale) for one in (value if isinstance(value, tuple) else (value,))]
             said.append(self.cohort[name].get(locale).format(value=("、" if locale == "zh" else ", ").join(shown)))

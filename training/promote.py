@@ -137,15 +137,17 @@ def models(home: Home, *, repair: bool = True) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     targets = sorted(path.name for path in home.bundles.glob("*") if path.is_dir())
     for target in targets:
+        pointed: dict[str, Any] = {}
+        beside = damage = None
         try:
             pointed, beside = pointer(home, target), _pointed_at(home, target)
         except BundleError as error:
-            pointed, beside = {}, None
-            found.append(_damaged(target, "?", str(error)))
+            damage = str(error)
         now = pointed.get("version")
         if now and not (home.bundles / target / now).is_dir():
-            gone = f"{home.bundles / target / now}: the folder is gone (insight promote {target} VERSION)"
-            found.append(_damaged(target, now, gone))
+            damage = f"{home.bundles / target / now}: the folder is gone (insight promote {target} VERSION)"
+        if damage:
+            found.append(_damaged(target, now or "?", damage))
         for version in versions(home, target):
             alias = tracking.CHAMPION if version == now else tracking.CHALLENGER if version == beside else None
             line: dict[str, Any] = {
@@ -167,7 +169,7 @@ def models(home: Home, *, repair: bool = True) -> list[dict[str, Any]]:
                     "override": (pointed.get("verdict") or {}).get("override") if version == now else None,
                 }
             found.append(line)
-        if repair:
+        if repair and not damage:  # a list that does not know who serves takes nobody's alias away
             tracking.mirror(home, target, now)
             tracking.mirror(home, target, beside, alias=tracking.CHALLENGER)
     return found

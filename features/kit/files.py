@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from features.kit.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @contextmanager
@@ -65,6 +68,14 @@ def check_parquet(path: Path, *, remedy: str) -> Path:
     except (pa.ArrowException, OSError):
         raise DataError(f"{path}: not a whole Parquet file", remedy=remedy) from None
     return path
+
+
+def read_parquet(path: Path, columns: Sequence[str] | None = None, *, remedy: str) -> pa.Table:
+    """Returns a Parquet file's named columns, or all. Raises DataError naming the file if it is not whole."""
+    import pyarrow.parquet as pq
+
+    names = None if columns is None else list(columns)
+    return pq.read_table(check_parquet(path, remedy=remedy), columns=names, partitioning=None)
 
 
 def write_parquet(path: Path, table: Any, **options: Any) -> None:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import orjson
 
 from features.kit.errors import DataError, NotReadyError
-from features.kit.files import check_parquet, read_json, sha256_of, write_json, write_parquet
+from features.kit.files import read_json, read_parquet, sha256_of, write_json, write_parquet
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress, Tick
 from features.kit.runs import hit
@@ -105,11 +105,8 @@ class Scores:
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Returns the scores sorted by customer, with the named columns or all of them."""
-        import pyarrow.parquet as pq
-
-        names = None if columns is None else list(columns)
-        path = check_parquet(self.folder / SCORES, remedy=f"insight score --as-of {self.as_of} makes it again")
-        return pq.read_table(path, columns=names, partitioning=None)
+        remedy = f"insight score --as-of {self.as_of} makes it again"
+        return read_parquet(self.folder / SCORES, columns, remedy=remedy)
 
 
 @dataclass(frozen=True)

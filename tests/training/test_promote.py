@@ -166,8 +166,9 @@ def test_a_damaged_pointer_is_mended_by_the_promotion_that_its_error_names(home:
     """The error says `insight promote churn VERSION`, and that works."""
     promote.promote(home, "churn", "v1")
     (home.bundles / "churn" / "champion.json").write_text("{")
-    damaged, *whole = promote.models(home, repair=False)
+    damaged, *whole = promote.models(home)
     assert (damaged["state"], damaged["version"]) == ("damaged", "?")
+    assert tracking.alias_version(home, "churn") == "v1", "a list that knows no champion must not take one away"
     assert "insight promote churn VERSION" in damaged["error"]
     assert {line["version"] for line in whole} == {"v1", "v2", "v3"}
     assert promote.promote(home, "churn", "v1")

@@ -11,9 +11,8 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
-from features.kit.files import check_parquet
+from features.kit.files import read_parquet
 from features.kit.home import Home
 from training import metrics
 from training.bundle import LoadedBundle
@@ -42,8 +41,8 @@ def scores_of(
     version = model.manifest.version
     path = home.scores / model.manifest.target / version / f"as_of={as_of.isoformat()}" / SCORES
     if path.exists():
-        check_parquet(path, remedy=f"insight score --as-of {as_of} makes it again")
-        table = pq.read_table(path, columns=["customer_id", "status", "margin", "propensity"], partitioning=None)
+        columns = ["customer_id", "status", "margin", "propensity"]
+        table = read_parquet(path, columns, remedy=f"insight score --as-of {as_of} makes it again")
         table = table.filter(np.asarray([status == "ok" for status in table["status"].to_pylist()]))
         margins, propensities = (table[name].to_numpy().astype(np.float64) for name in ("margin", "propensity"))
         source = "stored"
