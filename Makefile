@@ -40,7 +40,8 @@ bench: setup  ## figures against floors and peers (BENCH="main_job" for one subj
 soak: setup  ## the slow proofs -> .insight/results/soak.json
 	$(BIN)/python -m pytest -m soak
 
-docs: setup  ## generated pages: the catalogues of features and of reasons
+docs: setup  ## generated pages: the catalogues of features and of reasons, the table of files of each room
+	$(BIN)/python -m tests.rooms
 	$(INSIGHT) catalogue --out features/CATALOGUE.md
 	$(INSIGHT) reasons --out serving/scoring/REASONS.md
 

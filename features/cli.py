@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from features.feeds import commands as feeds
-from features.kit import commands as journey
+from features.journey import commands as journey
 from features.portraits import commands as portraits
 from features.simulator import commands as simulator
 from features.store import commands as store

@@ -26,10 +26,10 @@ from datetime import timedelta
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from features.feeds.reading import Feeds
+from features.feeds.landed.reading import Feeds
 from features.kit.home import Home
 from features.portraits.reading import Portraits
-from training.targets import load_target
+from training.labels.targets import load_target
 
 home = Home.at()
 feeds = Feeds.open(home)

@@ -30,9 +30,11 @@ import pandas as pd
 from features.kit.home import Home
 from features.portraits.reading import Portraits
 from features.portraits.vector import encode
-from training import bundle, card, explain_pictures
-from training.explain import by_dimension, importance
-from training.explain_checks import deletion, stability
+from training import bundle
+from training.card import card
+from training.explanation import pictures
+from training.explanation.summary import by_dimension, importance
+from training.explanation.checks import deletion, stability
 
 home = Home.at()
 folder = bundle.champion(home.bundles, "churn")
@@ -94,11 +96,11 @@ everybody = np.ascontiguousarray(encode(table, portraits.feature_list)[:, places
 values = everybody[:600]
 parts = model.contributions(values)
 dimensions = [portraits.feature_list.features[place].dimension for place in places]
-show(explain_pictures.dimensions_picture(by_dimension(parts, dimensions)))
+show(pictures.dimensions_picture(by_dimension(parts, dimensions)))
 
 # %%
 strongest = importance(parts, manifest.feature_names)
-show(explain_pictures.dependence(parts, values, manifest.feature_names, next(iter(strongest))))
+show(pictures.dependence(parts, values, manifest.feature_names, next(iter(strongest))))
 
 # %% [markdown]
 # ## One customer
@@ -108,7 +110,7 @@ show(explain_pictures.dependence(parts, values, manifest.feature_names, next(ite
 # %%
 top = int(model.margins(values).argmax())
 shown = ["blank" if np.isnan(value) else f"{value:.5g}" for value in values[top]]
-show(explain_pictures.waterfall(parts[top, -1], parts[top, :-1], shown, manifest.feature_names))
+show(pictures.waterfall(parts[top, -1], parts[top, :-1], shown, manifest.feature_names))
 
 # %% [markdown]
 # ## Can the explanation be trusted?

@@ -25,14 +25,14 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from features.kit.home import Home
-from serving.outreach.actions import Chooser
-from serving.outreach.allocate import allocate, shared_capacity
-from serving.outreach.candidates import read_candidates
-from serving.outreach.policy import LedgerFacts, PolicyBook
-from serving.outreach.pull import read_operator
+from serving.outreach.decision.actions import Chooser
+from serving.outreach.decision.allocate import allocate, shared_capacity
+from serving.outreach.decision.candidates import read_candidates
+from serving.outreach.policy.policy import LedgerFacts, PolicyBook
+from serving.outreach.lists.pull import read_operator
 from serving.outreach.settings import OutreachSettings, load_settings
 from serving.scoring.batch import Scores
-from serving.scoring.reasons import load_book
+from serving.scoring.reasons.reasons import load_book
 
 home = Home.at()
 as_of = max(Scores.current(home, path.name).as_of for path in home.scores.iterdir() if path.is_dir())

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from features.feeds.landing import land
-from features.feeds.manifest import manifest_path
-from features.feeds.sources import Source
+from features.feeds.landed.manifest import manifest_path
+from features.feeds.landing.landing import land
+from features.feeds.mapping.sources import Source
 from features.kit.errors import InsightError
 from features.kit.home import Home
-from features.simulator.dialect import ENCODING, Extract
+from features.simulator.dialect.extract import Extract
+from features.simulator.dialect.write import ENCODING
 
 MONTH, BEFORE = "202605", "202604"
 KEYS = {"plans": "套餐编码", "packs": "流量包编码", "network_faults": "故障编号"}

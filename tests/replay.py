@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.evaluate import Judged
+from training.evaluation.evaluate import Judged
 
 
 def replay(one: Judged, other: Judged, seed: int) -> tuple[Judged, npt.NDArray[Any]]:

@@ -28,14 +28,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
-from features.kit.erasing import remove_rows
+from features.erasure.rewriting import remove_rows
+from features.kit.arrays import Floats, Rows, Vectors
 from features.kit.errors import BundleError, DataError
 from features.kit.files import read_json, sha256_of, write_bytes, write_json
 from features.kit.runs import hit
-from training.knots import Calibration, Floats
+from training.knots import Calibration
 
 FORMAT_VERSION = 1
 GOLDEN_ROWS = 100
@@ -49,8 +49,6 @@ _AGAIN = "train again on these portraits"
 _MASKED = ("pandas", "sklearn", "pyarrow", "dask", "matplotlib", "graphviz")
 _import_lock = threading.Lock()
 _checked: set[str] = set()  # hashes of manifests, and so of all bytes, that a child of this process survived
-
-Vectors = npt.NDArray[np.float32]
 
 
 class NamedFeature(Protocol):
@@ -162,7 +160,7 @@ class LoadedBundle:
         """Returns the propensities of raw scores, float64 [n]."""
         return self.calibration.propensity(margins)
 
-    def positions(self, features: Sequence[NamedFeature], identity: str | None = None) -> npt.NDArray[np.intp]:
+    def positions(self, features: Sequence[NamedFeature], identity: str | None = None) -> Rows:
         """Returns where each input of the model stands in a feature list, intp [k].
 
         A list with other features beside the model's, as a later release makes it, is as good as the one that the model

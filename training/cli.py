@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from training import commands, explain_commands
+from training import commands
+from training.explanation import commands as explain_commands
 
 
 def register(app: typer.Typer) -> None:

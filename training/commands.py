@@ -53,10 +53,10 @@ def train(
         raise ConfigurationError("--trials and --minutes belong to a search", remedy="add --tune")
     from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
-    from training.history import open_history
+    from training.labels.history import open_history
+    from training.labels.targets import load_target
     from training.pipeline import train_target
-    from training.targets import load_target
-    from training.tune import TRIALS, Budget
+    from training.tuning.search import TRIALS, Budget
 
     state = open_home(home)
     chosen = load_target(target).override(_pairs(changes or []))
@@ -107,9 +107,9 @@ def audit(
     Exit code 0: nothing found; 3: something found; 2: an error.
     """
     from features.kit.progress import Progress
-    from training.audit import FOUND_EXIT, audit_target, told
-    from training.history import open_history
-    from training.targets import load_target
+    from training.labels.history import open_history
+    from training.labels.targets import load_target
+    from training.leakage.report import FOUND_EXIT, audit_target, told
 
     state = open_home(home)
     chosen = load_target(target)
@@ -146,8 +146,8 @@ def monitor(
     """
     from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
-    from training.audit import FOUND_EXIT
-    from training.history import open_history
+    from training.labels.history import open_history
+    from training.leakage.report import FOUND_EXIT
     from training.monitor.check import monitor as look
     from training.monitor.report import GAUGES, told, write_report
 
@@ -188,8 +188,8 @@ def promote(
     it is reached again on the stored rows of both.
     """
     from features.kit.runs import recorded_run, run_lock
-    from training.promote import newest
-    from training.promote import promote as make_champion
+    from training.registry.promote import newest
+    from training.registry.promote import promote as make_champion
 
     state = open_home(home)
     with run_lock(state, f"promote {target}"), recorded_run(state, f"promote {target}"):
@@ -209,8 +209,8 @@ def shadow(
 ) -> None:
     """Let a challenger score beside the champion: `insight score` reports the difference and never serves it."""
     from features.kit.runs import recorded_run, run_lock
-    from training.promote import end_shadow
-    from training.promote import shadow as make_challenger
+    from training.registry.promote import end_shadow
+    from training.registry.promote import shadow as make_challenger
 
     if end == (version is not None):
         raise ConfigurationError("shadow: name a version, or --end", remedy=f"insight shadow {target} VERSION")
@@ -228,7 +228,7 @@ def shadow(
 def rollback(target: TargetArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Make the version before the champion serve again."""
     from features.kit.runs import recorded_run, run_lock
-    from training.promote import rollback as go_back
+    from training.registry.promote import rollback as go_back
 
     state = open_home(home)
     with run_lock(state, f"rollback {target}"), recorded_run(state, f"rollback {target}"):
@@ -238,7 +238,7 @@ def rollback(target: TargetArgument, home: HomeOption = None, as_json: JsonOptio
 
 def models(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List every version of every target with its alias and verdict; damaged bundles are named."""
-    from training.promote import models as list_models
+    from training.registry.promote import models as list_models
 
     found = list_models(open_home(home))
     if as_json:
@@ -279,7 +279,7 @@ def benchmark(
     FLAML. What is not installed or not there is skipped and named.
     """
     from features.kit.progress import Progress
-    from training.benchmark import benchmark as compare
+    from training.benchmark.compare import benchmark as compare
 
     result = compare(
         data, tuple(sets or ()), seconds=seconds, folds=folds, seed=seed, progress=Progress(quiet=as_json),

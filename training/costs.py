@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from features.feeds.costs import Board, Item, Present
-from training.targets import Target, known_targets, load_target
+from training.labels.targets import Target, known_targets, load_target
 
 
 def costs(_: Board) -> Iterable[Item]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from features.kit.arrays import Floats
 from features.kit.errors import BundleError
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -13,23 +13,26 @@ import numpy as np
 from features.kit.errors import InsightError
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
-from training import bundle, card, promote, stored, tracking, written
-from training.champion import champion_on, known_by
-from training.dataset import Dataset, spine
-from training.evaluate import Judged, evaluate
-from training.history import History
+from training import bundle
+from training.card import card
+from training.dataset.dataset import Dataset, spine
+from training.dataset.prepare import Prepared, no_dates, positives, prepare, training_dates
+from training.evaluation import stored, written
+from training.evaluation.champion import champion_on, known_by
+from training.evaluation.evaluate import Judged, evaluate
+from training.evaluation.verdict import Verdict, judge
+from training.labels.history import History
+from training.labels.targets import Target
 from training.leakage.audit import audit, gate
-from training.modelling import Fitted, fit
+from training.model.modelling import Fitted, fit
 from training.monitor.reference import FILE as REFERENCE
 from training.monitor.reference import reference_of
-from training.packing import log, write_bundle
-from training.prepare import Prepared, no_dates, positives, prepare, training_dates
-from training.targets import Target
-from training.tune import Budget, Tuned, tuned
-from training.verdict import Verdict, judge
+from training.registry import promote, tracking
+from training.registry.packing import log, write_bundle
+from training.tuning.search import Budget, Tuned, tuned
 
 if TYPE_CHECKING:
-    from features.feeds.reading import Feeds
+    from features.feeds.landed.reading import Feeds
     from features.portraits.reading import Portraits
 
 Say = Callable[[str], None]
@@ -221,7 +224,7 @@ def oracle(home: Home, target: str, as_of: date) -> dict[str, float]:
     """Returns the simulator's true probabilities, for evaluation only; empty where there is no simulator."""
     if not (home.simulation / "oracle").exists():
         return {}
-    from features.simulator.oracle import read_probabilities
+    from features.simulator.oracle.oracle import read_probabilities
 
     try:
         table = read_probabilities(home.simulation, target, as_of)

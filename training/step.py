@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from features.journey.journey import Journey
 from features.kit.errors import BundleError
 from features.kit.home import Home
-from features.kit.journey import Journey
 from features.kit.progress import Progress
 from features.kit.runs import recorded_run, run_lock
 
@@ -23,9 +23,9 @@ def train(journey: Journey, progress: Progress) -> dict[str, Any]:
         promoting it. Where the journey may not promote, a target's summary also tells its `champion`.
     """
     with run_lock(journey.home, "train"), recorded_run(journey.home, "train"):
-        from training.history import open_history
+        from training.labels.history import open_history
+        from training.labels.targets import known_targets, load_target
         from training.pipeline import train_target
-        from training.targets import known_targets, load_target
 
         targets: dict[str, Any] = {}
         with open_history(journey.home, threads=journey.threads) as (feeds, history):

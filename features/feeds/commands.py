@@ -13,7 +13,7 @@ import typer
 from features.kit.cli import HomeOption, JsonOption, open_home, print_json
 
 if TYPE_CHECKING:
-    from features.feeds.sources import Source
+    from features.feeds.mapping.sources import Source
 
 SourceOption = Annotated[Path, typer.Option("--source", help="The source mapping, a YAML file.")]
 DataOption = Annotated[Path, typer.Option("--data", help="The folder with the operator's files.")]
@@ -63,8 +63,8 @@ def _ingest(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    from features.feeds.landing import land
-    from features.feeds.sources import load_source
+    from features.feeds.landing.landing import land
+    from features.feeds.mapping.sources import load_source
     from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
 
@@ -90,9 +90,9 @@ def _map(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    from features.feeds.proposal import propose
-    from features.feeds.proposal_text import yaml_text
-    from features.feeds.sources import undecided
+    from features.feeds.mapping.sources import undecided
+    from features.feeds.proposal.propose import propose
+    from features.feeds.proposal.text import yaml_text
     from features.kit.config import load_yaml
     from features.kit.errors import ConflictError
     from features.kit.files import write_bytes
@@ -134,8 +134,8 @@ def _check(source: SourceOption, data: MaybeDataOption = None, *, as_json: JsonO
     import tempfile
 
     from features.feeds.costs import board, costs_of, totals
-    from features.feeds.landing import check
-    from features.feeds.sources import load_source
+    from features.feeds.landing.landing import check
+    from features.feeds.mapping.sources import load_source
     from features.kit.home import Home
     from features.kit.progress import Progress
 

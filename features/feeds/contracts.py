@@ -9,7 +9,7 @@ Every feed carries, besides the columns declared here:
     superseded_at instant   when a newer version or a removal of the same event became known, else NULL
     arrived_at    instant   when this system landed the row (bookkeeping, never used for what was known)
 
-What was known on an as-of date is one condition, in `features.feeds.reading`:
+What was known on an as-of date is one condition, in `features.feeds.landed.reading`:
 `known_at < D and (superseded_at is null or superseded_at >= D)`.
 
 Instants are UTC in whole seconds, dates are the operator's civil dates, money is an integer in the currency's

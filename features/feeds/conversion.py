@@ -12,7 +12,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from features.feeds.contracts import Column, Kind
-from features.feeds.sources import UNITS
+from features.feeds.units import UNITS
 
 TRUE_WORDS = ("true", "t", "yes", "y", "1", "1.0", "是")
 FALSE_WORDS = ("false", "f", "no", "n", "0", "0.0", "否")

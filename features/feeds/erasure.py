@@ -15,15 +15,15 @@ from typing import Any
 
 import duckdb
 
+from features.erasure.rewriting import ERASED, mentions, remove_leftovers
 from features.feeds.contracts import FEEDS
 from features.feeds.conversion import literal
-from features.feeds.identity import LINKS, write_links
-from features.feeds.manifest import LandedFeed, Manifest, Part, read_manifest, remove_orphans, switch_manifest
-from features.feeds.parts import Writer
-from features.feeds.staging import scratch_folder
-from features.feeds.subject import Subject
-from features.feeds.suppression import OF_THE_HOLDER, STAYS_WITH_THE_LINE
-from features.kit.erasing import ERASED, mentions, remove_leftovers
+from features.feeds.files.staging import scratch_folder
+from features.feeds.landed.manifest import LandedFeed, Manifest, Part, read_manifest, remove_orphans, switch_manifest
+from features.feeds.landed.subject import Subject
+from features.feeds.landing.identity import LINKS, write_links
+from features.feeds.landing.parts import Writer
+from features.feeds.landing.suppression import OF_THE_HOLDER, STAYS_WITH_THE_LINE
 from features.kit.files import write_parquet
 from features.kit.home import Home
 from features.kit.runs import hit

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from features.feeds.arrivals import feed_calendar
-from features.feeds.landing import land
-from features.feeds.reading import Feeds
-from features.feeds.sources import load_source
+from features.feeds.landed.calendar import feed_calendar
+from features.feeds.landed.reading import Feeds
+from features.feeds.landing.landing import land
+from features.feeds.mapping.sources import load_source
+from features.journey.journey import Journey
 from features.kit.clock import add_months
 from features.kit.errors import ConfigurationError
-from features.kit.journey import Journey
 from features.kit.progress import Progress
 from features.kit.runs import recorded_run, run_lock
 

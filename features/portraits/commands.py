@@ -13,7 +13,7 @@ from features.kit.clock import add_months, as_of_grid, month_start
 from features.kit.errors import ConfigurationError, NotReadyError
 
 if TYPE_CHECKING:
-    from features.feeds.reading import Feeds
+    from features.feeds.landed.reading import Feeds
 
 AsOfOption = Annotated[str | None, typer.Option("--as-of", help="The as-of date; the newest possible if left out.")]
 
@@ -35,10 +35,10 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """Build portraits: one row per customer and as-of date."""
-    from features.feeds.reading import Feeds
+    from features.feeds.landed.reading import Feeds
     from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
-    from features.portraits.build import build_portraits
+    from features.portraits.build.build import build_portraits
 
     if engine not in ("duckdb", "spark"):
         raise ConfigurationError(f"--engine {engine}: write duckdb or spark")
@@ -88,7 +88,7 @@ def _series(feeds: Feeds, as_of: date | None, first: date | None, every: str) ->
 
 def classes(home: HomeOption = None, as_of: AsOfOption = None, as_json: JsonOption = False) -> None:
     """Print the report of the twelve customer classes."""
-    from features.portraits.class_table import print_table
+    from features.portraits.facts.class_table import print_table
     from features.portraits.reading import Portraits
 
     portraits = Portraits.open(open_home(home))

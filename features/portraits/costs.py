@@ -12,13 +12,13 @@ from functools import cache
 from typing import Any
 
 from features.feeds.costs import Board, Item, Present
-from features.portraits.classes import class_rules
-from features.portraits.compute import is_present
-from features.portraits.details import DETAILS
-from features.portraits.facts import Fact, facts
+from features.portraits.facts.classes import class_rules
+from features.portraits.facts.details import DETAILS
+from features.portraits.facts.facts import Fact, facts
+from features.portraits.facts.festivals import Festival
 from features.portraits.feature_list import definitions, dimensions
-from features.portraits.festivals import Festival
 from features.portraits.settings import load_settings
+from features.portraits.sources.request import is_present
 
 _ALLOWANCE = (
     "allowance_used_share", "allowance_used_share_90d", "low_use_months_count_90d", "month_used_share",

@@ -18,7 +18,7 @@ import orjson
 from features.kit.errors import DataError, NotReadyError
 from features.kit.files import read_json, write_json
 from features.kit.home import Home
-from features.portraits import (
+from features.portraits.dimensions import (
     attributes,
     calling_habits,
     channel_preference,
@@ -30,8 +30,8 @@ from features.portraits import (
     roaming,
     service_history,
 )
-from features.portraits.attributes import DeclaredAttribute
-from features.portraits.spec import Definition, Feature
+from features.portraits.dimensions.attributes import DeclaredAttribute
+from features.portraits.dimensions.spec import Definition, Feature
 
 VERSION = "portrait_v1"
 POINTER, LIST = "current.json", "feature_list.json"

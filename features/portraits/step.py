@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from features.journey.journey import Journey
 from features.kit.clock import as_of_grid
 from features.kit.errors import NotReadyError
-from features.kit.journey import Journey
 from features.kit.progress import Progress
 from features.kit.runs import recorded_run, run_lock
 from features.portraits.settings import PortraitSettings, load_settings
 
 if TYPE_CHECKING:
-    from features.feeds.reading import Feeds
+    from features.feeds.landed.reading import Feeds
 
 
 def build(journey: Journey, progress: Progress) -> dict[str, Any]:
@@ -25,8 +25,8 @@ def build(journey: Journey, progress: Progress) -> dict[str, Any]:
     Raises:
         NotReadyError: If no feed has landed, or the feeds end before the journey's as-of date.
     """
-    from features.feeds.reading import Feeds
-    from features.portraits.build import build_portraits
+    from features.feeds.landed.reading import Feeds
+    from features.portraits.build.build import build_portraits
 
     with run_lock(journey.home, "build"), recorded_run(journey.home, "build"):
         feeds = Feeds.open(journey.home)

@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from features.kit.arrays import Vectors
 from features.kit.errors import DataError
 from features.portraits.feature_list import FeatureList
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Vector = npt.NDArray[np.float32]
 
-
-def encode(table: pa.Table, features: FeatureList) -> Vector:
+def encode(table: pa.Table, features: FeatureList) -> Vectors:
     """Returns float32 values [rows, features] in the order of the list.
 
     A number stays as it is, a category becomes its place in the list's dictionary, and what is missing or unknown to

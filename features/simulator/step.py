@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from features.journey.journey import Journey
 from features.kit.clock import add_months
 from features.kit.files import write_json
-from features.kit.journey import Journey
 from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit, recorded_run, run_lock
-from features.simulator.behaviour import tell
-from features.simulator.calendar import Calendar
-from features.simulator.chunk import Chunk
-from features.simulator.dialect import check_dialect, write_dialect
-from features.simulator.dice import Dice
-from features.simulator.feeds import write_chunk, write_reference
-from features.simulator.oracle import OracleWriter
-from features.simulator.output import OperatorFiles
-from features.simulator.population import BLOCK, make_population
+from features.simulator.dialect.write import check_dialect, write_dialect
+from features.simulator.oracle.oracle import OracleWriter
+from features.simulator.rows.chunk import Chunk
+from features.simulator.rows.feeds import write_chunk, write_reference
+from features.simulator.rows.output import OperatorFiles
+from features.simulator.world.behaviour import tell
+from features.simulator.world.calendar import Calendar
+from features.simulator.world.dice import Dice
+from features.simulator.world.population import BLOCK, make_population
 
 DEFAULT_END = date(2026, 6, 1)
 CHUNK = 160 * BLOCK

@@ -13,8 +13,8 @@ from typing import Any
 
 from features.kit.errors import NotFoundError
 from features.portraits.feature_list import FeatureList
-from features.store.layout import ENTITY, FACTS, FEATURE_LIST, VALUES, VIEWS
 from features.store.loading import load_feast
+from features.store.online.feast_layout import ENTITY, FACTS, FEATURE_LIST, VALUES, VIEWS
 
 OFFLINE_VIEW = "portrait"
 ONLINE_SERVICE = "portrait_online"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from features.feeds.subject import Subject
+from features.feeds.landed.subject import Subject
 from features.kit.home import Home
-from features.store.online import open_store
+from features.store.online.online import open_store
 from features.store.settings import StoreSettings
 
 

@@ -20,10 +20,10 @@ from features.kit.errors import ConflictError, DataError, NotReadyError
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress, Tick
 from features.kit.runs import hit
-from features.store.layout import VIEWS, decode_text, decode_vector
-from features.store.online import open_store
-from features.store.pointer import Pointer
-from features.store.rows import Block, OnlineStore
+from features.store.online.feast_layout import VIEWS, decode_text, decode_vector
+from features.store.online.online import open_store
+from features.store.online.pointer import Pointer
+from features.store.online.rows import Block, OnlineStore
 from features.store.settings import StoreSettings
 
 if TYPE_CHECKING:

@@ -131,7 +131,7 @@ def _fingerprint(home: Home, settings: StoreSettings, features: FeatureList) -> 
 
 
 def _live_view(home: Home, settings: StoreSettings) -> str | None:
-    from features.store.online import open_store
+    from features.store.online.online import open_store
 
     store = open_store(home, settings)
     try:

@@ -16,21 +16,21 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from features.kit.errors import NotReadyError
 from features.kit.home import Home
-from features.store.online import OnlinePortraits
+from features.store.online.online import OnlinePortraits
 from serving.api.auth import KeyRing
 from serving.api.traffic import Figures
 from serving.database.session import open_database, reading
 from serving.database.tables_outreach import ClaimDayRow, ContactRow, RefusalRow
 from serving.scoring.models import Models
 from serving.scoring.ranks import RankTables
-from serving.scoring.reasons import ReasonBook, ReasonWriter, load_book
+from serving.scoring.reasons.reasons import ReasonBook, ReasonWriter, load_book
 from serving.scoring.settings import load_settings
 
 if TYPE_CHECKING:
-    from features.feeds.reading import Feeds
-    from serving.outreach.policy import PolicyBook
+    from features.feeds.landed.reading import Feeds
+    from serving.outreach.policy.policy import PolicyBook
+    from serving.outreach.policy.states import FeedStates
     from serving.outreach.settings import OutreachSettings
-    from serving.outreach.states import FeedStates
 
 _LEDGER_STATE = select(
     select(func.count()).select_from(RefusalRow).scalar_subquery(),
@@ -100,7 +100,7 @@ class Context:
 
     def feeds(self) -> Feeds:
         """Returns the landed feeds of this moment. Raises NotReadyError before the first landing."""
-        from features.feeds.reading import Feeds
+        from features.feeds.landed.reading import Feeds
 
         try:
             written = (self.home.feeds / "manifest.json").stat().st_mtime_ns
@@ -121,11 +121,11 @@ class Context:
         Raises:
             NotReadyError: Before the first landing or publish.
         """
-        from serving.outreach.ledger import read_facts
-        from serving.outreach.policy import PolicyBook
-        from serving.outreach.reading import on_current_feeds
+        from features.feeds.landed.steady import on_current_feeds
+        from serving.outreach.lists.ledger import read_facts
+        from serving.outreach.policy.policy import PolicyBook
+        from serving.outreach.policy.states import read_states
         from serving.outreach.settings import load_settings as load_outreach
-        from serving.outreach.states import read_states
 
         feeds = self.feeds()
         as_of = max(self.today(), feeds.latest_as_of())
@@ -144,7 +144,7 @@ class Context:
 
 def _writer(home: Home, book: ReasonBook) -> ReasonWriter:
     """Returns the writer of reasons in the operator's currency; before the first landing in the default one."""
-    from features.feeds.reading import Feeds
+    from features.feeds.landed.reading import Feeds
 
     try:
         operator = Feeds.open(home).operator

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from features.journey.journey import Journey
 from features.kit.errors import NotReadyError
-from features.kit.journey import Journey
 from features.kit.progress import Progress
 
 KEY_NAME = "demo"

@@ -11,8 +11,8 @@ import orjson
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
+from features.erasure.rewriting import ERASED
 from features.kit.clock import utc_now
-from features.kit.erasing import ERASED
 from serving.database.session import reading
 from serving.database.tables_access import AuditRow
 

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import OperationalError
 
-from features.kit.erasing import ERASED, compact_sqlite, mentions
+from features.erasure.rewriting import ERASED, compact_sqlite, mentions
 from features.kit.errors import NotReadyError
 from features.kit.home import Home
 from serving.database.audit import record, redact

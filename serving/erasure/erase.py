@@ -16,17 +16,17 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from features.erasure.rewriting import remove_from_files, remove_leftovers
+from features.erasure.traces import search
 from features.feeds import erasure as feeds
-from features.feeds.subject import Subject, find_subject
-from features.feeds.suppression import Suppression
+from features.feeds.landed.subject import Subject, find_subject
+from features.feeds.landing.suppression import Suppression
 from features.kit.clock import utc_now
-from features.kit.erasing import remove_from_files, remove_leftovers
 from features.kit.errors import DataError, NotFoundError
 from features.kit.files import read_json, write_bytes, write_json
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
-from features.kit.traces import search
 from features.portraits import erasure as portraits
 from features.store import erasure as store
 from serving.database import erasure as database

@@ -46,8 +46,8 @@ def draw(
     from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
     from features.portraits.reading import Portraits
-    from serving.feedback import land_pending
-    from serving.outreach.pull import ListRequest, draw_list
+    from serving.outreach.lists.feedback import land_pending
+    from serving.outreach.lists.pull import ListRequest, draw_list
     from serving.outreach.step import list_summary
 
     if locale not in ("zh", "en"):
@@ -117,7 +117,7 @@ def handover(
     """Write `line_id, number` for the dialler: own scope, audited, expiring."""
     from serving.database.keys import find_key
     from serving.database.session import open_database
-    from serving.outreach.handover import hand_over
+    from serving.outreach.lists.handover import hand_over
 
     place = open_home(home)
     engine = open_database(place)
@@ -138,7 +138,7 @@ def show_lists(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
     from serving.database.session import open_database, reading
     from serving.database.tables_outreach import OutreachListRow
-    from serving.outreach.ledger import lines_of
+    from serving.outreach.lists.ledger import lines_of
 
     with reading(open_database(open_home(home))) as session:
         found = [
@@ -164,9 +164,9 @@ def import_file(
     as_json: JsonOption = False,
 ) -> None:
     """Import what agents filled in; good rows bind at once, each bad row is named."""
-    from features.feeds.reading import Feeds
-    from serving.feedback import import_outcomes
-    from serving.outreach.returns import read_reports
+    from features.feeds.landed.reading import Feeds
+    from serving.outreach.lists.feedback import import_outcomes
+    from serving.outreach.lists.returns import read_reports
 
     place = open_home(home)
     reports, errors = read_reports(file, Feeds.open(place).operator.time_zone)

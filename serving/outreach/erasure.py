@@ -13,10 +13,10 @@ import orjson
 from sqlalchemy import Engine, delete, or_, select
 from sqlalchemy.orm import Session
 
-from features.feeds.subject import Subject
-from features.feeds.suppression import Suppression
+from features.erasure.rewriting import ERASED, mentions
+from features.feeds.landed.subject import Subject
+from features.feeds.landing.suppression import Suppression
 from features.kit.clock import utc_now
-from features.kit.erasing import ERASED, mentions
 from features.kit.files import write_bytes
 from features.kit.home import Home
 from features.kit.runs import hit
@@ -31,8 +31,8 @@ from serving.database.tables_outreach import (
     OutreachListRow,
     RefusalRow,
 )
-from serving.outreach.ledger import CLAIMED, lock_ledger
-from serving.outreach.policy import HASHED
+from serving.outreach.lists.ledger import CLAIMED, lock_ledger
+from serving.outreach.policy.policy import HASHED
 
 _SOURCE = "E"
 """First letter of the source of a refusal that an erasure leaves."""
@@ -117,8 +117,8 @@ def _handed_over(home: Home) -> Path:
 
 
 def _erase_lists(home: Home, engine: Engine) -> int:
-    from serving.outreach.release import FILES, release
-    from serving.scoring.reasons import load_book
+    from serving.outreach.lists.release import FILES, release
+    from serving.scoring.reasons.reasons import load_book
 
     with reading(engine) as session:
         rows = list(session.execute(select(OutreachListRow.list_id, OutreachListRow.status, OutreachListRow.files)))

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from features.kit.config import Config, check_known, config_path, load_config
 from features.kit.errors import ConfigurationError
-from serving.scoring.reasons import load_book
+from serving.scoring.reasons.reasons import load_book
 
 Band = Literal["very_high", "high", "raised", "normal"]
 Channel = Literal["call", "message", "app", "hall"]

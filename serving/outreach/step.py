@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from features.journey.journey import Journey
 from features.kit.errors import NotReadyError
-from features.kit.journey import Journey
 from features.kit.progress import Progress
 from features.kit.runs import recorded_run, run_lock
 
@@ -16,8 +16,8 @@ def outreach(journey: Journey, progress: Progress) -> dict[str, Any]:
     Raises:
         NotReadyError: If the journey has no as-of date, or nothing is built for it.
     """
-    from serving.feedback import land_pending
-    from serving.outreach.pull import ListRequest, draw_list
+    from serving.outreach.lists.feedback import land_pending
+    from serving.outreach.lists.pull import ListRequest, draw_list
 
     if journey.as_of is None:
         raise NotReadyError("outreach: no as-of date", remedy="run `insight ingest` first, or give --as-of")

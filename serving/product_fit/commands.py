@@ -25,7 +25,7 @@ def fit(
     as_json: JsonOption = False,
 ) -> None:
     """Re-rate real usage under every plan, and show what fits better and why."""
-    from features.feeds.reading import Feeds
+    from features.feeds.landed.reading import Feeds
     from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
     from serving.product_fit.fit import Fitter

@@ -17,11 +17,12 @@ from fractions import Fraction
 
 import numpy as np
 
+from features.kit.arrays import Flags, Integers
 from features.kit.clock import add_months
 from serving.product_fit.catalogue import Catalogue, Pack, Plan
 from serving.product_fit.months import Months
 from serving.product_fit.own_plan import Needs, OwnBills
-from serving.product_fit.rating import Flags, Integers, Terms, bill, data_charge, voice_and_message_fee
+from serving.product_fit.rating import Terms, bill, data_charge, voice_and_message_fee
 from serving.product_fit.settings import FitSettings, minor
 
 NO_PACK, PACKS_AS_NOW = -1, -2

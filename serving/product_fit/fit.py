@@ -27,7 +27,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from features.feeds.reading import Feeds
+from features.feeds.landed.reading import Feeds
 from features.kit.errors import NotFoundError, NotReadyError
 from features.kit.progress import SILENT, Progress
 from serving.product_fit.catalogue import Catalogue, Plan

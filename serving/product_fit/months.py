@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.kit.arrays import Days, Flags, Integers
 from features.kit.clock import add_months, month_start
 from serving.product_fit.catalogue import Catalogue, in_force
-from serving.product_fit.rating import Flags, Integers, Use
+from serving.product_fit.rating import Use
 
-Rows = Callable[[str], str]
+ReadFeed = Callable[[str], str]
 """Returns the SQL of a feed's rows as known on the as-of date."""
 
 NO_DATE = np.datetime64("NaT", "D")
@@ -92,12 +93,12 @@ class People:
     is_porting: Flags
     current: Integers
     current_discount: Integers
-    discount_end: NDArray[np.datetime64]
-    contract_end: NDArray[np.datetime64]
+    discount_end: Days
+    contract_end: Days
     is_changing: Flags
 
 
-def window(connection: Any, rows: Rows, feed: str, as_of: date, months: int) -> list[date]:
+def window(connection: Any, rows: ReadFeed, feed: str, as_of: date, months: int) -> list[date]:
     """Returns the last `months` periods of known use before the as-of date and the month before them, oldest first.
 
     Example: on 2026-06-01 the use of May is not known yet, so six months are November to April, lent by October.
@@ -113,7 +114,13 @@ class MonthsReader:
     """Reads the months of one bucket of customers after another over one DuckDB connection."""
 
     def __init__(
-        self, connection: Any, rows: Rows, names: frozenset[str], catalogue: Catalogue, as_of: date, periods: list[date]
+        self,
+        connection: Any,
+        rows: ReadFeed,
+        names: frozenset[str],
+        catalogue: Catalogue,
+        as_of: date,
+        periods: list[date],
     ) -> None:
         self._sql = connection
         self._rows = rows
@@ -342,7 +349,7 @@ def _text_column(values: Any) -> NDArray[np.str_]:
     return np.array(["" if value is None or value is np.ma.masked else str(value) for value in values.tolist()], str)
 
 
-def _days_column(values: Any) -> NDArray[np.datetime64]:
+def _days_column(values: Any) -> Days:
     """Returns a nullable DATE column of DuckDB as days, NaT where NULL."""
-    days: NDArray[np.datetime64] = np.ma.filled(np.ma.asarray(values).astype("datetime64[D]"), NO_DATE)
+    days: Days = np.ma.filled(np.ma.asarray(values).astype("datetime64[D]"), NO_DATE)
     return days

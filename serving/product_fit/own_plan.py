@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from features.kit.arrays import Flags, Integers
 from serving.product_fit.months import Months
-from serving.product_fit.rating import UNLIMITED, Flags, Integers, Terms, bill, data_charge, voice_and_message_fee
+from serving.product_fit.rating import UNLIMITED, Terms, bill, data_charge, voice_and_message_fee
 from serving.product_fit.settings import FitSettings, minor
 
 OVER_USE, THROTTLING, ROAMING, UNUSED = "over_use", "throttling", "roaming", "unused_allowance"

@@ -18,10 +18,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Integers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+from features.kit.arrays import Flags, Integers
 
 UNLIMITED = 1 << 60
 """An allowance, a cap or a limit that does not exist."""

@@ -6,11 +6,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from features.feeds.reading import Feeds
+from features.feeds.landed.reading import Feeds
+from features.journey.journey import Journey
 from features.kit.errors import NotReadyError
 from features.kit.files import atomic_path, write_json
 from features.kit.home import Home
-from features.kit.journey import Journey
 from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit, recorded_run, run_lock
 from serving.product_fit.fit import FIT_SCHEMA, Fitter

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
+from features.kit.arrays import Flags, Integers
 from features.kit.errors import DataError, NotReadyError
 from features.kit.files import read_json, read_parquet, sha256_of, write_json, write_parquet
 from features.kit.home import Home
@@ -25,8 +25,8 @@ from features.kit.runs import hit
 from features.portraits.reading import REPORT_FILE, Portraits
 from features.portraits.vector import encode
 from serving.scoring.ranks import FILE as RANKS
-from serving.scoring.ranks import STEPS, Places, RankTable, scores_folder
-from serving.scoring.reasons import ReasonWriter, load_book
+from serving.scoring.ranks import STEPS, RankTable, scores_folder
+from serving.scoring.reasons.reasons import ReasonWriter, load_book
 from serving.scoring.scorer import UNSEEN, ScoredRows, Scorer
 from serving.scoring.settings import load_settings
 from serving.scoring.shadow import score_shadow
@@ -337,9 +337,7 @@ def _score_chunks(
     return customers, ScoredRows(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def _wanted(
-    explain: Explain, ids: frozenset[str], customers: list[str], places: Places, top_share: float
-) -> npt.NDArray[np.bool_]:
+def _wanted(explain: Explain, ids: frozenset[str], customers: list[str], places: Integers, top_share: float) -> Flags:
     """Returns whose reasons to find, bool [n]."""
     wanted = np.full(len(customers), explain == "all")
     if explain == "top":
@@ -353,7 +351,7 @@ def _explain_chunks(
     scorer: Scorer,
     portraits: Portraits,
     path: Path,
-    wanted: npt.NDArray[np.bool_],
+    wanted: Flags,
     threads: int,
     chunk_rows: int,
     tick: Tick,
@@ -374,7 +372,7 @@ def _explain_chunks(
 
 
 def _table(
-    scorer: Scorer, customers: list[str], rows: ScoredRows, places: Places, codes: dict[int, list[str]]
+    scorer: Scorer, customers: list[str], rows: ScoredRows, places: Integers, codes: dict[int, list[str]]
 ) -> pa.Table:
     import pyarrow as pa
 
@@ -399,7 +397,7 @@ def _table(
     )
 
 
-def _name_lists(marks: npt.NDArray[np.bool_], names: Sequence[str]) -> pa.Array:
+def _name_lists(marks: Flags, names: Sequence[str]) -> pa.Array:
     """Returns the names of each row's marks; few patterns occur, so each is spelt out once."""
     import pyarrow as pa
 

@@ -148,7 +148,7 @@ def reasons(
     1 if there is one), and measures two things: whether a customer's reasons stay under 1 % of noise, and whether the
     score falls when the first reason's features take other customers' values.
     """
-    from serving.scoring.reason_page import page
+    from serving.scoring.reasons.page import page
 
     if check:
         found = _check_reasons(home, parse_date(as_of, flag="--as-of"))
@@ -179,8 +179,8 @@ def _check_reasons(home: Path | None, day: date | None) -> list[dict[str, Any]]:
     from features.portraits.reading import Portraits
     from features.portraits.vector import encode
     from serving.scoring.batch import load_champion, scorer_of
-    from serving.scoring.reason_checks import reason_figures
-    from serving.scoring.reasons import load_book
+    from serving.scoring.reasons.checks import reason_figures
+    from serving.scoring.reasons.reasons import load_book
 
     place = open_home(home)
     pointers = sorted(place.bundles.glob("*/champion.json"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from features.feeds.subject import Subject
-from features.kit.erasing import remove_from_dates, remove_leftovers
+from features.erasure.rewriting import remove_from_dates, remove_leftovers
+from features.feeds.landed.subject import Subject
 from features.kit.home import Home
 from serving.scoring.batch import SCORES
 

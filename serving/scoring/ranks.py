@@ -13,8 +13,8 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from features.kit.arrays import Floats, Integers
 from features.kit.errors import DataError
 from features.kit.files import read_json, write_json
 from features.kit.home import Home
@@ -24,9 +24,6 @@ STEPS = 1000
 """The table's resolution: a tenth of a percent."""
 
 FILE = "ranks.json"
-
-Floats = npt.NDArray[np.float64]
-Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class RankTable:
         content = {"target": self.target, "version": self.version, "as_of": self.as_of.isoformat(), "rows": self.rows}
         write_json(folder / FILE, content | {"knots": self.knots})
 
-    def places(self, margins: Floats) -> Places:
+    def places(self, margins: Floats) -> Integers:
         """Returns the tenths of a percent of the base that surely score lower, int64 [n], 0..999.
 
         Equal raw scores share the lowest of their places: nobody is in the top 1 % because of a tie.
@@ -94,7 +91,7 @@ class Bands:
         self.names: tuple[str, ...] = (NORMAL, *(name for name, _ in highest_last))
         self._from = np.array([STEPS - round(share * STEPS) for _, share in highest_last], dtype=np.int64)
 
-    def indices(self, places: Places) -> npt.NDArray[np.int64]:
+    def indices(self, places: Integers) -> Integers:
         """Returns the position in `names` of each place, int64 [n]. Example: place 990 is in the top 1 %."""
         return np.searchsorted(self._from, places, side="right").astype(np.int64)
 

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import orjson
 
-from features.feeds.reading import Feeds
+from features.feeds.landed.reading import Feeds
 from features.kit.errors import NotFoundError
 from features.kit.files import check_parquet
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
-from features.portraits.arrivals import portrait_again
+from features.portraits.build.rebuild import portrait_again
 from features.portraits.feature_list import FeatureList
 from features.portraits.reading import Portraits
 from serving.scoring.batch import PROVENANCE, SCORES, provenance_of, score_file, scorer_of

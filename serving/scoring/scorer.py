@@ -12,11 +12,11 @@ from datetime import date
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
+from features.kit.arrays import Flags, Floats, Vectors
 from serving.scoring.ranks import Bands, RankTable, percentile_of
-from serving.scoring.reasons import Locale, Reason, ReasonBook, ReasonPicker, ReasonWriter
+from serving.scoring.reasons.reasons import Locale, Reason, ReasonBook, ReasonPicker, ReasonWriter
 from serving.scoring.settings import ScoreSettings
 from training.bundle import LoadedBundle, NamedFeature
 
@@ -24,9 +24,6 @@ Status = Literal["ok", "not_enough_data"]
 STALE = "stale_portrait"
 UNSEEN = "unseen_category:"
 
-Floats = npt.NDArray[np.float64]
-Vectors = npt.NDArray[np.float32]
-Flags = npt.NDArray[np.bool_]
 
 _GAIN_UNITS = 1 << 20
 

@@ -13,8 +13,8 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from features.kit.arrays import Floats, Rows
 from features.kit.errors import InsightError
 from features.kit.files import write_json, write_parquet
 from features.kit.home import Home
@@ -24,8 +24,6 @@ from training.bundle import LoadedBundle, challenger, load
 
 SHADOW, REPORT = "shadow.parquet", "shadow.json"
 TOP_SHARE = 0.05
-
-Floats = npt.NDArray[np.float64]
 
 
 def score_shadow(
@@ -123,7 +121,7 @@ def _written(
     return report
 
 
-def _places(margins: Floats) -> npt.NDArray[np.intp]:
+def _places(margins: Floats) -> Rows:
     """Returns each row's place from the lowest score, ties by row."""
     places = np.empty(len(margins), dtype=np.intp)
     places[np.argsort(margins, kind="stable")] = np.arange(len(margins))

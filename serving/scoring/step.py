@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from features.journey.journey import Journey
 from features.kit.errors import BundleError, NotReadyError
-from features.kit.journey import Journey
 from features.kit.progress import Progress
 from features.kit.runs import recorded_run, run_lock
 

@@ -8,6 +8,7 @@ import pytest
 import typer
 
 from features.kit.cli import create_app
+from tests.rooms import pages, with_table
 
 ROOT = Path(__file__).parents[2]
 TWINS = ("README.md", "README.zh-CN.md")
@@ -66,10 +67,16 @@ def test_the_twins_have_one_shape() -> None:
     assert shape("README.md") == shape("README.zh-CN.md")
 
 
-def test_every_room_has_a_page() -> None:
-    """Each package folder tells its input, its output and where to add things."""
-    floors = [ROOT / package for package in ("features", "training", "serving")]
-    rooms = [path.parent for floor in floors for path in [*floor.glob("__init__.py"), *floor.glob("*/__init__.py")]]
-    assert len(rooms) > 10
-    without = [str(room.relative_to(ROOT)) for room in rooms if not (room / "README.md").exists()]
-    assert without == []
+def test_every_room_has_a_page_whose_table_is_true() -> None:
+    """Each room tells its input and output, and its table of files is what `make docs` would write."""
+    made = pages()
+    assert len(made) > 40
+    assert [str(page.relative_to(ROOT)) for page in made if not page.exists()] == []
+    assert [str(page.relative_to(ROOT)) for page, text in made.items() if page.read_text() != text] == []
+
+
+def test_a_file_that_is_missing_in_a_table_is_noticed() -> None:
+    """The canary: a page with an older table is not what would be written."""
+    page, text = next(iter(pages().items()))
+    older = text.replace(text.splitlines()[-2], "")
+    assert with_table(older, "| new |") != older, page

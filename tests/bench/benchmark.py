@@ -17,8 +17,8 @@ def run(home: Home) -> Iterator[dict[str, Any]]:
 
     Our own fixed settings must be reached too, but are no peer.
     """
-    from training.benchmark import benchmark
-    from training.benchmark_peers import FIXED, OURS
+    from training.benchmark.compare import benchmark
+    from training.benchmark.peers import FIXED, OURS
 
     del home
     result = benchmark(DATA if DATA.is_dir() else None, say=print)

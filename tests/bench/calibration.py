@@ -17,7 +17,7 @@ import numpy as np
 from features.kit.files import read_json
 from features.kit.home import Home
 from tests.results import figure
-from training.evaluate import Judged, evaluate
+from training.evaluation.evaluate import Judged, evaluate
 
 WANTED = 100_000
 STEPS = ("simulate", "ingest", "build", "train")
@@ -27,7 +27,8 @@ MOST_ERROR, MOST_OUTSIDE, SLICE_POSITIVES, DATES = 0.15, 2, 200, 3
 
 def run(home: Home) -> Iterator[dict[str, Any]]:
     """Yields four entries a target, and one for the canaries of all."""
-    from training import promote, stored
+    from training.evaluation import stored
+    from training.registry import promote
 
     if not any(home.bundles.glob("*/*/manifest.json")):
         build_world(home)
@@ -49,8 +50,8 @@ def run(home: Home) -> Iterator[dict[str, Any]]:
 
 def build_world(home: Home) -> None:
     """Takes a synthetic operator through the main job up to its trained models."""
+    from features.journey.journey import Journey, run_journey
     from features.kit.config import config_path
-    from features.kit.journey import Journey, run_journey
     from features.kit.progress import Progress
 
     count = int(os.environ.get("INSIGHT_BENCH_CUSTOMERS", WANTED))
@@ -91,9 +92,9 @@ def of_target(target: str, rows: Judged, customers: int) -> Iterator[dict[str, A
 
 def canaries(target: str, rows: Judged) -> dict[str, Any]:
     """Returns the verdict on each canary: the same ranking, other promises."""
-    from training.calibrate import at_rate
-    from training.targets import load_target
-    from training.verdict import judge
+    from training.evaluation.verdict import judge
+    from training.labels.targets import load_target
+    from training.model.calibrate import at_rate
 
     rules, promised = load_target(target), rows.propensities
     wrong = {

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from features.kit.home import Home
-from training.dataset import Dataset
-from training.evaluate import Judged, evaluate
-from training.prepare import Prepared
-from training.splits import Fold
-from training.targets import Target
-from training.verdict import Champion, Verdict, judge
+from training.dataset.dataset import Dataset
+from training.dataset.prepare import Prepared
+from training.dataset.splits import Fold
+from training.evaluation.evaluate import Judged, evaluate
+from training.evaluation.verdict import Champion, Verdict, judge
+from training.labels.targets import Target
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Bench:
     def of(cls, home: Home, name: str) -> Bench:
         """Returns the bench of a target, with the rows that its training would use."""
         from features.portraits.reading import Portraits
-        from training.dataset import spine
-        from training.history import open_history
-        from training.prepare import prepare, training_dates
-        from training.targets import load_target
+        from training.dataset.dataset import spine
+        from training.dataset.prepare import prepare, training_dates
+        from training.labels.history import open_history
+        from training.labels.targets import load_target
 
         target = load_target(name)
         with open_history(home) as (feeds, history):
@@ -45,7 +45,7 @@ class Bench:
         `old`: only from the oldest third of the training dates, which in 18 months of history is last year's.
         """
         from features.portraits.reading import Portraits
-        from training.modelling import fit
+        from training.model.modelling import fit
         from training.pipeline import judged_rows
 
         prepared = self.prepared if data is None else replace(self.prepared, data=data)

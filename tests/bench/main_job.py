@@ -34,7 +34,7 @@ def scoring(home: Home) -> dict[str, Any]:
 def reading(home: Home) -> dict[str, Any]:
     """Compares a read of 100 customers from the online store with a bare SQLite query of as many rows."""
     from features.portraits.reading import Portraits
-    from features.store.online import OnlinePortraits
+    from features.store.online.online import OnlinePortraits
 
     portraits = Portraits.open(home)
     ids = portraits.read(portraits.as_of_dates()[-1], ["customer_id"])["customer_id"].to_pylist()[:100]

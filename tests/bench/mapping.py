@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from features.feeds.proposal import Proposal, propose
-from features.feeds.proposal_text import yaml_text
+from features.feeds.proposal.propose import Proposal, propose
+from features.feeds.proposal.text import yaml_text
 from features.kit.errors import DataError
 from features.kit.home import Home
 from tests.results import figure

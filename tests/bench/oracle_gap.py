@@ -20,7 +20,8 @@ LARGEST_GAP = 0.02
 
 def run(home: Home) -> Iterator[dict[str, Any]]:
     """Yields one entry a target."""
-    from training import bundle, promote
+    from training import bundle
+    from training.registry import promote
 
     summary = home.simulation / "simulation.json"
     if not summary.exists():

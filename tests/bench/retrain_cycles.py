@@ -29,22 +29,22 @@ import pyarrow as pa
 
 from features.feeds.contracts import FEEDS
 from features.kit.home import Home
-from features.simulator import actions
-from features.simulator.behaviour import Contracts, Events, Story, tell
-from features.simulator.calendar import Calendar
-from features.simulator.closed_form import probability, state_of
-from features.simulator.dice import Dice
-from features.simulator.drivers import age, need_ratio
-from features.simulator.population import Population, make_population
-from features.simulator.shocks import Shocks
+from features.simulator.oracle.closed_form import probability, state_of
+from features.simulator.world import actions
+from features.simulator.world.behaviour import Contracts, Events, Story, tell
+from features.simulator.world.calendar import Calendar
+from features.simulator.world.dice import Dice
+from features.simulator.world.drivers import age, need_ratio
+from features.simulator.world.population import Population, make_population
+from features.simulator.world.shocks import Shocks
 from tests.results import figure
-from training import own_actions
 from training.bundle import BundleFeature
-from training.dataset import Dataset, Spine, spine, thinned, thinned_split
-from training.history import History
-from training.modelling import fit
-from training.splits import temporal_split
-from training.targets import OwnActions, load_target
+from training.dataset.dataset import Dataset, Spine, spine, thinned, thinned_split
+from training.dataset.splits import temporal_split
+from training.labels import own_actions
+from training.labels.history import History
+from training.labels.targets import OwnActions, load_target
+from training.model.modelling import fit
 
 CORRECTIONS = ("weight", "exclude", "model", "ignore")
 KINDS = ("drift", "spell", "broadband", "binge", "late", "enquiry")

@@ -23,12 +23,12 @@ def main(root: str, target: str, as_of: str, seed: str, threads: str, times: str
     from features.kit.home import Home
     from features.portraits.reading import Portraits
     from training.bundle import model_hash
-    from training.dataset import spine
-    from training.history import open_history
+    from training.dataset.dataset import spine
+    from training.dataset.prepare import prepare, training_dates
+    from training.labels.history import open_history
+    from training.labels.targets import load_target
     from training.leakage.audit import audit, gate
-    from training.modelling import fit
-    from training.prepare import prepare, training_dates
-    from training.targets import load_target
+    from training.model.modelling import fit
 
     home, chosen, native = Home(Path(root)), load_target(target), int(threads)
     portraits = Portraits.open(home)

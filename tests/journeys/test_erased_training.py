@@ -10,14 +10,14 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from features.feeds.subject import find_subject
+from features.erasure.traces import search
+from features.feeds.landed.subject import find_subject
 from features.kit.home import Home
-from features.kit.traces import search
 from training import bundle
-from training.dataset import spine
-from training.history import open_history
-from training.prepare import prepare, training_dates
-from training.targets import load_target
+from training.dataset.dataset import spine
+from training.dataset.prepare import prepare, training_dates
+from training.labels.history import open_history
+from training.labels.targets import load_target
 
 pytestmark = [pytest.mark.soak, pytest.mark.xdist_group("journey")]
 
@@ -70,7 +70,7 @@ def test_a_training_after_an_erasure_has_no_row_of_the_person(demo: Any, insight
 
 
 def _person_of(home: Home, customer: str) -> str:
-    from features.feeds.reading import Feeds
+    from features.feeds.landed.reading import Feeds
 
     with Feeds.open(home).connect(personal=True) as database:
         rows = database.execute("SELECT person_id FROM persons WHERE customer_id = ?", [customer]).fetchall()

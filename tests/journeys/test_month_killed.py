@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from features.feeds.reading import Feeds
+from features.feeds.landed.reading import Feeds
 from features.kit.home import Home
 from tests.results import figure, record
 

@@ -11,13 +11,13 @@ from typing import Any
 import duckdb
 import pytest
 
-from features.feeds.landing import land
-from features.feeds.sources import load_source
+from features.feeds.landing.landing import land
+from features.feeds.mapping.sources import load_source
 from features.kit.clock import add_months
 from features.kit.config import config_path
 from features.kit.home import Home
-from features.simulator.dialect import write_dialect
-from features.simulator.dialect_bss_cn import EXTRACTS
+from features.simulator.dialect.bss_cn import EXTRACTS
+from features.simulator.dialect.write import write_dialect
 from features.simulator.step import simulate_to
 from tests.deliveries import MUTATIONS, Spoilt, outcome
 from tests.results import figure, record
@@ -36,7 +36,7 @@ def _lines(path: Path) -> list[dict[str, str]]:
 
 def _online(home: Home, ids: list[str]) -> list[Any]:
     """Returns what the online store says of customers, without the time of publishing."""
-    from features.store.online import OnlinePortraits
+    from features.store.online.online import OnlinePortraits
 
     return [
         None if one is None else (one.customer_id, one.values.tobytes(), one.facts)

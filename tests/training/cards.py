@@ -1,7 +1,7 @@
 """A complete model card for tests that write a bundle without a training."""
 
-from training import card
-from training.targets import load_target
+from training.card import card
+from training.labels.targets import load_target
 
 
 def facts(target: str = "churn", version: str = "v1", **other) -> card.CardFacts:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from features.feeds.contracts import FEEDS
-from training.evaluate import Judged
-from training.history import History
+from training.evaluation.evaluate import Judged
+from training.labels.history import History
 
 ZONE = "Asia/Shanghai"
 COMMON = {"event_id": "VARCHAR", "customer_id": "VARCHAR", "event_at": "TIMESTAMP", "known_at": "TIMESTAMP",

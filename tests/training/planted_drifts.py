@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.feeds.manifest import read_manifest, switch_manifest
+from features.feeds.landed.manifest import read_manifest, switch_manifest
 from features.kit.home import Home
 from features.portraits.reading import Portraits
 from training import bundle

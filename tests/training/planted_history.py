@@ -9,12 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.feeds.landing import land
-from features.feeds.reading import Feeds
-from features.feeds.sources import load_source
+from features.feeds.landed.reading import Feeds
+from features.feeds.landing.landing import land
+from features.feeds.mapping.sources import load_source
 from features.kit.home import Home
 from features.kit.progress import SILENT
-from features.portraits.build import build_portraits
+from features.portraits.build.build import build_portraits
 from features.portraits.reading import Portraits
 from training.leakage.provenance import unfounded_columns
 

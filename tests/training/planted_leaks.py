@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from training.bundle import BundleFeature
-from training.dataset import Dataset
-from training.prepare import Prepared
+from training.dataset.dataset import Dataset
+from training.dataset.prepare import Prepared
 
 Plant = Callable[[Prepared, np.random.Generator], tuple[Prepared, str]]
 

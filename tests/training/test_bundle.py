@@ -12,15 +12,7 @@ import pytest
 from features.kit.errors import BundleError, DataError
 from features.kit.files import sha256_of, write_json
 from training import bundle as bundles_module
-from training.bundle import (
-    BundleFeature,
-    Manifest,
-    import_lightgbm,
-    load,
-    model_hash,
-    verify,
-    write,
-)
+from training.bundle import BundleFeature, Manifest, import_lightgbm, load, model_hash, verify, write
 from training.knots import Calibration
 
 FEATURES = (

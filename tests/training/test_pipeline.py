@@ -12,26 +12,28 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from features.feeds.landing import land
-from features.feeds.sources import load_source
+from features.feeds.landing.landing import land
+from features.feeds.mapping.sources import load_source
+from features.journey.journey import Journey
 from features.kit.cli import create_app
 from features.kit.home import Home
-from features.kit.journey import Journey
 from features.kit.progress import SILENT
-from features.portraits import consumption
+from features.portraits.dimensions import consumption
 from features.portraits.feature_list import FeatureList
 from features.portraits.reading import PORTRAIT_FILE, Portraits
 from features.portraits.step import build
 from features.portraits.vector import encode
-from training import bundle, card, promote, tracking
-from training.history import open_history
+from training import bundle
+from training.card import card
+from training.dataset.prepare import no_dates
+from training.evaluation.stored import read_judged
+from training.evaluation.written import read_evaluation
+from training.labels.history import open_history
+from training.labels.targets import load_target
 from training.pipeline import train_target
-from training.prepare import no_dates
+from training.registry import promote, tracking
 from training.step import train
-from training.stored import read_judged
-from training.targets import load_target
-from training.tune import Budget
-from training.written import read_evaluation
+from training.tuning.search import Budget
 
 MAPPING = """
 operator: {name: small, time_zone: Asia/Shanghai, currency: {code: CNY, scale: 3}}

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.dataset import Dataset
+from training.dataset.dataset import Dataset
+from training.dataset.duplicates import Twins, twins
+from training.dataset.prepare import Prepared
 from training.leakage.columns import leaking_columns
 from training.leakage.findings import Leak, leak
 from training.leakage.provenance import unfounded_columns
-from training.leakage.rows import Twins, duplicates, overlaps, twins, without_rows
+from training.leakage.rows import duplicates, overlaps, without_rows
 from training.leakage.stamps import young_fields
 from training.leakage.statistics import customers_ordered_by_label
-from training.prepare import Prepared
 
 if TYPE_CHECKING:
-    from features.feeds.reading import Feeds
+    from features.feeds.landed.reading import Feeds
     from features.portraits.reading import Portraits
 
 OVERLAP, EMPTIED = "split_overlap", "dimension_emptied"

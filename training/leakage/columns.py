@@ -24,12 +24,12 @@ from collections.abc import Collection
 
 import numpy as np
 
-from training import metrics
-from training.dataset import Dataset
+from features.kit.arrays import Rows
+from training.dataset.dataset import Dataset
+from training.evaluation import metrics
 from training.leakage.findings import Leak, leak
 from training.leakage.statistics import ordered_by_label, statistics_of_labels
 from training.leakage.trial import MIN_ROWS, Trial
-from training.splits import Rows
 
 MAX_ROWS = 20_000
 PURE_RATE, PURE_BASE = 0.97, 0.5

@@ -23,14 +23,14 @@ import pyarrow as pa
 
 from features.feeds.contracts import Feed
 from features.feeds.conversion import literal, quoted
-from features.feeds.versions import Shape
+from features.feeds.landed.shape import Shape
 from features.kit.clock import instant_of
 from features.kit.home import Home
 from training.leakage.findings import Leak, leak
 from training.leakage.replay import Alter, aligned, differing, replayed
 
 if TYPE_CHECKING:
-    from features.feeds.reading import Feeds
+    from features.feeds.landed.reading import Feeds
     from features.portraits.reading import Portraits
 
 SAMPLE = 300
@@ -65,7 +65,7 @@ def dates_to_replay(feeds: Feeds, portraits: Portraits, dates: Sequence[date]) -
     Portraits built by another version of the code, or before later deliveries of their own days, differ from a new
     computation without any leak; `insight build` brings them up to date.
     """
-    from features.portraits.build import is_current
+    from features.portraits.build.build import is_current
 
     ordered = sorted(set(dates))
     oldest = next((day for day in ordered if is_current(feeds, portraits.root, day)), None)
@@ -79,7 +79,7 @@ def _unfounded_on(as_of: date, key: tuple[Path, str, str, int, int], seed: int, 
 
     `key` names the home and exactly what was read: landed feeds and the file of portraits.
     """
-    from features.feeds.reading import Feeds
+    from features.feeds.landed.reading import Feeds
     from features.portraits.reading import Portraits
 
     home = Home(key[0])

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from features.feeds.conversion import literal
-from features.feeds.reading import Feeds
-from training.bundle import Vectors
+from features.feeds.landed.reading import Feeds
+from features.kit.arrays import Vectors
 
 Alter = Callable[[str], str]
 """From the query for what was known to the query for what shall count as known."""
@@ -65,26 +65,18 @@ def replayed(
         alter: What shall count as known instead, by feed.
         threads: DuckDB threads.
     """
-    from features.portraits import compute
-    from features.portraits.build import features_of
-    from features.portraits.engines import DuckDBEngine
-    from features.portraits.feature_list import definitions
+    from features.portraits.build import compute
+    from features.portraits.build.build import features_of, request_of
     from features.portraits.settings import load_settings
-    from features.portraits.staging import Moment
+    from features.portraits.sources.engines import DuckDBEngine
+    from features.portraits.sources.staging import Moment
 
-    operator = feeds.operator
-    request = compute.Request(
-        operator.time_zone,
-        definitions(operator.attributes),
-        load_settings(),
-        compute.attribute_columns(operator.attributes),
-        operator.money_scale,
-    )
+    zone, request = feeds.operator.time_zone, request_of(feeds, load_settings())
     altered = Altered(feeds.home, feeds.manifest, tuple(customers), dict(alter or {}))
     with feeds.connect(threads=threads) as connection:
         engine = DuckDBEngine(connection)
         plan = compute.Plan.compiled(engine.compile, request)
-        features_of(engine, altered, plan, Moment(as_of, operator.time_zone))
+        features_of(engine, altered, plan, Moment(as_of, zone))
         table = engine.arrow("SELECT * FROM portrait_features ORDER BY customer_id")
     keep = pa.compute.is_in(table["customer_id"].cast(pa.string()), value_set=pa.array(list(customers), pa.string()))
     return table.filter(keep)

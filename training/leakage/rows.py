@@ -2,55 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 
-from training.dataset import Dataset
+from features.kit.arrays import Days, Rows
+from training.dataset.dataset import Dataset
+from training.dataset.duplicates import Twins
+from training.dataset.splits import Split
 from training.leakage.findings import Leak, leak
-from training.splits import Rows, Split
-
-MIN_TWINS = 5
-MAX_DISAGREEMENT = 0.1
-
-
-@dataclass(frozen=True)
-class Twins:
-    """Rows of different customers with equal features on one as-of date.
-
-    Attributes:
-        both: Pairs of neighbours in which both have the event.
-        apart: Pairs of neighbours in which one has it.
-        repeated: The rows that repeat an earlier one, ascending.
-    """
-
-    both: int
-    apart: int
-    repeated: Rows
-
-    @property
-    def are_copies(self) -> bool:
-        """Tells whether the labels agree as only copies do.
-
-        Customers who merely look alike share a label no more often than their rate: at a rate of 10 % there are 18
-        pairs with one event for each pair with two. Copies have no pair with one event.
-        """
-        return self.both >= MIN_TWINS and self.apart <= MAX_DISAGREEMENT * self.both
-
-
-def twins(data: Dataset) -> Twins:
-    """Returns the rows that look like a row of another customer on the same date."""
-    keys = np.ascontiguousarray(
-        np.column_stack([data.values, data.as_of.astype("datetime64[D]").astype(np.int64).astype(np.float32)])
-    )
-    keys[np.isnan(keys)] = np.float32(-3.0e38)
-    _, codes = np.unique(keys.view([("", keys.dtype)] * keys.shape[1]).ravel(), return_inverse=True)
-    order = np.argsort(codes, kind="stable")
-    same = codes[order[1:]] == codes[order[:-1]]
-    same &= data.customers[order[1:]] != data.customers[order[:-1]]
-    first, second = data.labels[order[:-1]][same], data.labels[order[1:]][same]
-    return Twins(int((first & second).sum()), int((first ^ second).sum()), np.sort(order[1:][same]))
 
 
 def duplicates(found: Twins) -> tuple[Leak, ...]:
@@ -100,5 +58,5 @@ def without_rows(data: Dataset, split: Split, final: Rows, dropped: Rows) -> tup
     return data.take(keep), replace(split, folds=folds), there(final)
 
 
-def _days_between(train: npt.NDArray[np.datetime64], test: npt.NDArray[np.datetime64]) -> int:
+def _days_between(train: Days, test: Days) -> int:
     return int((test.min().astype("datetime64[D]") - train.max().astype("datetime64[D]")).astype(np.int64))

@@ -18,7 +18,7 @@ from training.leakage.findings import Leak, leak
 from training.leakage.replay import Alter, aligned, differing, replayed
 
 if TYPE_CHECKING:
-    from features.feeds.reading import Feeds
+    from features.feeds.landed.reading import Feeds
 
 SAMPLE = 200
 MIN_ROWS = 5

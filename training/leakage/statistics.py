@@ -15,10 +15,9 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import numpy.typing as npt
 
-from training.dataset import Dataset
-from training.splits import Rows
+from features.kit.arrays import Floats, Labels, Rows, Vectors
+from training.dataset.dataset import Dataset
 
 NEIGHBOURS_ALIKE, NEIGHBOURS_SURE = 0.15, 6.0
 OWN_NUMBER = 0.95
@@ -29,7 +28,7 @@ MASS = 0.05
 MIN_CUSTOMERS = 200
 
 
-def ordered_by_label(column: npt.NDArray[np.float32], data: Dataset) -> str:
+def ordered_by_label(column: Vectors, data: Dataset) -> str:
     """Returns the evidence that a numbering of the customers follows the label, or an empty string.
 
     Only a column of whole numbers that gives (nearly) every customer a number of their own, always the same, counts.
@@ -53,7 +52,7 @@ def customers_ordered_by_label(data: Dataset) -> str:
     return _neighbours_alike(np.lexsort((customers, numbers)), _ever(codes, data.labels))
 
 
-def statistics_of_labels(column: npt.NDArray[np.float32], labels: npt.NDArray[np.int8], judged: Rows) -> str:
+def statistics_of_labels(column: Vectors, labels: Labels, judged: Rows) -> str:
     """Returns the evidence that a column holds event rates of the rows themselves, or an empty string.
 
     Args:
@@ -76,7 +75,7 @@ def statistics_of_labels(column: npt.NDArray[np.float32], labels: npt.NDArray[np
     return ""
 
 
-def smoothness(column: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]) -> tuple[float, float, int] | None:
+def smoothness(column: Vectors, labels: Labels) -> tuple[float, float, int] | None:
     """Returns chi-square per degree of freedom, its deviation from chance, and the groups; None if there are too few.
 
     A value that holds more than a twentieth of the rows is left out. Neighbouring values form a block; within it each
@@ -113,11 +112,11 @@ def smoothness(column: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]) ->
     return total / freedom, (total - freedom) / float(np.sqrt(max(variance, 1e-9))), int(group.sum())
 
 
-def _ever(codes: npt.NDArray[np.intp], labels: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
+def _ever(codes: Rows, labels: Labels) -> Floats:
     return (np.bincount(codes, labels) > 0).astype(np.float64)
 
 
-def _neighbours_alike(order: npt.NDArray[np.intp], labels: npt.NDArray[np.float64]) -> str:
+def _neighbours_alike(order: Rows, labels: Floats) -> str:
     along = labels[order]
     if len(along) < MIN_CUSTOMERS or along.std() == 0:
         return ""

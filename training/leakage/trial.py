@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from training import metrics
-from training.dataset import Dataset
-from training.knots import Floats
-from training.learner import BoostedTrees
+from features.kit.arrays import Flags, Floats, Vectors
+from training.dataset.dataset import Dataset
+from training.evaluation import metrics
+from training.model.learner import BoostedTrees
 
 MIN_ROWS = 30
 BLANKS_GAIN, VALUE_GAIN = 0.04, 0.10
@@ -26,7 +26,7 @@ class Trial:
     """Single columns and small models over one set of rows."""
 
     part: Dataset
-    half: npt.NDArray[np.bool_]
+    half: Flags
     seed: int
     threads: int
     known: dict[tuple[str, int], float] = field(default_factory=dict)
@@ -110,7 +110,7 @@ class Trial:
         area = metrics.auc(scores, self.part.labels, self.part.customers).value
         return max(area, 1.0 - area)
 
-    def _rates(self, column: npt.NDArray[np.float32]) -> Floats:
+    def _rates(self, column: Vectors) -> Floats:
         """Returns each row's event rate of its category in the other half, pulled to the mean where it is rare."""
         labels = self.part.labels
         codes = np.where(np.isnan(column), -1, column).astype(np.int64) + 1
@@ -123,8 +123,8 @@ class Trial:
         return scores
 
 
-def _halves(customers: npt.NDArray[np.str_]) -> npt.NDArray[np.bool_]:
+def _halves(customers: npt.NDArray[np.str_]) -> Flags:
     """Returns which half each row's customer belongs to."""
     unique, codes = np.unique(customers, return_inverse=True)
-    drawn: npt.NDArray[np.bool_] = (np.random.default_rng(0).permutation(len(unique)) % 2 == 0)[codes]
+    drawn: Flags = (np.random.default_rng(0).permutation(len(unique)) % 2 == 0)[codes]
     return drawn

@@ -16,18 +16,18 @@ from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from training import bundle
 from training.bundle import LoadedBundle
-from training.history import History
+from training.labels.history import History
+from training.labels.targets import Target, known_targets, load_target, remedy_for
 from training.monitor import drift
 from training.monitor.alarms import FEED_KINDS, Alarm, feature_alarms, feed_alarms, is_judged, psi_limit, shift_alarms
 from training.monitor.promises import matured, scores_of
 from training.monitor.reference import column_of, feed_state, in_both, read_reference, sampled
 from training.monitor.settings import MonitorSettings, load_settings
-from training.targets import Target, known_targets, load_target, remedy_for
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from features.feeds.reading import Feeds
+    from features.feeds.landed.reading import Feeds
     from features.portraits.reading import Portraits
 
 MATURED_DATES = 6
@@ -162,7 +162,7 @@ def _features(
 ) -> tuple[dict[str, dict[str, float]], list[Alarm]]:
     """Returns the figures of every input of the model, and the alarms."""
     from features.portraits.vector import encode
-    from training.dataset import only
+    from training.dataset.dataset import only
 
     names = list(model.manifest.feature_names)
     now = sampled(watched.portraits.read(watched.as_of, ["customer_id", *names]))

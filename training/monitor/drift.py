@@ -1,6 +1,6 @@
 """How far a column has moved from its reference: PSI, KS, blanks, unseen categories, values that no longer move.
 
-A reference is plain data. Numbers are kept as 101 quantile knots (for KS) and the shares of up to ten bins between the
+A reference is plain data. Floats are kept as 101 quantile knots (for KS) and the shares of up to ten bins between the
 deciles (for PSI); a category as the shares of its values, of which the rare ones are compared together. Shares are over
 the filled values, blanks are apart.
 """
@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from features.kit.arrays import Floats, Vectors
 
 KNOTS = 101
 BINS = 10
 FLOOR = 1e-4
 RARE = 0.01
-Numbers = npt.NDArray[np.float64]
 
 
-def number_reference(values: Numbers) -> dict[str, Any]:
+def number_reference(values: Floats) -> dict[str, Any]:
     """Returns the reference of a number, blanks as NaN."""
     filled = values[~np.isnan(values)]
     if not len(filled):
@@ -46,14 +46,14 @@ def category_reference(values: Sequence[str | None]) -> dict[str, Any]:
     }
 
 
-def bin_shares(filled: Numbers, edges: Numbers) -> Numbers:
+def bin_shares(filled: Floats, edges: Floats) -> Floats:
     """Returns the share of each bin: up to and including its edge; the last one is above all edges."""
     places = np.searchsorted(edges, filled, side="left")
-    shares: Numbers = np.bincount(places, minlength=len(edges) + 1) / max(len(filled), 1)
+    shares: Floats = np.bincount(places, minlength=len(edges) + 1) / max(len(filled), 1)
     return shares
 
 
-def psi(reference: Numbers, now: Numbers) -> float:
+def psi(reference: Floats, now: Floats) -> float:
     """Returns the population stability index; an empty bin counts as one in ten thousand.
 
     Example: shares .5, .5 against .6, .4 give .1 x ln(1.2) + .1 x ln(1.25) = .041.
@@ -62,7 +62,7 @@ def psi(reference: Numbers, now: Numbers) -> float:
     return float(((second - first) * np.log(second / first)).sum())
 
 
-def ks(knots: Numbers, filled: Numbers) -> float:
+def ks(knots: Floats, filled: Floats) -> float:
     """Returns the largest distance between the cumulative distribution that the knots stand for and the values'.
 
     Where many values are equal the knots repeat: the distribution is read at the last of equal knots.
@@ -103,12 +103,12 @@ def compare(reference: dict[str, Any], values: Any) -> dict[str, float]:
     }
 
 
-def _rare_together(shares: Numbers, expected: Numbers) -> Numbers:
+def _rare_together(shares: Floats, expected: Floats) -> Floats:
     rare = expected < RARE
     return np.append(shares[~rare], shares[rare].sum())
 
 
-def equal_share(before: npt.NDArray[np.float32], now: npt.NDArray[np.float32]) -> float:
+def equal_share(before: Vectors, now: Vectors) -> float:
     """Returns the share of rows whose value is the same as before, blank or not."""
     if not len(now):
         return 0.0
@@ -116,7 +116,7 @@ def equal_share(before: npt.NDArray[np.float32], now: npt.NDArray[np.float32]) -
     return float(same.mean())
 
 
-def estimated_auc(propensities: Numbers) -> float:
+def estimated_auc(propensities: Floats) -> float:
     """Returns the AUC that calibrated propensities promise: a row is a positive with its own propensity.
 
     Example: propensities .2 and .8 promise .64 / (.64 + .04) = .94: the higher one is the positive sixteen times as

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from features.kit.arrays import Floats
 from features.kit.files import read_parquet
 from features.kit.home import Home
-from training import metrics
 from training.bundle import LoadedBundle
-from training.dataset import spine
-from training.history import History
-from training.knots import Floats
+from training.dataset.dataset import spine
+from training.evaluation import metrics
+from training.labels.history import History
+from training.labels.targets import Target
 from training.monitor.alarms import Alarm
 from training.monitor.settings import MonitorSettings
-from training.targets import Target
 
 if TYPE_CHECKING:
     from features.portraits.reading import Portraits

@@ -13,29 +13,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
+from features.kit.arrays import Rows, Vectors
 from features.kit.clock import instant_of
 from features.kit.errors import NotReadyError
 from features.kit.files import read_json
-from training.bundle import Vectors, verify
+from training.bundle import verify
 from training.knots import Calibration
 from training.monitor.drift import category_reference, compare, equal_share, estimated_auc, number_reference
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from features.feeds.reading import Feeds
+    from features.feeds.landed.reading import Feeds
     from features.portraits.reading import Portraits
-    from training.learner import BoostedTrees
+    from training.model.learner import BoostedTrees
 
 FILE = "reference.json"
 FORMAT_VERSION = 1
 DATES = 6
 MAX_ROWS = 20_000
 FEED_DAYS = 70
-Pair = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
+Pair = tuple[Rows, Rows]
 
 
 def reference_of(
@@ -54,7 +54,7 @@ def reference_of(
         threads: Native threads.
     """
     from features.portraits.vector import encode
-    from training.dataset import only
+    from training.dataset.dataset import only
 
     days = [day for day in portraits.as_of_dates() if day <= last][-DATES:]
     inputs = only(portraits.feature_list, list(names))

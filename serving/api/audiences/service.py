@@ -17,8 +17,8 @@ from serving.api.context import Context
 from serving.api.errors import InvalidRequestError
 from serving.api.scores.service import contact_moment
 from serving.database.keys import ApiKey
-from serving.outreach.policy import PolicyBook
-from serving.outreach.wording import CLASSES
+from serving.outreach.export.wording import CLASSES
+from serving.outreach.policy.policy import PolicyBook
 
 MOST_NAMED = 5
 COLUMNS = ("customer_id", "percentile", "propensity", "times_base", "band", "class", "province", "city")

@@ -13,7 +13,7 @@ from serving.api.contacts.service import record
 from serving.api.context import ContextOf
 from serving.api.idempotency import once
 from serving.database.keys import ApiKey
-from serving.feedback import try_landing
+from serving.outreach.lists.feedback import try_landing
 
 router = APIRouter(tags=["feedback"])
 

@@ -13,8 +13,8 @@ from serving.api.contacts.schemas import ContactIn, ContactsRequest
 from serving.api.context import Context
 from serving.api.scores.service import UNKNOWN
 from serving.database.keys import ApiKey
-from serving.feedback import ToldContact, record_contacts
-from serving.outreach.policy import PolicyBook
+from serving.outreach.lists.feedback import ToldContact, record_contacts
+from serving.outreach.policy.policy import PolicyBook
 
 _AHEAD = timedelta(minutes=5)
 

@@ -6,7 +6,8 @@ import re
 from datetime import timedelta
 from typing import Any
 
-from features.feeds.reading import Feeds
+from features.feeds.landed.reading import Feeds
+from features.feeds.landed.steady import on_current_feeds
 from features.kit.clock import instant_of
 from features.kit.errors import InsightError, NotFoundError, NotReadyError
 from serving.api.answers import item_error
@@ -18,7 +19,6 @@ from serving.api.scores.service import SAY_SCOPE, score_body, score_portraits
 from serving.database.audit import record
 from serving.database.keys import ApiKey
 from serving.database.session import writing
-from serving.outreach.reading import on_current_feeds
 
 _MOBILE = re.compile(r"(?:\+|00)?86(1[0-9]{10})")
 NOBODY = "no customer with this number"

@@ -13,7 +13,7 @@ from serving.api.idempotency import once
 from serving.api.outcomes.schemas import ANSWER_EXAMPLE, REQUEST_EXAMPLE, OutcomesAnswer, OutcomesRequest
 from serving.api.outcomes.service import record
 from serving.database.keys import ApiKey
-from serving.feedback import try_landing
+from serving.outreach.lists.feedback import try_landing
 
 router = APIRouter(tags=["feedback"])
 

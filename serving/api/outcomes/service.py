@@ -10,8 +10,8 @@ from serving.api.outcomes.schemas import OutcomeIn, OutcomesRequest
 from serving.database.keys import ApiKey
 from serving.database.session import reading
 from serving.database.tables_outreach import OutreachLineRow
-from serving.outreach.outcomes import record_reports
-from serving.outreach.returns import Report
+from serving.outreach.lists.outcomes import record_reports
+from serving.outreach.lists.returns import Report
 from serving.outreach.settings import load_settings
 
 UNKNOWN_LINE = {"code": "not_found", "detail": "no line with this id"}

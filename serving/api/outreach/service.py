@@ -30,7 +30,7 @@ def create_list(context: Context, key: ApiKey, idempotency_key: str, request: Ne
         NotFoundError: If the place asked for is not the key's to see.
         NotReadyError: If feeds, portraits or scores of the day are missing.
     """
-    from serving.outreach.pull import ListRequest, draw_list
+    from serving.outreach.lists.pull import ListRequest, draw_list
 
     province, city = request.province or key.province, request.city or key.city
     if not may_see(key, {"province": province, "city": city}):
@@ -71,9 +71,9 @@ def one_list(context: Context, key: ApiKey, list_id: str) -> dict[str, Any]:
 
 def lines(context: Context, key: ApiKey, list_id: str, limit: int, cursor: str | None) -> dict[str, Any]:
     """Returns a page of a list's lines, suppressions checked again (see `LinesAnswer`). Raises NotFoundError."""
-    from serving.outreach.columns import COLUMNS
-    from serving.outreach.export import rows_of
-    from serving.outreach.release import read_entries, release
+    from serving.outreach.export.columns import COLUMNS
+    from serving.outreach.export.export import rows_of
+    from serving.outreach.lists.release import read_entries, release
     from serving.outreach.settings import load_settings
 
     after = from_cursor(cursor, int)
@@ -100,7 +100,7 @@ def export(context: Context, key: ApiKey, list_id: str, kind: Literal["xlsx", "c
     Raises:
         NotFoundError: If there is no such list, or one with lines that are not the key's to see.
     """
-    from serving.outreach.release import release
+    from serving.outreach.lists.release import release
 
     with reading(context.engine) as session:
         _list(session, key, list_id)

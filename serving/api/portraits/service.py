@@ -10,7 +10,7 @@ import orjson
 from features.kit.clock import utc_now
 from features.kit.errors import NotFoundError
 from features.portraits.feature_list import FeatureList
-from features.store.online import OnlineBatch, OnlinePortrait
+from features.store.online.online import OnlineBatch, OnlinePortrait
 from serving.api.context import Context
 from serving.api.scores.service import visible
 from serving.database.keys import ApiKey

@@ -13,13 +13,13 @@ import orjson
 
 from features.kit.clock import utc_now
 from features.kit.errors import NotFoundError
-from features.store.online import OnlineBatch, OnlinePortrait
+from features.store.online.online import OnlineBatch, OnlinePortrait
 from serving.api.auth import is_row_scoped, may_see
 from serving.api.context import Context
 from serving.api.errors import InvalidRequestError
 from serving.api.scores.schemas import ScoresRequest
 from serving.database.keys import ApiKey
-from serving.outreach.policy import PolicyBook
+from serving.outreach.policy.policy import PolicyBook
 from serving.scoring.scorer import Score
 
 SAY_SCOPE = "care:read"

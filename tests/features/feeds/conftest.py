@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from features.feeds.landing import LandingReport, land
-from features.feeds.reading import Feeds
-from features.feeds.sources import Source
+from features.feeds.landed.reading import Feeds
+from features.feeds.landing.landing import LandingReport, land
+from features.feeds.mapping.sources import Source
 from features.kit.config import parse_config
 from features.kit.home import Home
 

@@ -7,9 +7,9 @@ import json
 import yaml
 from typer.testing import CliRunner
 
+from features.journey.journey import Journey
 from features.kit.cli import create_app
 from features.kit.errors import QuarantineLimitError
-from features.kit.journey import Journey
 from features.kit.progress import SILENT
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from features.feeds.landing import land
-from features.feeds.reading import Feeds
-from features.feeds.sources import load_source
+from features.feeds.landed.reading import Feeds
+from features.feeds.landing.landing import land
+from features.feeds.mapping.sources import load_source
 from features.kit.home import Home
 
 DATA = Path("../shared/data")

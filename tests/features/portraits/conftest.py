@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.feeds.contracts import FEEDS, Grain, Kind
-from features.feeds.manifest import LandedFeed, Manifest, Operator, Part, switch_manifest
-from features.feeds.reading import Feeds
-from features.feeds.sources import Attribute, attributes_contract
+from features.feeds.landed.manifest import LandedFeed, Manifest, Operator, Part, switch_manifest
+from features.feeds.landed.reading import Feeds
+from features.feeds.mapping.sources import Attribute, attributes_contract
 from features.kit.home import Home
-from features.portraits.build import build_portraits
-from features.portraits.staging import LINK_COLUMNS
+from features.portraits.build.build import build_portraits
+from features.portraits.sources.staging import LINK_COLUMNS
 
 AS_OF = date(2026, 6, 8)
 ARROW = {

@@ -10,11 +10,11 @@ import pytest
 
 from features.feeds.contracts import FEEDS
 from features.feeds.costs import board
-from features.feeds.landing import land
-from features.feeds.reading import Feeds
-from features.feeds.sources import load_source
+from features.feeds.landed.reading import Feeds
+from features.feeds.landing.landing import land
+from features.feeds.mapping.sources import load_source
 from features.kit.home import Home
-from features.portraits.build import build_portraits
+from features.portraits.build.build import build_portraits
 from features.portraits.costs import fact_stands
 from features.simulator.step import simulate_to
 from tests.results import figure, record

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 
 from features.kit.errors import DataError
-from features.portraits import consumption
 from features.portraits.catalogue import page
+from features.portraits.dimensions import consumption
+from features.portraits.dimensions.spec import Feature
 from features.portraits.feature_list import FeatureList, dimensions
-from features.portraits.spec import Feature
 from features.portraits.vector import encode
 
 LIST = FeatureList("v", "v-0", (Feature("n", "d"), Feature("c", "d", "category", ("x", "y"))))

@@ -17,8 +17,8 @@ import pytest
 from features.kit.clock import instant_of
 from features.kit.files import write_json, write_parquet
 from features.kit.home import Home
+from features.portraits.dimensions.spec import Feature
 from features.portraits.feature_list import FeatureList
-from features.portraits.spec import Feature
 from features.store.settings import RedisOnline, SqliteOnline, StoreSettings
 
 FEATURES = FeatureList(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
-from features.feeds.subject import Holding, Subject
+from features.feeds.landed.subject import Holding, Subject
 from features.store.erasure import erase
-from features.store.layout import VIEWS
-from features.store.online import OnlinePortraits, open_store
+from features.store.online.feast_layout import VIEWS
+from features.store.online.online import OnlinePortraits, open_store
 from features.store.publish import publish
 
 DAY = date(2026, 3, 9)

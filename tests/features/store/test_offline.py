@@ -13,7 +13,7 @@ from features.kit.home import Home
 from features.portraits.vector import encode
 from features.store import definitions, offline
 from features.store.offline import join_to_parquet, point_in_time_join
-from features.store.online import OnlinePortraits
+from features.store.online.online import OnlinePortraits
 from features.store.publish import publish
 
 SUNDAY, MONDAY, TUESDAY = date(2026, 3, 8), date(2026, 3, 9), date(2026, 3, 10)

@@ -10,10 +10,10 @@ import pytest
 from features.kit.errors import ConflictError, DataError, NotReadyError
 from features.kit.home import Home
 from features.portraits.vector import encode
-from features.store.online import OnlinePortraits, open_store
+from features.store.online.online import OnlinePortraits, open_store
+from features.store.online.sqlite_online import SqliteStore
 from features.store.publish import publish
 from features.store.registry import open_registry
-from features.store.sqlite_online import SqliteStore
 
 MONDAY, TUESDAY = date(2026, 3, 9), date(2026, 3, 10)
 

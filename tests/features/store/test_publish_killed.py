@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from features.kit.home import Home
-from features.store.online import OnlinePortraits
+from features.store.online.online import OnlinePortraits
 from features.store.publish import publish
 
 OLD, NEW = date(2026, 3, 8), date(2026, 3, 9)

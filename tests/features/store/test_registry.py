@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from features.portraits.spec import Feature
+from features.portraits.dimensions.spec import Feature
 from features.store import definitions
 from features.store.loading import load_feast
 from features.store.registry import open_registry, redis_connection_string

@@ -6,10 +6,10 @@ from datetime import date
 import pytest
 from typer.testing import CliRunner
 
+from features.journey.journey import Journey
 from features.kit.cli import create_app
 from features.kit.errors import ConflictError, NotReadyError
 from features.kit.home import Home
-from features.kit.journey import Journey
 from features.kit.progress import SILENT
 from features.kit.runs import run_lock
 from features.store.step import publish as publish_step

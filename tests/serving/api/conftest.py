@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from features.feeds.landing import land
-from features.feeds.reading import Feeds
-from features.feeds.sources import load_source
+from features.feeds.landed.reading import Feeds
+from features.feeds.landing.landing import land
+from features.feeds.mapping.sources import load_source
 from features.kit.files import write_json
 from features.kit.home import Home
-from features.portraits.build import build_portraits
+from features.portraits.build.build import build_portraits
 from features.portraits.reading import Portraits
 from features.portraits.vector import encode
 from features.simulator.step import simulate_to

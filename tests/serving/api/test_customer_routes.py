@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from features.feeds.reading import Feeds
+from features.feeds.landed.reading import Feeds
 from features.portraits.reading import Portraits
 from serving.database.session import open_database, reading
 from serving.database.tables_access import AuditRow
+from serving.outreach.policy.states import read_states
 from serving.outreach.settings import load_settings
-from serving.outreach.states import read_states
 from serving.scoring.batch import Scores
 
 pytestmark = pytest.mark.xdist_group("api")

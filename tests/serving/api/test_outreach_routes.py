@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fastapi.testclient import TestClient
 
-from features.feeds.reading import Feeds
+from features.feeds.landed.reading import Feeds
 from features.kit.home import Home
 from serving.api.app import create_app
 

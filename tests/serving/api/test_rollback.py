@@ -15,7 +15,7 @@ from features.kit.files import write_json
 from features.kit.home import Home
 from features.portraits.reading import Portraits
 from tests.results import figure, record
-from training.promote import pointer
+from training.registry.promote import pointer
 
 from .conftest import train_bundle
 from .test_serve import INSIGHT, free_port, until_ready

@@ -19,27 +19,27 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import select
 
-from features.feeds.landing import LandingReport, land
-from features.feeds.sources import Source
+from features.feeds.landing.landing import LandingReport, land
+from features.feeds.mapping.sources import Source
 from features.kit.clock import instant_of
 from features.kit.config import parse_config
 from features.kit.files import sha256_of, write_json, write_parquet
 from features.kit.home import Home
 from features.portraits.feature_list import FeatureList
-from features.store.online import open_store
-from features.store.pointer import Pointer
-from features.store.rows import Block
+from features.store.online.online import open_store
+from features.store.online.pointer import Pointer
+from features.store.online.rows import Block
 from features.store.settings import SqliteOnline, StoreSettings
 from serving.database import idempotency
 from serving.database.audit import record
 from serving.database.keys import create_key, find_key
 from serving.database.session import open_database, reading, writing
 from serving.database.tables_outreach import OutreachLineRow
-from serving.feedback import ToldContact, land_pending, record_contacts
-from serving.outreach.handover import hand_over
-from serving.outreach.outcomes import record_reports
-from serving.outreach.pull import ListRequest, draw_list
-from serving.outreach.returns import Report
+from serving.outreach.lists.feedback import ToldContact, land_pending, record_contacts
+from serving.outreach.lists.handover import hand_over
+from serving.outreach.lists.outcomes import record_reports
+from serving.outreach.lists.pull import ListRequest, draw_list
+from serving.outreach.lists.returns import Report
 from serving.outreach.settings import load_settings
 from tests.serving.outreach.conftest import AS_OF, Town, card, write_portraits, write_scores
 from training import bundle

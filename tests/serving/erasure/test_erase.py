@@ -12,20 +12,20 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import select
 
-from features.feeds.reading import Feeds
-from features.feeds.suppression import Suppression
+from features.feeds.landed.reading import Feeds
+from features.feeds.landing.suppression import Suppression
 from features.kit.errors import DataError, NotFoundError
 from features.kit.files import sha256_of
 from features.kit.home import Home
-from features.store.sqlite_online import SqliteStore
+from features.store.online.sqlite_online import SqliteStore
 from serving.database.audit import first_tampered
 from serving.database.session import open_database, reading
 from serving.database.tables_access import AuditRow, IdempotencyRow
 from serving.erasure.erase import erase
-from serving.outreach.ledger import read_facts
-from serving.outreach.policy import PolicyBook
+from serving.outreach.lists.ledger import read_facts
+from serving.outreach.policy.policy import PolicyBook
+from serving.outreach.policy.states import FeedStates, read_states
 from serving.outreach.settings import load_settings
-from serving.outreach.states import FeedStates, read_states
 from tests.serving.outreach.conftest import AS_OF, Town
 from training import bundle
 

@@ -15,7 +15,7 @@ import yaml
 from sqlalchemy import make_url
 
 from features.kit.errors import NotReadyError
-from features.store.online import OnlinePortraits
+from features.store.online.online import OnlinePortraits
 from features.store.settings import RedisOnline, StoreSettings
 from serving.database import session as database_session
 from serving.database.audit import first_tampered

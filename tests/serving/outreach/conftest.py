@@ -13,16 +13,16 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from features.feeds.landing import land
-from features.feeds.reading import Feeds
-from features.feeds.sources import Source
+from features.feeds.landed.reading import Feeds
+from features.feeds.landing.landing import land
+from features.feeds.mapping.sources import Source
 from features.kit.config import parse_config
 from features.kit.files import write_json, write_parquet
 from features.kit.home import Home
 from features.portraits.feature_list import FeatureList
-from serving.outreach.policy import LedgerFacts, PolicyBook
+from serving.outreach.policy.policy import LedgerFacts, PolicyBook
+from serving.outreach.policy.states import FeedStates, read_states
 from serving.outreach.settings import OutreachSettings, load_settings
-from serving.outreach.states import FeedStates, read_states
 
 AS_OF = date(2026, 6, 1)
 EARLY = "2026-01-05 10:00:00"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from features.kit.journey import Journey
+from features.journey.journey import Journey
 from features.kit.progress import SILENT
 from serving.outreach.step import outreach
 

@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from features.feeds.landing import land
-from features.feeds.sources import load_source
+from features.feeds.landing.landing import land
+from features.feeds.mapping.sources import load_source
+from features.journey.journey import Journey
 from features.kit.cli import create_app
 from features.kit.home import Home
-from features.kit.journey import Journey
 from features.kit.progress import SILENT
 from features.kit.runs import FAILPOINT_VARIABLE, FailpointError
 from features.simulator.step import simulate_to

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from features.feeds.landing import land
-from features.feeds.reading import Feeds
-from features.feeds.sources import load_source
+from features.feeds.landed.reading import Feeds
+from features.feeds.landing.landing import land
+from features.feeds.mapping.sources import load_source
 from features.kit.cli import create_app
 from features.kit.home import Home
 from serving.product_fit.fit import Fitter

@@ -16,7 +16,7 @@ from features.kit.home import Home
 from features.portraits.feature_list import FeatureList
 from features.portraits.reading import PORTRAIT_FILE, partition
 from features.portraits.vector import encode
-from serving.scoring.reasons import ReasonWriter, load_book
+from serving.scoring.reasons.reasons import ReasonWriter, load_book
 from serving.scoring.scorer import Scorer
 from serving.scoring.settings import load_settings
 from training.bundle import BundleFeature, LoadedBundle, Manifest, import_lightgbm, load, write

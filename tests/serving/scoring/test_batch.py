@@ -13,8 +13,8 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
+from features.journey.journey import Journey
 from features.kit.errors import BundleError, NotReadyError
-from features.kit.journey import Journey
 from features.kit.progress import SILENT
 from serving.scoring.batch import Scores, explain_customers, score_base
 from serving.scoring.ranks import RankTables

@@ -14,7 +14,7 @@ from features.kit.home import Home
 from features.portraits.feature_list import FeatureList
 from serving.scoring.models import Models
 from serving.scoring.ranks import RankTables
-from serving.scoring.reasons import ReasonWriter, load_book
+from serving.scoring.reasons.reasons import ReasonWriter, load_book
 from serving.scoring.settings import load_settings
 from datetime import date
 home, book = Home.at(sys.argv[1]), load_book()

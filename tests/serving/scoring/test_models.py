@@ -9,7 +9,7 @@ import pytest
 
 from features.kit.errors import BundleError, NotReadyError
 from serving.scoring.models import Models
-from serving.scoring.reasons import ReasonWriter, load_book
+from serving.scoring.reasons.reasons import ReasonWriter, load_book
 from serving.scoring.settings import load_settings
 
 from .conftest import make_bundle, promote

@@ -12,7 +12,7 @@ import pytest
 from features.kit.home import Home
 from features.portraits.vector import encode
 from features.store.offline import point_in_time_join
-from features.store.online import OnlinePortraits
+from features.store.online.online import OnlinePortraits
 from features.store.publish import publish
 from serving.scoring.batch import Scores, score_base
 from serving.scoring.ranks import RankTables

@@ -15,15 +15,15 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from features.feeds.landing import land
-from features.feeds.reading import Feeds
-from features.feeds.sources import load_source
+from features.feeds.landed.reading import Feeds
+from features.feeds.landing.landing import land
+from features.feeds.mapping.sources import load_source
 from features.kit.cli import create_app
 from features.kit.errors import BundleError, DataError, NotFoundError
 from features.kit.files import write_parquet
 from features.kit.home import Home
-from features.portraits import arrivals
-from features.portraits.build import build_portraits
+from features.portraits.build import rebuild as arrivals
+from features.portraits.build.build import build_portraits
 from features.portraits.reading import Portraits
 from features.portraits.vector import encode
 from serving.scoring.batch import score_base

@@ -1,0 +1,1 @@
+"""An operator's files and tables become text views."""

@@ -1,0 +1,1 @@
+"""What has landed, and what of it was known when."""

@@ -1,0 +1,174 @@
+"""The one pointer of the landed feeds: which files are active, what they hold, and what was landed before."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import Field
+
+from features.feeds.mapping.sources import Attribute, Source
+from features.kit.config import Config, parse_config
+from features.kit.errors import ConfigurationError, NotReadyError
+from features.kit.files import read_json, write_json
+from features.kit.home import Home
+
+FORMAT_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+
+
+class Operator(Config):
+    """What readers need to know of the operator.
+
+    Attributes:
+        name: Who delivers.
+        time_zone: The zone of its civil dates.
+        currency: ISO 4217 code.
+        money_scale: Decimals of landed money.
+        attributes: The operator's own declared columns.
+        snapshot_on: The civil date of a snapshot source, else None.
+    """
+
+    name: str
+    time_zone: str
+    currency: str
+    money_scale: int
+    attributes: tuple[Attribute, ...] = ()
+    snapshot_on: date | None = None
+
+    @classmethod
+    def of(cls, source: Source) -> Operator:
+        """Returns the operator of a mapping."""
+        return cls(
+            name=source.operator.name,
+            time_zone=source.operator.time_zone,
+            currency=source.operator.currency.code,
+            money_scale=source.operator.currency.scale,
+            attributes=source.attributes,
+            snapshot_on=source.snapshot_at.date() if source.snapshot_at else None,
+        )
+
+
+class Part(Config):
+    """One immutable Parquet file.
+
+    Attributes:
+        path: Relative to the home.
+        month: The operator's civil month, "2026-05", or "all".
+        rows: Versions in it.
+        delivered_at: The newest `delivered_at` landed for the month, where the mapping gives one.
+    """
+
+    path: str
+    month: str
+    rows: int
+    delivered_at: str | None = None
+
+
+class LandedFeed(Config):
+    """The active files of one feed.
+
+    Attributes:
+        parts: One file a month, or one for feeds without months.
+        columns: Contract columns in the files, in order.
+        first_day: The first civil day that a delivered row speaks of.
+        last_day: The last such day (the last day of the month for monthly rows).
+        signature: Hash of mapping and source files of the last landing; equal means nothing to do.
+        mapping: Hash of the mapping alone.
+        files: Source file -> sha256, of everything landed under this mapping.
+        report: Rows accepted, repeated and refused by the last landing that read anything.
+        refused: Source file -> month -> rows in quarantine; "" where the SELECT does not tell the file.
+    """
+
+    parts: tuple[Part, ...]
+    columns: tuple[str, ...]
+    first_day: date | None = None
+    last_day: date | None = None
+    signature: str = ""
+    mapping: str = ""
+    files: dict[str, str] = Field(default_factory=dict)
+    report: dict[str, Any] = Field(default_factory=dict)
+    refused: dict[str, dict[str, int]] = Field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Returns the number of versions."""
+        return sum(part.rows for part in self.parts)
+
+
+class Manifest(Config):
+    """Everything a reader may rely on; written whole, switched by one rename.
+
+    Attributes:
+        format_version: Of this file.
+        operator: Who delivered.
+        first_day: The first civil day that the event feeds cover.
+        latest_as_of: The last date on which the feeds are complete up to that day's beginning.
+        feeds: Feed -> active files.
+        derived: Views without numbers and names, made from the personal feeds.
+    """
+
+    format_version: int = FORMAT_VERSION
+    operator: Operator
+    first_day: date
+    latest_as_of: date
+    feeds: dict[str, LandedFeed]
+    derived: dict[str, Part] = Field(default_factory=dict)
+
+    def active_paths(self) -> set[str]:
+        """Returns every file that this manifest names, relative to the home."""
+        parts = [part for feed in self.feeds.values() for part in feed.parts]
+        return {part.path for part in (*parts, *self.derived.values())}
+
+
+def manifest_path(home: Home) -> Path:
+    """Returns where the manifest lies."""
+    return home.feeds / MANIFEST_NAME
+
+
+def read_manifest(home: Home) -> Manifest | None:
+    """Returns the active manifest, or None if nothing has landed.
+
+    Raises:
+        NotReadyError: If a later version of this system wrote it.
+    """
+    path = manifest_path(home)
+    if not path.exists():
+        return None
+    content = read_json(path)
+    if content.get("format_version") != FORMAT_VERSION:
+        raise NotReadyError(f"{path}: format {content.get('format_version')}, this version reads {FORMAT_VERSION}")
+    return parse_config(Manifest, content, source=str(path))
+
+
+def version_of(manifest: Manifest) -> str:
+    """Returns the identity of everything landed: 16 hex digits."""
+    return hashlib.sha256(orjson.dumps(manifest.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def switch_manifest(home: Home, manifest: Manifest) -> None:
+    """Makes a manifest the active one, in one rename."""
+    write_json(manifest_path(home), orjson.loads(manifest.model_dump_json()))
+
+
+def remove_orphans(home: Home, manifest: Manifest | None) -> None:
+    """Removes Parquet files that no manifest names: leftovers of a killed run, or of the generation before."""
+    active = manifest.active_paths() if manifest else set()
+    for folder in (home.feeds, home.personal):
+        for path in folder.glob("*/*.parquet") if folder.exists() else ():
+            if path.parent.name != "quarantine" and path.relative_to(home.root).as_posix() not in active:
+                path.unlink()
+
+
+def check_same_operator(old: Operator, new: Operator) -> None:
+    """Refuses a second operator, calendar or currency in one home. Raises ConfigurationError naming the difference."""
+    for name in ("name", "time_zone", "currency", "money_scale", "snapshot_on"):
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            raise ConfigurationError(
+                f"this home holds feeds of operator.{name} '{before}', the mapping says '{after}'",
+                remedy="use another --home",
+            )

@@ -1,0 +1,1 @@
+"""Typed rows are checked, owned, versioned and kept by months."""

@@ -1,0 +1,170 @@
+"""Refused rows: counted by reason, kept with file and row (or key), and too many of them stop the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import duckdb
+
+from features.feeds.contracts import Feed
+from features.feeds.conversion import IN_SCIENTIFIC_NOTATION, literal, quoted, to_local
+from features.feeds.files.staging import View
+from features.feeds.landing.typing_rows import staged_name
+from features.feeds.landing.versions import CONFLICT
+from features.feeds.mapping.sources import Source
+from features.kit.errors import DataError, QuarantineLimitError
+from features.kit.files import atomic_path
+from features.kit.home import Home
+
+MANY_BAD = 10
+"""So many refused rows of one file are more than a slip, if they are also beyond the limit's share."""
+
+
+def collect_refused(connection: duckdb.DuckDBPyConnection, feed: Feed) -> None:
+    """Moves a feed's refused staged rows into the table `refused_rows`."""
+    table = staged_name(feed)
+    described = connection.execute(f"SELECT column_name FROM (DESCRIBE {table})").fetchall()
+    key = ", ".join(f"CAST({name} AS VARCHAR)" for name in feed.key if (name,) in described)
+    key = f"CASE WHEN _row IS NULL THEN concat_ws('|', {key}) END" if key else "NULL"
+    connection.execute(
+        f"INSERT INTO refused_rows SELECT {literal(feed.name)}, _reason, _file, _row, {key}, _content "
+        f"FROM {table} WHERE _reason IS NOT NULL"
+    )
+
+
+def reasons_of(connection: duckdb.DuckDBPyConnection, owner: str) -> dict[str, int]:
+    """Returns reason -> refused rows of a feed or a view, most frequent first."""
+    rows = connection.execute(
+        "SELECT reason, count(*) AS n FROM refused_rows WHERE owner = ? GROUP BY ALL ORDER BY n DESC, reason", [owner]
+    ).fetchall()
+    return {str(reason): int(count) for reason, count in rows}
+
+
+def first_refused(connection: duckdb.DuckDBPyConnection, owner: str) -> str:
+    """Returns the first refused row of the most frequent reason in words, or an empty string."""
+    rows = connection.execute(
+        "SELECT reason, file, row_number, key, content FROM refused_rows WHERE owner = ? ORDER BY "
+        "count(*) OVER (PARTITION BY reason) DESC, reason, file, row_number, key, content LIMIT 1",
+        [owner],
+    ).fetchall()
+    if not rows:
+        return ""
+    reason, file, row, key, content = rows[0]
+    place = f"{file} row {row}" if row is not None else f"key {key or content}"
+    return f"{reason} in {place}"
+
+
+def refused_by_period(
+    connection: duckdb.DuckDBPyConnection, feed: Feed, views: Iterable[str], zone: str
+) -> dict[str, dict[str, int]]:
+    """Returns file -> month -> refused rows, for every file that gave rows to this landing ("" where none is known).
+
+    A refused row without a usable event time counts in the month of most of its file's rows, else of the feed's.
+    """
+    table, month = staged_name(feed), f"strftime({to_local('event_at', zone)}, '%Y-%m')"
+    owners = ", ".join(literal(name) for name in [feed.name, *views])
+    files = connection.execute(f"SELECT DISTINCT coalesce(_file, '') FROM {table} ORDER BY ALL").fetchall()
+    found: dict[str, dict[str, int]] = {str(file): {} for (file,) in files}
+    if not connection.execute(f"SELECT 1 FROM refused_rows WHERE owner IN ({owners}) LIMIT 1").fetchone():
+        return found
+    usual = f"SELECT coalesce(_file, '') AS file, mode({month}) AS month FROM {table} GROUP BY ALL"
+    conflict_at = to_local("TRY_CAST(content->>'event_at' AS TIMESTAMP)", zone)
+    own = (
+        f"SELECT coalesce(_file, '') AS file, {month} AS month FROM {table} WHERE _reason IS NOT NULL UNION ALL "
+        f"SELECT coalesce(file, ''), strftime({conflict_at}, '%Y-%m') "
+        f"FROM refused_rows WHERE owner = {literal(feed.name)} AND reason LIKE '{CONFLICT}%' UNION ALL "
+        f"SELECT file, NULL FROM refused_rows WHERE owner IN ({owners}) AND owner <> {literal(feed.name)}"
+    )
+    rows = connection.execute(
+        f"SELECT u.file, coalesce(o.month, u.month, (SELECT mode({month}) FROM {table})) AS month, count(o.file) "
+        f"FROM ({usual}) u LEFT JOIN ({own}) o USING (file) GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    for file, period, count in rows:
+        if count and period:
+            found[str(file)][str(period)] = int(count)
+    return found
+
+
+def write_quarantine(
+    connection: duckdb.DuckDBPyConnection, home: Home, owners: list[str], personal: frozenset[str]
+) -> None:
+    """Writes each owner's refused rows to one file, in place of the earlier one; personal ones stay private."""
+    for owner in owners:
+        private = owner in personal
+        folder = (home.personal if private else home.root) / "quarantine"
+        path = folder / f"{owner}.parquet"
+        found = reasons_of(connection, owner)
+        if not found:
+            path.unlink(missing_ok=True)
+            continue
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o755)
+        with atomic_path(path) as temporary:
+            if private:
+                temporary.touch(mode=0o600)
+            connection.execute(
+                f"COPY (SELECT reason, file, row_number, key, content FROM refused_rows WHERE owner = {literal(owner)} "
+                f"ORDER BY ALL) TO {literal(str(temporary))} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
+            )
+
+
+def check_limits(
+    connection: duckdb.DuckDBPyConnection, source: Source, views: dict[str, View], reports: dict[str, Any]
+) -> None:
+    """Raises QuarantineLimitError for the first view, file or feed with too many bad rows; it names the first of them.
+
+    An identifier in scientific notation stops the run whatever the limit: its digits are lost, and so are its rows.
+    """
+    lost = connection.execute(
+        "SELECT owner, reason, file, row_number, key, content FROM refused_rows WHERE starts_with(reason, ?) "
+        "ORDER BY ALL LIMIT 1",
+        [f"{IN_SCIENTIFIC_NOTATION}:"],
+    ).fetchone()
+    if lost:
+        place = f"{lost[2]} row {lost[3]}" if lost[3] is not None else f"key {lost[4] or lost[5]}"
+        raise DataError(
+            f"{lost[0]}: {lost[1]} in {place}; the digits of this identifier are lost",
+            remedy="deliver identifiers as text, never through a spreadsheet; nothing was published",
+        )
+    for name, view in views.items():
+        bad = sum(view.refused.values())
+        _check(
+            f"{'tables' if name in source.tables else 'files'}.{name}",
+            bad,
+            view.rows,
+            source.views[name].max_quarantine_share,
+            first_refused(connection, name),
+        )
+        if bad:
+            _check_each_file(connection, name, source.views[name].max_quarantine_share)
+    for name, report in reports.items():
+        total = report.accepted + report.quarantined
+        _check(f"feed {name}", report.quarantined, total, source.feeds[name].max_quarantine_share, report.first)
+
+
+def _check_each_file(connection: duckdb.DuckDBPyConnection, name: str, limit: float) -> None:
+    """Raises QuarantineLimitError for a file that is bad as a whole, however many good ones lie beside it.
+
+    That is one with `MANY_BAD` refused rows beyond the limit's share, or half of its rows: a small month beside years
+    of history would never reach the limit of all.
+    """
+    rows = connection.execute(
+        "SELECT r.file, bad, bad_columns + coalesce(good, 0) AS rows, first FROM "
+        "(SELECT file, count(*) AS bad, count(*) FILTER (reason = 'wrong_column_count') AS bad_columns, "
+        "arg_min(reason || ' in ' || file || ' row ' || row_number, row_number) AS first "
+        "FROM refused_rows WHERE owner = ? AND file IS NOT NULL GROUP BY ALL) r "
+        f"LEFT JOIN (SELECT _file AS file, count(*) AS good FROM {quoted(name + '__raw')} GROUP BY ALL) USING (file) "
+        "ORDER BY r.file",
+        [name],
+    ).fetchall()
+    for file, bad, total, first in rows:
+        if bad >= MANY_BAD or 2 * bad >= total:
+            _check(f"{file} (files.{name})", bad, total, limit, first)
+
+
+def _check(what: str, bad: int, total: int, limit: float, first: str) -> None:
+    if bad > limit * total:
+        raise QuarantineLimitError(
+            f"{what}: {bad} of {total} rows refused ({bad / total:.1%}, limit {limit:.1%}); mostly {first}",
+            remedy="correct the file or the mapping; nothing was published, the rows are in the quarantine folder",
+        )

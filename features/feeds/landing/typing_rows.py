@@ -1,0 +1,339 @@
+"""One feed's SELECT becomes one typed, checked staged table; every bad row gets exactly one reason.
+
+Staged columns: the owner (`customer_id`, or `number` still to be resolved), `event_id` where the source gives one,
+`event_at`, `known_at`, the contract's columns, and `_reason`, `_file`, `_row`, `_content` for refused rows.
+Reasons are `code:column`, such as `not_an_amount:total`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+
+import duckdb
+
+from features.feeds.contracts import Column, Feed, Grain, Kind
+from features.feeds.conversion import (
+    BAD_VALUE,
+    IN_SCIENTIFIC_NOTATION,
+    converted,
+    is_lossless,
+    literal,
+    quoted,
+    scientific,
+    to_local,
+    to_utc,
+)
+from features.feeds.mapping.sources import FeedMapping, Source
+from features.kit.clock import instant_of
+from features.kit.errors import ConfigurationError, DataError
+
+EARLIEST = datetime(1970, 1, 2)  # noqa: DTZ001 - naive means UTC in every feed
+"""No operator's record is older; an earlier instant is a broken value."""
+
+_EXTRA = ("_file", "_row", "delivered_at")
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one landing knows besides the rows.
+
+    Attributes:
+        arrived_at: When this delivery arrived, naive UTC.
+        is_first: Whether the feed has no rows yet: then past months are known by their lag alone.
+    """
+
+    arrived_at: datetime
+    is_first: bool
+
+
+def staged_name(feed: Feed) -> str:
+    """Returns the name of a feed's staged table."""
+    return quoted(f"staged__{feed.name}")
+
+
+def stage_feed(
+    connection: duckdb.DuckDBPyConnection, source: Source, feed: Feed, mapping: FeedMapping, load: Load, where: str = ""
+) -> bool:
+    """Creates `staged__<feed>` from the mapping's SELECT; tells whether the source itself says when it knew.
+
+    Args:
+        connection: The scratch database with the source's views.
+        source: The mapping.
+        feed: The feed's contract.
+        mapping: The feed's part of the mapping.
+        load: Arrival, and whether it is the first load.
+        where: A condition on the SELECT's `_file`, to leave out files that landed before.
+
+    Raises:
+        ConfigurationError: If the SELECT is wrong, or its columns do not fit the contract.
+        DataError: If a value breaks the SELECT itself.
+    """
+    select = f"SELECT * FROM ({mapping.select.rstrip().rstrip(';')})" + (f" WHERE {where}" if where else "")
+    types = select_types(connection, feed, mapping, select)
+    columns = _target_columns(source, feed, mapping, types)
+    _create(connection, feed, select, _Plan(source, feed, mapping, load, types, columns))
+    return "known_at" in types
+
+
+def select_types(
+    connection: duckdb.DuckDBPyConnection, feed: Feed, mapping: FeedMapping, select: str
+) -> dict[str, str]:
+    """Returns the columns of a mapping's SELECT with their DuckDB types. Raises ConfigurationError."""
+    try:
+        described = connection.execute(f"SELECT column_name, column_type FROM (DESCRIBE {select})").fetchall()
+    except duckdb.Error as error:
+        raise ConfigurationError(f"feeds.{feed.name}.select: {_one_line(error)}") from None
+    types = {str(name): str(kind) for name, kind in described}
+    known = [*feed.by_name, "event_id", "event_at", "known_at", *_EXTRA]
+    known += [] if feed.reference else ["number" if mapping.keyed_by == "number" else "customer_id"]
+    for name in types:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise ConfigurationError(f"feeds.{feed.name}.select: the feed has no column '{name}'{hint}")
+    return types
+
+
+def _one_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    kept = [line for line in lines if not line.startswith(("LINE", "^"))]
+    return " ".join(kept[:3])
+
+
+def _target_columns(source: Source, feed: Feed, mapping: FeedMapping, types: dict[str, str]) -> tuple[Column, ...]:
+    """Returns every column to convert: owner, ids, times, then the contract's. Raises ConfigurationError."""
+    name = f"feeds.{feed.name}.select"
+    owner: tuple[Column, ...] = ()
+    if not feed.reference:
+        owner = (Column("number" if mapping.keyed_by == "number" else "customer_id", Kind.TEXT, required=True),)
+    for column in (*owner, *feed.columns):
+        if column.required and column.name not in types:
+            raise ConfigurationError(f"{name}: there is no column '{column.name}', which the feed needs")
+    if feed.grain is not Grain.INSTANT and "event_id" in types:
+        raise ConfigurationError(f"{name}: a {feed.grain} is known by its key; leave out event_id")
+    if mapping.known_after is not None and "known_at" in types:
+        raise ConfigurationError(f"{name}: both a column known_at and known_after are given; keep one")
+    if mapping.known_after is None and "known_at" not in types and source.snapshot_at is None:
+        raise ConfigurationError(f"feeds.{feed.name}: say how rows become known: `known_after`, or a column known_at")
+    if default_event(feed, types) is None and source.snapshot_at is None:
+        raise ConfigurationError(f"{name}: there is no column 'event_at'")
+    for column_name in ("customer_id", "number", "event_id"):
+        if types.get(column_name) in ("DOUBLE", "FLOAT"):
+            raise ConfigurationError(
+                f"{name}: '{column_name}' arrives as {types[column_name]}, which does not hold 18 digits",
+                remedy="deliver identifiers as text or whole numbers",
+            )
+    times = tuple(Column(n, Kind.INSTANT, required=True) for n in ("event_at", "known_at", "delivered_at"))
+    ids = (Column("event_id", Kind.TEXT, required=True),)
+    dated_by_period = {"event_at"} if feed.period else set()
+    return tuple(c for c in (*owner, *ids, *times, *feed.columns) if c.name in types and c.name not in dated_by_period)
+
+
+def default_event(feed: Feed, types: dict[str, str]) -> str | None:
+    """Returns the column that dates a row's event: `event_at`, else the period, the order or the start of validity."""
+    if feed.period:
+        return feed.period
+    return next((name for name in ("event_at", "ordered_at", "valid_from") if name in types), None)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    source: Source
+    feed: Feed
+    mapping: FeedMapping
+    load: Load
+    types: dict[str, str]
+    columns: tuple[Column, ...]
+
+    @property
+    def zone(self) -> str:
+        return self.source.operator.time_zone
+
+    @property
+    def snapshot(self) -> str:
+        if self.source.snapshot_at is None:
+            return "CAST(NULL AS TIMESTAMP)"
+        local = self.source.snapshot_at
+        return _timestamp(instant_of(local.date(), self.zone, local.time()))
+
+    def typed(self, column: Column) -> str:
+        value = f"r.{quoted(column.name)}"
+        unit = self.mapping.units.get(column.name, "")
+        scale = self.source.operator.currency.scale
+        return converted(value, self.types[column.name], column, unit=unit, scale=scale, zone=self.zone)
+
+    def event(self) -> str:
+        """Returns SQL for the event's instant over the typed columns."""
+        name = default_event(self.feed, self.types)
+        if name is None:
+            return self.snapshot
+        kind = Kind.INSTANT if name == "event_at" else self.feed.by_name[name].kind
+        return (
+            f"t.{quoted(name)}" if kind is Kind.INSTANT else to_utc(f"CAST(t.{quoted(name)} AS TIMESTAMP)", self.zone)
+        )
+
+    def lagged(self, event: str, period: str | None) -> str:
+        """Returns SQL for the instant at which the delivery lag of an event or a period ends."""
+        delay = self.mapping.delay
+        if delay is None:
+            return self.snapshot
+        interval = f"INTERVAL {int(delay.total_seconds())} SECONDS"
+        if period is not None:
+            span = "1 DAY" if self.feed.grain is Grain.DAY else "1 MONTH"
+            local = f"(CAST({period} AS TIMESTAMP) + INTERVAL {span} + {interval})"
+        else:
+            local = f"({to_local(event, self.zone)} + {interval})"
+        at = self.mapping.clock_time
+        if at is not None:
+            minutes = at.hour * 60 + at.minute
+            same_day = f"(date_trunc('day', {local}) + INTERVAL {minutes} MINUTES)"
+            local = f"(CASE WHEN {same_day} >= {local} THEN {same_day} ELSE {same_day} + INTERVAL 1 DAY END)"
+        elif period is None:
+            return f"({event} + {interval})"
+        return to_utc(local, self.zone)
+
+    def known(self, lagged: str, event: str) -> str:
+        """Returns SQL for the knowledge time: the column; else the lag, for late rows not before the arrival.
+
+        Every row of the first load is on time; later a row is if it comes soon enough after its event's month.
+        """
+        if "known_at" in self.types:
+            return "t.known_at"
+        if "delivered_at" in self.types:
+            return f"greatest({lagged}, t.delivered_at)"
+        if self.load.is_first or self.source.snapshot_at is not None:
+            return lagged
+        arrived = _timestamp(self.load.arrived_at)
+        on_time = self.source.deliveries.on_time_days
+        if on_time is None:
+            return f"greatest({lagged}, {arrived})"
+        months = 1 + self.source.deliveries.of(self.feed.name).months_late
+        grace = f"INTERVAL {months} MONTHS + INTERVAL {on_time} DAYS"
+        until = to_utc(f"(date_trunc('month', {to_local(event, self.zone)}) + {grace})", self.zone)
+        return f"CASE WHEN {arrived} < {until} THEN {lagged} ELSE greatest({lagged}, {arrived}) END"
+
+
+def _timestamp(instant: datetime) -> str:
+    return f"TIMESTAMP '{instant:%Y-%m-%d %H:%M:%S}'"
+
+
+def _create(connection: duckdb.DuckDBPyConnection, feed: Feed, select: str, plan: _Plan) -> None:
+    typed = [f"{plan.typed(column)} AS {quoted(column.name)}" for column in plan.columns]
+    bad_value = [
+        f"WHEN r.{quoted(column.name)} IS NOT NULL AND ({plan.typed(column)}) IS NULL{_blank_is_missing(plan, column)} "
+        f"THEN {literal(f'{BAD_VALUE[column.kind]}:{column.name}')}"
+        for column in plan.columns
+        if not is_lossless(plan.types[column.name], column.kind)
+    ]
+    missing = [
+        f"WHEN t.{quoted(column.name)} IS NULL THEN {literal(f'missing:{column.name}')}"
+        for column in plan.columns
+        if column.required or column.name in feed.key
+    ]
+    bad_value += [
+        f"WHEN {scientific(f'r.{quoted(column.name)}')} THEN {literal(f'{IN_SCIENTIFIC_NOTATION}:{column.name}')}"
+        for column in plan.columns
+        if plan.types[column.name] == "VARCHAR" and (column.name == "number" or column.name.endswith("_id"))
+    ]
+    file = "r._file" if "_file" in plan.types else "CAST(NULL AS VARCHAR)"
+    row = "CAST(r._row AS BIGINT)" if "_row" in plan.types else "CAST(NULL AS BIGINT)"
+    raw_row = ", ".join(f"{quoted(column.name)} := CAST(r.{quoted(column.name)} AS VARCHAR)" for column in plan.columns)
+    inner = (
+        f"SELECT {', '.join(typed)}, {_case(bad_value)} AS _bad, {file} AS _file, {row} AS _row, "
+        f"CASE WHEN _bad IS NOT NULL THEN CAST(to_json(struct_pack({raw_row})) AS VARCHAR) END AS _raw "
+        f"FROM ({select}) r"
+    )
+    if feed.period:
+        # One conversion per day of the calendar instead of one per row.
+        days = f"SELECT CAST(d AS DATE) AS day FROM range({_CALENDAR}, INTERVAL 1 DAY) s(d)"
+        times = (
+            f"SELECT day, {to_utc('CAST(day AS TIMESTAMP)', plan.zone)} AS event_at, {plan.lagged('', 'day')} AS lag"
+        )
+        join = f"LEFT JOIN ({times} FROM ({days})) c ON c.day = t.{quoted(feed.period)}"
+        event, lagged = "c.event_at", "c.lag"
+    else:
+        join, event = "", plan.event()
+        lagged = plan.lagged(event, None)
+    names = [quoted(c.name) for c in plan.columns if c.name not in _TIMES]
+    names += ["delivered_at"] if "delivered_at" in plan.types else []
+    own = ", ".join(f"t.{name}" for name in names)
+    reasons = ["WHEN _bad IS NOT NULL THEN _bad", *missing, *_range_tests(plan), *_time_tests(plan)]
+    dated = f"SELECT {own}, {event} AS event_at, {plan.known(lagged, event)} AS known_at, _bad, _file, _row, _raw"
+    packed = ", ".join(f"{name} := t.{name}" for name in [*names, "event_at", "known_at"])
+    _run(
+        connection,
+        feed,
+        f"CREATE TABLE {staged_name(feed)} AS SELECT {', '.join(names)}, event_at, known_at, _reason, _file, _row, "
+        f"CASE WHEN _reason IS NOT NULL THEN coalesce(_raw, CAST(to_json(struct_pack({packed})) AS VARCHAR)) END "
+        f"AS _content FROM (SELECT t.*, {_case(reasons)} AS _reason FROM ({dated} FROM ({inner}) t {join}) t) t",
+    )
+
+
+_TIMES = ("event_at", "known_at", "delivered_at")
+_CALENDAR = "TIMESTAMP '1990-01-01', TIMESTAMP '2050-01-01'"
+
+
+def _blank_is_missing(plan: _Plan, column: Column) -> str:
+    """Returns the exception for text of blanks only, which is a missing value and no bad one."""
+    if plan.types[column.name] != "VARCHAR":
+        return ""
+    return f" AND trim(r.{quoted(column.name)}) <> ''"
+
+
+def _case(whens: list[str]) -> str:
+    return f"CASE {' '.join(whens)} END" if whens else "CAST(NULL AS VARCHAR)"
+
+
+def _range_tests(plan: _Plan) -> list[str]:
+    tests: list[str] = []
+    for column in plan.columns:
+        value = f"t.{quoted(column.name)}"
+        if column.low is not None:
+            tests.append(f"WHEN {value} < {column.low:.15g} THEN {literal(f'below_{column.low:.15g}:{column.name}')}")
+        if column.high is not None:
+            tests.append(f"WHEN {value} > {column.high:.15g} THEN {literal(f'above_{column.high:.15g}:{column.name}')}")
+        if column.allowed:
+            words = ", ".join(literal(word) for word in column.allowed)
+            tests.append(f"WHEN {value} NOT IN ({words}) THEN {literal(f'not_allowed:{column.name}')}")
+        if column.kind is Kind.DATE and column.name != plan.feed.period:  # 9999-12-31 is many an operator's "no end"
+            far = f"{value} < DATE '1900-01-01' OR ({value} > DATE '2100-12-31' AND year({value}) <> 9999)"
+            tests.append(f"WHEN {far} THEN {literal(f'not_between_1900_and_2100:{column.name}')}")
+    if plan.feed.grain is Grain.MONTH:
+        period = f"t.{quoted(plan.feed.period)}"
+        tests.append(f"WHEN day({period}) <> 1 THEN {literal(f'not_the_first_of_a_month:{plan.feed.period}')}")
+    return tests
+
+
+def _time_tests(plan: _Plan) -> list[str]:
+    latest = plan.load.arrived_at
+    until = plan.source.delivered_until
+    if until is not None:
+        latest = max(latest, instant_of(until, plan.zone).replace(tzinfo=None))
+    tests = []
+    if plan.feed.period:
+        tests.append(f"WHEN event_at IS NULL THEN {literal(f'not_between_1990_and_2050:{plan.feed.period}')}")
+    tests += [
+        "WHEN event_at IS NULL THEN 'missing:event_at'",
+        "WHEN known_at IS NULL THEN 'missing:known_at'",
+        f"WHEN event_at < {_timestamp(EARLIEST)} AND {str(not plan.feed.reference).lower()} THEN 'too_early:event_at'",
+    ]
+    if not plan.feed.reference and not plan.feed.personal:
+        # One day of grace: clocks differ, and a day's or a month's row is dated at its start.
+        tests.append(f"WHEN event_at > {_timestamp(latest + timedelta(days=1))} THEN 'in_the_future:event_at'")
+    if "known_at" in plan.types and not plan.feed.reference:
+        tests.append("WHEN known_at < event_at THEN 'known_before_event:known_at'")
+    return tests
+
+
+def _run(connection: duckdb.DuckDBPyConnection, feed: Feed, statement: str) -> None:
+    try:
+        connection.execute(statement)
+    except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
+        raise DataError(
+            f"feeds.{feed.name}: {_one_line(error)}",
+            remedy="use TRY_CAST in the SELECT, or `types` under files, so that the row is refused and named",
+        ) from None
+    except duckdb.Error as error:
+        raise ConfigurationError(f"feeds.{feed.name}.select: {_one_line(error)}") from None

@@ -1,0 +1,327 @@
+"""A source mapping: one YAML file that says how an operator's files become feeds.
+
+    operator:   who, which time zone, which currency
+    files:      each glob of CSV or Parquet files becomes one view (CSV: every column is text)
+    feeds:      one SELECT per feed over those views, and how its rows became known
+    attributes: the operator's own columns, declared by name, kind and meaning
+
+Every view also has `_file` and `_row` (row 1 is the first row below the header). A SELECT that names them (or `*`)
+gets its bad rows reported by file and row; one that aggregates gets them reported by key.
+The guide for a new operator is `configs/sources/README.md`.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import Field, field_validator, model_validator
+
+from features.feeds.contracts import FEEDS, Column, Feed, Grain, Kind
+from features.feeds.mapping.expectations import Expectations
+from features.feeds.mapping.layout import Database, File, Table
+from features.feeds.units import MONEY_UNITS, UNITS
+from features.kit.config import Config, load_yaml, parse_config
+from features.kit.errors import ConfigurationError
+
+COMMON_COLUMNS = ("event_id", "customer_id", "event_at", "known_at", "superseded_at", "arrived_at")
+"""The columns of every landed feed besides the contract's own."""
+
+
+SHARED_FEEDS = ("contacts", "outcomes", "tickets", "consents")
+"""Feeds that also hold rows of this system; a re-delivered period of the operator must not remove those."""
+
+
+UNDECIDED = "TODO"
+"""The word that `insight map` writes where only a person can decide; a mapping that still holds it is refused."""
+
+_IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
+_DURATION = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
+
+
+def parse_duration(text: str) -> timedelta:
+    """Returns an ISO 8601 duration of weeks, days and clock time. Example: `P5D` is five days, `PT2H` two hours.
+
+    Raises:
+        ValueError: If it is no such duration, or uses months or years, whose length is not fixed.
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None or text.rstrip("T") == "P":
+        raise ValueError(f"'{text}' is not a duration such as P5D or PT2H (months and years have no fixed length)")
+    weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+class Currency(Config):
+    """The operator's currency.
+
+    Attributes:
+        code: ISO 4217, such as CNY.
+        scale: Decimals of the landed integer; CNY 3 means li, 1/1000 yuan.
+    """
+
+    code: str = Field(pattern="^[A-Z]{3}$")
+    scale: int = Field(ge=0, le=6)
+
+
+class OperatorBlock(Config):
+    """Who delivers, on which calendar, in which money."""
+
+    name: str = Field(min_length=1)
+    time_zone: str = "Asia/Shanghai"
+    currency: Currency = Currency(code="CNY", scale=3)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"'{value}' is not a time zone of the IANA database, such as Asia/Shanghai")
+        return value
+
+
+class Attribute(Config):
+    """A column of the operator that no feed has.
+
+    Attributes:
+        name: English snake_case; it becomes the feature's name.
+        kind: A number, or a category.
+        description: One sentence: meaning and unit.
+    """
+
+    name: str
+    kind: Literal["number", "category"]
+    description: str = Field(min_length=1)
+
+    @field_validator("name")
+    @classmethod
+    def _identifier(cls, value: str) -> str:
+        if not _IDENTIFIER.fullmatch(value) or keyword.iskeyword(value) or value in COMMON_COLUMNS:
+            raise ValueError(f"'{value}' is not a free English snake_case name")
+        return value
+
+
+class FeedMapping(Config):
+    """How one feed arises.
+
+    Attributes:
+        select: One SELECT over the views; its columns have the contract's names. Text is converted and checked at
+            landing. Times without an offset are the operator's local times. Feeds of days or months are dated by
+            their period; an `event_at` of theirs is ignored. A column `delivered_at` orders the deliveries in a load.
+        known_after: ISO delay after the event, or after the end of its day or month; else the SELECT has `known_at`.
+        at: With `known_after`: the local time of day at which the delay ends, as "06:00".
+        keyed_by: `number`: the SELECT has `number` instead of `customer_id`, and the owner at event time is looked up.
+        replace: `period`: a delivery of a day or month (calendar month for single events) replaces it entirely.
+        units: Column -> the unit in which the source delivers it (`UNITS`, `MONEY_UNITS`).
+        max_quarantine_share: More bad rows than this share stop the run before anything is published.
+    """
+
+    select: str = Field(min_length=1)
+    known_after: str | None = None
+    at: str | None = None
+    keyed_by: Literal["customer", "number"] = "customer"
+    replace: Literal["none", "period"] = "none"
+    units: dict[str, str] = Field(default_factory=dict)
+    max_quarantine_share: float = Field(default=0.01, ge=0, le=1)
+
+    @field_validator("known_after")
+    @classmethod
+    def _duration(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_duration(value)
+        return value
+
+    @field_validator("at", mode="before")
+    @classmethod
+    def _clock_time(cls, value: object) -> object:
+        if value is not None and not (isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value)):
+            raise ValueError('write the time of day in quotes, as "06:00"')
+        return value
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.at is not None and self.known_after is None:
+            raise ValueError("'at' needs 'known_after'")
+        return self
+
+    @property
+    def delay(self) -> timedelta | None:
+        """Returns the delivery lag, if one is declared."""
+        return None if self.known_after is None else parse_duration(self.known_after)
+
+    @property
+    def clock_time(self) -> time | None:
+        """Returns the local time of day at which the lag ends, if one is declared."""
+        return None if self.at is None else time.fromisoformat(self.at)
+
+
+class Source(Config):
+    """A whole source mapping.
+
+    Attributes:
+        operator: Who delivers.
+        snapshot_at: Local instant at which a snapshot's columns were known; feeds whose SELECT has no `event_at` are
+            dated there. The one as-of date is the next day.
+        delivered_from: The first civil day that the event feeds cover; default: the earliest event.
+        delivered_until: The feeds are complete before this civil day; default: the day after the latest event.
+        file_defaults: What holds for every entry of `files` that does not say otherwise.
+        files: View name -> files.
+        database: Where the tables are.
+        tables: View name -> table of the database; feeds read it as they read files.
+        feeds: Feed name -> mapping.
+        lacks: Feed -> the detail that these files do not hold, in one sentence each.
+        attributes: The declared columns of the feed `attributes`.
+        deliveries: What a month's delivery is expected to hold.
+    """
+
+    operator: OperatorBlock
+    snapshot_at: datetime | None = None
+    delivered_from: date | None = None
+    delivered_until: date | None = None
+    file_defaults: dict[str, Any] = Field(default_factory=dict)
+    files: dict[str, File] = Field(default_factory=dict)
+    database: Database | None = None
+    tables: dict[str, Table] = Field(default_factory=dict)
+    feeds: dict[str, FeedMapping] = Field(min_length=1)
+    lacks: dict[str, str] = Field(default_factory=dict)
+    attributes: tuple[Attribute, ...] = ()
+    deliveries: Expectations = Expectations()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_defaults(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            return content
+        defaults, files = (content.get(name) for name in ("file_defaults", "files"))
+        if isinstance(defaults, dict) and isinstance(files, dict):
+            filled = {name: defaults | file if isinstance(file, dict) else file for name, file in files.items()}
+            return content | {"files": filled}
+        return content
+
+    @field_validator("files", "tables")
+    @classmethod
+    def _view_names(cls, value: dict[str, File]) -> dict[str, File]:
+        for name in value:
+            if not _IDENTIFIER.fullmatch(name):
+                raise ValueError(f"'{name}' is not a view name (lower-case letters, digits, underscores)")
+        return value
+
+    @model_validator(mode="after")
+    def _has_views(self) -> Self:
+        if not self.views:
+            raise ValueError("files: there is none, and no table; the feeds need at least one view")
+        both = sorted(set(self.files) & set(self.tables))
+        if both:
+            raise ValueError(f"tables.{both[0]}: 'files' has a view of that name")
+        if bool(self.tables) != (self.database is not None):
+            raise ValueError("'tables' needs 'database', which names the environment variable with the address")
+        for name, mapping in self.feeds.items():
+            parted = self.read_in_parts(mapping)
+            if parted and mapping.replace == "period":
+                raise ValueError(
+                    f"feeds.{name}: 'replace: period' needs whole periods; '{parted[0]}' brings only rows beyond its "
+                    "watermark; drop one of the two"
+                )
+        return self
+
+    def read_in_parts(self, mapping: FeedMapping) -> list[str]:
+        """Returns the tables of a feed of which a load brings only the rows beyond the watermark."""
+        views = self.views_in(mapping.select)
+        return [view for view in views if view in self.tables and self.tables[view].watermark]
+
+    @property
+    def views(self) -> dict[str, File]:
+        """Returns every view by name: files, then tables."""
+        return self.files | self.tables
+
+    def views_in(self, select: str) -> list[str]:
+        """Returns the views that a SELECT names."""
+        words = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", select))
+        return [name for name in self.views if name in words]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name in self.lacks:
+            self.contract(name)
+        for name, mapping in self.feeds.items():
+            feed = self.contract(name)
+            for column, unit in mapping.units.items():
+                _check_unit(feed, column, unit)
+            if mapping.replace == "period" and name in SHARED_FEEDS:
+                raise ValueError(f"feeds.{name}: 'replace: period' would remove the rows that this system adds itself")
+            if mapping.keyed_by == "number" and (feed.reference or feed.personal):
+                raise ValueError(f"feeds.{name}: 'keyed_by: number' needs a feed of events of one customer")
+        if "customers" not in self.feeds:
+            raise ValueError("feeds: 'customers' is missing; it is the one feed that every source must have")
+        if any(mapping.keyed_by == "number" for mapping in self.feeds.values()) and "numbers" not in self.feeds:
+            raise ValueError("feeds: 'numbers' is missing; a feed with 'keyed_by: number' needs it")
+        if ("attributes" in self.feeds) != bool(self.attributes):
+            raise ValueError("'attributes' needs both the list of declared columns and a SELECT under 'feeds'")
+        if self.snapshot_at is not None and self.snapshot_at.tzinfo is not None:
+            raise ValueError("snapshot_at: write the operator's local time, without an offset")
+        return self
+
+    @model_validator(mode="after")
+    def _expects_what_is_mapped(self) -> Self:
+        for name in self.deliveries.feeds:
+            if name not in self.feeds:
+                raise ValueError(f"deliveries.feeds.{name}: the mapping has no such feed")
+        return self
+
+    def contract(self, name: str) -> Feed:
+        """Returns the contract of a feed, with the declared columns for `attributes`. Raises ValueError if unknown."""
+        if name not in FEEDS:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, FEEDS, n=1)
+            raise ValueError(f"feeds.{name}: there is no such feed" + (f"; did you mean '{near[0]}'?" if near else ""))
+        return attributes_contract(self.attributes) if name == "attributes" else FEEDS[name]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Returns the operator's time zone."""
+        return ZoneInfo(self.operator.time_zone)
+
+
+def attributes_contract(attributes: tuple[Attribute, ...]) -> Feed:
+    """Returns the contract of the feed `attributes` with its declared columns."""
+    base = FEEDS["attributes"]
+    kinds = {"number": Kind.NUMBER, "category": Kind.CATEGORY}
+    columns = tuple(Column(attribute.name, kinds[attribute.kind]) for attribute in attributes)
+    return Feed(base.name, base.row, base.key, columns, grain=Grain.INSTANT)
+
+
+def load_source(path: Path) -> Source:
+    """Returns the mapping in a YAML file. Raises ConfigurationError naming the file and the key."""
+    content = load_yaml(path)
+    open_points = undecided(content)
+    if open_points:
+        more = f" (and {len(open_points) - 1} more)" if len(open_points) > 1 else ""
+        raise ConfigurationError(
+            f"{path}: '{open_points[0]}' still says {UNDECIDED}{more}",
+            remedy=f"decide it; see the comments marked {UNDECIDED}",
+        )
+    return parse_config(Source, content, source=str(path))
+
+
+def undecided(content: Any, key: str = "") -> list[str]:
+    """Returns the keys whose values `insight map` left to a person, in the order of the file."""
+    if isinstance(content, str):
+        return [key] if re.search(rf"\b{UNDECIDED}\b", content) else []
+    if isinstance(content, dict):
+        inside = [(f"{key}.{name}" if key else str(name), value) for name, value in content.items()]
+        return [found for name, value in inside if name != "attributes" for found in undecided(value, name)]
+    return []
+
+
+def _check_unit(feed: Feed, column: str, unit: str) -> None:
+    known = feed.by_name.get(column)
+    if known is None:
+        raise ValueError(f"feeds.{feed.name}.units: there is no column '{column}'")
+    fits = unit in MONEY_UNITS if known.kind is Kind.MONEY else UNITS.get(unit, ("", 0))[0] == known.unit
+    if not fits:
+        target = "money" if known.kind is Kind.MONEY else known.unit or "a plain number"
+        raise ValueError(f"feeds.{feed.name}.units.{column}: '{unit}' does not convert to {target}")

@@ -1,0 +1,1 @@
+"""A mapping proposed from the look of the files."""

@@ -1,0 +1,298 @@
+"""What each column of an unknown file holds: form of its dates, nulls, unit, and which columns identify a row.
+
+Every statement is about all sampled values, not about the first few: one value of another form makes a date column
+text. Texts that name people are masked before they are shown.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from features.feeds.proposal.words import Words, folded, unit_of
+
+DATE_FORMS: dict[str, tuple[str, str]] = {
+    "YYYY-MM-DD": (r"(19|2\d)\d{2}-\d{2}-\d{2}", "%Y-%m-%d"),
+    "YYYY/MM/DD": (r"(19|2\d)\d{2}/\d{1,2}/\d{1,2}", "%Y/%m/%d"),
+    "YYYY.MM.DD": (r"(19|2\d)\d{2}\.\d{1,2}\.\d{1,2}", "%Y.%m.%d"),
+    "YYYYMMDD": (r"(19|2\d)\d{6}", "%Y%m%d"),
+    "YYYY年MM月DD日": (r"(19|2\d)\d{2}年\d{1,2}月\d{1,2}日", "%Y年%m月%d日"),
+    "DD/MM/YYYY": (r"\d{1,2}/\d{1,2}/(19|2\d)\d{2}", "%d/%m/%Y"),
+    "MM/DD/YYYY": (r"\d{1,2}/\d{1,2}/(19|2\d)\d{2}", "%m/%d/%Y"),
+    "DD.MM.YYYY": (r"\d{1,2}\.\d{1,2}\.(19|2\d)\d{2}", "%d.%m.%Y"),
+    "DD-MM-YYYY": (r"\d{1,2}-\d{1,2}-(19|2\d)\d{2}", "%d-%m-%Y"),
+}
+PERIOD_FORMS: dict[str, tuple[str, str]] = {
+    "YYYYMM": (r"(19|2\d)\d{4}", "%Y%m"),
+    "YYYY-MM": (r"(19|2\d)\d{2}-\d{2}", "%Y-%m"),
+    "YYYY/MM": (r"(19|2\d)\d{2}/\d{1,2}", "%Y/%m"),
+    "YYYY年MM月": (r"(19|2\d)\d{2}年\d{1,2}月", "%Y年%m月"),
+}
+INSTANT_FORMS: dict[str, tuple[str, str]] = {
+    "YYYY-MM-DD HH:MM:SS": (r"(19|2\d)\d{2}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?", ""),
+    "YYYY-MM-DD HH:MM:SS+offset": (
+        r"(19|2\d)\d{2}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)? ?(Z|z|[+-]\d{2}(:?\d{2})?)", "",
+    ),
+    "YYYY/MM/DD HH:MM:SS": (r"(19|2\d)\d{2}/\d{1,2}/\d{1,2} \d{1,2}:\d{2}:\d{2}", "%Y/%m/%d %H:%M:%S"),
+    "YYYY/MM/DD HH:MM": (r"(19|2\d)\d{2}/\d{1,2}/\d{1,2} \d{1,2}:\d{2}", "%Y/%m/%d %H:%M"),
+    "YYYYMMDDHHMMSS": (r"(19|2\d)\d{12}", "%Y%m%d%H%M%S"),
+    "YYYYMMDD HH:MM:SS": (r"(19|2\d)\d{6} \d{2}:\d{2}:\d{2}", "%Y%m%d %H:%M:%S"),
+    "DD/MM/YYYY HH:MM:SS": (r"\d{1,2}/\d{1,2}/(19|2\d)\d{2} \d{1,2}:\d{2}:\d{2}", "%d/%m/%Y %H:%M:%S"),
+    "MM/DD/YYYY HH:MM:SS": (r"\d{1,2}/\d{1,2}/(19|2\d)\d{2} \d{1,2}:\d{2}:\d{2}", "%m/%d/%Y %H:%M:%S"),
+    "epoch seconds": (r"1[0-9]{9}", ""),
+    "epoch milliseconds": (r"1[0-9]{12}", ""),
+}  # fmt: skip
+FORMS = {"date": DATE_FORMS, "period": PERIOD_FORMS, "instant": INSTANT_FORMS}
+TWO_WAYS = {
+    "DD/MM/YYYY": "MM/DD/YYYY", "MM/DD/YYYY": "DD/MM/YYYY", "DD/MM/YYYY HH:MM:SS": "MM/DD/YYYY HH:MM:SS",
+    "MM/DD/YYYY HH:MM:SS": "DD/MM/YYYY HH:MM:SS",
+}  # fmt: skip
+"""Forms that the same text may have; which one it is shows only if a day above 12 occurs."""
+
+_FLAGS = ({"0", "1"}, {"y", "n"}, {"yes", "no"}, {"true", "false"}, {"t", "f"}, {"是", "否"}, {"有", "无"})
+_WHOLE = re.compile(r"[+-]?\d{1,30}")
+_DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+)")
+_SCIENTIFIC = re.compile(r"[+-]?\d(\.\d+)?[eE][+-]?\d{1,3}")
+_LOOKED_AT = 5_000
+_MANY = 200
+_PHONE = re.compile(r"(?<!\d)(?:\+?86)?1[3-9]\d{9}(?!\d)")
+_CITIZEN = re.compile(r"(?<!\d)\d{6}(?:19|20)\d{9}[\dXx](?!\d)")
+_PERSONAL_HEADERS = (
+    "姓名",
+    "名字",
+    "联系人",
+    "地址",
+    "身份证",
+    "证件号",
+    "name",
+    "address",
+    "email",
+    "邮箱地址",
+    "passport",
+    "idcard",
+)
+_NOT_PERSONAL = ("planname", "plan", "packname", "套餐", "product", "产品", "campaign", "活动", "city", "service")
+
+
+@dataclass
+class ColumnLook:
+    """What was seen of one column.
+
+    Attributes:
+        name: Its header, or `column_3` without one.
+        kind: `integer`, `number`, `date`, `period`, `instant`, `flag`, `category`, `text` or `empty`.
+        form: The form of dates, periods and times.
+        also_form: The other form that the same texts may have (day and month exchanged), or empty.
+        unit: The unit that the header names, or empty.
+        filled: Share of rows with a value.
+        distinct: Different values.
+        nothing: Texts in it that mean "nothing there".
+        nothing_here: Those of them that mean it in this column only, such as 20991231.
+        samples: A few values, masked where they may name a person.
+        is_unique: No value twice, none missing.
+        is_rounded_id: Ids written as 1.23E+17: the digits are lost.
+        values: The distinct values that were looked at, without those of `nothing`.
+    """
+
+    name: str
+    kind: str = "text"
+    form: str = ""
+    also_form: str = ""
+    unit: str = ""
+    filled: float = 0.0
+    distinct: int = 0
+    nothing: tuple[str, ...] = ()
+    nothing_here: tuple[str, ...] = ()
+    samples: tuple[str, ...] = ()
+    is_unique: bool = False
+    is_rounded_id: bool = False
+    values: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def is_time(self) -> bool:
+        """Tells whether it dates something."""
+        return self.kind in ("date", "period", "instant")
+
+
+def look_at_columns(table: Any, words: Words) -> list[ColumnLook]:
+    """Returns what each column of a sampled table holds."""
+    return [_look(name, table[name], words) for name in table.column_names]
+
+
+def _look(name: str, column: Any, words: Words) -> ColumnLook:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    look = ColumnLook(name, unit=unit_of(name, words))
+    rows = len(column)
+    text = column if pa.types.is_string(column.type) else pc.cast(column, pa.string())
+    counts = pc.value_counts(text.combine_chunks() if hasattr(text, "combine_chunks") else text)
+    values = [value for value in counts.field("values").to_pylist() if value is not None]
+    by_value = dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
+    certain = [value for value in values if value in words.nothing.certain]
+    rest = [value for value in values if value not in words.nothing.certain]
+    doubtful = [value for value in rest if value in words.nothing.among_values or not value.strip()]
+    seen = [*_spread([value for value in rest if value not in set(doubtful)]), *doubtful]
+    _judge(look, seen, words, is_typed=not pa.types.is_string(column.type))
+    if look.kind not in ("integer", "number"):
+        look.unit = ""
+    gone = {*certain, *look.nothing}
+    kept = [value for value in values if value not in gone]
+    missing = sum(by_value[value] for value in gone) + by_value.get(None, 0)
+    look.nothing_here = tuple(look.nothing)
+    look.nothing = tuple(value for value in (*sorted(certain), *look.nothing) if value)
+    look.filled = 1 - missing / rows if rows else 0.0
+    look.distinct = len(kept)
+    look.is_unique = bool(rows) and not missing and len(kept) == rows
+    look.values = tuple(value for value in seen if value not in gone)
+    if not kept:
+        look.kind = "empty"
+    elif look.kind == "text" and len(kept) <= max(50, rows // 50) and len(kept) <= _MANY and not look.is_unique:
+        look.kind = "category"
+    look.samples = tuple(shown(value, name) for value in _few(kept))
+    return look
+
+
+def has_no_repeat(column: Any) -> bool:
+    """Tells whether every row has a value and no value stands twice."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = len(column)
+    return bool(rows) and column.null_count == 0 and len(pc.unique(pc.cast(column, pa.string()))) == rows
+
+
+def _spread(values: Sequence[str]) -> list[str]:
+    """Returns at most so many values, evenly from all of them, the first and the last among them."""
+    if len(values) <= _LOOKED_AT:
+        return list(values)
+    step = (len(values) - 1) / (_LOOKED_AT - 1)
+    return [values[round(place * step)] for place in range(_LOOKED_AT)]
+
+
+def _few(values: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys((values[0], values[len(values) // 2], values[-1]))) if values else []
+
+
+def _judge(look: ColumnLook, values: Sequence[str], words: Words, *, is_typed: bool) -> None:
+    """Sets kind and form; texts among values that mean nothing are set aside first."""
+    doubtful = [value for value in values if value in words.nothing.among_values or not value.strip()]
+    plain = [value.strip() for value in values if value not in doubtful]
+    far = [value for value in plain if value in words.nothing.far_dates]
+    dates = [value for value in plain if value not in far]
+    for kind, forms in FORMS.items():
+        fitting = [form for form in forms if dates and _fits(dates, kind, form)]
+        if fitting and (kind != "period" or _is_period(look.name, dates)) and _is_time(look.name, dates, fitting[0]):
+            look.kind, look.form = kind, fitting[0]
+            look.also_form = next((form for form in fitting[1:] if TWO_WAYS.get(fitting[0]) == form), "")
+            look.nothing = (*doubtful, *far)
+            return
+    if is_typed and all(_is_iso(value) for value in plain[:20]):
+        look.kind, look.form = "instant", "typed"
+        return
+    lower = {value.lower() for value in plain}
+    if plain and any(lower <= flags for flags in _FLAGS):
+        look.kind = "flag"
+    elif plain and all(_WHOLE.fullmatch(value) for value in plain):
+        look.kind, look.nothing = "integer", tuple(doubtful)
+    elif plain and all(_DECIMAL.fullmatch(value) for value in plain):
+        look.kind, look.nothing = "number", tuple(doubtful)
+    elif plain and all(_SCIENTIFIC.fullmatch(value) or _DECIMAL.fullmatch(value) for value in plain):
+        look.kind, look.nothing = "number", tuple(doubtful)
+        large = [value for value in plain if re.search(r"[eE]\+?1\d$", value)]
+        look.is_rounded_id = bool(large)
+
+
+def _is_iso(value: str) -> bool:
+    return bool(re.fullmatch(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}.*", value))
+
+
+def _fits(values: Iterable[str], kind: str, form: str) -> bool:
+    pattern, layout = FORMS[kind][form]
+    matcher = re.compile(pattern)
+    for value in values:
+        if not matcher.fullmatch(value):
+            return False
+        if layout:
+            try:
+                datetime.strptime(value, layout)  # noqa: DTZ007 - only whether it is a date
+            except ValueError:
+                return False
+        elif form.startswith("YYYY-MM-DD"):
+            try:
+                datetime.fromisoformat(value[:19])
+            except ValueError:
+                return False
+    return True
+
+
+_PERIOD_HEADERS = ("月", "账期", "帐期", "period", "month", "cycle", "ym")
+_TIME_HEADERS = ("时间", "日期", "日", "date", "time", "day", "at", "on", "ts", "since", "start", "end", "epoch", "_dt")
+
+
+def _is_period(header: str, values: Sequence[str]) -> bool:
+    """Tells whether six digits are months: the header says so, or there are few of them."""
+    return not values[0].isdigit() or any(word in folded(header) for word in _PERIOD_HEADERS) or len(values) <= 36
+
+
+def _is_time(header: str, values: Sequence[str], form: str) -> bool:
+    """Tells whether bare digits are a date or a time: the header says so, or several such values are all dates."""
+    if not values[0].isdigit():
+        return True
+    if form.startswith("epoch"):
+        return any(word in header.lower() for word in _TIME_HEADERS)
+    return len(values) >= 3 or any(word in header.lower() for word in (*_TIME_HEADERS, *_PERIOD_HEADERS))
+
+
+def shown(value: str, header: str) -> str:
+    """Returns a value as a comment may show it: on one line, short, without a phone number, an id card or a name."""
+    name = folded(header)
+    if any(word in name for word in _PERSONAL_HEADERS) and not any(word in name for word in _NOT_PERSONAL):
+        return (value[:1] + "***") if value else value
+    masked = _CITIZEN.sub(lambda match: match[0][:3] + "***" + match[0][-2:], value)
+    masked = _PHONE.sub(lambda match: match[0][-11:-8] + "****" + match[0][-4:], masked)
+    masked = "".join(char if unicodedata.category(char)[0] != "C" else " " for char in masked)
+    return masked if len(masked) <= 28 else masked[:25] + "..."
+
+
+def keys_of(table: Any, looks: Sequence[ColumnLook], preferred: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Returns the smallest sets of columns that identify a row, the most id-like first; empty if none was found.
+
+    A measure or a time that happens to be different in every row is no key by itself.
+
+    Args:
+        table: The sampled rows.
+        looks: Their columns, without knowledge times.
+        preferred: Columns that are known to be ids or references, best first.
+    """
+    order = {name: place for place, name in enumerate(preferred)}
+    single = [look.name for look in looks if look.is_unique and (look.name in order or look.kind == "text")]
+    single.sort(key=lambda name: order.get(name, len(order)))
+    if single:
+        return tuple((name,) for name in single)
+    by_name = {look.name: look for look in looks}
+    names = [name for name in preferred if name in by_name]
+    names += [look.name for look in looks if look.is_time and look.name not in names]
+    names += [look.name for look in looks if look.kind in ("category", "text") and look.name not in names]
+    names = [name for name in names if by_name[name].filled == 1][:6]
+    for size in (2, 3, 4):
+        found = [columns for columns in _choices(names, size) if identifies(table, columns)]
+        if found:
+            return tuple(found)
+    return ()
+
+
+def _choices(names: Sequence[str], size: int) -> list[tuple[str, ...]]:
+    from itertools import combinations
+
+    return [chosen for chosen in combinations(names, size) if chosen[0] == names[0]] if len(names) >= size else []
+
+
+def identifies(table: Any, columns: Sequence[str]) -> bool:
+    """Tells whether no two rows are equal in these columns."""
+    grouped = table.select(list(columns)).group_by(list(columns)).aggregate([])
+    return bool(grouped.num_rows == table.num_rows)

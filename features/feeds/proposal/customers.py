@@ -1,0 +1,178 @@
+"""What a list of customers holds besides: plans, departures, answers of a survey, and the operator's own columns.
+
+An answer that is known only later (who left, how satisfied) is never an attribute: it would give itself away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from features.feeds.contracts import FEEDS
+from features.feeds.conversion import literal, quoted
+from features.feeds.mapping.sources import UNDECIDED
+from features.feeds.proposal.columns import ColumnLook
+from features.feeds.proposal.feeds import FeedPlan
+from features.feeds.proposal.matching import Match
+from features.feeds.proposal.selects import select_of
+from features.feeds.proposal.views import View
+from features.feeds.proposal.words import Words, english_name, folded
+
+_TOO_MANY_WORDS = 100
+
+
+@dataclass(frozen=True)
+class AttributePlan:
+    """One column of the operator's own.
+
+    Attributes:
+        header: The column.
+        name: Its English name.
+        kind: `number` or `category`.
+    """
+
+    header: str
+    name: str
+    kind: str
+
+
+@dataclass
+class Answers:
+    """Columns of the customers' view that answer a question of later."""
+
+    left: ColumnLook | None = None
+    left_on: ColumnLook | None = None
+    score: ColumnLook | None = None
+    others: tuple[str, ...] = ()
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Returns the headers of all of them."""
+        named = [look.name for look in (self.left, self.left_on, self.score) if look]
+        return (*named, *self.others)
+
+
+def answers_in(view: View, words: Words) -> Answers:
+    """Returns the columns that hold answers of later."""
+
+    def known(kind: tuple[str, ...], look: ColumnLook) -> bool:
+        return folded(look.name) in {folded(word) for word in kind}
+
+    asked = words.answers
+    found = Answers()
+    others = []
+    for look in view.columns:
+        if look.kind == "flag" and known(asked.left, look):
+            found.left = found.left or look
+        elif look.is_time and known(asked.left_on, look):
+            found.left_on = found.left_on or look
+        elif look.kind == "integer" and known(asked.score, look) and found.score is None:
+            found.score = look
+        elif known(asked.why_left, look):
+            others.append(look.name)
+    if found.score is not None:
+        interview = {folded(word) for word in asked.same_interview}
+        others += [
+            look.name for look in view.columns
+            if look is not found.score and (any(word in folded(look.name) for word in interview) or _is_tick_box(look))
+        ]  # fmt: skip
+    found.others = tuple(dict.fromkeys(others))
+    return found
+
+
+def _is_tick_box(look: ColumnLook) -> bool:
+    """Tells whether a column is a questionnaire's box: -1 where it is not ticked, one number where it is."""
+    return look.kind == "integer" and len(set(look.values)) == 2 and "-1" in look.values
+
+
+def besides(view: View, match: Match, answers: Answers, *, is_snapshot: bool, words: Words) -> list[FeedPlan]:
+    """Returns the further feeds that a list of customers gives."""
+    plans = []
+    customer = quoted(view.customer)
+    start = match.columns.get("activated_on") or match.columns.get("event_at")
+    plan = next((look for look in view.columns if words.means(look.name, "plan_id")), None)
+    if plan is not None and start and not is_snapshot:
+        parts = [(customer, "customer_id"), (quoted(plan.name), "plan_id"), (quoted(start), "ordered_at")]
+        select = select_of(view.name, [*parts, (quoted(start), "effective_on"), ("'none'", "contract_type")])
+        todo = f"only the present plan is known; it is dated at {start}. Is there a table of plan changes?"
+        plans.append(
+            FeedPlan(
+                FEEDS["subscriptions"], (view.name,), select, 0.6, f"{view.name}.{plan.name}", "PT0S", todos=[todo]
+            )
+        )
+    if answers.left_on is not None:
+        left = quoted(answers.left_on.name)
+        parts = [(customer, "customer_id"), (left, "event_at"), ("'cancel'", "reason"), ("true", "voluntary")]
+        select = select_of(view.name, parts, f"{left} IS NOT NULL")
+        todos = ["every departure is taken as the customer's own wish; if a column says why, map it to `reason`"]
+        plans.append(
+            FeedPlan(
+                FEEDS["terminations"],
+                (view.name,),
+                select,
+                0.9,
+                f"{view.name}.{answers.left_on.name}",
+                "P1D",
+                todos=todos,
+            )
+        )
+    elif answers.left is not None:
+        yes = next(
+            (value for value in answers.left.values if value.lower() in ("1", "yes", "y", "true", "t", "是")), "1"
+        )
+        parts = [(customer, "customer_id"), (f"TIMESTAMP '{UNDECIDED}'", "event_at"), ("'cancel'", "reason")]
+        select = select_of(view.name, [*parts, ("true", "voluntary")], f"{quoted(answers.left.name)} = {literal(yes)}")
+        todos = [f"when did they leave? `{answers.left.name}` has no date: write one some days after snapshot_at"]
+        plans.append(
+            FeedPlan(
+                FEEDS["terminations"],
+                (view.name,),
+                select,
+                0.9,
+                f"{view.name}.{answers.left.name}",
+                "PT0S",
+                todos=todos,
+            )
+        )
+    if answers.score is not None and is_snapshot:
+        parts = [(customer, "customer_id"), (f"TIMESTAMP '{UNDECIDED}'", "event_at"), (literal(view.name), "survey")]
+        select = select_of(view.name, [*parts, (quoted(answers.score.name), "score")])
+        todos = ["when were they asked? write a time after snapshot_at"]
+        if answers.others:
+            todos.append(f"{len(answers.others)} columns of the same interview are left out, they would give it away")
+        plans.append(
+            FeedPlan(
+                FEEDS["surveys"], (view.name,), select, 0.9, f"{view.name}.{answers.score.name}", "PT0S", todos=todos
+            )
+        )
+    return plans
+
+
+def attributes_of(
+    view: View, match: Match, answers: Answers, words: Words
+) -> tuple[list[AttributePlan], dict[str, str]]:
+    """Returns the operator's own columns, and each column that is left out with the reason."""
+    plans: list[AttributePlan] = []
+    left_out: dict[str, str] = {}
+    used = set(match.columns.values())
+    names: set[str] = set()
+    for place, look in enumerate(view.columns, start=1):
+        if look.name in answers.headers:
+            left_out[look.name] = "an answer of later"
+        elif look.name in used:
+            continue
+        elif look.kind == "empty" or (look.distinct <= 1 and look.filled == 1):
+            left_out[look.name] = "one value only"
+        elif look.is_time:
+            left_out[look.name] = "a date"
+        elif look.kind == "text":
+            left_out[look.name] = f"{look.distinct:,} different texts"
+        elif look.kind == "category" and look.distinct > _TOO_MANY_WORDS:
+            left_out[look.name] = f"{look.distinct:,} different words"
+        else:
+            name = english_name(look.name, place, words)
+            while name in names:
+                name += f"_{place}"
+            names.add(name)
+            kind = "number" if look.kind in ("integer", "number") else "category"
+            plans.append(AttributePlan(look.name, name, kind))
+    return plans, left_out

@@ -1,0 +1,185 @@
+"""The month's run: the newly arrived month becomes portraits, scores and challengers, and a person decides.
+
+    ingest -> calendar -> build -> publish -> score -> fit -> train -> preview
+                 |                                              |         |
+                 refuses: nothing is published                  never promotes, never claims anybody
+
+Each finished step is kept in the run table with everything that could change its answer. A run that was killed, failed
+or was refused continues from there; one that came to its end begins anew. The run ends in one of four ways, which are
+the exit codes of `insight run --through`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from datetime import date
+from enum import IntEnum
+from importlib.metadata import version as installed_version
+from typing import Any
+
+import orjson
+
+from features.journey.journey import Journey, load_step, spent
+from features.kit.clock import utc_now
+from features.kit.config import config_path
+from features.kit.errors import DataError
+from features.kit.home import Home
+from features.kit.progress import Progress
+from features.kit.runs import RunRecord, hit, recorded_run, run_lock, run_table
+
+MONTH_STEPS = ("ingest", "calendar", "build", "publish", "score", "fit", "train", "preview")
+ALWAYS = ("ingest", "calendar")
+"""Steps that every run takes: they are what finds out whether anything is new."""
+
+LOCK = "month.lock"
+
+
+class Ending(IntEnum):
+    """How a month's run ended; the number is the exit code."""
+
+    DONE = 0
+    FAILED = 2
+    REFUSED = 3
+    UNDECIDED = 4
+
+
+@dataclass(frozen=True)
+class MonthResult:
+    """What a month's run did.
+
+    Attributes:
+        ending: How it ended; a failure is raised instead.
+        summary: Step -> its summary, with `ending`, `reasons` and what it cost.
+    """
+
+    ending: Ending
+    summary: dict[str, Any]
+
+
+def run_month(journey: Journey, progress: Progress) -> MonthResult:
+    """Takes the newly arrived month through every step and returns how the run ended.
+
+    Args:
+        journey: With `through`; the as-of date is the first day after that month unless the journey names one.
+        progress: Shown while it runs.
+
+    Raises:
+        InsightError: From a step that failed; the steps before it are kept and the next run continues.
+    """
+    name = f"run --through {journey.through:%Y%m}"
+    with run_lock(journey.home, name, LOCK), recorded_run(journey.home, name) as run:
+        if journey.accept:
+            run.note = f"accepted: {journey.accept}"
+        return _Month(journey, progress, run).run()
+
+
+class _Month:
+    """The state of one month's run."""
+
+    def __init__(self, journey: Journey, progress: Progress, run: RunRecord) -> None:
+        self.journey = journey
+        self.progress = progress
+        self.run_record = run
+        self.summary: dict[str, Any] = {}
+        self.seconds: dict[str, float] = {}
+        self.reused: list[str] = []
+
+    def run(self) -> MonthResult:
+        try:
+            self.take("ingest")
+        except DataError as error:
+            return self.end(Ending.REFUSED, [f"{error.code}: {error}"])
+        calendar = self.take("calendar")
+        if not calendar["publishable"]:
+            return self.end(Ending.REFUSED, [f"{one['code']}: {_what(one)}" for one in calendar["problems"]])
+        as_of = self.journey.as_of or date.fromisoformat(calendar["as_of"])
+        self.journey = self.journey.model_copy(update={"as_of": as_of, "may_promote": False})
+        for name in MONTH_STEPS[2:-1]:
+            self.take(name)
+        challengers, recommended = self.summary["train"]["challengers"], self.summary["train"]["recommended"]
+        told = {"challengers": challengers, "recommended": tuple(recommended)}
+        self.journey = self.journey.model_copy(update=told)
+        self.take("preview")
+        forget_steps(self.journey.home)
+        if recommended:
+            return self.end(Ending.UNDECIDED, [f"{name}: {challengers[name]} may take over" for name in recommended])
+        return self.end(Ending.DONE, [])
+
+    def take(self, name: str) -> dict[str, Any]:
+        """Takes one step, or finds what it said when it was last taken with the same inputs."""
+        inputs = self.inputs()
+        known = None if name in ALWAYS else read_step(self.journey.home, name, inputs)
+        started = time.perf_counter()
+        if known is None:
+            hit("month.before_step")
+            known = load_step(name)(self.journey, self.progress)
+            known = orjson.loads(orjson.dumps(known, default=str, option=_PLAIN))
+            keep_step(self.journey.home, name, inputs, known)
+            hit("month.after_step")
+        else:
+            self.reused.append(name)
+        self.seconds[name] = round(time.perf_counter() - started, 2)
+        self.summary[name] = known
+        return known
+
+    def inputs(self) -> str:
+        """Returns the hash of all that could change a step's answer: request, feeds, models, configuration, code."""
+        configs = config_path(".")
+        files = sorted(path for path in configs.rglob("*.yaml") if path.is_file())
+        pointers = sorted(self.journey.home.bundles.glob("*/champion.json"))
+        request = self.journey.model_dump(mode="json", exclude={"home", "threads", "accept"})
+        content = [
+            request,
+            self.summary.get("ingest", {}).get("version"),
+            [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*files, *pointers)],
+            installed_version("customer-insight"),
+        ]
+        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:16]
+
+    def end(self, ending: Ending, reasons: list[str]) -> MonthResult:
+        """Closes the record of the run and returns the result."""
+        self.run_record.status = ending.name.lower()
+        self.run_record.note = "; ".join(one for one in (self.run_record.note, *reasons) if one)
+        told = {"period": f"{self.journey.through:%Y-%m}", "ending": ending.name.lower(), "exit_code": int(ending)}
+        told |= {"reasons": reasons, "run_id": self.run_record.run_id, "reused": self.reused}
+        return MonthResult(ending, told | self.summary | spent(self.seconds))
+
+
+_PLAIN = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+
+
+def _what(problem: dict[str, Any]) -> str:
+    return f"{problem['feed']}: {problem['detail']}" if problem["feed"] else str(problem["detail"])
+
+
+def read_step(home: Home, name: str, inputs: str) -> dict[str, Any] | None:
+    """Returns what a step said when an unfinished run took it with the same inputs, or None."""
+    with run_table(home) as database:
+        _create_steps(database)
+        row = database.execute("SELECT summary FROM steps WHERE step = ? AND inputs = ?", (name, inputs)).fetchone()
+    return None if row is None else orjson.loads(row[0])
+
+
+def keep_step(home: Home, name: str, inputs: str, summary: dict[str, Any]) -> None:
+    """Keeps what a step said until the run has come to its end."""
+    with run_table(home) as database:
+        _create_steps(database)
+        database.execute(
+            "INSERT OR REPLACE INTO steps VALUES (?, ?, ?, ?)",
+            (name, inputs, utc_now().isoformat(), orjson.dumps(summary).decode()),
+        )
+
+
+def forget_steps(home: Home) -> None:
+    """Forgets every kept step: the run has come to its end."""
+    with run_table(home) as database:
+        _create_steps(database)
+        database.execute("DELETE FROM steps")
+
+
+def _create_steps(database: Any) -> None:
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS steps (step TEXT PRIMARY KEY, inputs TEXT, ended_at TEXT, summary TEXT)"
+    )

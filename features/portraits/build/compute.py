@@ -1,0 +1,166 @@
+"""One as-of date's features: stage the feeds, prepare the sources, reduce them, join them, cast once to float32.
+
+Each feature is computed by the expression in its dimension's file; nothing is computed here. A source whose feeds
+are all missing gives NULL in its features. A feed counts as missing when no row of it was known before the as-of
+date, so a feed that only begins later cannot change a portrait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from features.feeds.contracts import Column, Kind
+from features.portraits.sources import staging
+from features.portraits.sources.engines import Engine
+from features.portraits.feature_list import dimensions
+from features.portraits.settings import PortraitSettings
+from features.portraits.sources.sources import SOURCES
+from features.portraits.dimensions.spec import Definition
+from features.portraits.sources.staging import STAGED, Moment, Staged
+from features.portraits.sources.request import Request, attribute_columns, is_present
+
+_LINK_FEEDS = {"persons": staging.PERSON_LINKS, "numbers": staging.NUMBER_FLAGS}
+_READ_ONCE = frozenset({"usage_daily", "network_experience", "month_days"})
+"""Large feeds are streamed through their one aggregation; the small ones are kept, because facts read them too."""
+
+
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The specification in one engine's SQL, compiled once for every as-of date.
+
+    Attributes:
+        request: What was asked.
+        staged: Staged table -> query over `known_<name>` and `moment`.
+        sources: Source -> query over staged tables.
+        features: Source -> query over it, one row per customer.
+    """
+
+    request: Request
+    staged: dict[str, str]
+    sources: dict[str, str]
+    features: dict[str, str]
+
+    @classmethod
+    @lru_cache(maxsize=4)
+    def compiled(cls, compile_sql: Callable[[Any], str], request: Request) -> Plan:
+        """Returns the plan in the SQL that `compile_sql` (an engine's) makes of an Ibis expression."""
+        import ibis
+
+        columns = {name: _staged_types(one, request) for name, one in STAGED.items()}
+        staged = {name: staging.ibis_table(f"staged_{name}", types) for name, types in columns.items()}
+        tables = {name: source.table(staged, request.settings) for name, source in SOURCES.items()}
+        features = {}
+        for name in dict.fromkeys(one.source for one in request.definitions):
+            rows = ibis.table(tables[name].schema(), name=f"source_{name}")
+            values = {one.feature.name: one.value(rows) for one in request.definitions if one.source == name}
+            features[name] = compile_sql(rows.group_by("customer_id").aggregate(**values))
+        stages = {name: staging.stage(one, request.time_zone, request.attributes) for name, one in STAGED.items()}
+        return cls(
+            request,
+            {name: compile_sql(table) for name, table in stages.items()},
+            {name: compile_sql(table) for name, table in tables.items()},
+            features,
+        )
+
+
+
+
+def present_feeds(engine: Engine) -> frozenset[str]:
+    """Returns the feeds of which at least one row was known (the views `known_<name>` must exist)."""
+    names = {staged.feed: f"known_{staged.name}" for staged in STAGED.values()}
+    parts = [f"SELECT '{feed}' AS feed WHERE EXISTS (SELECT 1 FROM {view})" for feed, view in names.items()]
+    found = set(engine.arrow(" UNION ALL ".join(parts)).column("feed").to_pylist())
+    aliases = {feed for feed, view in _LINK_FEEDS.items() if view in found}
+    return frozenset(found | aliases)
+
+
+def missing_dimensions(present: frozenset[str], definitions: Sequence[Definition]) -> list[str]:
+    """Returns what no feed tells about: a dimension by name, or `dimension.feed` where only a part is missing."""
+    missing: list[str] = []
+    for dimension in dimensions():
+        sources = dict.fromkeys(one.source for one in definitions if one.feature.dimension == dimension)
+        lacking = [name for name in sources if not is_present(name, present)]
+        if not lacking:
+            continue
+        if len(lacking) == len(sources):
+            missing.append(dimension)
+        else:
+            feeds = {SOURCES[name].needs[0] for name in lacking}
+            missing += [f"{dimension}.{feed}" for feed in sorted(feeds)]
+    return missing
+
+
+
+
+def stage_all(engine: Engine, plan: Plan, moment: Moment) -> None:
+    """Makes `staged_<name>` for every staged table from the views `known_<name>`."""
+    engine.keep("moment", staging.moment_sql(moment))
+    for name, sql in plan.staged.items():
+        (engine.view if name in _READ_ONCE else engine.keep)(f"staged_{name}", sql)
+
+
+def prepare(engine: Engine, plan: Plan, present: frozenset[str]) -> None:
+    """Keeps `base` (the customers of the portrait) and makes `source_<name>` of every source that is there.
+
+    Staged tables must exist. Facts read the sources too.
+    """
+    engine.keep("base", _base_sql())
+    for name, sql in plan.sources.items():
+        if is_present(name, present):
+            (engine.view if name in _READ_ONCE else engine.keep)(f"source_{name}", sql)
+
+
+def reduce(engine: Engine, plan: Plan, present: frozenset[str]) -> None:
+    """Keeps `portrait_features`: customer_id and every feature with its final type, unsorted.
+
+    The sources must exist; a missing one gives NULL in its features.
+    """
+    columns: list[str] = []
+    for name, sql in plan.features.items():
+        if is_present(name, present):
+            engine.keep(f"features_{name}", sql)
+    for one in plan.request.definitions:
+        value = f"features_{one.source}.{one.feature.name}" if is_present(one.source, present) else "NULL"
+        columns.append(
+            _typed(one, value if one.absent is None or value == "NULL" else f"coalesce({value}, {one.absent})")
+        )
+    joins = " ".join(
+        f"LEFT JOIN features_{name} ON features_{name}.customer_id = base.customer_id"
+        for name in plan.features
+        if is_present(name, present)
+    )
+    engine.keep("portrait_features", f"SELECT base.customer_id, {', '.join(columns)} FROM base {joins}")
+
+
+def _typed(one: Definition, value: str) -> str:
+    """Returns a column with its final type: text, or a number rounded once from float64 to float32."""
+    if one.feature.kind == "category":
+        return f"CAST({value} AS STRING) AS {one.feature.name}"
+    return f"CAST(CAST({value} AS DOUBLE) AS FLOAT) AS {one.feature.name}"
+
+
+def _base_sql() -> str:
+    """Returns the customers of the portrait: known, and neither terminated nor closed as known."""
+    return (
+        "SELECT customer_id FROM (SELECT customer_id, status, row_number() OVER (PARTITION BY customer_id "
+        "ORDER BY event_at DESC, known_at DESC, event_id DESC) AS place FROM staged_customers) AS records "
+        "WHERE place = 1 AND (status IS NULL OR status <> 'closed') "
+        "AND customer_id NOT IN (SELECT customer_id FROM staged_terminations)"
+    )
+
+
+def _staged_types(staged: Staged, request: Request) -> dict[str, str]:
+    types = staging.landed_types(staged.feed, request.attributes)
+    times = [
+        one.name for one in staging.columns_of(staged.feed, request.attributes) if one.kind in (Kind.DATE, Kind.INSTANT)
+    ]
+    since = {f"days_since_{name}": "BIGINT" for name in times}
+    event = {"days_ago": "BIGINT", "is_this_month": "BOOLEAN"} if "event_at" in types else {}
+    if "event_id" in types:
+        event["civil_hour"] = "BIGINT"
+    return types | since | event

@@ -1,0 +1,1 @@
+"""Every feature, one file a dimension."""

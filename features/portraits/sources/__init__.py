@@ -1,0 +1,1 @@
+"""Landed rows become sources of an as-of date, on DuckDB or Spark."""

@@ -1,0 +1,41 @@
+"""What a build is told: zone, features, thresholds, attributes and money scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from features.feeds.contracts import Column, Kind
+from features.portraits.dimensions.spec import Definition
+from features.portraits.settings import PortraitSettings
+from features.portraits.sources.sources import SOURCES
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one run of the features is told.
+
+    Attributes:
+        time_zone: The operator's zone.
+        definitions: The features, in order.
+        settings: The thresholds.
+        attributes: The declared attributes as columns.
+        money_scale: Decimals of landed money.
+    """
+
+    time_zone: str
+    definitions: tuple[Definition, ...]
+    settings: PortraitSettings
+    attributes: tuple[Column, ...]
+    money_scale: int
+
+
+def attribute_columns(declared: Sequence[Any]) -> tuple[Column, ...]:
+    """Returns the declared attributes as columns of the attributes feed."""
+    return tuple(Column(one.name, Kind.CATEGORY if one.kind == "category" else Kind.NUMBER) for one in declared)
+
+
+def is_present(source: str, present: frozenset[str]) -> bool:
+    """Returns whether any feed that a source needs is there."""
+    return any(feed in present for feed in SOURCES[source].needs)

@@ -1,0 +1,67 @@
+"""Source tables: the staged feeds prepared so that each feature is one reduction over one customer's rows.
+
+A source names the feeds without which it is missing; its table is an Ibis expression over staged tables. A feed that
+is not there is an empty staged table, so an expression may join it freely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from features.portraits.settings import PortraitSettings
+from features.portraits.sources import source_tables as tables
+from features.portraits.sources import usage_tables
+
+Tables = Mapping[str, Any]
+Prepare = Callable[[Tables, PortraitSettings], Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One prepared table with a `customer_id` per row.
+
+    Attributes:
+        name: The name that features use.
+        needs: The source is missing if none of these feeds is there.
+        table: The staged tables and the settings in, the prepared rows out.
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    table: Prepare
+
+
+def _as_staged(name: str) -> Prepare:
+    return lambda staged, _: staged[name]
+
+
+SOURCES: dict[str, Source] = {
+    one.name: one
+    for one in (
+        Source("customer", ("customers",), tables.customer),
+        Source("household", ("persons",), tables.household),
+        Source("number", ("numbers",), tables.number),
+        Source("hotline_calls", ("hotline_calls",), tables.hotline_calls),
+        Source("bills", ("bills",), tables.bills),
+        Source("usage_daily", ("usage_daily",), usage_tables.usage_daily),
+        Source("month_so_far", ("usage_daily",), usage_tables.month_so_far),
+        Source("usage_months", ("usage_monthly",), usage_tables.usage_months),
+        Source("plan_in_force", ("subscriptions",), tables.plan_in_force),
+        Source("contract", ("subscriptions",), tables.contract),
+        Source("subscriptions", ("subscriptions",), _as_staged("subscriptions")),
+        Source("port_requests", ("port_requests",), _as_staged("port_requests")),
+        Source("pack_orders", ("pack_orders",), tables.pack_orders),
+        Source("channel_contacts", ("channel_contacts",), _as_staged("channel_contacts")),
+        Source("touches", ("channel_contacts", "hotline_calls"), tables.touches),
+        Source("roaming_sessions", ("roaming_sessions",), tables.roaming_sessions),
+        Source("network_experience", ("network_experience",), tables.network_experience),
+        Source("grid_faults", ("network_faults",), tables.grid_faults),
+        Source("fixed_services", ("fixed_services",), tables.fixed_services),
+        Source("tickets", ("tickets",), tables.tickets),
+        Source("surveys", ("surveys",), tables.surveys),
+        Source("contacts", ("contacts",), _as_staged("contacts")),
+        Source("attributes", ("attributes",), tables.attributes),
+    )
+}

@@ -1,0 +1,234 @@
+"""From landed feeds to staged rows: what was known, how far back, and every time as whole days before the as-of date.
+
+This is the only place where an as-of date meets a row. A staged row keeps its feed's columns and gains
+
+    days_ago              civil days from the event to the as-of date, 1 = yesterday; only rows with days_ago >= 1
+    civil_hour            hour of the operator's clock, for feeds of instants
+    days_since_<column>   the same as days_ago for every instant and date column; negative = still to come
+    is_this_month         whether the event lies in the calendar month of D (none does when D is a 1st)
+
+so nothing behind it needs a date: the expressions of the features compile once for all as-of dates.
+
+Worked example: D = 2026-06-08 in Asia/Shanghai begins at 2026-06-07 16:00 UTC. A call at 2026-06-08 07:59 local time
+is 2026-06-07 23:59 UTC: its civil date is D, days_ago = 0, and the row is left out although UTC shows the day before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from features.feeds.contracts import FEEDS, Column, Grain, Kind
+from features.kit.clock import instant_of, month_start
+from features.portraits.dimensions.windows import LOOK_BACK_DAYS
+
+_DAY_SECONDS = 86_400
+_EPOCH = date(1970, 1, 1)
+_FIRST_YEAR, _LAST_YEAR = 2000, 2050
+
+PERSON_LINKS = "person_links"
+NUMBER_FLAGS = "number_flags"
+LINK_COLUMNS: dict[str, tuple[Column, ...]] = {
+    PERSON_LINKS: (
+        Column("person_id", Kind.TEXT),
+        Column("account_id", Kind.TEXT),
+        Column("role", Kind.CATEGORY),
+        Column("valid_from", Kind.DATE),
+        Column("valid_until", Kind.DATE),
+        Column("is_deceased", Kind.FLAG),
+    ),
+    NUMBER_FLAGS: (
+        Column("valid_from", Kind.INSTANT),
+        Column("valid_until", Kind.INSTANT),
+        Column("ported_in_on", Kind.DATE),
+        Column("ported_out_on", Kind.DATE),
+        Column("is_verified", Kind.FLAG),
+        Column("is_reissued", Kind.FLAG),
+    ),
+}
+"""Views of the personal feeds without names and numbers; they have validity instead of an event time."""
+
+_IBIS_TYPES = {
+    "VARCHAR": "string",
+    "BIGINT": "int64",
+    "DOUBLE": "float64",
+    "BOOLEAN": "boolean",
+    "TIMESTAMP": "timestamp(6)",
+    "DATE": "date",
+}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The moment at which we pretend to stand.
+
+    Attributes:
+        as_of: The as-of date D.
+        time_zone: The operator's zone, in which D begins.
+    """
+
+    as_of: date
+    time_zone: str
+
+    @property
+    def instant(self) -> datetime:
+        """Returns the UTC instant at which D begins."""
+        return instant_of(self.as_of, self.time_zone)
+
+
+@dataclass(frozen=True)
+class Staged:
+    """One staged table.
+
+    Attributes:
+        name: The table's name after `staged_`.
+        feed: The feed (or link view) that it reads.
+        days: How many days back it reads; None reads all history.
+    """
+
+    name: str
+    feed: str
+    days: int | None = None
+
+
+_YEAR = 400
+STAGED: dict[str, Staged] = {
+    one.name: one
+    for one in (
+        *(Staged(name, name) for name in ("customers", "subscriptions", "fixed_services", "terminations")),
+        *(
+            Staged(name, name)
+            for name in ("attributes", "plans", "packs", "network_faults", PERSON_LINKS, NUMBER_FLAGS)
+        ),
+        *(Staged(name, name, _YEAR) for name in ("bills", "port_requests", "roaming_sessions", "tickets")),
+        *(Staged(name, name, LOOK_BACK_DAYS) for name in ("usage_daily", "pack_orders", "hotline_calls")),
+        *(Staged(name, name, LOOK_BACK_DAYS) for name in ("channel_contacts", "surveys", "contacts", "outcomes")),
+        Staged("usage_monthly", "usage_monthly", LOOK_BACK_DAYS + 60),
+        Staged("network_experience", "network_experience", 90),
+        Staged("month_days", "usage_daily", 31),
+    )
+}
+"""What the portrait reads. Open tickets and trips of last year need more than the longest window."""
+
+
+def columns_of(feed: str, attributes: Sequence[Column] = ()) -> tuple[Column, ...]:
+    """Returns a feed's columns besides the common ones; declared attributes for `attributes`."""
+    if feed in LINK_COLUMNS:
+        return LINK_COLUMNS[feed]
+    return tuple(attributes) if feed == "attributes" else FEEDS[feed].columns
+
+
+def landed_types(feed: str, attributes: Sequence[Column] = ()) -> dict[str, str]:
+    """Returns the DuckDB type of every column of a landed feed that the portrait may read."""
+    own = {column.name: column.sql_type for column in columns_of(feed, attributes)}
+    times = {"known_at": "TIMESTAMP", "superseded_at": "TIMESTAMP"}
+    if feed in LINK_COLUMNS:
+        return {"customer_id": "VARCHAR", **own, **times}
+    contract = FEEDS[feed]
+    owner = {} if contract.reference else {"customer_id": "VARCHAR"}
+    identity = {"event_id": "VARCHAR"} if contract.grain is Grain.INSTANT else {}
+    return {**owner, **identity, "event_at": "TIMESTAMP", **own, **times}
+
+
+def ibis_table(name: str, types: dict[str, str]) -> Any:
+    """Returns an unbound Ibis table with DuckDB column types."""
+    import ibis
+
+    return ibis.table({column: _IBIS_TYPES[sql] for column, sql in types.items()}, name=name)
+
+
+def known_sql(as_known: str, staged: Staged, moment: Moment) -> str:
+    """Returns SQL for the known rows within reach: events of `[D - days, D)`.
+
+    Args:
+        as_known: The feeds' own query for what was known on D.
+        staged: Which rows are wanted.
+        moment: The moment of D.
+    """
+    if staged.feed in LINK_COLUMNS:
+        return as_known
+    bounds = f"event_at < {_timestamp(moment.instant)}"
+    if staged.days is not None:
+        begin = instant_of(moment.as_of - timedelta(days=staged.days), moment.time_zone)
+        bounds += f" AND event_at >= {_timestamp(begin)}"
+    return f"SELECT * FROM ({as_known}) AS known WHERE {bounds}"
+
+
+def moment_sql(moment: Moment) -> str:
+    """Returns SQL for the one row of `moment`, the only date that the staged rows are joined with."""
+    today = (moment.as_of - _EPOCH).days
+    elapsed = (moment.as_of - month_start(moment.as_of)).days
+    return (
+        f"SELECT DATE '{moment.as_of}' AS as_of, CAST({today} AS BIGINT) AS today, "
+        f"CAST({elapsed} AS BIGINT) AS month_days_elapsed"
+    )
+
+
+def _timestamp(instant: datetime) -> str:
+    return f"TIMESTAMP '{instant:%Y-%m-%d %H:%M:%S}'"
+
+
+def stage(staged: Staged, time_zone: str, attributes: Sequence[Column] = ()) -> Any:
+    """Returns the staged rows of `known_<name>` at the moment in the table `moment`, as an Ibis expression."""
+    types = landed_types(staged.feed, attributes)
+    times = [one for one in columns_of(staged.feed, attributes) if one.kind in (Kind.DATE, Kind.INSTANT)]
+    now = ibis_table("moment", {"as_of": "DATE", "today": "BIGINT", "month_days_elapsed": "BIGINT"})
+    rows = ibis_table(f"known_{staged.name}", types).cross_join(now)
+    new = {
+        f"days_since_{one.name}": rows.as_of.delta(rows[one.name], unit="day").cast("int64")
+        if one.kind is Kind.DATE
+        else rows.today - _civil_seconds(rows[one.name], time_zone) // _DAY_SECONDS
+        for one in times
+    }
+    if "event_at" in types:
+        seconds = _civil_seconds(rows.event_at, time_zone)
+        new["days_ago"] = rows.today - seconds // _DAY_SECONDS
+        new["is_this_month"] = new["days_ago"] <= rows.month_days_elapsed
+        if "event_id" in types:
+            new["civil_hour"] = seconds % _DAY_SECONDS // 3600
+    return rows.select(*types, **new)
+
+
+def _civil_seconds(column: Any, time_zone: str) -> Any:
+    """Returns whole seconds since 1970-01-01 00:00 of the operator's clock."""
+    import ibis
+
+    since_start, *changes = _offsets(time_zone)
+    offset = ibis.literal(since_start[1], "int64")
+    if changes:
+        newest_first = changes[::-1]
+        branches = [
+            (column >= ibis.timestamp(since), ibis.literal(seconds, "int64")) for since, seconds in newest_first
+        ]
+        offset = ibis.cases(*branches, else_=offset)
+    return column.epoch_seconds().cast("int64") + offset
+
+
+@lru_cache(maxsize=8)
+def _offsets(time_zone: str) -> tuple[tuple[datetime, int], ...]:
+    """Returns (since when in naive UTC, offset in seconds) of a zone, one entry per change of its clocks since 2000.
+
+    Example: Europe/Berlin changes from 3600 to 7200 at 2026-03-29 01:00 UTC; Asia/Shanghai is 28800 throughout.
+    """
+    zone = ZoneInfo(time_zone)
+
+    def seconds_at(instant: datetime) -> int:
+        offset = instant.replace(tzinfo=UTC).astimezone(zone).utcoffset()
+        return int(offset.total_seconds()) if offset else 0
+
+    instant = datetime(_FIRST_YEAR, 1, 1)  # noqa: DTZ001 - naive means UTC in every landed table
+    found = [(instant, seconds_at(instant))]
+    while instant.year < _LAST_YEAR:
+        following = instant + timedelta(days=1)
+        if seconds_at(following) != found[-1][1]:
+            low, high = instant, following
+            while high - low > timedelta(seconds=1):
+                middle = low + timedelta(seconds=int((high - low).total_seconds()) // 2)
+                low, high = (middle, high) if seconds_at(middle) == found[-1][1] else (low, middle)
+            found.append((high, seconds_at(high)))
+        instant = following
+    return tuple(found)

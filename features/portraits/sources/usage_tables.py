@@ -1,0 +1,69 @@
+"""How use is prepared as source tables: by day, for the month so far, and by month beside the plan of that month."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from features.portraits.settings import PortraitSettings
+from features.portraits.sources.source_tables import Tables, newest, plan_in_force, plans, ranked, yes
+
+_MONTHS = 3
+"""Features look at the newest three known months."""
+
+
+def usage_daily(staged: Tables, _: PortraitSettings) -> Any:
+    """Returns the days with `is_used`, `is_usual` and the data in whole MB.
+
+    A day is usual with three quarters of the customer's mean data of days with data, or with one and a half times the
+    mean voice of days with voice, which is burstier. Both are sharp where use falls for good, and one day of very much
+    use hardly moves them.
+    """
+    rows = staged["usage_daily"]
+    rows = rows.mutate(
+        data_mb=rows.data_kb // 1024,
+        is_used=rows.voice_seconds.fill_null(0) + rows.data_kb.fill_null(0) + rows.sms_count.fill_null(0) > 0,
+    )
+    sums = rows.group_by("customer_id").aggregate(
+        data=rows.data_kb.sum(),
+        data_days=rows.count(where=rows.data_kb > 0),
+        voice=rows.voice_seconds.sum(),
+        voice_days=rows.count(where=rows.voice_seconds > 0),
+    )
+    days = rows.left_join(sums, "customer_id").drop("customer_id_right")
+    much_data = (days.data_kb > 0) & (4 * days.data_kb * days.data_days >= 3 * days.data)
+    much_voice = (days.voice_seconds > 0) & (2 * days.voice_seconds * days.voice_days >= 3 * days.voice)
+    return days.mutate(is_usual=yes(much_data) | yes(much_voice)).drop("data", "data_days", "voice", "voice_days")
+
+
+def month_so_far(staged: Tables, settings: PortraitSettings) -> Any:
+    """Returns one row per customer with a plan: data of the calendar month so far and the plan's allowance."""
+    days = staged["month_days"].filter(lambda t: t.is_this_month)
+    used = days.group_by("customer_id").aggregate(data_kb=days.data_kb.sum())
+    plan = plan_in_force(staged, settings).select("customer_id", "allowance_kb")
+    rows = plan.left_join(used, "customer_id").drop("customer_id_right")
+    return rows.mutate(data_kb=rows.data_kb.fill_null(0))
+
+
+def usage_months(staged: Tables, settings: PortraitSettings) -> Any:
+    """Returns the newest months with `rank` (1 = newest), the plan in force in each and how its allowance fitted."""
+    months = ranked(staged["usage_monthly"], ["customer_id"], [staged["usage_monthly"].days_ago])
+    months = months.filter(months.rank <= _MONTHS).select(
+        "customer_id", "period", "rank", "days_ago", "data_kb", "billed_minutes", throttled=months.is_throttled
+    )
+    orders = staged["subscriptions"].select("customer_id", "plan_id", "effective_on", "known_at", "event_id")
+    pairs = months.left_join(orders, "customer_id").drop("customer_id_right")
+    is_past = yes(pairs.effective_on <= pairs.period)
+    pairs = pairs.mutate(is_past=is_past.cast("int64"))
+    best = [pairs.is_past.desc(), pairs.effective_on.desc(), pairs.known_at.desc(), pairs.event_id.desc()]
+    chosen = newest(pairs.mutate(month=pairs.rank).drop("rank"), ["customer_id", "period"], best)
+    plan = plans(staged).select("plan_id", "allowance_kb", "voice_minutes", "is_throttled_plan")
+    rows = chosen.left_join(plan, (chosen.plan_id == plan.plan_id) & (chosen.is_past == 1)).drop("plan_id_right")
+    is_over = (rows.data_kb > rows.allowance_kb) & (rows.allowance_kb > 0)
+    share = settings.limits.low_use_share
+    is_low = (rows.data_kb.cast("float64") < rows.allowance_kb.cast("float64") * share) & (rows.allowance_kb > 0)
+    return rows.mutate(
+        rank=rows.month,
+        is_low_use=is_low,
+        is_over_use=is_over & ~rows.is_throttled_plan,
+        is_throttled=rows.throttled.fill_null(is_over & rows.is_throttled_plan),
+    )

@@ -1,0 +1,1 @@
+"""The synthetic rows as an operator would write them."""

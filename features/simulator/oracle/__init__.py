@@ -1,0 +1,1 @@
+"""The true probabilities, known only because the world is synthetic."""

@@ -1,0 +1,136 @@
+"""How often the true cause of a departure or complaint is among the reasons shown: known only for a synthetic operator.
+
+Only evaluation may read the oracle, and this floor must not import the upper ones: the reasons come through the entry
+point group `insight.reasons`, a function `(home, target, as_of, ids) -> {customer_id: reason codes}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from features.journey.journey import Journey
+from features.kit.clock import DateWindow, label_window
+from features.kit.home import Home
+from features.kit.progress import Progress
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+REASONS_GROUP = "insight.reasons"
+TARGETS = ("churn", "complaint")
+HORIZON_DAYS = 30
+NO_CAUSE = "mixed.no_single_cause"
+
+Explain = Callable[[Home, str, date, Sequence[str]], Mapping[str, Sequence[str]]]
+
+
+@dataclass(frozen=True)
+class CauseHit:
+    """How many events had their true cause among the reasons shown.
+
+    Attributes:
+        events: Events of the window whose true cause lies before the as-of date, of customers with reasons.
+        visible: Those whose portrait holds the fact of the cause; the others no reason could name.
+        hits: Those whose cause is among the reasons.
+    """
+
+    events: int
+    visible: int
+    hits: int
+
+    @property
+    def share(self) -> float | None:
+        """Returns hits over events, or None without events."""
+        return round(self.hits / self.events, 4) if self.events else None
+
+    @property
+    def visible_share(self) -> float | None:
+        """Returns the events with a visible cause over all events: the most that reasons could reach."""
+        return round(self.visible / self.events, 4) if self.events else None
+
+
+def true_causes(causes: pa.Table, event: str, window: DateWindow) -> dict[str, str]:
+    """Returns the true cause per customer of the events in the window, where it lies before the window's first day.
+
+    Args:
+        causes: `customer_id, event, event_at, cause, cause_at` of the oracle; civil dates, `cause_at` null for a
+            lasting cause.
+        event: `churn` or `complaint`.
+        window: The label window; it begins at the as-of date.
+    """
+    first: dict[str, tuple[date, str, date | None]] = {}
+    for row in causes.to_pylist():
+        day, cause_day = row["event_at"], row["cause_at"]
+        if row["event"] != event or not window.start <= day < window.end:
+            continue
+        known = first.get(row["customer_id"])
+        if known is None or day < known[0]:
+            first[row["customer_id"]] = (day, row["cause"], cause_day)
+    return {
+        customer_id: cause
+        for customer_id, (_, cause, cause_at) in first.items()
+        if cause != NO_CAUSE and (cause_at is None or cause_at < window.start)
+    }
+
+
+def cause_hit(
+    causes: Mapping[str, str], reasons: Mapping[str, Sequence[str]], facts: Mapping[str, Container[str]]
+) -> CauseHit:
+    """Returns how often the true cause is among the reasons; who has no reasons had no portrait and does not count.
+
+    Args:
+        causes: The true cause per customer.
+        reasons: The reasons shown per customer.
+        facts: The codes whose fact holds, per customer.
+    """
+    shown = {customer_id: cause for customer_id, cause in causes.items() if customer_id in reasons}
+    return CauseHit(
+        events=len(shown),
+        visible=sum(cause in facts.get(customer_id, ()) for customer_id, cause in shown.items()),
+        hits=sum(cause in reasons[customer_id] for customer_id, cause in shown.items()),
+    )
+
+
+def evaluate(journey: Journey, progress: Progress) -> dict[str, Any]:
+    """Returns `{"cause_hit": {target: share}, "cause_visible": ..., "events": {target: n}, "evaluated_as_of": date}`.
+
+    The newest built as-of date whose label window lies within the data is judged, on the champions of `TARGETS`.
+    """
+    from features.portraits.reading import Portraits
+    from features.simulator.oracle.oracle import read_causes
+
+    explain: Explain = next(iter(entry_points(group=REASONS_GROUP))).load()
+    window = None
+    portraits = Portraits.open(journey.home)
+    for built in portraits.as_of_dates():
+        candidate = label_window(built, 0, HORIZON_DAYS)
+        if journey.as_of is not None and candidate.end <= journey.as_of:
+            window = candidate
+    result: dict[str, Any] = {
+        "cause_hit": {},
+        "cause_visible": {},
+        "events": {},
+        "evaluated_as_of": window and window.start,
+    }
+    trained = [target for target in TARGETS if (journey.home.bundles / target / "champion.json").exists()]
+    if window is None or not trained:
+        return result
+    causes = read_causes(journey.home)
+    table = portraits.read(window.start, ["customer_id", "facts"])
+    texts = dict(zip(table.column("customer_id").to_pylist(), table.column("facts").to_pylist(), strict=True))
+    for target in trained:
+        with progress.step(f"true causes: {target}"):
+            wanted = true_causes(causes, target, window)
+            reasons = explain(journey.home, target, window.start, sorted(wanted))
+            held = {customer_id: orjson.loads(texts[customer_id]).get("reasons", {}) for customer_id in reasons}
+            found = cause_hit(wanted, reasons, held)
+        result["cause_hit"][target] = found.share
+        result["cause_visible"][target] = found.visible_share
+        result["events"][target] = found.events
+    return result

@@ -1,0 +1,1 @@
+"""What the synthetic world writes down: rows of each feed."""

@@ -1,0 +1,1 @@
+"""The synthetic world: who lives there, what moves them, what happens."""

@@ -1,0 +1,1 @@
+"""The newest portraits, read and written in Feast's own layout."""

@@ -1,0 +1,143 @@
+"""The only door to the latest portraits: one pointer read a request, rows of the pointer's as-of date and no others.
+
+Feast is never imported here; the service starts without it. Event time, freshness and missing marks are judged by
+value and time stamp, never by a store's status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from features.kit.errors import NotReadyError
+from features.kit.home import Home
+from features.store.online.feast_layout import decode_text, decode_vector, encode_text
+from features.store.online.pointer import Pointer
+from features.store.online.rows import OnlineStore, StoredRow
+from features.store.online.sqlite_online import SqliteStore
+from features.store.settings import RedisOnline, StoreSettings
+
+if TYPE_CHECKING:
+    from features.portraits.feature_list import FeatureList
+
+
+@dataclass(frozen=True)
+class OnlinePortrait:
+    """The latest portrait of one customer.
+
+    Attributes:
+        customer_id: The customer.
+        values: float32 in the order of the feature list, read-only; NaN is missing.
+        facts: Canonical JSON: class, `also`, missing dimensions, every slot that a reason may say, the card.
+        as_of: The as-of date.
+    """
+
+    customer_id: str
+    values: np.ndarray
+    facts: str
+    as_of: date
+
+    @property
+    def missing(self) -> int:
+        """Returns how many features are missing."""
+        return int(np.isnan(self.values).sum())
+
+
+@dataclass(frozen=True)
+class OnlineBatch:
+    """What one request read: every portrait is of the pointer's as-of date.
+
+    Attributes:
+        pointer: What was live.
+        portraits: In the order asked; None is an unknown customer.
+    """
+
+    pointer: Pointer
+    portraits: list[OnlinePortrait | None]
+
+    def age_hours(self, now: datetime) -> float:
+        """Returns how old the portraits are at `now` (UTC), in hours since their as-of instant."""
+        return (now - self.pointer.event_at).total_seconds() / 3600
+
+
+class OnlinePortraits:
+    """Reads the live portraits; one instance may serve many threads."""
+
+    def __init__(self, home: Home, store: OnlineStore) -> None:
+        self._home = home
+        self._store = store
+        self._list: tuple[int, FeatureList] | None = None
+
+    @classmethod
+    def open(cls, home: Home, settings: StoreSettings | None = None) -> Self:
+        """Returns the door to a home's online store; nothing is read yet.
+
+        Raises:
+            ConfigurationError: If the configuration is wrong, or Redis evicts keys.
+            NotReadyError: If the store cannot be reached.
+        """
+        return cls(home, open_store(home, settings or StoreSettings.load()))
+
+    def pointer(self) -> Pointer:
+        """Returns what is live. Raises NotReadyError before the first publish or past the deadline."""
+        return _published(self._store.pointer())
+
+    def read(self, ids: Sequence[str]) -> list[OnlinePortrait | None]:
+        """Returns the live portraits in the order of `ids`; None is an unknown customer.
+
+        Raises:
+            NotReadyError: Before the first publish, or if the store does not answer within its deadline.
+        """
+        return self.read_batch(ids).portraits
+
+    def read_batch(self, ids: Sequence[str]) -> OnlineBatch:
+        """Returns the live portraits with the pointer they were read under (see `read`)."""
+        pointer, rows = self._store.read(ids)
+        pointer = _published(pointer)
+        identity = encode_text(pointer.identity)
+        return OnlineBatch(
+            pointer, [_accepted(one, row, pointer, identity) for one, row in zip(ids, rows, strict=True)]
+        )
+
+    @property
+    def feature_list(self) -> FeatureList:
+        """Returns the feature list of the live vectors. Raises NotReadyError if it is not in this home."""
+        from features.portraits.feature_list import FeatureList
+
+        pointer = self.pointer()
+        if self._list is None or self._list[0] != pointer.sequence:
+            self._list = (pointer.sequence, FeatureList.load_identity(self._home, pointer.identity))
+        return self._list[1]
+
+    def close(self) -> None:
+        """Gives the store's connections back."""
+        self._store.close()
+
+
+def open_store(home: Home, settings: StoreSettings) -> OnlineStore:
+    """Returns the configured online store. Raises ConfigurationError and NotReadyError like `OnlinePortraits.open`."""
+    online = settings.online
+    if isinstance(online, RedisOnline):
+        from features.store.online.redis_online import RedisStore
+
+        return RedisStore(online, settings.project)
+    return SqliteStore(home.store / "online.db", settings.project, deadline_ms=online.deadline_ms)
+
+
+def _published(pointer: Pointer | None) -> Pointer:
+    if pointer is None:
+        raise NotReadyError("the online store holds no published portraits", remedy="run `insight publish`")
+    return pointer
+
+
+def _accepted(customer_id: str, row: StoredRow | None, pointer: Pointer, identity: bytes) -> OnlinePortrait | None:
+    """Returns a row as a portrait if it is whole, of the pointer's event time and of its identity, else None."""
+    if row is None or row.event_epoch != pointer.event_epoch or row.feature_list != identity:
+        return None
+    if row.values is None or row.facts is None:
+        return None
+    return OnlinePortrait(customer_id, decode_vector(row.values), decode_text(row.facts), pointer.as_of)

@@ -1,0 +1,63 @@
+"""The one pointer that says which online view is live. It is the truth; everything else follows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import orjson
+
+from features.store.online.feast_layout import VIEWS
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What is live in the online store.
+
+    Attributes:
+        view: The live view, `portrait_a` or `portrait_b`.
+        as_of: The as-of date of every portrait in it.
+        identity: The feature-list identity of its vectors.
+        published_at: When it was switched live, UTC.
+        rows: Customers in it, as counted before the switch.
+        event_at: The as-of instant, UTC; only rows of this event time are accepted.
+        sequence: Number of the publish, one more each time; no two publishes look alike.
+    """
+
+    view: str
+    as_of: date
+    identity: str
+    published_at: datetime
+    rows: int
+    event_at: datetime
+    sequence: int
+
+    @property
+    def idle_view(self) -> str:
+        """Returns the view that no reader uses."""
+        return VIEWS[1] if self.view == VIEWS[0] else VIEWS[0]
+
+    @property
+    def event_epoch(self) -> int:
+        """Returns the as-of instant in epoch seconds, as both stores keep it."""
+        return int(self.event_at.timestamp())
+
+    def to_json(self) -> bytes:
+        """Returns canonical JSON."""
+        return orjson.dumps(
+            {
+                "view": self.view, "as_of": self.as_of, "identity": self.identity, "published_at": self.published_at,
+                "rows": self.rows, "event_at": self.event_at, "sequence": self.sequence,
+            },
+            option=orjson.OPT_SORT_KEYS,
+        )  # fmt: skip
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Pointer:
+        """Returns the pointer written by `to_json`."""
+        fields: dict[str, Any] = orjson.loads(content)
+        fields["as_of"] = date.fromisoformat(fields["as_of"])
+        for name in ("published_at", "event_at"):
+            fields[name] = datetime.fromisoformat(fields[name]).astimezone(UTC)
+        return cls(**fields)

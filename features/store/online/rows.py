@@ -1,0 +1,109 @@
+"""What both online stores exchange with the wrapper: rows read, and blocks of customers to write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from features.kit.errors import DataError
+from features.store.online.feast_layout import encode_text, vector_header
+from features.store.online.pointer import Pointer
+
+
+class StoredRow(NamedTuple):
+    """The serialised fields of one customer in one view; None is a field that is not there.
+
+    Attributes:
+        event_epoch: Their common event time in epoch seconds; -1 if they carry two.
+        facts: Serialised facts.
+        feature_list: Serialised identity of the feature list.
+        values: Serialised vector.
+    """
+
+    event_epoch: int
+    facts: bytes | None
+    feature_list: bytes | None
+    values: bytes | None
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some customers of one as-of date, ready to be written.
+
+    Attributes:
+        ids: Customers.
+        matrix: float32 [customers, features]; NaN is missing.
+        facts: Canonical JSON per customer.
+        identity: The feature-list identity of the vectors.
+        event_epoch: The as-of instant in epoch seconds.
+    """
+
+    ids: Sequence[str]
+    matrix: np.ndarray
+    facts: Sequence[str]
+    identity: str
+    event_epoch: int
+
+    def __post_init__(self) -> None:
+        lengths = len(self.ids), len(self.matrix), len(self.facts)
+        if len(set(lengths)) != 1:
+            raise DataError(f"portraits: a block of {lengths[0]} customers, {lengths[1]} vectors, {lengths[2]} facts")
+
+    def vector_values(self) -> list[bytes]:
+        """Returns each customer's vector as a serialised `Value`."""
+        width = self.matrix.shape[1]
+        header = np.frombuffer(vector_header(width), dtype=np.uint8)
+        size = len(header) + 4 * width
+        content = np.empty((len(self.matrix), size), dtype=np.uint8)
+        content[:, : len(header)] = header
+        content[:, len(header) :] = np.ascontiguousarray(self.matrix, dtype="<f4").view(np.uint8).reshape(-1, 4 * width)
+        whole = content.tobytes()
+        return [whole[start : start + size] for start in range(0, len(whole), size)]
+
+    def facts_values(self) -> Iterator[bytes]:
+        """Yields each customer's facts as a serialised `Value`."""
+        return map(encode_text, self.facts)
+
+    def identity_value(self) -> bytes:
+        """Returns the feature-list identity as a serialised `Value`."""
+        return encode_text(self.identity)
+
+
+class OnlineStore(Protocol):
+    """What an online store must do for the wrapper and for publishing. One suite tests every store."""
+
+    def pointer(self) -> Pointer | None:
+        """Returns what is live."""
+
+    def read(self, ids: Sequence[str]) -> tuple[Pointer | None, list[StoredRow | None]]:
+        """Returns the pointer and the live rows in the order of `ids`, all of one publish."""
+
+    def read_view(self, view: str, ids: Sequence[str]) -> list[StoredRow | None]:
+        """Returns a view's rows in the order of `ids`."""
+
+    def clear(self, view: str) -> None:
+        """Empties the idle view."""
+
+    def fill(self, view: str, block: Block) -> None:
+        """Adds a block of customers to the idle view."""
+
+    def count(self, view: str, event_epoch: int) -> int:
+        """Returns how many customers of a view are whole and of that event time."""
+
+    def total(self, view: str) -> int:
+        """Returns how many customers a view holds."""
+
+    def switch(self, pointer: Pointer) -> None:
+        """Makes a view live."""
+
+    def forget(self, ids: Sequence[str]) -> int:
+        """Removes customers from both views, for good; returns how many were live."""
+
+    def rewrite(self) -> bool:
+        """Writes what the store keeps on disk anew, without anything removed; returns False where it may not."""
+
+    def close(self) -> None:
+        """Gives its connections back."""

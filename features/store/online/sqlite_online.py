@@ -1,0 +1,230 @@
+"""The embedded online store: Feast's SQLite layout, read in one snapshot and written in bulk.
+
+WAL gives every reader one snapshot of pointer and rows, whatever a publish does meanwhile. Event times are written as
+UTC epoch seconds; a plain Feast client turns them into its own process's local time, this reader does not.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from features.erasure.rewriting import compact_sqlite
+from features.kit.errors import DataError, NotReadyError
+from features.store.online.feast_layout import FACTS, FEATURE_LIST, FIELDS, VALUES, VIEWS, entity_key, sqlite_table
+from features.store.online.pointer import Pointer
+from features.store.online.rows import Block, StoredRow
+
+_POINTER = """CREATE TABLE IF NOT EXISTS portrait_pointer (
+    slot INTEGER PRIMARY KEY CHECK (slot = 1), view TEXT NOT NULL, as_of TEXT NOT NULL, identity TEXT NOT NULL,
+    published_at TEXT NOT NULL, rows INTEGER NOT NULL, event_at TEXT NOT NULL, sequence INTEGER NOT NULL)"""
+_POINTER_COLUMNS = "view, as_of, identity, published_at, rows, event_at, sequence"
+_TABLE = """CREATE TABLE {table} (entity_key BLOB, feature_name TEXT, value BLOB, value_text TEXT, vector_value BLOB,
+    event_ts timestamp, created_ts timestamp, PRIMARY KEY(entity_key, feature_name))"""
+_KEYS_PER_QUERY = 5_000
+_STEPS_PER_CLOCK_LOOK = 5_000
+
+
+class SqliteStore:
+    """Reads and writes `<home>/store/online.db`; one instance may serve many threads."""
+
+    def __init__(self, path: Path, project: str, *, deadline_ms: int) -> None:
+        self.path = path
+        self._project = project
+        self._deadline = deadline_ms / 1000
+        self._idle: list[sqlite3.Connection] = []
+
+    def pointer(self) -> Pointer | None:
+        """Returns what is live, or None before the first publish. Raises NotReadyError past the deadline."""
+        if not self.path.exists():
+            return None
+        with self._reading() as database:
+            return _pointer_of(database)
+
+    def read(self, ids: Sequence[str]) -> tuple[Pointer | None, list[StoredRow | None]]:
+        """Returns the pointer and the live view's rows in the order of `ids`, all of one snapshot.
+
+        Raises:
+            NotReadyError: If the store does not answer within its deadline.
+        """
+        if not self.path.exists():
+            return None, []
+        with self._reading() as database:
+            pointer = _pointer_of(database)
+            return pointer, [] if pointer is None else self._rows(database, pointer.view, ids)
+
+    def read_view(self, view: str, ids: Sequence[str]) -> list[StoredRow | None]:
+        """Returns a view's rows, live or not, in the order of `ids`."""
+        with self._reading() as database:
+            return self._rows(database, view, ids)
+
+    def clear(self, view: str) -> None:
+        """Empties a view that no reader uses."""
+        table = sqlite_table(self._project, view)
+        with self._writing() as database:
+            database.execute(f'DROP TABLE IF EXISTS "{table}"')
+            database.execute(_TABLE.format(table=f'"{table}"'))
+
+    def fill(self, view: str, block: Block) -> None:
+        """Adds one block of customers to a view. Raises DataError if a customer is in it already."""
+        insert = f'INSERT INTO "{sqlite_table(self._project, view)}" VALUES (?, ?, ?, NULL, NULL, ?, ?)'
+        at, identity = block.event_epoch, block.identity_value()
+        keys = [entity_key(customer_id) for customer_id in block.ids]
+        rows = (  # in key order, so that the index only grows at its end
+            (key, name, value, at, at)
+            for key, vector, facts in zip(keys, block.vector_values(), block.facts_values(), strict=True)
+            for name, value in ((FACTS, facts), (FEATURE_LIST, identity), (VALUES, vector))
+        )
+        try:
+            with self._writing() as database:
+                database.executemany(insert, rows)
+        except sqlite3.IntegrityError as error:
+            raise DataError(f"portraits: a customer stands twice ({error})", remedy="build them again") from None
+
+    def count(self, view: str, event_epoch: int) -> int:
+        """Returns how many customers of a view are whole and of that event time."""
+        query = (
+            f'SELECT count(*) FROM (SELECT 1 FROM "{sqlite_table(self._project, view)}" WHERE event_ts = ? '
+            "GROUP BY entity_key HAVING count(*) = 3)"
+        )
+        with self._writing() as database:
+            return int(database.execute(query, (event_epoch,)).fetchone()[0])
+
+    def total(self, view: str) -> int:
+        """Returns how many customers a view holds, of whatever event time."""
+        query = f'SELECT count(DISTINCT entity_key) FROM "{sqlite_table(self._project, view)}"'
+        with self._writing() as database:
+            return int(database.execute(query).fetchone()[0])
+
+    def switch(self, pointer: Pointer) -> None:
+        """Makes a view live: one row, one transaction."""
+        view, as_of, identity, published_at, rows, event_at, sequence = astuple(pointer)
+        with self._writing() as database:
+            database.execute("PRAGMA synchronous = FULL")
+            database.execute(_POINTER)
+            database.execute(
+                f"INSERT OR REPLACE INTO portrait_pointer (slot, {_POINTER_COLUMNS}) VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
+                (view, as_of.isoformat(), identity, published_at.isoformat(), rows, event_at.isoformat(), sequence),
+            )
+
+    def forget(self, ids: Sequence[str]) -> int:
+        """Removes customers from both views; returns how many were live."""
+        if not self.path.exists():
+            return 0
+        keys = [(entity_key(customer_id),) for customer_id in ids]
+        with self._writing() as database:
+            database.execute("PRAGMA secure_delete = ON")
+            pointer = _pointer_of(database)
+            live = 0
+            for view in VIEWS:
+                table = sqlite_table(self._project, view)
+                if not database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
+                    continue
+                gone = database.executemany(f'DELETE FROM "{table}" WHERE entity_key = ?', keys).rowcount
+                live += gone // len(FIELDS) if pointer is not None and view == pointer.view else 0
+            if live:
+                database.execute("UPDATE portrait_pointer SET rows = rows - ?", (live,))
+        return live
+
+    def rewrite(self) -> bool:
+        """Rewrites the file without its free pages.
+
+        Raises:
+            NotReadyError: If another process keeps the file busy.
+        """
+        if self.path.exists():
+            compact_sqlite(self.path)
+        return True
+
+    def close(self) -> None:
+        """Closes every idle connection."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _rows(self, database: sqlite3.Connection, view: str, ids: Sequence[str]) -> list[StoredRow | None]:
+        keys = [entity_key(customer_id) for customer_id in ids]
+        found: dict[bytes, dict[str, tuple[bytes, int]]] = {}
+        table = sqlite_table(self._project, view)
+        for start in range(0, len(keys), _KEYS_PER_QUERY):
+            part = keys[start : start + _KEYS_PER_QUERY]
+            marks = ",".join("?" * len(part))
+            for key, name, value, at in database.execute(
+                f'SELECT entity_key, feature_name, value, event_ts FROM "{table}" WHERE entity_key IN ({marks})', part
+            ):
+                found.setdefault(key, {})[name] = (value, at)
+        return [_row(found.get(key)) for key in keys]
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Lends a connection inside one read transaction; interrupts it at the deadline."""
+        try:
+            database = self._idle.pop()
+        except IndexError:
+            database = self._open_reader()
+        ends = time.monotonic() + self._deadline
+        database.set_progress_handler(lambda: int(time.monotonic() > ends), _STEPS_PER_CLOCK_LOOK)
+        try:
+            database.execute("BEGIN")
+            yield database
+            database.execute("COMMIT")
+        except sqlite3.Error as error:
+            database.close()
+            raise self._silent(error) from None
+        except BaseException:
+            database.close()
+            raise
+        self._idle.append(database)
+
+    def _open_reader(self) -> sqlite3.Connection:
+        try:
+            return sqlite3.connect(
+                f"file:{self.path}?mode=ro", uri=True, timeout=self._deadline, isolation_level=None,
+                check_same_thread=False,
+            )  # fmt: skip
+        except sqlite3.Error as error:
+            raise self._silent(error) from None
+
+    def _silent(self, error: sqlite3.Error) -> NotReadyError:
+        return NotReadyError(f"{self.path}: no answer within {self._deadline * 1000:.0f} ms ({error})")
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        database = sqlite3.connect(self.path, timeout=30)
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = NORMAL")
+            with database:
+                yield database
+        finally:
+            database.close()
+
+
+def _row(fields: dict[str, tuple[bytes, int]] | None) -> StoredRow | None:
+    if fields is None:
+        return None
+    times = {at for _, at in fields.values()}
+    values = [fields[name][0] if name in fields else None for name in FIELDS]
+    return StoredRow(times.pop() if len(times) == 1 else -1, *values)
+
+
+def _pointer_of(database: sqlite3.Connection) -> Pointer | None:
+    known = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'portrait_pointer'").fetchone()
+    row = database.execute(f"SELECT {_POINTER_COLUMNS} FROM portrait_pointer").fetchone() if known else None
+    if row is None:
+        return None
+    view, as_of, identity, published_at, rows, event_at, sequence = row
+    return Pointer(
+        view,
+        date.fromisoformat(as_of),
+        identity,
+        datetime.fromisoformat(published_at).astimezone(UTC),
+        rows,
+        datetime.fromisoformat(event_at).astimezone(UTC),
+        sequence,
+    )

@@ -1,0 +1,1 @@
+"""Which customers, with which action, within the capacity."""

@@ -1,0 +1,241 @@
+"""Which actions answer a customer's reasons, what stops each of them, and what each is worth.
+
+The value of an action is `-change of P x value kept - cost - harm` in minor units of the currency, with `no_contact`
+at 0. Until uplift exists every effect is the assumed one of `configs/outreach.yaml`.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from features.kit.arrays import Flags
+from serving.outreach.decision.candidates import Candidate, TargetScore
+from serving.outreach.policy.policy import PolicyBook
+from serving.outreach.settings import ON_REQUEST, Action, OutreachSettings
+from serving.scoring.reasons.reasons import ReasonBook
+
+SMALLEST_REST_OF_MONTH = 3
+"""A data pack is not offered with fewer days of the month left."""
+
+NO_CAUSE = "mixed.no_single_cause"
+REVIEW = "service_review"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One action on one channel for one subscription, allowed by the policy.
+
+    Attributes:
+        candidate: Whose.
+        person_id: The person who holds the subscription.
+        action: The action's name.
+        channel: How.
+        team: Who works it.
+        skill: With which capacity.
+        triggers: The reason codes that it answers, duties first.
+        target: The target that the line speaks of, or None without scores.
+        value: Minor units; what the contact is worth beyond doing nothing.
+        tier: 0 a duty, 1 another service action, 2 care and marketing.
+        duty: Place of the duty, smaller first; 0 for other tiers.
+    """
+
+    candidate: Candidate
+    person_id: str
+    action: str
+    channel: str
+    team: str
+    skill: str
+    triggers: tuple[str, ...]
+    target: str | None
+    value: int
+    tier: int
+    duty: int
+
+    @property
+    def rank(self) -> tuple[int, int, int, str, str]:
+        """Returns the order of the list: duties, service, then value; ties by subscription and action."""
+        return (self.tier, self.duty, -self.value, self.candidate.customer_id, self.action)
+
+
+@dataclass
+class Offered:
+    """Every allowed option, and how many subscriptions wanted an action that a code refused.
+
+    Attributes:
+        options: Unordered.
+        suppressed: Code to subscriptions for which it stopped at least one action that was due.
+        without_value: Subscriptions whose actions are all worth less than doing nothing.
+    """
+
+    options: list[Option]
+    suppressed: Counter[str]
+    without_value: int = 0
+
+
+class Chooser:
+    """Finds the options of every candidate on a date."""
+
+    def __init__(
+        self, settings: OutreachSettings, book: ReasonBook, policy: PolicyBook, as_of: date, *, money_scale: int
+    ) -> None:
+        self._settings = settings
+        self._book = book
+        self._policy = policy
+        self._as_of = as_of
+        self._minor = int(10**money_scale)
+        self._cache: dict[tuple[str, str], dict[str, Flags]] = {}
+        self._duties = {code: place for place, code in enumerate(settings.duties)}
+
+    def offer(self, candidates: Iterable[Candidate]) -> Offered:
+        """Returns the options of all candidates. A person who is owed an answer gets nothing else first."""
+        offered = Offered([], Counter())
+        for candidate in candidates:
+            row = self._policy.row_of.get(candidate.customer_id)
+            if row is None:
+                continue
+            refused: set[str] = set()
+            found: list[Option] = []
+            worthless = False
+            for name, triggers in self.due(candidate).items():
+                option, codes = self._option(candidate, row, name, triggers)
+                refused |= codes
+                if option is not None and (option.tier == 0 or option.value > 0):
+                    found.append(option)
+                elif option is not None:
+                    worthless = True
+            offered.suppressed.update(refused)
+            offered.without_value += worthless and not found
+            offered.options += found
+        owed = {option.person_id for option in offered.options if option.tier == 0}
+        offered.options = [one for one in offered.options if one.tier == 0 or one.person_id not in owed]
+        return offered
+
+    def due(self, candidate: Candidate) -> dict[str, tuple[str, ...]]:
+        """Returns the actions that answer the facts that hold, each with its reason codes, duties first.
+
+        A duty needs no score; any other action needs the band of `bands_needed` in a target that it changes.
+        """
+        due: dict[str, list[str]] = {}
+        for code in sorted(candidate.reasons, key=lambda code: (self._duties.get(code, len(self._duties)), code)):
+            if code not in self._book.reasons or not self._book.holds(code, candidate.reasons):
+                continue
+            for name in self._book.actions(code):
+                if name in self._settings.actions and name != ON_REQUEST:
+                    due.setdefault(name, []).append(code)
+        if not due:
+            due[REVIEW] = [NO_CAUSE]
+        return {
+            name: tuple(codes)
+            for name, codes in due.items()
+            if self._is_owed(name, codes) or self._reaches_band(candidate, self._settings.actions[name])
+        }
+
+    def _is_owed(self, name: str, codes: list[str]) -> bool:
+        return self._settings.actions[name].kind == "S" and any(code in self._duties for code in codes)
+
+    def _reaches_band(self, candidate: Candidate, action: Action) -> bool:
+        if action.kind == "none":
+            return False
+        needed = self._settings.bands_needed[action.kind]
+        return any(candidate.scores[target].band in needed for target in action.effects if target in candidate.scores)
+
+    def _option(
+        self, candidate: Candidate, row: int, name: str, triggers: tuple[str, ...]
+    ) -> tuple[Option | None, set[str]]:
+        action = self._settings.actions[name]
+        codes = set(self._policy.action_codes(row, name, self._as_of)) & {*action.not_when.codes, "declined_recently"}
+        codes |= {code for code in action.not_when.codes if self._is_stopped(code, action, candidate, row)}
+        if codes:
+            return None, codes
+        for channel in self._channels(action, candidate):
+            stopped = {code for code, flags in self._refusals(action.purpose, channel).items() if flags[row]}
+            if stopped:
+                codes |= stopped
+                continue
+            team, skill = self._settings.route(action, channel)
+            owed = self._is_owed(name, list(triggers))
+            duty = min((self._duties[code] for code in triggers if code in self._duties), default=0) if owed else 0
+            tier = 0 if owed else 1 if action.kind == "S" else 2
+            value, target = self.value(candidate, action, channel)
+            person_id = self._policy.person_ids[row]
+            return Option(candidate, person_id, name, channel, team, skill, triggers, target, value, tier, duty), set()
+        return None, codes
+
+    def _refusals(self, purpose: str, channel: str) -> dict[str, Flags]:
+        if (purpose, channel) not in self._cache:
+            self._cache[purpose, channel] = self._policy.refusals(purpose, channel, self._as_of)
+        return self._cache[purpose, channel]
+
+    @staticmethod
+    def _channels(action: Action, candidate: Candidate) -> list[str]:
+        """Returns the action's channels, the customer's best one first; no call before what costs nobody's time."""
+        best = candidate.card.get("best_channel")
+        if best == "call" and action.channels[:1] != ("call",):
+            return list(action.channels)
+        return sorted(action.channels, key=lambda channel: channel != best)
+
+    def _is_stopped(self, code: str, action: Action, candidate: Candidate, row: int) -> bool:
+        """Returns whether a condition of one action holds (domain: "not when")."""
+        if code == "open_ticket_on_topic":
+            return bool(set(self._policy.table.column("open_topics")[row].as_py()) & set(action.not_when.topics))
+        if code == "fit_not_proven":
+            fit = candidate.fit or {}
+            return fit.get("status") != "ok" or (fit.get("saving") or 0) <= 0
+        if code == "month_ending":
+            days = calendar.monthrange(self._as_of.year, self._as_of.month)[1]
+            return days - self._as_of.day + 1 < SMALLEST_REST_OF_MONTH
+        if code == "never_asked":
+            return not candidate.asked_about_roaming
+        if code == "poor_experience":
+            poor = "network.poor_quality" in candidate.reasons
+            return poor or bool(self._policy.table.column("recent_complaint")[row].as_py())
+        return False
+
+    def value(self, candidate: Candidate, action: Action, channel: str) -> tuple[int, str | None]:
+        """Returns what an action is worth (minor units) and the target that it is mostly about.
+
+        That target is in a band that the action needs, and carries most of the value.
+        Example: P(churn) .20, relative change -.10, a bill of 100 yuan x margin .45 x 18 months = 810 yuan kept gives
+        16.20; less 4.00 for the call and .15 x 8.00 = 1.20 of harm leaves 11.00 yuan, that is 11,000 li.
+        """
+        parts = {
+            target: score.propensity * effect.relative * self._worth(target, candidate)
+            for target, effect in action.effects.items()
+            if (score := candidate.scores.get(target)) is not None
+        }
+        harm = max((effect.harm_share for effect in action.effects.values()), default=0.0) * float(action.harm)
+        cost = float(self._settings.attempt_cost(action, channel))
+        value = sum(parts[target] for target in sorted(parts)) - (cost + harm) * self._minor
+        needed = () if action.kind == "none" else self._settings.bands_needed[action.kind]
+        by_band = sorted(parts, key=lambda name: (candidate.scores[name].band not in needed, -parts[name], name))
+        target = by_band[0] if by_band else None
+        return round(value), target
+
+    def _worth(self, target: str, candidate: Candidate) -> float:
+        """Returns what one event brings in minor units; an event that costs is negative."""
+        value = self._settings.value
+        if target == "churn":
+            if candidate.idle_days is not None and candidate.idle_days > value.active_within_days:
+                return 0.0  # has left already
+            bill = candidate.card.get("mean_bill")
+            bill = float(bill) if bill is not None else float(value.bill_when_unknown) * self._minor
+            return -bill * value.margin_share * value.months_kept
+        if target == "complaint":
+            return -float(value.complaint_cost) * self._minor
+        if target == "dissatisfaction":
+            return -float(value.dissatisfaction_cost) * self._minor
+        if target == "upgrade":
+            return float(value.upgrade_fee_gain) * value.margin_share * value.upgrade_months * self._minor
+        return 0.0
+
+
+def strongest(candidate: Candidate, target: str | None) -> tuple[str, TargetScore] | None:
+    """Returns the score that a line speaks of: the target's own, else the one furthest above its base rate."""
+    if target is not None:
+        return target, candidate.scores[target]
+    ranked = sorted(candidate.scores.items(), key=lambda item: (-(item[1].times_base or 0.0), item[0]))
+    return ranked[0] if ranked else None

@@ -1,0 +1,1 @@
+"""The list as people and programs read it."""

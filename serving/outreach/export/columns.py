@@ -1,0 +1,246 @@
+"""The columns of a list: headers in both languages, widths, and how each cell is written from a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from serving.database.tables_outreach import AttemptRow, ListLineRow, OutreachLineRow
+from serving.outreach.decision.candidates import NO_BAND
+from serving.outreach.export.content import Content
+from serving.outreach.export.personal import Personal
+from serving.outreach.export.wording import (
+    OTHER_CHANNELS,
+    TICKET_KINDS,
+    Wording,
+    address_text,
+    band_text,
+    class_text,
+    masked,
+    vip_text,
+)
+from serving.outreach.settings import OutreachSettings
+from serving.scoring.reasons.reasons import Locale
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of one list with everything its row is written from."""
+
+    place: ListLineRow
+    line: OutreachLineRow
+    content: Content
+    personal: Personal
+    last: AttemptRow | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the cells need besides the entry."""
+
+    settings: OutreachSettings
+    wording: Wording
+    locale: Locale
+    time_zone: str
+
+
+@dataclass(frozen=True)
+class ListColumn:
+    """One column: `name` is its stable key on re-import; `fill` is None for what the agent fills in."""
+
+    name: str
+    zh: str
+    en: str
+    width: int
+    fill: Callable[[Entry, Page], Any] | None
+
+    def header(self, locale: str) -> str:
+        """Returns the header in a language."""
+        return self.en if locale == "en" else self.zh
+
+
+def _text(page: Page, words: Any) -> str:
+    return "" if words is None else str(words[page.locale])
+
+
+def _address(entry: Entry, page: Page) -> str:
+    return address_text(entry.personal.form_of_address, page.locale)
+
+
+def _plan(entry: Entry, page: Page) -> str:
+    card = entry.content["card"]
+    return str(card.get(f"plan_{page.locale}") or card.get("plan_id") or "")
+
+
+def _band(entry: Entry, page: Page) -> str:
+    score = entry.content["score"]
+    is_duty = entry.content["tier"] == 0
+    if score is None or (is_duty and score["band"] == NO_BAND):  # a duty is owed, whatever the score
+        return ""
+    return band_text(score["target"], score["band"], score["percentile"], score["times_base"], page.locale)
+
+
+def _reason(place: int) -> Callable[[Entry, Page], str]:
+    def fill(entry: Entry, page: Page) -> str:
+        reasons = entry.content["reasons"]
+        return _text(page, reasons[place]["about"]) if place < len(reasons) else ""
+
+    return fill
+
+
+def _say(entry: Entry, page: Page) -> str:
+    said = [(k, reason["say"]) for k, reason in enumerate(entry.content["reasons"]) if reason["say"] is not None]
+    return "\n".join(f"{k + 1}. {_text(page, say)}" for k, say in said)
+
+
+def _action(entry: Entry, page: Page) -> str:
+    return page.settings.actions[entry.line.action].of(page.locale)
+
+
+def _channel(entry: Entry, page: Page) -> str:
+    return page.settings.channels[entry.line.channel].of(page.locale)  # type: ignore[index]
+
+
+def _grant(entry: Entry, page: Page) -> str:
+    return _text(page, entry.content["may_grant"])
+
+
+def _matters(entry: Entry, page: Page) -> str:
+    card, zh = entry.content["card"], page.locale == "zh"
+    parts = []
+    for ticket in card.get("open_tickets") or ():
+        kind = TICKET_KINDS.get(ticket["kind"], ticket["kind"]) if zh else ticket["kind"]
+        topic = page.wording.writer.topic(ticket.get("topic") or "other", page.locale)
+        late = ticket.get("overdue_hours") or 0
+        overdue = (f"，超时{late:.0f}小时" if zh else f", {late:.0f} h overdue") if late > 0 else ""
+        parts.append(f"{kind}{ticket['id']}（{topic}{overdue}）" if zh else f"{kind} {ticket['id']} ({topic}{overdue})")
+    if card.get("arrears"):
+        money = page.wording.writer.money(card["arrears"], page.locale)
+        parts.append(f"欠费{money}" if zh else f"{money} unpaid")
+    return "\n".join(parts)
+
+
+def _hours(entry: Entry, page: Page) -> str:
+    spans = [f"{start}-{end}" for start, end in entry.content["hours"]]
+    return ("、" if page.locale == "zh" else ", ").join(spans)
+
+
+def _best_channel(entry: Entry, page: Page) -> str:
+    best = entry.content["card"].get("best_channel")
+    known = page.settings.channels.get(best)
+    if known:
+        return known.of(page.locale)
+    return OTHER_CHANNELS.get(best, best) if best and page.locale == "zh" else str(best or "")
+
+
+def _last_contact(entry: Entry, page: Page) -> str:
+    if entry.last is not None:
+        day = _local(entry.last.at, page.time_zone).date()
+        return f"{day} {disposition_text(entry.last.disposition, page.locale)}"
+    last = entry.content["card"].get("last_contact")
+    if not last:
+        return ""
+    action = page.settings.actions.get(last.get("action") or "")
+    named = action.of(page.locale) if action else str(last.get("action") or "")
+    outcome = disposition_text(str(last.get("outcome") or ""), page.locale)
+    return " ".join(part for part in (str(last.get("on") or "")[:10], named, outcome) if part)
+
+
+def _attempts(entry: Entry, page: Page) -> str:
+    done = f"{entry.line.attempts}/{page.settings.claim.attempts}"
+    if entry.last is None:
+        return done
+    at = _local(entry.last.at, page.time_zone)
+    return f"{done}，上次{at:%H:%M}" if page.locale == "zh" else f"{done}, last {at:%H:%M}"
+
+
+def _state(entry: Entry, page: Page) -> str:
+    zh = page.locale == "zh"
+    if entry.line.next_at is not None:
+        at = _local(entry.line.next_at, page.time_zone)
+        return f"约定回拨 {at:%m-%d %H:%M}" if zh else f"call back {at:%m-%d %H:%M}"
+    if entry.place.is_carried:
+        return "续办" if zh else "carried over"
+    return "新增" if zh else "new"
+
+
+def _assumed(entry: Entry, page: Page) -> str:
+    if not entry.content["assumed"]:
+        return ""
+    return "假设" if page.locale == "zh" else "assumed"
+
+
+def _local(at: datetime, zone: str) -> datetime:
+    return at.astimezone(ZoneInfo(zone))
+
+
+DISPOSITIONS: dict[str, str] = {
+    "solved": "已解决",
+    "accepted": "同意办理",
+    "thinking": "考虑中",
+    "declined": "拒绝本次",
+    "callback": "约定回拨",
+    "no_answer": "无人接听",
+    "busy_or_off": "占线关机",
+    "wrong_person": "非机主或已换机主",
+    "invalid_number": "空号停机",
+    "ticket_opened": "已转工单",
+    "never_again": "要求不再联系",
+    "complained": "当场投诉",
+}
+"""What an agent may report, in the order of the drop-down."""
+
+
+def disposition_text(code: str, locale: str) -> str:
+    """Returns a disposition in words."""
+    return DISPOSITIONS.get(code, code) if locale == "zh" else code.replace("_", " ")
+
+
+COLUMNS: tuple[ListColumn, ...] = (
+    ListColumn("line_id", "行号", "line_id", 12, lambda e, _: e.line.line_id),
+    ListColumn("state", "状态", "state", 14, _state),
+    ListColumn("form_of_address", "称呼", "form of address", 10, _address),
+    ListColumn("number", "号码", "number", 13, lambda e, _: masked(e.personal.number)),
+    ListColumn("team", "班组", "team", 12, lambda e, p: p.settings.teams[e.line.team].of(p.locale)),
+    ListColumn("action", "建议动作", "suggested action", 14, _action),
+    ListColumn("channel", "渠道", "channel", 9, _channel),
+    ListColumn("reason_1", "原因1", "reason 1", 32, _reason(0)),
+    ListColumn("reason_2", "原因2", "reason 2", 28, _reason(1)),
+    ListColumn("reason_3", "原因3", "reason 3", 28, _reason(2)),
+    ListColumn("opening", "开场白", "opening", 44, lambda e, p: _text(p, e.content["opening"])),
+    ListColumn("say", "可对客户说", "may be said", 40, _say),
+    ListColumn("may_grant", "可给予", "may be granted", 26, _grant),
+    ListColumn("must_not_say", "不得说", "must not be said", 36, lambda e, p: _text(p, e.content["must_not_say"])),
+    ListColumn("matters", "未结工单与欠费", "open tickets and arrears", 28, _matters),
+    ListColumn("band", "等级与排名", "band and rank", 26, _band),
+    ListColumn("class", "客户类型", "class", 14, lambda e, p: class_text(e.content["class"], p.locale)),
+    ListColumn("city", "城市", "city", 10, lambda e, _: e.content["card"].get("city") or ""),
+    ListColumn("plan", "套餐", "plan", 18, _plan),
+    ListColumn("months", "在网月数", "months with us", 9, lambda e, _: e.content["card"].get("months_with_us")),
+    ListColumn("vip", "会员等级", "VIP tier", 9, lambda e, p: vip_text(e.content["card"].get("vip_tier"), p.locale)),
+    ListColumn("best_channel", "客户常用渠道", "customer's own channel", 12, _best_channel),
+    ListColumn("hours", "适宜时段", "best hours", 16, _hours),
+    ListColumn("last_contact", "上次联系", "last contact", 22, _last_contact),
+    ListColumn("attempts", "已尝试", "attempts so far", 13, _attempts),
+    ListColumn("valid_until", "有效期至", "valid until", 11, lambda e, _: e.line.valid_until.isoformat()),
+    ListColumn("effect", "效果依据", "effect is", 9, _assumed),
+    ListColumn("disposition", "联系结果*", "disposition*", 18, None),
+    ListColumn("attempted_at", "联系时间", "attempted at", 17, None),
+    ListColumn("order_reference", "订单号", "order reference", 16, None),
+    ListColumn("ticket_id", "工单号", "ticket number", 16, None),
+    ListColumn("next_at", "回拨时间", "call back at", 17, None),
+    ListColumn("agent", "坐席", "agent", 10, None),
+)
+"""Every column in reading order: who, what and why, what to say, then the person, then what the agent reports."""
+
+
+def as_cell(value: Any) -> str | int | float:
+    """Returns a value as a cell holds it."""
+    if value is None:
+        return ""
+    if isinstance(value, date):
+        return value.isoformat()
+    return value if isinstance(value, (int, float)) else str(value)

@@ -1,0 +1,151 @@
+"""The content of one line as the ledger keeps it: everything the agent reads but the name and the number."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, time
+from typing import Any
+
+from serving.outreach.decision.actions import NO_CAUSE, Option, strongest
+from serving.outreach.decision.catalogue import Pack
+from serving.outreach.export.wording import Wording
+from serving.outreach.policy.calendar import best_open_hours
+from serving.outreach.settings import OutreachSettings
+from serving.scoring.reasons.reasons import LOCALES, ReasonBook
+
+MOST_REASONS = 3
+MOST_PER_DIMENSION = 2
+Content = dict[str, Any]
+
+
+class ContentWriter:
+    """Writes the content of the chosen options."""
+
+    def __init__(
+        self,
+        settings: OutreachSettings,
+        book: ReasonBook,
+        wording: Wording,
+        *,
+        provinces: dict[str, str | None],
+        pack: Pack | None = None,
+    ) -> None:
+        self._settings = settings
+        self._book = book
+        self._wording = wording
+        self._provinces = provinces
+        self._pack = pack
+
+    def write(self, option: Option, valid_until: date) -> Content:
+        """Returns one line's content: plain values, sentences in both languages, no name and no number."""
+        candidate, card = option.candidate, option.candidate.card
+        action = self._settings.actions[option.action]
+        spoken = strongest(candidate, option.target)
+        codes = self.reason_codes(option)
+        reasons = [self._reason(code, candidate.reasons, action.kind) for code in codes]
+        grant = {"refund": None if action.refund_limit is None else self._wording.minor(action.refund_limit)}
+        score = None
+        if spoken is not None:
+            target, of_target = spoken
+            score = {
+                "target": target,
+                "band": of_target.band,
+                "percentile": of_target.percentile,
+                "times_base": of_target.times_base,
+            }
+        return {
+            "class": candidate.primary_class,
+            "card": {name: card.get(name) for name in _CARD},
+            "score": score,
+            "reasons": reasons,
+            "opening": self._wording.opening(action, option.channel, self._values(option), triggers=option.triggers),
+            "authority": {locale: self._wording.fill(action.authority.of(locale), grant, locale) for locale in LOCALES},
+            "may_grant": {locale: self._wording.fill(action.may_grant.of(locale), grant, locale) for locale in LOCALES},
+            "must_not_say": {locale: self._must_not_say(option, codes, locale) for locale in LOCALES},
+            "hours": [[_clock(start), _clock(end)] for start, end in self._hours(option)],
+            "valid_until": valid_until.isoformat(),
+            "value": option.value,
+            "tier": option.tier,
+            "assumed": True,
+        }
+
+    def reason_codes(self, option: Option) -> list[str]:
+        """Returns at most three codes: what the action answers first, then what raises the score.
+
+        Every fact holds. At most two are of one dimension.
+        """
+        candidate = option.candidate
+        spoken = strongest(candidate, option.target)
+        scored = list(spoken[1].reason_codes) if spoken else []
+        triggers = sorted(option.triggers, key=lambda code: (code not in scored, option.triggers.index(code)))
+        codes: list[str] = []
+        dimensions: list[str] = []
+        for code in [*triggers, *scored]:
+            if code in codes or code == NO_CAUSE or not self._book.holds(code, candidate.reasons):
+                continue
+            dimension = self._book.reasons[code].dimension
+            if dimensions.count(dimension) < MOST_PER_DIMENSION and len(codes) < MOST_REASONS:
+                codes.append(code)
+                dimensions.append(dimension)
+        return codes or [self._book.fallback]
+
+    def _reason(self, code: str, facts: dict[str, dict[str, Any]], kind: str) -> dict[str, Any]:
+        names = self._settings.actions
+        written = {locale: self._wording.writer.write(code, facts, locale) for locale in LOCALES}
+        sells = any(self._settings.actions[name].kind == "M" for name in self._book.actions(code) if name in names)
+        if sells and kind in ("S", "D"):  # service actions carry no offer, and this sentence leads to one
+            written = {locale: replace(one, say=None) for locale, one in written.items()}
+        return {
+            "code": code,
+            "about": {locale: reason.about for locale, reason in written.items()},
+            "say": None if written["zh"].say is None else {locale: one.say for locale, one in written.items()},
+        }
+
+    def _values(self, option: Option) -> dict[str, Any]:
+        """Returns the slot values of an opening, from the facts of its triggers, the bill and the offers."""
+        values: dict[str, Any] = {}
+        for code in reversed(option.triggers):
+            values |= option.candidate.reasons.get(code) or {}
+        tickets = option.candidate.card.get("open_tickets") or ()
+        about = next((one for one in tickets if one["id"] == values.get("ticket")), None)
+        if about is not None and values.get("topic") is None:  # an overdue ticket is named by what it is about
+            values["topic"] = about.get("topic")
+        fit = option.candidate.fit
+        if option.action == "plan_fit_offer" and fit is not None:
+            values |= {"n": fit.get("months"), "saving": fit.get("saving")}
+        if option.action == "arrears_reminder":
+            values["date"] = None  # the date of suspension is the operator's; the due date has passed
+        if option.action == "data_pack_offer" and self._pack is not None:
+            values |= {"pack": {"zh": self._pack.name_zh, "en": self._pack.name_en}, "price": self._pack.price}
+        return values
+
+    def _must_not_say(self, option: Option, codes: list[str], locale: Any) -> str:
+        action = self._settings.actions[option.action]
+        parts = [action.must_not_say.of(locale)]
+        silent = [
+            str(k + 1) for k, code in enumerate(codes) if code != self._book.fallback and self._is_silent(code, option)
+        ]
+        if silent:
+            which = "、".join(silent) if locale == "zh" else ", ".join(silent)
+            english = f"reasons {which} are" if len(silent) > 1 else f"reason {which} is"
+            parts.append(f"原因{which}不得对客户说" if locale == "zh" else f"{english} not for the customer's ear")
+        parts.append(self._settings.never_say.of(locale))
+        return ("；" if locale == "zh" else "; ").join(part for part in parts if part)
+
+    def _is_silent(self, code: str, option: Option) -> bool:
+        return self._wording.writer.write(code, option.candidate.reasons, "zh").say is None
+
+    def _hours(self, option: Option) -> list[tuple[time, time]]:
+        quiet = self._settings.policy.quiet_hours
+        best = option.candidate.card.get("best_hours") or ()
+        return best_open_hours(quiet, self._provinces.get(option.candidate.customer_id), best)
+
+
+_CARD = (
+    "plan_id", "plan_zh", "plan_en", "months_with_us", "vip_tier", "province", "city", "arrears", "arrears_due",
+    "open_tickets", "best_channel", "last_contact",
+)  # fmt: skip
+
+
+def _clock(at: time) -> str:
+    return "24:00" if at == time(0) else at.strftime("%H:%M")

@@ -1,0 +1,1 @@
+"""Lists drawn, handed over, reported on: the ledger."""

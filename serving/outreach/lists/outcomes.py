@@ -1,0 +1,290 @@
+"""What an agent's report changes in the ledger: domain section 5, one disposition after the other.
+
+A report binds at once: the transaction that records it also withdraws every open line that it forbids, so that the
+next pull of the same day knows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import partial
+
+from sqlalchemy import Engine, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from features.kit.clock import civil_date, utc_now
+from features.kit.runs import hit
+from serving.database.session import writing
+from serving.database.tables_outreach import (
+    AttemptRow,
+    ClaimDayRow,
+    ContactRow,
+    ListLineRow,
+    OutreachLineRow,
+    RefusalRow,
+)
+from serving.outreach.lists.ledger import (
+    CLOSED,
+    OPEN,
+    lock_ledger,
+    patiently,
+    read_facts,
+    withdraw,
+    withdraw_from_lists,
+)
+from serving.outreach.lists.release import refused_code
+from serving.outreach.lists.returns import Report, ReportError, RowError, check_needs
+from serving.outreach.settings import OutreachSettings
+
+UNANSWERED = frozenset({"no_answer", "busy_or_off"})
+REACHED_NOBODY = UNANSWERED | {"wrong_person", "invalid_number"}
+ALWAYS_HEARD = frozenset({"never_again", "wrong_person", "complained"})
+"""Dispositions that count even on a line that is closed: what a customer said is never too late."""
+
+LATEST_APPOINTMENT_DAYS = 31
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far another system's clock may be ahead of ours."""
+
+
+@dataclass
+class ImportResult:
+    """What an import did.
+
+    Attributes:
+        imported: Reports recorded.
+        repeated: Reports that had been recorded before.
+        withdrawn: Other open lines that were stopped by them.
+        errors: Rows refused, with row and column.
+    """
+
+    imported: int = 0
+    repeated: int = 0
+    withdrawn: int = 0
+    errors: list[RowError] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Forbids:
+    """What a disposition forbids from then on.
+
+    Attributes:
+        code: The refusal's code.
+        rest: The setting of `claim` with the days it lasts; empty means until it is lifted.
+        only_action: Only this action.
+        only_line: Only this subscription; otherwise everything of the person.
+        until_closed: Until the ticket is closed.
+    """
+
+    code: str
+    rest: str = ""
+    only_action: bool = False
+    only_line: bool = False
+    until_closed: bool = False
+
+
+FORBIDS: dict[str, Forbids] = {
+    "solved": Forbids("cool_down", rest="solved_rest_days"),
+    "declined": Forbids("declined_recently", rest="declined_rest_days", only_action=True),
+    "wrong_person": Forbids("wrong_person", only_line=True),
+    "invalid_number": Forbids("number_invalid", only_line=True),
+    "ticket_opened": Forbids("open_ticket", until_closed=True),
+    "never_again": Forbids("do_not_contact"),
+    "complained": Forbids("open_complaint", until_closed=True),
+}
+UNREACHED = Forbids("unreached", rest="unreached_rest_days")
+
+
+def record_reports(
+    engine: Engine, reports: Iterable[Report], settings: OutreachSettings, time_zone: str
+) -> ImportResult:
+    """Records each report in its own transaction; a bad one is returned as an error and stops no other."""
+    result = ImportResult()
+    for report in reports:
+        try:
+            withdrawn = patiently(partial(_record, engine, report, settings, time_zone))
+        except ReportError as error:
+            result.errors.append(RowError(report.row, error.column, error.message))
+            continue
+        hit("outreach.after_report")
+        if withdrawn is None:
+            result.repeated += 1
+        else:
+            result.imported += 1
+            result.withdrawn += withdrawn
+    return result
+
+
+def _record(engine: Engine, report: Report, settings: OutreachSettings, time_zone: str) -> int | None:
+    with writing(engine) as session:
+        lock_ledger(session)
+        return _Recorder(session, settings, time_zone).record(report)
+
+
+def attempt_id_of(report: Report) -> str:
+    """Returns the identity of a report: the same report twice is one attempt."""
+    parts = [
+        report.line_id, report.disposition, report.attempted_at, report.order_reference, report.ticket_id,
+        report.next_at,
+    ]  # fmt: skip
+    return "A" + hashlib.sha256(repr([str(part) for part in parts]).encode()).hexdigest()[:18]
+
+
+class _Recorder:
+    """Records one report inside one transaction."""
+
+    def __init__(self, session: Session, settings: OutreachSettings, time_zone: str) -> None:
+        self._session = session
+        self._settings = settings
+        self._zone = time_zone
+        self._now = utc_now()
+
+    def record(self, report: Report) -> int | None:
+        """Returns how many other lines were withdrawn, or None if the report is known. Raises ReportError."""
+        check_needs(report)
+        attempt_id = attempt_id_of(report)
+        if self._session.get(AttemptRow, attempt_id) is not None:
+            return None
+        line = self._session.get(OutreachLineRow, report.line_id)
+        if line is None:
+            raise ReportError("line_id", f"no line '{report.line_id}'")
+        if line.status != OPEN and report.disposition not in ALWAYS_HEARD:
+            raise ReportError("line_id", f"line '{report.line_id}' is {line.status} ({line.closed_code})")
+        at = report.attempted_at or self._now
+        day = civil_date(at, self._zone)
+        if day < line.drawn_on:
+            raise ReportError("attempted_at", f"{day} is before the line was drawn ({line.drawn_on})")
+        if at > self._now + CLOCK_SKEW:
+            raise ReportError("attempted_at", "an attempt of the future; report it once it has been made")
+        self._add_attempt(report, line, attempt_id, at)
+        if report.disposition not in REACHED_NOBODY:
+            self._add_contact(line, at, day)
+        self._apply(report, line, attempt_id, day)
+        self._session.flush()
+        if report.disposition in ALWAYS_HEARD:  # a list asked for again leaves this line out
+            withdraw_from_lists(self._session, line.line_id, report.disposition)
+        return self._withdraw_forbidden(line)
+
+    def _add_attempt(self, report: Report, line: OutreachLineRow, attempt_id: str, at: datetime) -> None:
+        counts = not (report.disposition in UNANSWERED and self._is_same_try(line, at))
+        last = self._session.scalar(select(func.max(AttemptRow.ordinal)).where(AttemptRow.line_id == line.line_id))
+        self._session.add(
+            AttemptRow(
+                attempt_id=attempt_id,
+                line_id=line.line_id,
+                ordinal=(last or 0) + 1,
+                at=at,
+                disposition=report.disposition,
+                order_reference=report.order_reference,
+                ticket_id=report.ticket_id,
+                next_at=report.next_at,
+                agent=report.agent,
+                reported_at=self._now,
+            )
+        )
+        line.attempts += counts
+        line.next_at = None
+        line.agent = report.agent or line.agent
+
+    def _is_same_try(self, line: OutreachLineRow, at: datetime) -> bool:
+        """Returns whether an unanswered attempt lies so near an earlier one that both are one try at one hour."""
+        gap = timedelta(hours=self._settings.claim.attempt_gap_hours)
+        earlier = self._session.scalars(select(AttemptRow.at).where(AttemptRow.line_id == line.line_id))
+        return any(abs(at - one) < gap for one in earlier)
+
+    def _add_contact(self, line: OutreachLineRow, at: datetime, day: date) -> None:
+        """Counts the line as one contact, however often the person was reached on it."""
+        if self._session.get(ContactRow, line.line_id) is None:
+            campaign = self._session.scalar(
+                select(ListLineRow.list_id)
+                .where(ListLineRow.line_id == line.line_id)
+                .order_by(ListLineRow.day)
+                .limit(1)
+            )
+            self._session.add(
+                ContactRow(
+                    contact_id=line.line_id,
+                    customer_id=line.customer_id,
+                    person_id=line.person_id,
+                    at=at,
+                    day=day,
+                    action=line.action,
+                    channel=line.channel,
+                    campaign=campaign,
+                    reported_at=self._now,
+                )
+            )
+
+    def _apply(self, report: Report, line: OutreachLineRow, source: str, day: date) -> None:
+        code = report.disposition
+        forbids = FORBIDS.get(code)
+        if code in ("thinking", "callback"):
+            self._appoint(report, line)
+        elif code not in UNANSWERED:
+            self._close(line, report)
+        elif line.attempts >= self._settings.claim.attempts:
+            self._close(line, report)
+            forbids = UNREACHED
+        if forbids is not None:
+            self._refuse(forbids, report, line, source, day)
+
+    def _close(self, line: OutreachLineRow, report: Report) -> None:
+        if line.status == OPEN:
+            line.status, line.closed_code = CLOSED, report.disposition
+
+    def _appoint(self, report: Report, line: OutreachLineRow) -> None:
+        """Keeps the line open for its appointment and the person claimed on that day."""
+        if report.next_at is None:
+            raise ReportError("next_at", f"'{report.disposition}' needs 'next_at'")
+        day = civil_date(report.next_at, self._zone)
+        if not line.drawn_on <= day <= line.drawn_on + timedelta(days=LATEST_APPOINTMENT_DAYS):
+            raise ReportError(
+                "next_at", f"{day} is not within {LATEST_APPOINTMENT_DAYS} days of {line.drawn_on}, the day of the line"
+            )
+        dialect = postgresql if self._session.get_bind().dialect.name == "postgresql" else sqlite
+        claim = {"person_id": line.person_id, "day": day, "line_id": line.line_id}
+        self._session.execute(dialect.insert(ClaimDayRow).on_conflict_do_nothing(), [claim])
+        holder = self._session.get(ClaimDayRow, (line.person_id, day))
+        if holder is None or holder.line_id != line.line_id:
+            raise ReportError("next_at", f"another line holds this person on {day}")
+        line.next_at = report.next_at
+        line.valid_until = max(line.valid_until, day)
+        most = self._settings.claim.attempts
+        line.attempts = (
+            max(line.attempts, most - 1) if report.disposition == "thinking" else min(line.attempts, most - 1)
+        )
+
+    def _refuse(self, forbids: Forbids, report: Report, line: OutreachLineRow, source: str, day: date) -> None:
+        days = getattr(self._settings.claim, forbids.rest) if forbids.rest else None
+        self._session.add(
+            RefusalRow(
+                code=forbids.code,
+                person_id=line.person_id,
+                customer_id=line.customer_id if forbids.only_line else None,
+                action=line.action if forbids.only_action else None,
+                ticket_id=(report.ticket_id or complaint_ticket(source)) if forbids.until_closed else None,
+                starts_on=day,
+                ends_on=None if days is None else day + timedelta(days=days),
+                source=source,
+                created_at=self._now,
+            )
+        )
+
+    def _withdraw_forbidden(self, line: OutreachLineRow) -> int:
+        """Takes other open lines of the person off their lists if the ledger now forbids them."""
+        facts = read_facts(self._session, line.drawn_on)
+        others = self._session.scalars(
+            select(OutreachLineRow).where(OutreachLineRow.person_id == line.person_id, OutreachLineRow.status == OPEN)
+        )
+        stopped = [(other, refused_code(other, facts.refusals, self._settings)) for other in others]
+        found = [(other, code) for other, code in stopped if code is not None]
+        withdraw(self._session, found)
+        return len(found)
+
+
+def complaint_ticket(attempt_id: str) -> str:
+    """Returns the number of a complaint that was made on the spot and has no ticket yet."""
+    return f"OUT-{attempt_id}"

@@ -1,0 +1,1 @@
+"""Whom nobody may contact, and why."""

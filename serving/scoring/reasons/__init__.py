@@ -1,0 +1,1 @@
+"""Why a customer scores high, in sentences that may be said."""

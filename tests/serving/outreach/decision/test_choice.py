@@ -1,0 +1,273 @@
+"""Which action, what it is worth, who gets a place, what the agent reads: small cases in, lines out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date, time
+from zipfile import ZipFile
+
+import pytest
+
+from features.kit.config import config_path
+from features.kit.errors import ConfigurationError
+from serving.outreach.decision.actions import Chooser
+from serving.outreach.decision.allocate import allocate, shared_capacity
+from serving.outreach.decision.candidates import Candidate, TargetScore
+from serving.outreach.export.content import ContentWriter
+from serving.outreach.export.wording import Wording, address_text, band_text, masked
+from serving.outreach.lists.ledger import is_line_id, line_id_of
+from serving.outreach.lists.pull import ListRequest, draw_list
+from serving.outreach.policy.calendar import best_open_hours, festival_days, is_festival, open_hours
+from serving.outreach.policy.control import in_control_group
+from serving.outreach.policy.policy import LedgerFacts
+from serving.outreach.settings import Capacity, load_settings
+from serving.scoring.reasons.reasons import load_book
+from tests.serving.outreach.conftest import AS_OF, Town, card, policy_of, states_of, write_portraits, write_scores
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory):
+    """Returns the policy of five ordinary customers; the last one never gave a consent."""
+    town = Town(tmp_path_factory.mktemp("choice"))
+    for k in range(1, 6):
+        town.customer(f"C000{k}", consents=k < 5)
+    shipped = load_settings()
+    settings = shipped.model_copy(update={"control": shipped.control.model_copy(update={"share": 0.0})})
+    return policy_of(states_of(town.land()), settings, LedgerFacts())
+
+
+@pytest.fixture(scope="module")
+def chooser(policy):
+    """Returns the chooser of 1 June in li."""
+    return Chooser(policy.settings, load_book(), policy, AS_OF, money_scale=3)
+
+
+def candidate(
+    one: str = "C0001", *, p: float = 0.2, band: str = "very_high", target: str = "churn", **more
+) -> Candidate:
+    """Returns a candidate with one score."""
+    scores = {target: TargetScore(p, 99.5, p / 0.02, band, ())} if p else {}
+    known = {"reasons": {}, "card": card(), "scores": scores}
+    return Candidate(one, "self_served", **{**known, **more})
+
+
+def test_the_value_of_an_action_is_the_worked_example(chooser, policy):
+    """P .20 x -.10 x (100 yuan x .45 x 18) = 16.20, less 4.00 for the call and .15 x 8.00 of harm: 11.00 yuan."""
+    action = policy.settings.actions["service_review"]
+    assert chooser.value(candidate(), action, "call") == (11_000, "churn")
+
+
+def test_no_contact_beats_an_action_that_costs_more_than_it_brings(chooser):
+    """At P .02 the call keeps 1.62 yuan and costs 5.20: nothing is offered, and it is counted."""
+    offered = chooser.offer([candidate(p=0.02)])
+    assert (offered.options, offered.without_value) == ([], 1)
+
+
+def test_who_has_left_already_is_no_departure_to_prevent(chooser):
+    """After 31 days without use a call would prevent nothing: no option; an unknown or short pause changes nothing."""
+    assert chooser.offer([candidate(idle_days=31.0)]).options == []
+    for days in (30.0, None):
+        assert [one.action for one in chooser.offer([candidate(idle_days=days)]).options] == ["service_review"]
+
+
+def test_a_duty_needs_no_score_and_silences_every_offer(chooser):
+    """An overdue ticket is answered without any model, and the same person's contract offer waits."""
+    reasons = {"service.ticket_overdue": {"ticket": "T1", "hours": 3}, "contract.ending": {"date": "2026-06-20"}}
+    assert [one.action for one in chooser.offer([candidate(p=0, reasons=reasons)]).options] == ["follow_up_call"]
+    assert [one.action for one in chooser.offer([candidate(reasons=reasons)]).options] == ["follow_up_call"]
+    del reasons["service.ticket_overdue"]
+    assert [one.action for one in chooser.offer([candidate(reasons=reasons)]).options] == ["contract_renewal"]
+
+
+def test_what_policy_and_conditions_refuse_is_counted(chooser):
+    """No consent, no proven fit and no enquiry about roaming each have their code."""
+    ending = {"contract.ending": {"date": "2026-06-20"}}
+    overage = {"packs.frequent": {"n": 3, "amount": 30_000}}
+    trip = {"roaming.trip_expected": {}}
+    offered = chooser.offer(
+        [
+            candidate("C0005", reasons=ending),
+            candidate("C0001", reasons=overage),
+            candidate("C0002", reasons=trip, target="upgrade"),
+        ]
+    )
+    assert offered.options == []
+    assert offered.suppressed == Counter({"consent_missing": 1, "fit_not_proven": 1, "never_asked": 1})
+
+
+def test_a_saving_is_offered_only_when_the_fit_is_proven(chooser):
+    """With re-rating that reproduced the bills and a saving, the plan is offered."""
+    reasons = {"packs.frequent": {"n": 3, "amount": 30_000}}
+    proven = {"status": "ok", "saving": 12_300, "months": 3}
+    assert [one.action for one in chooser.offer([candidate(reasons=reasons, fit=proven)]).options] == ["plan_fit_offer"]
+    for change in ({"status": "bill_not_reproduced"}, {"saving": 0}):
+        assert chooser.offer([candidate(reasons=reasons, fit=proven | change)]).options == []
+
+
+def test_the_best_channel_comes_first_but_a_call_never_before_a_message(chooser):
+    """Arrears go by app to an app user, by message to somebody who likes calls; a review is always a call."""
+    arrears = {"bill.arrears": {"amount": 5_000, "days": 3}}
+    for best, expected in (("app", "app"), ("call", "message"), ("hall", "message")):
+        options = chooser.offer([candidate(p=0, reasons=arrears, card=card(best_channel=best))]).options
+        assert [one.channel for one in options] == [expected]
+    assert [one.channel for one in chooser.offer([candidate()]).options] == ["call"]
+
+
+def test_capacity_is_shared_in_proportion_and_adds_up():
+    """Teams of 90 and 60 attempts share 7 as 4 and 3."""
+    teams = [Capacity(team="a", skill="x", attempts=90), Capacity(team="b", skill="y", attempts=60)]
+    assert shared_capacity(teams, 7) == {("a", "x"): 4, ("b", "y"): 3}
+    assert shared_capacity(teams, None) == {("a", "x"): 90, ("b", "y"): 60}
+
+
+def test_places_go_by_value_with_ties_by_customer_whatever_the_input_order(chooser):
+    """Three equal customers and one place: the first by id; a lost claim passes the place on."""
+    options = chooser.offer([candidate(f"C000{k}") for k in (3, 1, 2)]).options
+    places = {("care", "retention"): 1}
+    assert [one.candidate.customer_id for one in allocate(options, places, lambda _: True)[0]] == ["C0001"]
+    assert [one.candidate.customer_id for one in allocate(options[::-1], places, lambda _: True)[0]] == ["C0001"]
+    chosen, left_out = allocate(options, places, lambda one: one.candidate.customer_id != "C0001")
+    assert [one.candidate.customer_id for one in chosen] == ["C0002"]
+    assert left_out == Counter({"over_capacity": 1, "claimed": 1})
+
+
+@pytest.fixture(scope="module")
+def content(policy):
+    """Returns the writer of lines."""
+    book = load_book()
+    wording = Wording(policy.settings, book, currency="CNY", money_scale=3, operator="town")
+    return ContentWriter(policy.settings, book, wording, provinces={})
+
+
+def written(chooser, content, one: Candidate) -> dict:
+    """Returns the content of a candidate's best line."""
+    return content.write(min(chooser.offer([one]).options, key=lambda option: option.rank), date(2026, 6, 3))
+
+
+def test_openings_carry_the_customers_own_figures(chooser, content):
+    """The contract date, the saving and the new charge are said; without the figure the plain opening is."""
+    renewal = written(chooser, content, candidate(reasons={"contract.ending": {"date": "2026-06-20"}}))
+    assert "2026年6月20日到期" in renewal["opening"]["zh"]
+    fit = {"status": "ok", "saving": 12_300, "months": 3}
+    offer = written(chooser, content, candidate(reasons={"packs.frequent": {"n": 3, "amount": 30_000}}, fit=fit))
+    assert "每月大约可省12.30元" in offer["opening"]["zh"]
+    charge = written(
+        chooser, content, candidate(p=0, reasons={"bill.unknown_charge": {"item": "视频会员", "amount": 15_000}})
+    )
+    assert "“视频会员”" in charge["opening"]["zh"]
+    assert charge["may_grant"]["en"] == "cancel at once; refund this month's charge, at most 30.00 yuan"
+
+
+def test_a_service_line_carries_no_offer(chooser, content):
+    """`bill.overage` invites to other plans in its sentence; a service line about it does not say it."""
+    overage = {"bill.overage": {"n": 2, "amount": 40_000}}
+    line = written(chooser, content, candidate(reasons=overage, target="complaint", p=0.3))
+    assert line["reasons"][0]["code"] == "bill.overage"
+    assert line["reasons"][0]["say"] is None
+
+
+def test_at_most_three_reasons_and_two_of_one_dimension(chooser, content):
+    """What the action answers comes first; the fourth reason and the third of a dimension stay away."""
+    reasons = {
+        "bill.jump": {"month": "2026-05", "amount": 90_000, "diff": 40_000},
+        "bill.overage": {"n": 2, "amount": 40_000},
+        "bill.unknown_charge": {"item": "x", "amount": 10_000},
+        "calls.frequent": {"n": 4},
+        "usage.falling": {"pct": 30},
+    }
+    scores = {"churn": TargetScore(0.3, 99.5, 15.0, "very_high", ("usage.falling", "calls.frequent", "bill.jump"))}
+    line = written(chooser, content, candidate(reasons=reasons, scores=scores))
+    codes = [reason["code"] for reason in line["reasons"]]
+    assert codes == ["bill.unknown_charge", "usage.falling", "calls.frequent"]
+    assert "原因2不得对客户说" in line["must_not_say"]["zh"]
+
+
+def test_bands_numbers_and_ids_read_well():
+    """Rank in words, masked numbers, and a line id that shows a slip."""
+    assert band_text("churn", "high", 97.4, 2.43, "en") == "retention: high, top 3 %, 2.4 x average"
+    assert band_text("churn", "very_high", 99.96, 9.0, "zh") == "留存关注：极高，前0.1%，平均的9.0倍"
+    assert [address_text(one, "en") for one in ("王女士", "先生", "Dr Wu", None)] == ["Ms 王", "Mr", "Dr Wu", ""]
+    assert address_text("王女士", "zh") == "王女士"
+    assert [masked(one) for one in ("13812341234", "+8613812341234", "138****1234", None)] == [
+        "138****1234", "138****1234", "138****1234", "-",
+    ]  # fmt: skip
+    one = line_id_of("P1", AS_OF)
+    slips = {one[:k] + other + one[k + 1 :] for k in (0, 3, 5, 8) for other in "0123ABCZ" if other != one[k]}
+    assert is_line_id(one)
+    assert not any(is_line_id(slip) for slip in slips)
+
+
+def test_the_control_group_is_stable_and_grows_only():
+    """About five in a hundred, the same on every call; a larger share keeps everybody in it."""
+    control = load_settings().control
+    group = {f"P{k}" for k in range(20_000) if in_control_group(control, f"P{k}")}
+    larger = control.model_copy(update={"share": 0.1})
+    assert 900 < len(group) < 1100
+    assert all(in_control_group(larger, person) for person in group)
+
+
+def test_the_calendar_knows_festivals_and_local_habit():
+    """Spring Festival 2026 runs from Sunday 15 to Monday 23 February; Xinjiang eats two hours later."""
+    policy = load_settings().policy
+    spring = [day for day in festival_days(policy.holidays, 2026) if day.month == 2]
+    assert spring == [date(2026, 2, day) for day in range(15, 24)]
+    assert open_hours(policy.quiet_hours, None) == [(time(9), time(12)), (time(14), time(21))]
+    assert open_hours(policy.quiet_hours, "新疆") == [(time(11), time(14)), (time(16), time(23))]
+    assert best_open_hours(policy.quiet_hours, None, [11, 19]) == [(time(11), time(12)), (time(14), time(19))]
+    assert best_open_hours(policy.quiet_hours, None, [12, 14]) == open_hours(policy.quiet_hours, None)
+
+
+def test_an_operator_elsewhere_has_its_own_festivals():
+    """1 October is the National Day of China and an ordinary day in California, where 4 July is none."""
+    here = load_settings()
+    there = here.for_time_zone("America/Los_Angeles")
+    assert is_festival(here.policy.holidays, date(2019, 10, 1))
+    assert not is_festival(there.policy.holidays, date(2019, 10, 1))
+    assert is_festival(there.policy.holidays, date(2019, 7, 4))
+
+
+def test_no_cell_is_a_formula_and_dispositions_have_a_drop_down(tmp_path):
+    """An item called `=1+1` stays text in both files; the sheet freezes its panes and offers the dispositions."""
+    town = Town(tmp_path)
+    town.customer("C0001")
+    town.land()
+    evil = card(city="=1+1", plan_zh="+cmd")
+    write_portraits(
+        town.home, {"C0001": {"reasons": {"service.ticket_overdue": {"ticket": "=1+1", "hours": 3}}, "card": evil}}
+    )
+    write_scores(town.home, "churn", {"C0001": {"p": 0.1, "band": "high"}})
+    released = draw_list(town.home, ListRequest(AS_OF))
+    with ZipFile(released.xlsx) as book:
+        sheet = book.read("xl/worksheets/sheet1.xml").decode()
+    assert "<f>" not in sheet
+    assert 'state="frozen"' in sheet
+    assert "<dataValidation " in sheet
+    text = released.csv.read_text(encoding="utf-8-sig")
+    assert ",'=1+1," in text
+    assert ",'+cmd," in text
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("outreach.yaml", ("- service.ticket_overdue", "- service.ticket_overdu"), "duties: unknown 'service.ticket_overdu'; did you mean 'service.ticket_overdue'?"),
+        ("outreach.yaml", ("refusals: [terminated,", "refusals: [terminatd,"), "unknown 'terminatd'; did you mean 'terminated'?"),
+        ("outreach.yaml", ("fit_not_proven]", "fit_not_provn]"), "not_when.codes: unknown 'fit_not_provn'; did you mean 'fit_not_proven'?"),
+        ("outreach.yaml", ("topics: [network,", "topics: [netwrk,"), "not_when.topics: unknown 'netwrk'; did you mean 'network'?"),
+        ("reasons.yaml", ("  calls.repeat_topic:", "  calls.repeat_topik:"), "reasons: unknown 'calls.repeat_topik'; did you mean 'calls.repeat_topic'?"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_value_is_named_with_the_one_that_was_meant(tmp_path, monkeypatch, name, change, message):
+    """Codes, topics and duties come from closed sets; a list is never drawn with one of them lost in silence."""
+    shipped = config_path("outreach.yaml").parent
+    (tmp_path / "configs").mkdir()
+    for path in shipped.glob("*.yaml"):
+        (tmp_path / "configs" / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    text = (shipped / name).read_text(encoding="utf-8")
+    assert change[0] in text
+    (tmp_path / "configs" / name).write_text(text.replace(*change), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings()
+    assert message in refused.value.message
+    assert name in refused.value.message

@@ -1,0 +1,80 @@
+"""No label crosses a fold: temporal folds keep the embargo, folds by customer keep customers apart."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from features.kit.clock import as_of_grid
+from training.dataset.dataset import thinned
+from training.dataset.splits import grouped_split, temporal_dates, temporal_split
+from training.labels.targets import FoldSettings, load_target
+
+GRID = as_of_grid(date(2025, 7, 1), date(2026, 4, 2), 17)
+
+
+def test_the_worked_example_of_the_module():
+    """Churn, dates every 17 days: three test windows, sixty days before them, sixty days before the calibration."""
+    parts = temporal_dates(GRID, 60, FoldSettings())
+    assert parts["test"] == [date(2026, 2, 27), date(2026, 3, 16), date(2026, 4, 2)]
+    assert parts["test_train"][-1] == date(2025, 12, 21)
+    assert parts["calibration"] == [date(2025, 12, 4), date(2025, 12, 21)]
+    assert parts["calibration_train"][-1] == date(2025, 9, 27)
+
+
+@pytest.mark.parametrize("target", ["churn", "complaint", "upgrade"])
+@pytest.mark.parametrize("count", range(3, 21))
+def test_the_embargo_holds_whatever_the_history(target: str, count: int):
+    """In every fold the last training label is surely known on the first judged as-of date."""
+    chosen = load_target(target)
+    days = np.repeat(np.array(GRID[-count:], "datetime64[D]"), 4)
+    split = temporal_split(days, np.tile([0, 0, 0, 1], count), chosen.embargo_days, chosen.folds)
+    if split is None:
+        return
+    for fold in split.folds:
+        known = days[fold.train].max() + np.timedelta64(chosen.embargo_days, "D")
+        assert known <= days[fold.test].min()
+    assert [line["fold"] for line in split.log] == [fold.name for fold in split.folds]
+
+
+def test_one_day_less_than_the_embargo_is_too_close():
+    """Canary: a date 59 days before the test window is not trained on, one 60 days before is."""
+    test = date(2026, 4, 2)
+    near, far = test - timedelta(days=59), test - timedelta(days=60)
+    settings = FoldSettings(test_windows=1)
+    assert temporal_dates([near, test], 60, settings) is None
+    assert temporal_dates([far, test], 60, settings)["test_train"] == [far]
+    assert temporal_dates([near, test], 59, settings)["test_train"] == [near]
+
+
+def test_a_short_history_gives_fewer_test_windows_before_it_gives_up():
+    """Five dates cannot carry three test windows and an embargo of sixty days; one test window they can."""
+    parts = temporal_dates(GRID[-5:], 60, FoldSettings())
+    assert (parts["test"], parts["test_train"], parts["calibration_train"]) == (GRID[-1:], GRID[-5:-4], [])
+    assert temporal_dates(GRID[-4:], 60, FoldSettings()) is None
+    assert temporal_dates(GRID[-1:], 60, FoldSettings()) is None
+
+
+def test_folds_by_customer_judge_every_row_once_and_keep_customers_apart():
+    """All rows of one customer are in one fold, positives are spread evenly, and every row is judged exactly once."""
+    customers = [f"c{k // 3}" for k in range(300)]
+    labels = np.array([int(k // 3 % 4 == 0) for k in range(300)])
+    split = grouped_split(customers, labels, 5, seed=7)
+    judged = np.concatenate([fold.test for fold in split.folds])
+    assert sorted(judged.tolist()) == list(range(300))
+    for fold in split.folds:
+        assert not {customers[k] for k in fold.train} & {customers[k] for k in fold.test}
+        assert 12 <= labels[fold.test].sum() <= 18
+
+
+def test_thinning_keeps_every_positive_and_a_fixed_draw_of_negatives():
+    """Twelve negatives per positive are left, the same ones whichever fold asks."""
+    labels = np.zeros(50_000, dtype=np.int8)
+    labels[::500] = 1
+    everything = np.arange(len(labels))
+    chosen = thinned(labels, everything, 12.0, seed=7)
+    assert labels[chosen].sum() == 100
+    assert len(chosen) == pytest.approx(1300, rel=0.1)
+    assert np.array_equal(chosen, thinned(labels, everything, 12.0, seed=7))
+    assert np.array_equal(everything, thinned(labels, everything, None, seed=7))
+    assert np.array_equal(everything[:40], thinned(labels, everything[:40], 100.0, seed=7))

@@ -1,0 +1,261 @@
+"""The model card: what a person must know before trusting a model, in Chinese and English, as Markdown and HTML.
+
+`pages` makes the four files of a bundle; `missing_sections` tells what a card lacks, and a card that lacks anything
+blocks promotion.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from training.card.card_pages import Block, Facts, Lines, Section, Table, as_html, as_markdown
+from training.card.card_texts import SECTIONS, CardTexts, Locale, load_texts
+from training.labels.targets import Target
+
+PAGES: dict[str, Locale] = {"card.md": "en", "card.zh.md": "zh", "card.html": "en", "card.zh.html": "zh"}
+INCOMPLETE = "incomplete_card"
+_NOT_FIGURES = ("rows", "test_positives", "weighted_rows", "oracle_rows")
+_EMPTY = re.compile(r"[\s#*|:\-–—.]*(?:(?:TODO|TBD|待补充)[\s.。]*)*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """The figures and facts of one trained model.
+
+    Attributes:
+        target: The target's configuration.
+        version: The bundle's version.
+        data: Identifier -> plain fact about the rows and hashes.
+        dates: First and last as-of date, and how many.
+        folds: The splitter's log.
+        metrics: The evaluation.
+        method: The calibration's name.
+        importance: Mean absolute contribution by feature, strongest first.
+        by_dimension: Mean absolute contribution by dimension, strongest first.
+        dimensions: Dimension -> how many of its features the model reads.
+        left_out: Leaking features with their evidence.
+        skipped: Cohort rules and events that could not be applied, with the reason.
+        notes: Anything else that must be said.
+        pictures: Section -> picture files beside the card.
+    """
+
+    target: Target
+    version: str
+    data: Mapping[str, Any]
+    dates: tuple[str, str, int]
+    folds: Sequence[Mapping[str, Any]]
+    metrics: Mapping[str, Any]
+    method: str
+    importance: Mapping[str, float]
+    by_dimension: Mapping[str, float]
+    dimensions: Mapping[str, int]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    pictures: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def pages(facts: CardFacts, texts: CardTexts | None = None) -> dict[str, bytes]:
+    """Returns the card's files by name: Markdown and HTML in both languages."""
+    texts = texts or load_texts()
+    made: dict[str, bytes] = {}
+    for name, locale in PAGES.items():
+        title = f"{facts.target.name} {facts.version}"
+        parts = sections(facts, texts, locale)
+        page = as_html(title, parts, locale) if name.endswith(".html") else as_markdown(title, parts)
+        made[name] = page.encode()
+    return made
+
+
+def missing_sections(page: str) -> tuple[str, ...]:
+    """Returns the sections that a card's page lacks or leaves empty, in order; empty means complete.
+
+    Reads Markdown (`<!-- section: purpose -->`) and HTML (`<section id="purpose">`) alike, so a card that somebody
+    wrote or cut by hand is judged as well.
+    """
+    if "<section id=" in page:
+        found = dict(re.findall(r'<section id="([^"]+)">\s*<h2>.*?</h2>(.*?)</section>', page, flags=re.DOTALL))
+        bodies = {name: re.sub(r"<[^>]+>", " ", body) for name, body in found.items()}
+    else:
+        parts = re.split(r"<!-- section: (\S+) -->", page)
+        bodies = {name: re.sub(r"\A\s*#[^\n]*", "", body) for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+    return tuple(name for name in SECTIONS if _EMPTY.fullmatch(bodies.get(name, "")))
+
+
+def missing_in(folder: Path) -> tuple[str, ...]:
+    """Returns what the card in a bundle's folder lacks, as `page` or `page: section`; empty means complete."""
+    lacking: list[str] = []
+    for name in PAGES:
+        path = folder / name
+        if not path.exists():
+            lacking.append(name)
+        else:
+            lacking += [f"{name}: {section}" for section in missing_sections(path.read_text(encoding="utf-8"))]
+    return tuple(lacking)
+
+
+def sections(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Section]:
+    """Returns the card's sections in one language, in the order of `SECTIONS`."""
+    own = texts.targets.get(facts.target.name)
+    words = texts.law
+    blocks: dict[str, list[Block]] = {
+        "purpose": [Lines((own.purpose.get(locale),))] if own else [],
+        "forbidden": [Lines(tuple(one.get(locale) for one in texts.forbidden), as_list=True)],
+        "definition": [
+            *([Lines((own.predicts.get(locale),))] if own else []),
+            _definition(facts.target, texts, locale),
+        ],
+        "data": [_data(facts, texts, locale)],
+        "folds": [_folds(facts.folds, texts, locale)],
+        "figures": [_figures(facts.metrics, texts, locale)],
+        "slices": _slices(facts.metrics, texts, locale),
+        "calibration": _calibration(facts, texts, locale),
+        "reasons": _reasons(facts, texts, locale),
+        "limits": _limits(facts, texts, locale),
+        "law.purpose": [Lines(((own.purpose.get(locale),) if own else ()) + (words.purpose.get(locale),))]
+        if own
+        else [],
+        "law.data": [Lines((words.data.get(locale),)), _categories(facts.dimensions, texts, locale)],
+        "law.logic": [Lines((words.logic.get(locale),))],
+        "law.impact": [Lines((words.impact.get(locale),))],
+    }
+    return [
+        Section(name, texts.titles[name].get(locale), tuple(blocks[name]), tuple(facts.pictures.get(name, ())))
+        for name in SECTIONS
+    ]
+
+
+def _definition(target: Target, texts: CardTexts, locale: Locale) -> Block:
+    return _named(
+        {
+            "events": ", ".join(f"{event.name} ({event.kind})" for event in target.events),
+            "window": f"[as-of + {target.lead_days}, as-of + {target.lead_days + target.horizon_days})",
+            "label_delay": target.label_delay_days,
+            "embargo": target.embargo_days,
+            "cohort": texts.cohort_rules(target.cohort, locale),
+            "feature_service": target.features,
+        },
+        texts,
+        locale,
+    )
+
+
+def _data(facts: CardFacts, texts: CardTexts, locale: Locale) -> Block:
+    first, last, count = facts.dates
+    return _named({"as_of_dates": f"{first} – {last} ({count})"} | dict(facts.data), texts, locale)
+
+
+def _folds(folds: Sequence[Mapping[str, Any]], texts: CardTexts, locale: Locale) -> Block:
+    rows = []
+    for fold in folds:
+        train, test = fold.get("train_as_of") or (), fold.get("test_as_of") or ()
+        rows.append(
+            (
+                fold["fold"],
+                f"{fold['train_rows']:,} ({fold['train_positives']:,})",
+                f"{fold['test_rows']:,} ({fold['test_positives']:,})",
+                f"{train[0]} – {train[-1]}" if train else "",
+                ", ".join(test),
+            )
+        )
+    heads = tuple(texts.label(name, locale) for name in ("fold", "train", "test", "train_dates", "test_dates"))
+    return Table(heads, tuple(rows))
+
+
+def _figures(metrics: Mapping[str, Any], texts: CardTexts, locale: Locale) -> Block:
+    rows = []
+    for name, value in metrics.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        interval = metrics.get(f"{name}_ci")
+        shown = f"{value:,}" if name in _NOT_FIGURES else value
+        rows.append((texts.label(name, locale), shown, "" if interval is None else f"{interval[0]} – {interval[1]}"))
+    return Table(tuple(texts.label(name, locale) for name in ("figure", "value", "interval")), tuple(rows))
+
+
+def _slices(metrics: Mapping[str, Any], texts: CardTexts, locale: Locale) -> list[Block]:
+    """Returns one table per way of slicing: every `by_<slice>`, and every member of `by_slice`."""
+    tables = {name: groups for name, groups in metrics.items() if name.startswith("by_") and name != "by_slice"}
+    tables |= {f"by_slice.{name}": groups for name, groups in (metrics.get("by_slice") or {}).items()}
+    blocks: list[Block] = []
+    for name, groups in tables.items():
+        if not isinstance(groups, Mapping) or not groups:
+            continue
+        columns = list(dict.fromkeys(column for cell in groups.values() for column in cell))
+        shown = [column for column in columns if not column.endswith("_ci")]
+        heads = tuple(texts.label(column, locale) for column in ("group", *shown))
+        rows = tuple(
+            (
+                texts.label(group, locale),
+                *(_cell(cell.get(column), cell.get(f"{column}_ci"), texts, locale) for column in shown),
+            )
+            for group, cell in groups.items()
+        )
+        blocks.append(Table(heads, rows, title=texts.label(name, locale)))
+    return blocks
+
+
+def _cell(value: Any, interval: Any, texts: CardTexts, locale: Locale) -> str:
+    if value is None:
+        return ""
+    if value == "too few":
+        return texts.label("too_few", locale)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {inner}" for name, inner in value.items())
+    return f"{value} ({interval[0]} – {interval[1]})" if interval else str(value)
+
+
+def _calibration(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Block]:
+    wanted = ("base_rate", "mean_propensity", "calibration_error")
+    found: dict[str, Any] = {"method": facts.method}
+    for name, value in facts.metrics.items():
+        if isinstance(value, int | float) and (name in wanted or name.startswith(("calibration", "observed"))):
+            found[name] = _cell(value, facts.metrics.get(f"{name}_ci"), texts, locale)
+    blocks: list[Block] = [_named(found, texts, locale)]
+    deciles = facts.metrics.get("deciles") or []
+    if deciles:
+        rows_head = "weighted_rows" if "weighted_rows" in facts.metrics else "rows"
+        heads = ("decile", rows_head, "observed", "expected", "promise_interval")
+        rows = tuple(
+            (place, one["rows"], one["observed"], one["expected"], f"{one['low']} – {one['high']}")
+            for place, one in enumerate(deciles, start=1)
+        )
+        blocks.append(Table(tuple(texts.label(name, locale) for name in heads), rows))
+    return blocks
+
+
+def _reasons(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Block]:
+    heads = tuple(texts.label(name, locale) for name in ("feature", "contribution"))
+    names = {name: texts.dimensions[name].get(locale) for name in facts.by_dimension if name in texts.dimensions}
+    dimensions = tuple((names.get(name, name), value) for name, value in facts.by_dimension.items())
+    return [
+        Lines((texts.reasons.get(locale),)),
+        Table(heads, tuple(facts.importance.items())),
+        Table((texts.label("by_dimension", locale), heads[1]), dimensions),
+    ]
+
+
+def _limits(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Block]:
+    blocks: list[Block] = [Lines(tuple(one.get(locale) for one in texts.limits), as_list=True)]
+    for name, content in (("left_out", facts.left_out), ("skipped", facts.skipped)):
+        lines = tuple(f"{key}: {value}" for key, value in content.items()) or (texts.label("nothing", locale),)
+        blocks.append(Lines(lines, as_list=True, title=texts.label(name, locale)))
+    if facts.notes:
+        blocks.append(Lines(tuple(facts.notes), as_list=True, title=texts.label("notes", locale)))
+    return blocks
+
+
+def _categories(dimensions: Mapping[str, int], texts: CardTexts, locale: Locale) -> Block:
+    lines = []
+    for name, count in dimensions.items():
+        words = texts.dimensions.get(name)
+        lines.append(f"{words.get(locale) if words else name} ({count})")
+    return Lines(tuple(lines), as_list=True)
+
+
+def _named(facts: Mapping[str, Any], texts: CardTexts, locale: Locale) -> Block:
+    return Facts(tuple((texts.label(name, locale), value) for name, value in facts.items()))

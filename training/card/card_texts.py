@@ -1,0 +1,114 @@
+"""The words of the model card in Chinese and English: `configs/cards.yaml` as one closed object."""
+
+from __future__ import annotations
+
+from string import Formatter
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from features.kit.config import Config, config_path, load_config
+from training.labels.targets import CohortRules
+
+Locale = Literal["zh", "en"]
+SECTIONS = (
+    "purpose", "forbidden", "definition", "data", "folds", "figures", "slices", "calibration", "reasons", "limits",
+    "law.purpose", "law.data", "law.logic", "law.impact",
+)  # fmt: skip
+"""What every card must hold, in order; the last four are the algorithm record."""
+
+
+class Words(Config):
+    """One text in both languages."""
+
+    zh: str = Field(min_length=1)
+    en: str = Field(min_length=1)
+
+    def get(self, locale: Locale) -> str:
+        """Returns the text in a language."""
+        return self.zh if locale == "zh" else self.en
+
+
+class TargetTexts(Config):
+    """What only a person can say of one target.
+
+    Attributes:
+        predicts: The event, in a sentence.
+        purpose: What it is for.
+    """
+
+    predicts: Words
+    purpose: Words
+
+
+class LawTexts(Config):
+    """The algorithm record of the Personal Information Protection Law: purpose, data categories, logic, impact."""
+
+    purpose: Words
+    data: Words
+    logic: Words
+    impact: Words
+
+
+class CardTexts(Config):
+    """Every text of every card.
+
+    Attributes:
+        titles: A section's heading by its id.
+        targets: Target -> what only a person can say of it.
+        forbidden: What the model must not be used for.
+        limits: What must be known of every model.
+        reasons: How reasons are given.
+        law: The algorithm record.
+        dimensions: Dimension -> the category of personal data that it holds.
+        cohort: A rule of the cohort in words, with `{value}` for what the target file says.
+        labels: A figure's or fact's name by its identifier.
+    """
+
+    titles: dict[str, Words]
+    targets: dict[str, TargetTexts]
+    forbidden: tuple[Words, ...]
+    limits: tuple[Words, ...]
+    reasons: Words
+    law: LawTexts
+    dimensions: dict[str, Words]
+    cohort: dict[str, Words]
+    labels: dict[str, Words]
+
+    @model_validator(mode="after")
+    def _every_section_has_a_title(self) -> Self:
+        untitled = [name for name in SECTIONS if name not in self.titles]
+        if untitled:
+            raise ValueError(f"titles: '{untitled[0]}' is missing")
+        return self
+
+    @model_validator(mode="after")
+    def _every_rule_of_the_cohort_has_words(self) -> Self:
+        for name, rule in CohortRules.model_fields.items():
+            if name not in self.cohort:
+                raise ValueError(f"cohort: '{name}' is missing")
+            wanted = set() if rule.annotation is bool else {"value"}
+            for text in (self.cohort[name].zh, self.cohort[name].en):
+                if {slot for _, slot, _, _ in Formatter().parse(text) if slot is not None} != wanted:
+                    raise ValueError(f"cohort: '{name}' must have {'{value}' if wanted else 'no slot'}: {text}")
+        return self
+
+    def label(self, identifier: str, locale: Locale) -> str:
+        """Returns the name of a figure; one without a name is shown by its identifier."""
+        words = self.labels.get(identifier)
+        return words.get(locale) if words else identifier
+
+    def cohort_rules(self, rules: CohortRules, locale: Locale) -> str:
+        """Returns who may be judged, rule by rule, without those that are off."""
+        said = []
+        for name, value in rules.model_dump().items():
+            if value is None or value is False:
+                continue
+            shown = [self.label(str(one), locale) for one in (value if isinstance(value, tuple) else (value,))]
+            said.append(self.cohort[name].get(locale).format(value=("、" if locale == "zh" else ", ").join(shown)))
+        return (";" if locale == "zh" else "; ").join(said)
+
+
+def load_texts() -> CardTexts:
+    """Returns the texts in `configs/cards.yaml`. Raises ConfigurationError naming the key."""
+    return load_config(CardTexts, config_path("cards.yaml"))

@@ -1,0 +1,1 @@
+"""Portraits and labels joined into rows to learn from."""

@@ -1,0 +1,250 @@
+"""From as-of dates to a training matrix: spine (who, when, label) -> point-in-time join -> coded float32.
+
+feeds --cohort, label--> Spine[customer_id, as_of_date, label, kind] --Feast--> Dataset(values float32 [n, k], ...)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from features.kit.arrays import Days, Flags, Floats, Labels, Rows, Vectors
+from features.kit.home import Home
+from features.kit.progress import SILENT, Progress
+from training.bundle import BundleFeature
+from training.dataset.splits import Split
+from training.labels import own_actions
+from training.labels.history import History
+from training.labels.targets import Target, label_sql, set_moment
+
+if TYPE_CHECKING:
+    from features.portraits.feature_list import FeatureList
+
+
+@dataclass(frozen=True)
+class Spine:
+    """Who is in the cohort of each as-of date, and what happened to them.
+
+    Attributes:
+        table: `customer_id, as_of_date, label int8, kind, treated, weight, chance`, sorted by as-of date and customer;
+            decided rows are out, and so are those that our own contacts may have changed (`own_actions.py`).
+        log: One plain dictionary per as-of date.
+        skipped: Cohort rules and events that could not be applied, with the reason.
+        notes: What must be said about the labels.
+    """
+
+    table: pa.Table
+    log: tuple[dict[str, Any], ...]
+    skipped: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> Labels:
+        """Returns the labels, int8 [n]."""
+        result: Labels = self.table["label"].to_numpy().astype(np.int8)
+        return result
+
+    @property
+    def as_of(self) -> Days:
+        """Returns the as-of dates, datetime64[D] [n]."""
+        result: Days = self.table["as_of_date"].to_numpy().astype("datetime64[D]")
+        return result
+
+    def take(self, rows: npt.NDArray[Any]) -> Spine:
+        """Returns some of the rows."""
+        return replace(self, table=self.table.take(pa.array(rows)))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A training matrix; all arrays have n rows.
+
+    Attributes:
+        values: Coded features, float32 [n, k]; a missing value is NaN, a category is its code.
+        features: What the k columns are.
+        customers: The ids.
+        as_of: The as-of dates, datetime64[D].
+        labels: 0 or 1.
+        kinds: The kind of a positive's event, else an empty string.
+        rows: The place of each row in the spine that was joined.
+        unmatched: Spine rows without a portrait; they are not here.
+        weights: How many untreated rows each row stands for; None: itself.
+        treated: Whether we contacted the customer before the label was decided; None: nobody.
+        chance: Logged probability of the arm of a row that a campaign drew, else NaN; None: nobody was drawn.
+    """
+
+    values: Vectors
+    features: tuple[BundleFeature, ...]
+    customers: npt.NDArray[Any]
+    as_of: Days
+    labels: Labels
+    kinds: npt.NDArray[Any]
+    rows: Rows
+    unmatched: int = 0
+    weights: Floats | None = None
+    treated: Flags | None = None
+    chance: Floats | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Returns the names of the columns."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def categories(self) -> tuple[int, ...]:
+        """Returns the places of the categories."""
+        return tuple(place for place, feature in enumerate(self.features) if feature.kind == "category")
+
+    def take(self, rows: npt.NDArray[Any]) -> Dataset:
+        """Returns some of the rows."""
+        return replace(
+            self,
+            values=self.values[rows],
+            customers=self.customers[rows],
+            as_of=self.as_of[rows],
+            labels=self.labels[rows],
+            kinds=self.kinds[rows],
+            rows=self.rows[rows],
+            weights=None if self.weights is None else self.weights[rows],
+            treated=None if self.treated is None else self.treated[rows],
+            chance=None if self.chance is None else self.chance[rows],
+        )
+
+    def without(self, left_out: Sequence[str]) -> Dataset:
+        """Returns the dataset without some columns."""
+        keep = [place for place, feature in enumerate(self.features) if feature.name not in set(left_out)]
+        return replace(self, values=self.values[:, keep], features=tuple(self.features[place] for place in keep))
+
+    def content_hash(self) -> str:
+        """Returns 16 hex digits over names, keys, values and labels."""
+        digest = hashlib.sha256("\n".join(self.names).encode())
+        digest.update("\n".join(self.customers.tolist()).encode())
+        for part in (self.as_of.astype(np.int64), self.values, self.labels):
+            digest.update(np.ascontiguousarray(part).tobytes())
+        for weighing in (self.weights, self.treated, self.chance):
+            digest.update(b"" if weighing is None else np.ascontiguousarray(weighing).tobytes())
+        return digest.hexdigest()[:16]
+
+
+def spine(history: History, target: Target, dates: Sequence[date], *, progress: Progress = SILENT) -> Spine:
+    """Returns the labelled cohort of the as-of dates.
+
+    Args:
+        history: The feeds.
+        target: The target.
+        dates: As-of dates whose labels are surely known.
+        progress: Shown per as-of date.
+    """
+    parts: list[pa.Table] = []
+    whole: list[pa.Table] = []
+    log: list[dict[str, Any]] = []
+    skipped = {
+        event.name: f"no feed {', '.join(sorted(set(event.needs) - history.names))}"
+        for event in target.events
+        if event not in target.supported(history.names)
+    }
+    zone = history.time_zone
+    with progress.step(f"{target.name}: labels", len(dates)) as tick:
+        for as_of in sorted(dates):
+            eligible = history.cohort(target.cohort, as_of)
+            skipped |= eligible.skipped
+            set_moment(history.connection, target, as_of, time_zone=zone)
+            sql = label_sql(target, history.names, as_of, time_zone=zone, knows_all=history.snapshot)
+            part, decided = _labelled(history.connection, eligible.customers, sql, as_of, all_known=not target.among)
+            part = own_actions.marked(
+                history.connection, history.names, target, as_of, part, time_zone=zone, knows_all=history.snapshot
+            ).drop_columns(["happened_at"])
+            whole.append(part)
+            part = part.take(pa.array(own_actions.learnable(target, part)))
+            parts.append(part)
+            log.append(
+                {
+                    "as_of": as_of.isoformat(),
+                    "known": eligible.known,
+                    "cohort": len(eligible.customers),
+                    "dropped": eligible.dropped,
+                    "decided": decided,
+                    "treated": whole[-1].num_rows - part.num_rows,
+                    "rows": part.num_rows,
+                    "positives": int(part["label"].to_numpy().sum()),
+                }
+            )
+            tick(1)
+    notes = own_actions.told(target.own_actions, pa.concat_tables(whole))
+    return Spine(pa.concat_tables(parts).combine_chunks(), tuple(log), skipped, notes)
+
+
+def dataset(home: Home, chosen: Spine, service: str, *, threads: int = 1) -> Dataset:
+    """Returns the matrix of a spine: each row joined to the portrait of its own as-of date.
+
+    Raises:
+        NotReadyError: If no portrait has been built.
+    """
+    from features.portraits.feature_list import FeatureList
+    from features.portraits.vector import encode
+    from features.store.offline import point_in_time_join
+
+    joined = point_in_time_join(home, chosen.table.select(["customer_id", "as_of_date"]), service, threads=threads)
+    features = only(FeatureList.load(home), joined.table.column_names[2:])
+    rows = chosen.table.take(pa.array(joined.rows))
+    return Dataset(
+        values=encode(joined.table, features),
+        features=tuple(BundleFeature(one.name, one.kind, one.categories) for one in features.features),
+        customers=np.array(rows["customer_id"].to_pylist(), dtype=str),
+        as_of=rows["as_of_date"].to_numpy().astype("datetime64[D]"),
+        labels=rows["label"].to_numpy().astype(np.int8),
+        kinds=np.array(rows["kind"].to_pylist(), dtype=str),
+        rows=np.asarray(joined.rows, dtype=np.intp),
+        unmatched=joined.unmatched,
+        **own_actions.columns(rows),
+    )
+
+
+def only(features: FeatureList, names: Sequence[str]) -> FeatureList:
+    """Returns the part of a feature list that a service names, in the service's order."""
+    by_name = {feature.name: feature for feature in features.features}
+    return replace(features, features=tuple(by_name[name] for name in names))
+
+
+def thinned(labels: Labels, rows: Rows, per_positive: float | None, *, seed: int) -> npt.NDArray[Any]:
+    """Returns the rows to learn from: all positives and a fixed draw of so many negatives each (None: all).
+
+    Thinning shifts raw scores by a constant, which the calibration takes out; it leaves the order as it is.
+    """
+    positives = int(labels[rows].sum())
+    negatives = len(rows) - positives
+    if per_positive is None or negatives <= per_positive * positives:
+        return rows
+    share = per_positive * positives / negatives
+    # One draw per row of the whole spine: a row's fate does not depend on the fold that asks.
+    drawn = np.random.default_rng(seed).random(len(labels)) < share
+    chosen: npt.NDArray[Any] = rows[(labels[rows] == 1) | drawn[rows]]
+    return chosen
+
+
+def thinned_split(split: Split, labels: Labels, per_positive: float | None, *, seed: int) -> Split:
+    """Returns a split whose training rows are thinned; the judged rows and the log stay whole."""
+    folds = tuple(replace(fold, train=thinned(labels, fold.train, per_positive, seed=seed)) for fold in split.folds)
+    return replace(split, folds=folds)
+
+
+def _labelled(connection: Any, customers: pa.Array, sql: str, as_of: date, *, all_known: bool) -> tuple[pa.Table, int]:
+    """Returns the cohort's undecided rows of one date, and how many were decided."""
+    connection.register("cohort_customers", pa.table({"customer_id": customers}))
+    join = "LEFT JOIN" if all_known else "JOIN"
+    found = connection.execute(
+        f"SELECT customer_id, DATE '{as_of}' AS as_of_date, CAST(coalesce(label, 0) AS TINYINT) AS label, "
+        "CASE WHEN coalesce(label, 0) = 1 THEN kind ELSE '' END AS kind, coalesce(is_decided, false) AS is_decided, "
+        "happened_at "
+        f"FROM cohort_customers {join} ({sql}) USING (customer_id) ORDER BY customer_id"
+    ).to_arrow_table()
+    connection.unregister("cohort_customers")
+    decided = found["is_decided"].to_numpy()
+    return found.filter(pa.array(~decided)).drop_columns(["is_decided"]), int(decided.sum())

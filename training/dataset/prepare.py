@@ -1,0 +1,160 @@
+"""From feeds and portraits to a matrix with folds: everything that happens before a model is fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.kit.arrays import Rows
+from features.kit.clock import last_labelled
+from features.kit.errors import ConfigurationError, NotReadyError
+from features.kit.home import Home
+from training.dataset.dataset import Dataset, Spine, dataset, thinned, thinned_split
+from training.dataset.duplicates import Twins, twins, without_duplicates
+from training.dataset.splits import Split, grouped_split, temporal_split
+from training.labels.targets import Target
+
+if TYPE_CHECKING:
+    from features.feeds.landed.reading import Feeds
+    from features.portraits.reading import Portraits
+
+DAYS_OF_MONTH = 4
+MAX_REPEATED = 0.05
+"""A larger share of equal rows comes from few columns, not from records delivered twice."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A matrix, its folds, and how they came about.
+
+    Attributes:
+        spine: The labelled cohort.
+        data: The matrix of the rows that are needed.
+        split: Folds over the rows of `data`.
+        final: The rows that the served model is learned from.
+        notes: What must be said about them.
+        twins: Rows that look like another customer's, as they were found before any was left out.
+    """
+
+    spine: Spine
+    data: Dataset
+    split: Split
+    final: Rows
+    notes: tuple[str, ...]
+    twins: Twins | None = None
+
+
+def no_dates(portraits: Portraits, as_of: date | None) -> tuple[str, str]:
+    """Returns why no as-of date has labels, and what mends it."""
+    if as_of is not None:
+        return f"no as-of date is old enough to have labels by {as_of}", "give a later --as-of, or none"
+    remedy = portraits.to_build_again() or "insight build --from DATE builds a series of earlier ones"
+    return "no as-of date is old enough to have labels", remedy
+
+
+def training_dates(feeds: Feeds, built: list[date], target: Target, as_of: date | None) -> list[date]:
+    """Returns the as-of dates with portraits whose labels are surely known, oldest first.
+
+    On a snapshot that is its one date. `as_of` pretends that nothing after it has been delivered.
+    """
+    known_until = feeds.latest_as_of() if as_of is None else min(as_of, feeds.latest_as_of())
+    if feeds.operator.snapshot_on is not None:
+        return [day for day in built if day <= known_until][-1:]
+    last = last_labelled(known_until, target.lead_days, target.horizon_days, target.label_delay_days)
+    return [day for day in built if day <= last]
+
+
+def prepare(home: Home, target: Target, chosen: Spine, *, seed: int, threads: int) -> Prepared:
+    """Returns the matrix and the folds of a spine.
+
+    Raises:
+        NotReadyError: If no row of the spine has a portrait.
+        ConfigurationError: If the target declares a direction for what is no numeric feature.
+    """
+    labels, settings, thin = chosen.labels, target.folds, target.learner.negatives_per_positive
+    notes = list(chosen.notes)
+    split = temporal_split(chosen.as_of, labels, target.embargo_days, settings)
+    if split is not None:
+        days = len({int(str(day)[-2:]) for day in np.unique(chosen.as_of)})
+        if days < DAYS_OF_MONTH:
+            notes.append(f"trained on only {days} different days of the month")
+        split = thinned_split(split, labels, thin, seed=seed)
+        final = thinned(labels, np.arange(len(labels)), thin, seed=seed)
+        needed = np.unique(np.concatenate([final, *(part for fold in split.folds for part in (fold.train, fold.test))]))
+        data = _checked(target, dataset(home, chosen.take(needed), target.features, threads=threads))
+        place = np.full(len(labels), -1, dtype=np.intp)
+        place[needed[data.rows]] = np.arange(len(data.rows))
+        split = replace(
+            split,
+            folds=tuple(
+                replace(fold, train=_there(place, fold.train), test=_there(place, fold.test)) for fold in split.folds
+            ),
+        )
+        return Prepared(chosen, data, _judged_untreated(split, data), _there(place, final), tuple(notes))
+    data = _checked(target, dataset(home, chosen, target.features, threads=threads))
+    seen_twice = twins(data)
+    unique, repeated = without_duplicates(data)
+    if repeated > MAX_REPEATED * len(data.rows):
+        notes.append(f"{repeated} rows look like another row: too few columns to tell a duplicate, all were kept")
+    elif repeated:
+        data = unique
+        notes.append(f"{repeated} rows that repeat another row were left out")
+    dates = len(np.unique(chosen.as_of))
+    notes.append(
+        f"{'one as-of date' if dates == 1 else 'a history too short for temporal folds'}: "
+        f"{settings.groups} folds by customer; the figures do not show how the model ages"
+    )
+    split = grouped_split(data.customers.tolist(), data.labels, settings.groups, seed=seed)
+    everything = np.arange(len(data.labels))
+    return Prepared(
+        chosen,
+        data,
+        _judged_untreated(thinned_split(split, data.labels, thin, seed=seed), data),
+        thinned(data.labels, everything, thin, seed=seed),
+        tuple(notes),
+        seen_twice,
+    )
+
+
+def positives(chosen: Spine, target: Target) -> tuple[int, int]:
+    """Returns how many positives the last model would learn from, and how many it would be judged on."""
+    labels = chosen.labels
+    split = temporal_split(chosen.as_of, labels, target.embargo_days, target.folds) if len(labels) else None
+    if split is not None:
+        last = split.folds[-1]
+        return int(labels[last.train].sum()), int(labels[last.test].sum())
+    total = int(labels.sum())
+    return total * (target.folds.groups - 1) // target.folds.groups, total
+
+
+def _judged_untreated(split: Split, data: Dataset) -> Split:
+    """Returns a split that judges only rows whose label our own contacts cannot have changed."""
+    treated = data.treated
+    if treated is None:
+        return split
+    return replace(split, folds=tuple(replace(fold, test=fold.test[~treated[fold.test]]) for fold in split.folds))
+
+
+def _checked(target: Target, data: Dataset) -> Dataset:
+    """Returns the matrix. Raises NotReadyError if it is empty, ConfigurationError for a direction without feature."""
+    if not len(data.rows):
+        raise NotReadyError("no customer of the cohort has a portrait", remedy="run `insight build`")
+    numbers = [feature.name for feature in data.features if feature.kind != "category"]
+    for name in target.monotone:
+        if name not in numbers:
+            what = "is a category and has no direction" if name in data.names else "is no feature of this target"
+            near = get_close_matches(name, numbers, n=1)
+            raise ConfigurationError(
+                f"target '{target.name}': monotone: '{name}' {what}",
+                remedy=f"did you mean '{near[0]}'?" if near else "see features/CATALOGUE.md",
+            )
+    return data
+
+
+def _there(place: Rows, rows: Rows) -> Rows:
+    found = place[rows]
+    return found[found >= 0]

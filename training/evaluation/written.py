@@ -1,0 +1,216 @@
+"""The verdict as it lies in a bundle: `evaluation.json` for programs, `evaluation.md` for people, the judged rows.
+
+verdict, evaluation, rules --files--> evaluation.json  evaluation.md  reliability.png  judged.parquet
+evaluation.json --read_evaluation--> what `promote` and `models` go by
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from features.kit.errors import ConflictError, DataError
+from features.kit.files import read_json
+from training.bundle import EVALUATION, JUDGED
+from training.dataset.dataset import Dataset
+from training.evaluation import stored
+from training.evaluation.evaluate import Judged
+from training.evaluation.reliability import reliability_picture
+from training.evaluation.verdict import GATES, GUARD_RAILS, Champion, Verdict, judge
+from training.labels.targets import PromotionRule, Target, ValueRules
+
+PAGE, PICTURE = "evaluation.md", "reliability.png"
+FORMAT = 1
+
+_MEANING = {
+    "first_champion": "every gate holds, and there is no champion to compare it with",
+    "more_profit": "every gate and guard-rail holds, and it surely earns more than the champion at the capacity",
+    "champion_fails_gate": "every gate holds; the champion fails one by now, and promises surely worse",
+    "no_more_profit": "it does not surely earn more than the champion at the capacity",
+    "auc_too_low": "it ranks hardly better than chance",
+    "constant_propensity": "it promises everybody the same",
+    "rate_off": "the sum of its promises is not what happened",
+    "poorly_calibrated": "its promises are too far from what happened",
+    "deciles_off": "too many tenths of the base got another rate than promised",
+    "slice_off": "a group of customers got another rate than promised",
+    "not_comparable": "too few rows can be compared with the champion's",
+    "worse_than_champion": "it surely ranks worse than the champion",
+    "calibration_worse_than_champion": "its promises are surely worse than the champion's",
+    "slice_worse_than_champion": "it surely ranks a group of customers worse than the champion",
+}
+
+
+def files(
+    target: Target, verdict: Verdict, judged: Judged, metrics: Mapping[str, Any], data: Dataset, labels_known_by: str
+) -> dict[str, bytes]:
+    """Returns the verdict's files by name, to be hashed with the bundle.
+
+    Args:
+        target: The target's configuration.
+        verdict: The verdict.
+        judged: The judged rows.
+        metrics: Their evaluation.
+        data: All rows that the served model could learn from.
+        labels_known_by: Day by which all their labels were known.
+    """
+    content = {
+        "format": FORMAT,
+        "target": target.name,
+        **verdict.plain(),
+        "meaning": _MEANING[verdict.rule],
+        "learned_from": {
+            "first_as_of": str(data.as_of.min()),
+            "last_as_of": str(data.as_of.max()),
+            "labels_known_by": labels_known_by,
+        },
+        "judged_on": {
+            "as_of": [] if judged.as_of is None else [str(day) for day in np.unique(judged.as_of)],
+            "rows": len(judged.labels),
+            "positives": int(judged.labels.sum()),
+        },
+        "promotion": target.promotion.model_dump(),
+        "value": target.value.model_dump(),
+        "prior": None if target.prior is None else target.prior.model_dump(),
+        "metrics": metrics,
+    }
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
+    return {
+        EVALUATION: orjson.dumps(content, option=options),
+        PAGE: page(content).encode(),
+        PICTURE: reliability_picture(metrics["deciles"], target.name),
+        JUDGED: stored.to_parquet(judged),
+    }
+
+
+def read_evaluation(folder: Path) -> dict[str, Any]:
+    """Returns the written verdict of a version. Raises ConflictError if it has none."""
+    try:
+        content = read_json(folder / EVALUATION)
+    except (OSError, DataError):
+        content = None
+    if not isinstance(content, dict) or content.get("format") != FORMAT or "rule" not in content:
+        raise ConflictError(
+            f"{folder.parent.name}: version '{folder.name}' has no written verdict",
+            remedy=f"insight train {folder.parent.name}",
+        )
+    return content
+
+
+def judge_again(folder: Path, champion_folder: Path) -> Verdict:
+    """Returns the verdict on a version beside another champion than it was written for, from both stored rows.
+
+    Only rows that both versions have are compared: out-of-time scores of models that saw nothing of them.
+
+    Raises:
+        ConflictError: If the version has no written verdict.
+        BundleError: If one of them has no stored rows.
+    """
+    content = read_evaluation(folder)
+    judged, before = stored.read_judged(folder), stored.read_judged(champion_folder)
+    at = stored.places(stored.keys_of(judged), stored.keys_of(before))
+    known = at >= 0
+    theirs = np.where(known, before.propensities[np.maximum(at, 0)], np.nan)
+    seen = f"{champion_folder.name}: {int(known.sum()):,} rows by its own stored out-of-time scores"
+    return judge(
+        PromotionRule.model_validate(content["promotion"]),
+        ValueRules.model_validate(content["value"]),
+        judged,
+        content["metrics"],
+        Champion(champion_folder.name, theirs, known, seen),
+        population_rate=None if content["prior"] is None else content["prior"]["population_rate"],
+    )
+
+
+def page(content: Mapping[str, Any]) -> str:
+    """Returns the verdict as one Markdown page: the decision first, then everything it rests on."""
+    judged, learned, figures = content["judged_on"], content["learned_from"], content["figures"]
+    compared = content["compared_with"] or "nobody"
+    lines = [
+        f"# {content['target']}: {content['decision']} by `{content['rule']}`",
+        f"That is: {content['meaning']}.",
+        (f"Judged on {judged['rows']:,} rows ({judged['positives']:,} positive) of {', '.join(judged['as_of'])}. "
+        f"{_weighted(content['metrics'])}"
+        f"Learned from {learned['first_as_of']} to {learned['last_as_of']}; all labels were known by "
+        f"{learned['labels_known_by']}. Compared with {compared}: {content['seen']}."),
+        "## Rules, in order; the first that does not hold decides",
+        _table(
+            ("rule", "kind", "holds", "found", "limit"),
+            [
+                (check["code"], _kind(check["code"]), "yes" if check["holds"] else "NO", check["found"], check["limit"])
+                for check in content["checks"]
+            ],
+        ),
+        "A limit is broken only if the whole 95 % interval lies beyond it.",
+        "## Value at the operator's capacity",
+        _value(content["value"], figures),
+        "## Calibration in ten equal parts",
+        ("Outside: what was observed lies beyond 95 % of the promise. The rule `deciles_off` counts only parts whose "
+        "whole interval lies beyond its limits."),
+        _table(
+            ("part", "rows", "observed", "expected", "95 % of the promise", ""),
+            [
+                (place + 1, one["rows"], one["observed"], one["expected"], f"{one['low']} to {one['high']}",
+                 "outside" if one["is_outside"] else "")
+                for place, one in enumerate(content["metrics"]["deciles"])
+            ],
+        ),
+    ]  # fmt: skip
+    for group, cells in content["metrics"].get("by_slice", {}).items():
+        least = content["promotion"]["slice_positives"]
+        lines += [
+            f"## Calibration by {group}",
+            _table(
+                (group, "rows", "positives", "observed", "expected", "observed / expected", ""),
+                [
+                    (name, cell["rows"], cell["positives"], cell["observed"], cell["expected"],
+                     (f"{cell['observed_expected']} ({cell['observed_expected_ci'][0]} to "
+                     f"{cell['observed_expected_ci'][1]})"),
+                     "gated" if cell["positives"] >= least else "told, not gated")
+                    for name, cell in cells.items()
+                ],
+            ),
+        ]  # fmt: skip
+    return "\n\n".join(lines) + "\n"
+
+
+def _weighted(metrics: Mapping[str, Any]) -> str:
+    """Returns what weights do to the figures; nothing where each row stands for itself."""
+    if "weighted_rows" not in metrics:
+        return ""
+    return (
+        f"As untreated rows also stand for those that our own contacts took away, they count as "
+        f"{metrics['weighted_rows']:,} rows in rates, in what was observed and expected, and in profit. "
+    )
+
+
+def _kind(code: str) -> str:
+    if code in GATES:
+        return "gate"
+    return "guard-rail" if code in GUARD_RAILS else "value"
+
+
+def _value(rules: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
+    lines = [
+        (
+            f"{100 * rules['capacity_share']:g} % of the cohort can be contacted per as-of date; a contact costs "
+            f"{rules['contact_cost']:g}, {100 * rules['acceptance']:g} % of those with the event act otherwise because "
+            f"of it, and each is worth {rules['value_kept']:g}. These are the target file's assumptions: they compare "
+            "models and forecast no money."
+        ),
+    ]
+    rows = [
+        (name, f"{figures[key]['value']:+.2f}", f"{figures[key]['low']:+.2f} to {figures[key]['high']:+.2f}")
+        for name, key in (("candidate", "profit"), ("champion", "champion_profit"), ("difference", "profit_gap"))
+        if key in figures
+    ]
+    lines.append(_table(("profit per 1,000 customers and as-of date", "value", "95 % interval"), rows))
+    return "\n\n".join(lines)
+
+
+def _table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = [f"| {' | '.join(heading)} |", "|---" * len(heading) + "|"]
+    return "\n".join(lines + [f"| {' | '.join(str(cell) for cell in row)} |" for row in rows])

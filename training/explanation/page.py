@@ -1,0 +1,189 @@
+"""`insight explain`: why a model scores as it does, for everybody and for single customers, as pictures and one page.
+
+bundle + portraits of one day --contributions--> summary, dependence, dimensions, checks
+                                             --> waterfall and force of each asked customer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from features.kit.arrays import Vectors
+from features.kit.errors import NotFoundError, NotReadyError
+from features.kit.files import write_bytes, write_json
+from features.kit.home import Home
+from features.kit.progress import SILENT, Progress
+from features.portraits.reading import Portraits
+from features.portraits.vector import encode
+from training import bundle
+from training.card.card_texts import CardTexts, load_texts
+from training.explanation import pictures
+from training.explanation.checks import deletion, stability
+from training.explanation.summary import PICTURE_ROWS, by_dimension, dimension_sums, importance, shap_picture
+from training.labels.targets import remedy_for
+
+DEPENDENCE = 6
+_STYLE = (
+    "body{font:15px/1.6 system-ui,'Noto Sans CJK SC','Microsoft YaHei',sans-serif;max-width:70rem;margin:2rem auto;"
+    "padding:0 1rem}img{max-width:100%}td,th{border:1px solid #ccc;padding:.2rem .6rem;text-align:left}"
+    "table{border-collapse:collapse}"
+)
+
+
+def explain_model(
+    home: Home,
+    target: str,
+    out: Path,
+    *,
+    version: str | None = None,
+    as_of: date | None = None,
+    customers: Sequence[str] = (),
+    seed: int = 7,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Writes pictures, `explanation.json` and `index.html` into a folder and returns the content of the JSON.
+
+    Args:
+        home: The state.
+        target: Whose model.
+        out: The folder.
+        version: The model's version; default: the champion.
+        as_of: The day of the portraits; default: the newest.
+        customers: Of whom to draw waterfall and force.
+        seed: Of the choice of rows and of the noise.
+        progress: Shown while it runs.
+
+    Raises:
+        NotReadyError: If there is no champion or no portrait.
+        NotFoundError: If a customer has no portrait that day.
+    """
+    folder = bundle.champion(home.bundles, target) if version is None else home.bundles / target / version
+    if folder is None or not folder.is_dir():
+        remedy = remedy_for(target) if version is None else "insight models"
+        raise NotReadyError(f"{target}: there is no model {version or ''}".rstrip(), remedy=remedy)
+    model = bundle.load(folder)
+    portraits = Portraits.open(home)
+    day = as_of or portraits.as_of_dates()[-1]
+    table = portraits.read(day, ["customer_id", *portraits.feature_list.names])
+    ids: list[str] = table["customer_id"].to_pylist()
+    unknown = [one for one in customers if one not in set(ids)]
+    if unknown:
+        raise NotFoundError(f"customer '{unknown[0]}' has no portrait of {day}", remedy="check --customer and --as-of")
+    places = model.positions(portraits.feature_list.features, portraits.feature_list.identity)
+    values = np.ascontiguousarray(encode(table, portraits.feature_list)[:, places])
+    names = model.manifest.feature_names
+    dimensions = [portraits.feature_list.features[place].dimension for place in places]
+    few = np.sort(np.random.default_rng(seed).permutation(len(values))[:PICTURE_ROWS])
+    with progress.step(f"{target}: contributions"):
+        contributions = model.contributions(values[few])
+    strongest = importance(contributions, names)
+    result: dict[str, Any] = {
+        "target": target, "version": model.manifest.version, "as_of": day.isoformat(), "customers": len(ids),
+        "explained": len(few), "importance": strongest, "by_dimension": by_dimension(contributions, dimensions),
+    }  # fmt: skip
+    with progress.step(f"{target}: checks"):
+        result["stability"] = asdict(stability(model, values[few], seed=seed))
+        result["deletion"] = asdict(deletion(model, values[few], values, seed=seed))
+    with progress.step(f"{target}: pictures"):
+        drawn = {
+            "summary.png": shap_picture(contributions, values[few], names, seed=seed),
+            "dimensions.png": pictures.dimensions_picture(result["by_dimension"]),
+        }
+        for name in list(strongest)[:DEPENDENCE]:
+            drawn[f"dependence_{bundle.model_name(name)}.png"] = pictures.dependence(
+                contributions, values[few], names, name
+            )
+        rows = [ids.index(one) for one in customers]
+        result["of_customers"] = []
+        for row in rows:
+            of_customer, told = _one_customer(model, values[row : row + 1], names, dimensions, ids[row], day)
+            drawn |= of_customer
+            result["of_customers"].append(told)
+    for name, content in drawn.items():
+        write_bytes(out / name, content)
+    result["pictures"] = list(drawn)
+    write_json(out / "explanation.json", result)
+    write_bytes(out / "index.html", page(result, load_texts()).encode())
+    return result
+
+
+def _one_customer(
+    model: bundle.LoadedBundle, values: Vectors, names: Sequence[str], dimensions: Sequence[str],
+    customer_id: str, day: date,
+) -> tuple[dict[str, bytes], dict[str, Any]]:  # fmt: skip
+    row = model.contributions(values)[0]
+    base, own = float(row[-1]), row[:-1]
+    shown = [_shown(feature, value) for feature, value in zip(model.manifest.features, values[0], strict=True)]
+    title = f"{model.manifest.target} {model.manifest.version}, customer {customer_id}, as of {day}"
+    key = bundle.model_name(customer_id)
+    order = np.argsort(-np.abs(own), kind="stable")[: pictures.MOST]
+    told = {
+        "customer_id": customer_id,
+        "raw_score": float(model.margins(values)[0]),
+        "propensity": float(model.propensity(model.margins(values))[0]),
+        "mean_raw_score": base,
+        "strongest": [
+            {"feature": names[place], "value": shown[place], "contribution": round(float(own[place]), 5)}
+            for place in order.tolist()
+        ],
+        "by_dimension": {
+            name: round(float(sums[0]), 5) for name, sums in dimension_sums(row.reshape(1, -1), dimensions).items()
+        },
+    }
+    waterfalls = {
+        f"waterfall_{key}.png": pictures.waterfall(base, own, shown, names, title=title),
+        f"force_{key}.png": pictures.force(base, own, names, title=title),
+    }
+    return waterfalls, told
+
+
+def _shown(feature: bundle.BundleFeature, value: np.float32) -> str:
+    if np.isnan(value):
+        return "blank"
+    if feature.kind == "category":
+        place = int(value)
+        return feature.categories[place] if place < len(feature.categories) else "another"
+    return f"{float(value):.6g}"
+
+
+def page(result: dict[str, Any], texts: CardTexts) -> str:
+    """Returns the page of an explanation, Chinese beside English."""
+    checks = result["stability"], result["deletion"]
+    rows = "".join(
+        f"<tr><td>{escape(texts.dimensions[name].zh if name in texts.dimensions else name)}</td>"
+        f"<td>{escape(name)}</td><td>{value}</td></tr>"
+        for name, value in result["by_dimension"].items()
+    )
+    sentences = (
+        (
+            f"加入{checks[0]['noise']:.0%}的噪声后,{checks[0]['same_top']:.1%}的客户最强特征不变。 / With noise of "
+            f"{checks[0]['noise']:.0%}, the strongest feature stays the same for {checks[0]['same_top']:.1%} of "
+            f"{checks[0]['rows']:,} customers."
+        ),
+        (
+            f"去掉最强特征后,{checks[1]['agreed']:.1%}的客户的分数按其贡献的方向变化(换成他人的解释:"
+            f"{checks[1]['agreed_exchanged']:.1%})。 / With the strongest feature taken away the score moves as its "
+            f"contribution says for {checks[1]['agreed']:.1%} of {checks[1]['rows']:,} customers "
+            f"({checks[1]['agreed_exchanged']:.1%} with another customer's explanation)."
+        ),
+    )
+    pictures = "".join(
+        f'<h2>{escape(name.removesuffix(".png"))}</h2><img src="{escape(name)}" alt="{escape(name)}">'
+        for name in result["pictures"]
+    )
+    title = f"{result['target']} {result['version']} · {result['as_of']}"
+    return (
+        f'<!doctype html><html lang="zh-CN"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}'
+        f"</style></head><body><h1>{escape(title)}</h1>"
+        + "".join(f"<p>{escape(one)}</p>" for one in sentences)
+        + "<p>贡献说明分数从何而来,不说明改变什么会改变结果。 / Contributions say where a score comes from, not what "
+        "would change the outcome.</p>"
+        f"<h2>按维度 / By dimension</h2><table>{rows}</table>{pictures}</body></html>\n"
+    )

@@ -1,0 +1,138 @@
+"""Who may be trained on and judged on an as-of date: the cohort, rule by rule, as known on that date.
+
+A rule whose feed is missing is skipped and named, never guessed. Rows that hindsight shows to be decided already are
+taken out later, together with the labels (`dataset.spine`); they are still scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from features.kit.clock import instant_of
+from training.labels.targets import CohortRules
+
+USED = "(coalesce(voice_seconds, 0) > 0 OR coalesce(data_kb, 0) > 0 OR coalesce(sms_count, 0) > 0)"
+
+
+@dataclass(frozen=True)
+class CohortRule:
+    """One rule.
+
+    Attributes:
+        name: Its name in reports.
+        needs: The feed that it reads.
+        sql: A condition on `base.customer_id`; true keeps the customer.
+    """
+
+    name: str
+    needs: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The eligible customers of one as-of date.
+
+    Attributes:
+        as_of: The as-of date.
+        customers: Ids in ascending order.
+        known: Customers known and not closed on that date, before any rule.
+        dropped: How many of the known each rule alone refuses.
+        skipped: Rules that could not be applied, with the missing feed.
+    """
+
+    as_of: date
+    customers: pa.Array
+    known: int
+    dropped: dict[str, int]
+    skipped: dict[str, str]
+
+
+def cohort_rules(rules: CohortRules, as_of: date, *, time_zone: str) -> tuple[CohortRule, ...]:
+    """Returns the rules that the configuration switches on, as SQL conditions for one as-of date."""
+    seen = _known_before(as_of, time_zone)
+    chosen: list[CohortRule] = []
+    kinds = ", ".join(f"'{kind}'" for kind in rules.kinds)
+    chosen.append(CohortRule("kind", "customers", f"coalesce(base.kind, '{rules.kinds[0]}') IN ({kinds})"))
+    if rules.not_suspended:
+        chosen.append(CohortRule("not_suspended", "customers", "coalesce(base.status, 'active') = 'active'"))
+    if rules.days_with_us is not None:
+        latest = as_of - timedelta(days=rules.days_with_us)
+        chosen.append(CohortRule("days_with_us", "customers", f"base.activated_on <= DATE '{latest}'"))
+    if rules.active_within_days is not None:
+        first = as_of - timedelta(days=rules.active_within_days)
+        sql = (
+            "base.customer_id IN (SELECT customer_id FROM main.usage_daily "
+            f"WHERE day >= DATE '{first}' AND day < DATE '{as_of}' AND {USED} AND {seen})"
+        )
+        chosen.append(CohortRule("active", "usage_daily", sql))
+    if rules.not_porting_within_days is not None:
+        first = as_of - timedelta(days=rules.not_porting_within_days)
+        sql = (
+            "base.customer_id NOT IN (SELECT customer_id FROM main.port_requests "
+            f"WHERE step <> 'enquiry' AND event_at >= {_instant(first, time_zone)} AND {seen})"
+        )
+        chosen.append(CohortRule("not_porting", "port_requests", sql))
+    if rules.no_open_ticket is not None:
+        sql = (
+            "base.customer_id NOT IN (SELECT customer_id FROM (SELECT customer_id, status FROM main.tickets "
+            f"WHERE kind = '{rules.no_open_ticket}' AND {seen} "
+            "QUALIFY row_number() OVER (PARTITION BY ticket_id ORDER BY event_at DESC, known_at DESC, event_id) = 1) "
+            "WHERE status <> 'closed')"
+        )
+        chosen.append(CohortRule("no_open_ticket", "tickets", sql))
+    return tuple(chosen)
+
+
+def cohort(
+    connection: Any, feeds: Collection[str], rules: CohortRules, as_of: date, *, time_zone: str, snapshot: bool = False
+) -> Cohort:
+    """Returns the cohort of an as-of date, and what each rule did.
+
+    Args:
+        connection: A DuckDB connection with one view per landed feed.
+        feeds: The landed feeds.
+        rules: The target's rules.
+        as_of: The as-of date; only what was known before it counts.
+        time_zone: The operator's time zone.
+        snapshot: A sample delivered at one date: it was drawn by somebody else, so the rules that need a history
+            (`active`, `days_with_us`) are skipped.
+    """
+    wanted = cohort_rules(rules, as_of, time_zone=time_zone)
+    skipped = {rule.name: f"no feed {rule.needs}" for rule in wanted if rule.needs not in feeds}
+    if snapshot:
+        skipped |= {rule.name: "snapshot" for rule in wanted if rule.name in ("active", "days_with_us")}
+    applied = [rule for rule in wanted if rule.name not in skipped]
+    seen = _known_before(as_of, time_zone)
+    gone = ""
+    if "terminations" in feeds:
+        gone = f"AND customer_id NOT IN (SELECT customer_id FROM main.terminations WHERE {seen})"
+    base = (
+        f"SELECT customer_id, kind, status, activated_on FROM main.customers WHERE {seen} {gone} "
+        "QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY event_at DESC, known_at DESC, event_id) = 1"
+    )
+    flags = ", ".join(f"coalesce({rule.sql}, false) AS keeps_{rule.name}" for rule in applied)
+    every = " AND ".join(f"keeps_{rule.name}" for rule in applied)
+    table = connection.execute(
+        f"WITH base AS (SELECT * FROM ({base}) WHERE coalesce(status, 'active') <> 'closed'), "
+        f"flagged AS (SELECT customer_id, {flags} FROM base) "
+        f"SELECT *, {every} AS is_kept FROM flagged ORDER BY customer_id"
+    ).to_arrow_table()
+    kept = table["is_kept"].to_numpy()
+    dropped = {rule.name: int((~table[f"keeps_{rule.name}"].to_numpy()).sum()) for rule in applied}
+    customers = table.filter(kept)["customer_id"].combine_chunks()
+    return Cohort(as_of, customers, table.num_rows, dropped, skipped)
+
+
+def _known_before(as_of: date, time_zone: str) -> str:
+    moment = _instant(as_of, time_zone)
+    return f"known_at < {moment} AND (superseded_at IS NULL OR superseded_at >= {moment})"
+
+
+def _instant(day: date, time_zone: str) -> str:
+    return f"TIMESTAMP '{instant_of(day, time_zone):%Y-%m-%d %H:%M:%S}'"

@@ -1,0 +1,56 @@
+"""The feeds of one home, opened once for several targets: one connection, and cohorts that are remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from features.kit.home import Home
+from training.labels.cohort import Cohort, cohort
+from training.labels.targets import CohortRules
+
+if TYPE_CHECKING:
+    from features.feeds.landed.reading import Feeds
+
+
+class History:
+    """What labels and cohorts are made from.
+
+    Attributes:
+        connection: A DuckDB connection with one view per landed feed, in its schema `main`.
+        names: The landed feeds.
+        time_zone: The operator's time zone.
+        snapshot: One delivery at one date: whatever was delivered is known, and no rule may need a history.
+    """
+
+    def __init__(self, connection: Any, names: frozenset[str], time_zone: str, *, snapshot: bool = False) -> None:
+        self.connection = connection
+        self.names = names
+        self.time_zone = time_zone
+        self.snapshot = snapshot
+        self._cohorts: dict[tuple[str, date], Cohort] = {}
+
+    def cohort(self, rules: CohortRules, as_of: date) -> Cohort:
+        """Returns the cohort of an as-of date; targets with the same rules share it."""
+        key = (rules.content_hash(), as_of)
+        if key not in self._cohorts:
+            self._cohorts[key] = cohort(
+                self.connection, self.names, rules, as_of, time_zone=self.time_zone, snapshot=self.snapshot
+            )
+        return self._cohorts[key]
+
+
+@contextmanager
+def open_history(home: Home, *, threads: int = 1) -> Iterator[tuple[Feeds, History]]:
+    """Yields the feeds of a home and their history. Raises NotReadyError if nothing has landed."""
+    from features.feeds.landed.reading import Feeds
+
+    feeds = Feeds.open(home)
+    connection = feeds.connect(threads=threads)
+    try:
+        snapshot = feeds.operator.snapshot_on is not None
+        yield feeds, History(connection, frozenset(feeds.names), feeds.operator.time_zone, snapshot=snapshot)
+    finally:
+        connection.close()

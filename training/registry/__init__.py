@@ -1,0 +1,1 @@
+"""Models on record: packed, tracked, promoted, rolled back."""
