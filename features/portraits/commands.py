@@ -88,7 +88,7 @@ def _series(feeds: Feeds, as_of: date | None, first: date | None, every: str) ->
 
 def classes(home: HomeOption = None, as_of: AsOfOption = None, as_json: JsonOption = False) -> None:
     """Print the report of the twelve customer classes."""
-    from features.portraits.facts.class_table import print_table
+    from features.portraits.class_table import print_table
     from features.portraits.reading import Portraits
 
     portraits = Portraits.open(open_home(home))

@@ -13,12 +13,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
+from features.feeds.landed.arrival import arrived_until
 from features.kit.clock import months_between, utc_now
 from features.kit.errors import DataError
 from features.kit.files import atomic_path, check_parquet, read_json, write_json
@@ -26,16 +26,16 @@ from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
 from features.portraits.build import compute
-from features.portraits.sources import staging
-from features.portraits.sources.request import Request, attribute_columns
-from features.feeds.landed.arrival import arrived_until
+from features.portraits.build.specification import specification
 from features.portraits.facts.class_report import class_report
-from features.portraits.sources.engines import DuckDBEngine, Engine, SparkEngine
+from features.portraits.facts.story import write_story
 from features.portraits.feature_list import POINTER, FeatureList, definitions
 from features.portraits.reading import PORTRAIT_FILE, REPORT_FILE, partition
 from features.portraits.settings import PortraitSettings, load_settings
+from features.portraits.sources import staging
+from features.portraits.sources.engines import DuckDBEngine, Engine, SparkEngine
+from features.portraits.sources.request import Request, attribute_columns
 from features.portraits.sources.staging import STAGED, Moment, Staged
-from features.portraits.facts.story import write_story
 
 if TYPE_CHECKING:
     from features.feeds.landed.reading import Feeds
@@ -77,8 +77,8 @@ def build_portraits(
     """
     settings = settings or load_settings()
     declared, zone = feeds.operator.attributes, feeds.operator.time_zone
-    specification = _specification(settings)
-    origins = {day: _origin(feeds, day, specification) for day in dates}
+    code = specification(settings)
+    origins = {day: _origin(feeds, day, code) for day in dates}
     features = FeatureList.declared(declared).with_known_codes(home)
     root = home.portraits / features.identity
     todo = [day for day in dates if not _is_current(partition(root, day), origins[day])]
@@ -114,9 +114,7 @@ def request_of(feeds: Feeds, settings: PortraitSettings) -> Request:
     """Returns what the features of these feeds are told."""
     declared = feeds.operator.attributes
     attributes = attribute_columns(declared)
-    return Request(
-        feeds.operator.time_zone, definitions(declared), settings, attributes, feeds.operator.money_scale
-    )
+    return Request(feeds.operator.time_zone, definitions(declared), settings, attributes, feeds.operator.money_scale)
 
 
 def tell(engine: Engine, request: Request, moment: Moment, present: frozenset[str]) -> list[str]:
@@ -146,7 +144,7 @@ def is_current(feeds: Feeds, portraits: Path, as_of: date) -> bool:
         portraits: The folder of their identity.
         as_of: The date.
     """
-    origin = _origin(feeds, as_of, _specification(load_settings()))
+    origin = _origin(feeds, as_of, specification(load_settings()))
     return _is_current(partition(portraits, as_of), origin)
 
 
@@ -202,7 +200,7 @@ def _paths_in_reach(feeds: Feeds, feed: str, day: date) -> list[str]:
     return [path for path in feeds.paths(feed) if Path(path).name[:7] in wanted or not Path(path).name[:4].isdigit()]
 
 
-def _origin(feeds: Feeds, day: date, specification: str) -> dict[str, str]:
+def _origin(feeds: Feeds, day: date, code: str) -> dict[str, str]:
     """Returns what a partition of a day is made of: the landed files within reach, the operator, code and thresholds.
 
     Landed files never change and are named by their content, so news outside a day's reach leaves it up to date.
@@ -213,7 +211,7 @@ def _origin(feeds: Feeds, day: date, specification: str) -> dict[str, str]:
         for path in _paths_in_reach(feeds, feed, day)
     ]
     content = orjson.dumps([names, feeds.operator.content_hash()])
-    return {"feeds": hashlib.sha256(content).hexdigest()[:16], "specification": specification}
+    return {"feeds": hashlib.sha256(content).hexdigest()[:16], "specification": code}
 
 
 def _write(engine: DuckDBEngine, request: Request, moment: Moment, path: Path) -> int:
@@ -256,10 +254,3 @@ def _is_current(folder: Path, origin: dict[str, str]) -> bool:
         return bool(read_json(folder / REPORT_FILE).get("built_from") == origin)
     except (OSError, DataError, AttributeError):
         return False
-
-
-def _specification(settings: PortraitSettings) -> str:
-    """Returns 16 hex digits over this room's code and its thresholds: a change of either rebuilds the partitions."""
-    files = sorted(resources.files("features.portraits").iterdir(), key=lambda one: one.name)
-    content: list[Any] = [one.read_bytes().hex() for one in files if one.name.endswith(".py")]
-    return hashlib.sha256(orjson.dumps([content, settings.content_hash()])).hexdigest()[:16]

@@ -12,21 +12,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from features.feeds.contracts import Column, Kind
+from features.feeds.contracts import Kind
+from features.portraits.dimensions.spec import Definition
+from features.portraits.feature_list import dimensions
 from features.portraits.sources import staging
 from features.portraits.sources.engines import Engine
-from features.portraits.feature_list import dimensions
-from features.portraits.settings import PortraitSettings
+from features.portraits.sources.request import Request, is_present
 from features.portraits.sources.sources import SOURCES
-from features.portraits.dimensions.spec import Definition
 from features.portraits.sources.staging import STAGED, Moment, Staged
-from features.portraits.sources.request import Request, attribute_columns, is_present
 
 _LINK_FEEDS = {"persons": staging.PERSON_LINKS, "numbers": staging.NUMBER_FLAGS}
 _READ_ONCE = frozenset({"usage_daily", "network_experience", "month_days"})
 """Large feeds are streamed through their one aggregation; the small ones are kept, because facts read them too."""
-
-
 
 
 @dataclass(frozen=True)
@@ -68,8 +65,6 @@ class Plan:
         )
 
 
-
-
 def present_feeds(engine: Engine) -> frozenset[str]:
     """Returns the feeds of which at least one row was known (the views `known_<name>` must exist)."""
     names = {staged.feed: f"known_{staged.name}" for staged in STAGED.values()}
@@ -93,8 +88,6 @@ def missing_dimensions(present: frozenset[str], definitions: Sequence[Definition
             feeds = {SOURCES[name].needs[0] for name in lacking}
             missing += [f"{dimension}.{feed}" for feed in sorted(feeds)]
     return missing
-
-
 
 
 def stage_all(engine: Engine, plan: Plan, moment: Moment) -> None:

@@ -9,15 +9,15 @@ left out, and a version that one of them superseded counts again. Nothing is wri
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from features.feeds.conversion import quoted
-from features.feeds.landing.identity import LINKS
 from features.feeds.landed.shape import Shape
+from features.feeds.landing.identity import LINKS
 from features.portraits.build import compute
-from features.portraits.sources.engines import DuckDBEngine
 from features.portraits.settings import PortraitSettings, load_settings
+from features.portraits.sources.engines import DuckDBEngine
 from features.portraits.sources.staging import Moment
 
 if TYPE_CHECKING:
@@ -26,11 +26,9 @@ if TYPE_CHECKING:
     import duckdb
 
     from features.feeds.landed.reading import Feeds
-from features.feeds.landed.arrival import arrived_until, _newest_arrival, _greatest
+from features.feeds.landed.arrival import _newest_arrival
 
 _LINKED = {view: (feed, select) for feed, (view, select) in LINKS.items()}
-
-
 
 
 def portrait_again(
@@ -109,7 +107,3 @@ def as_arrived_sql(feeds: Feeds, feed: str, until: datetime) -> str:
         f"ELSE kept._next END AS superseded_at) "
         f"FROM kept LEFT JOIN late ON {same} AND late.known_at = kept.superseded_at"
     )
-
-
-
-

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from features.feeds.landed.reading import Feeds
+from features.journey.journey import Journey
 from features.kit.errors import DataError, NotReadyError
 from features.kit.home import Home
-from features.journey.journey import Journey
 from features.kit.progress import SILENT
 from features.portraits import step
 from features.portraits.build.build import build_portraits
