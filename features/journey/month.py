@@ -15,7 +15,6 @@ import hashlib
 import time
 from dataclasses import dataclass
 from datetime import date
-from enum import IntEnum
 from importlib.metadata import version as installed_version
 from typing import Any
 
@@ -25,6 +24,7 @@ from features.journey.journey import Journey, load_step, spent
 from features.kit.clock import utc_now
 from features.kit.config import config_path
 from features.kit.errors import DataError
+from features.kit.exit_codes import ExitCode
 from features.kit.home import Home
 from features.kit.progress import Progress
 from features.kit.runs import RunRecord, hit, recorded_run, run_lock, run_table
@@ -36,15 +36,6 @@ ALWAYS = ("ingest", "calendar")
 LOCK = "month.lock"
 
 
-class Ending(IntEnum):
-    """How a month's run ended; the number is the exit code."""
-
-    DONE = 0
-    FAILED = 2
-    REFUSED = 3
-    UNDECIDED = 4
-
-
 @dataclass(frozen=True)
 class MonthResult:
     """What a month's run did.
@@ -54,7 +45,7 @@ class MonthResult:
         summary: Step -> its summary, with `ending`, `reasons` and what it cost.
     """
 
-    ending: Ending
+    ending: ExitCode
     summary: dict[str, Any]
 
 
@@ -90,10 +81,10 @@ class _Month:
         try:
             self.take("ingest")
         except DataError as error:
-            return self.end(Ending.REFUSED, [f"{error.code}: {error}"])
+            return self.end(ExitCode.REFUSED, [f"{error.code}: {error}"])
         calendar = self.take("calendar")
         if not calendar["publishable"]:
-            return self.end(Ending.REFUSED, [f"{one['code']}: {_what(one)}" for one in calendar["problems"]])
+            return self.end(ExitCode.REFUSED, [f"{one['code']}: {_what(one)}" for one in calendar["problems"]])
         as_of = self.journey.as_of or date.fromisoformat(calendar["as_of"])
         self.journey = self.journey.model_copy(update={"as_of": as_of, "may_promote": False})
         for name in MONTH_STEPS[2:-1]:
@@ -104,8 +95,8 @@ class _Month:
         self.take("preview")
         forget_steps(self.journey.home)
         if recommended:
-            return self.end(Ending.UNDECIDED, [f"{name}: {challengers[name]} may take over" for name in recommended])
-        return self.end(Ending.DONE, [])
+            return self.end(ExitCode.UNDECIDED, [f"{name}: {challengers[name]} may take over" for name in recommended])
+        return self.end(ExitCode.DONE, [])
 
     def take(self, name: str) -> dict[str, Any]:
         """Takes one step, or finds what it said when it was last taken with the same inputs."""
@@ -138,7 +129,7 @@ class _Month:
         ]
         return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:16]
 
-    def end(self, ending: Ending, reasons: list[str]) -> MonthResult:
+    def end(self, ending: ExitCode, reasons: list[str]) -> MonthResult:
         """Closes the record of the run and returns the result."""
         self.run_record.status = ending.name.lower()
         self.run_record.note = "; ".join(one for one in (self.run_record.note, *reasons) if one)

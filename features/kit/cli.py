@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from features.kit.errors import ConfigurationError, InsightError
+from features.kit.exit_codes import ExitCode
 from features.kit.home import Home
 
 COMMANDS_GROUP = "insight.commands"
@@ -48,16 +49,16 @@ def create_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Runs the command line: an expected failure is one line with its remedy and exit code 2."""
+    """Runs the command line: an expected failure is one line with its remedy and its exit code."""
     _limit_threads()
     try:
         create_app()(standalone_mode=True)
     except InsightError as error:
         _say_error(error.message, error.remedy)
-        sys.exit(2)
+        sys.exit(ExitCode.FAILED)
     except KeyboardInterrupt:
         _say_error("interrupted; nothing is half written", "run the same command again to continue")
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)
 
 
 def _say_error(message: str, remedy: str) -> None:

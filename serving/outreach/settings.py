@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from features.kit.config import Config, check_known, config_path, load_config
 from features.kit.errors import ConfigurationError
+from features.kit.language import Locale, Text
 from serving.scoring.reasons.reasons import load_book
 
 Band = Literal["very_high", "high", "raised", "normal"]
@@ -33,17 +34,6 @@ REFUSALS = frozenset({
     "number_reissued", "not_a_consumer", "festival", "cap_reached", "cool_down", "control_group",
 })  # fmt: skip
 """What a purpose may name as a reason not to contact; `policy.py` tells each. Consent and quiet hours always count."""
-
-
-class Words(Config):
-    """One text in both languages."""
-
-    zh: str
-    en: str
-
-    def of(self, locale: str) -> str:
-        """Returns the text in a language; Chinese unless English is asked for."""
-        return self.en if locale == "en" else self.zh
 
 
 class PurposeRule(Config):
@@ -124,7 +114,7 @@ class Capacity(Config):
     attempts: int = Field(ge=0)
 
 
-class ChannelSettings(Words):
+class ChannelSettings(Text):
     """What an attempt on a channel costs, and which team sends it if not the action's own."""
 
     cost: Decimal
@@ -161,17 +151,17 @@ class Effect(Config):
         return self
 
 
-class NotWhen(Words):
+class NotWhen(Text):
     """The codes that stop this one action, and how the agent reads them."""
 
     codes: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
 
 
-_NOTHING = Words(zh="", en="")
+_NO_TEXT = Text.model_construct(zh="", en="")
 
 
-class Action(Words):
+class Action(Text):
     """One action that the operator may take."""
 
     kind: ActionKind
@@ -181,14 +171,14 @@ class Action(Words):
     skill: str = ""
     not_again_days: int = 0
     refund_limit: Decimal | None = None
-    items: dict[str, Words] = Field(default_factory=dict)
-    authority: Words = _NOTHING
-    may_grant: Words = _NOTHING
-    must_not_say: Words = _NOTHING
-    opening: Words = _NOTHING
-    opening_plain: Words = _NOTHING
-    message: Words = _NOTHING
-    not_when: NotWhen = NotWhen(zh="", en="")
+    items: dict[str, Text] = Field(default_factory=dict)
+    authority: Text = _NO_TEXT
+    may_grant: Text = _NO_TEXT
+    must_not_say: Text = _NO_TEXT
+    opening: Text = _NO_TEXT
+    opening_plain: Text = _NO_TEXT
+    message: Text = _NO_TEXT
+    not_when: NotWhen = NotWhen.model_construct(zh="", en="")
     call_cost: Decimal | None = None
     harm: Decimal = Decimal(0)
     effects: dict[str, Effect] = Field(default_factory=dict)
@@ -211,12 +201,12 @@ class OutreachSettings(Config):
     claim: ClaimSettings
     capacity: tuple[Capacity, ...]
     channels: dict[Channel, ChannelSettings]
-    teams: dict[str, Words]
+    teams: dict[str, Text]
     bands_needed: dict[Literal["S", "D", "M"], tuple[Band, ...]]
     duties: tuple[str, ...]
     value: ValueSettings
-    never_say: Words
-    message_frame: dict[Literal["zh", "en"], MessageFrame]
+    never_say: Text
+    message_frame: dict[Locale, MessageFrame]
     actions: dict[str, Action]
 
     @model_validator(mode="after")

@@ -132,7 +132,7 @@ def replay(
             for other in one.differences:
                 print(f"  {other.customer_id} {other.name}: stored {other.stored}, now {other.again}")
     if not all(one.is_equal for one in found):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.DIFFERENT)
 
 
 def reasons(
@@ -167,7 +167,7 @@ def reasons(
                 print(f"  without its first reason's features the score falls for {figures['falls']:.1%}")
                 print(f"  (without the features of the reason that lowers it most: {figures['falls_unsaid']:.1%})")
         if any(one["uncovered"] for one in found):
-            raise typer.Exit(1)
+            raise typer.Exit(ExitCode.DIFFERENT)
     elif out is None:
         print(page(), end="")
     else:

@@ -15,8 +15,9 @@ import numpy as np
 import orjson
 
 from features.kit.arrays import Flags, Floats, Vectors
+from features.kit.language import Locale
 from serving.scoring.ranks import Bands, RankTable, percentile_of
-from serving.scoring.reasons.reasons import Locale, Reason, ReasonBook, ReasonPicker, ReasonWriter
+from serving.scoring.reasons.reasons import Reason, ReasonBook, ReasonPicker, ReasonWriter
 from serving.scoring.settings import ScoreSettings
 from training.bundle import LoadedBundle, NamedFeature
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from features.kit.language import Locale
 from training.card.card_pages import Block, Facts, Lines, Section, Table, as_html, as_markdown
-from training.card.card_texts import SECTIONS, CardTexts, Locale, load_texts
+from training.card.card_texts import SECTIONS, CardTexts, load_texts
 from training.labels.targets import Target
 
 PAGES: dict[str, Locale] = {"card.md": "en", "card.zh.md": "zh", "card.html": "en", "card.zh.html": "zh"}

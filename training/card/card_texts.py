@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from string import Formatter
-from typing import Literal, Self
+from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from features.kit.config import Config, config_path, load_config
+from features.kit.language import Locale, Text
+from features.portraits.facts.classes import CLASS_NAMES
 from training.labels.targets import CohortRules
 
-Locale = Literal["zh", "en"]
 SECTIONS = (
     "purpose", "forbidden", "definition", "data", "folds", "figures", "slices", "calibration", "reasons", "limits",
     "law.purpose", "law.data", "law.logic", "law.impact",
 )  # fmt: skip
 """What every card must hold, in order; the last four are the algorithm record."""
-
-
-class Words(Config):
-    """One text in both languages."""
-
-    zh: str = Field(min_length=1)
-    en: str = Field(min_length=1)
-
-    def get(self, locale: Locale) -> str:
-        """Returns the text in a language."""
-        return self.zh if locale == "zh" else self.en
 
 
 class TargetTexts(Config):
@@ -37,17 +27,17 @@ class TargetTexts(Config):
         purpose: What it is for.
     """
 
-    predicts: Words
-    purpose: Words
+    predicts: Text
+    purpose: Text
 
 
 class LawTexts(Config):
     """The algorithm record of the Personal Information Protection Law: purpose, data categories, logic, impact."""
 
-    purpose: Words
-    data: Words
-    logic: Words
-    impact: Words
+    purpose: Text
+    data: Text
+    logic: Text
+    impact: Text
 
 
 class CardTexts(Config):
@@ -65,15 +55,15 @@ class CardTexts(Config):
         labels: A figure's or fact's name by its identifier.
     """
 
-    titles: dict[str, Words]
+    titles: dict[str, Text]
     targets: dict[str, TargetTexts]
-    forbidden: tuple[Words, ...]
-    limits: tuple[Words, ...]
-    reasons: Words
+    forbidden: tuple[Text, ...]
+    limits: tuple[Text, ...]
+    reasons: Text
     law: LawTexts
-    dimensions: dict[str, Words]
-    cohort: dict[str, Words]
-    labels: dict[str, Words]
+    dimensions: dict[str, Text]
+    cohort: dict[str, Text]
+    labels: dict[str, Text]
 
     @model_validator(mode="after")
     def _every_section_has_a_title(self) -> Self:
@@ -94,8 +84,8 @@ class CardTexts(Config):
         return self
 
     def label(self, identifier: str, locale: Locale) -> str:
-        """Returns the name of a figure; one without a name is shown by its identifier."""
-        words = self.labels.get(identifier)
+        """Returns the name of a figure or, in Chinese, of a class; what has no name is shown by its identifier."""
+        words = self.labels.get(identifier) or (CLASS_NAMES.get(identifier) if locale == "zh" else None)
         return words.get(locale) if words else identifier
 
     def cohort_rules(self, rules: CohortRules, locale: Locale) -> str:

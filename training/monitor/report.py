@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from features.kit.files import write_bytes, write_json
+from features.kit.language import Locale
 from features.kit.runs import hit
-from training.card.card_texts import Locale
 from training.monitor.alarms import KINDS
 from training.monitor.pictures import drift_picture, reliability_picture, scores_picture
 from training.monitor.texts import WORDS

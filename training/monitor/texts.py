@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from training.card.card_texts import Locale
+from features.kit.language import Locale
 
 ZH: Mapping[str, str] = MappingProxyType({
     "lang": "zh-CN",

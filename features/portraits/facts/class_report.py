@@ -18,7 +18,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from features.portraits.facts.classes import UNCLASSIFIED, ClassRule, class_rules, not_evaluable
+from features.portraits.facts.classes import CLASS_NAMES, UNCLASSIFIED, ClassRule, class_rules, not_evaluable
 from features.portraits.sources.engines import Engine
 from features.portraits.sources.request import Request
 from features.portraits.sources.staging import Moment
@@ -76,7 +76,7 @@ def class_report(
     upgrades = _by_class(engine, _UPGRADES)
     before = _by_class(engine, _BEFORE.format(path=str(month_before).replace("'", "''"))) if month_before else None
     total = sum(row["size"] for row in own.values())
-    unclassified = (ClassRule(UNCLASSIFIED, "未分类", (), "true"),) if UNCLASSIFIED in own else ()
+    unclassified = (ClassRule(UNCLASSIFIED, (), "true"),) if UNCLASSIFIED in own else ()
     lines = []
     for rule in (*rules, *unclassified):
         line = _line(own.get(rule.name, {}), total, request, present)
@@ -94,7 +94,7 @@ def class_report(
         line["churn_share"] = None
         if before is not None and "terminations" in present:
             line["churn_share"] = TOO_FEW if old["size"] < smallest else old["lost"] / old["size"]
-        lines.append({"class": rule.name, "zh": rule.zh, **line})
+        lines.append({"class": rule.name, "zh": CLASS_NAMES[rule.name].zh, **line})
     return {"as_of": moment.as_of, "classes": lines, "not_evaluable": not_evaluable(rules, present)}
 
 

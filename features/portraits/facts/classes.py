@@ -10,9 +10,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from features.kit.errors import ConfigurationError
+from features.kit.language import Text
 from features.portraits.settings import ClassRules
 
 UNCLASSIFIED = "unclassified"
+CLASS_NAMES: dict[str, Text] = {
+    "complaint_sensitive": Text(zh="投诉敏感型", en="complaint sensitive"),
+    "repeat_caller": Text(zh="反复来电型", en="repeat caller"),
+    "arrears_prone": Text(zh="欠费风险型", en="arrears prone"),
+    "frequent_traveller": Text(zh="国际常旅型", en="frequent traveller"),
+    "occasional_traveller": Text(zh="国际偶用型", en="occasional traveller"),
+    "contract_ending": Text(zh="合约临期型", en="contract ending"),
+    "data_hungry": Text(zh="流量饥渴型", en="data hungry"),
+    "high_value": Text(zh="高价值稳定型", en="high value"),
+    "over_provisioned": Text(zh="套餐闲置型", en="over provisioned"),
+    "bundled": Text(zh="融合在约型", en="bundled"),
+    "assisted": Text(zh="人工依赖型", en="assisted"),
+    "self_served": Text(zh="自助静默型", en="self served"),
+    "unclassified": Text(zh="未分类", en="unclassified"),
+}
+"""What each class is called; `unclassified` is who has no class."""
 _CONTACT_FEEDS = ("channel_contacts", "hotline_calls")
 
 
@@ -22,13 +39,11 @@ class ClassRule:
 
     Attributes:
         name: Its code.
-        zh: Its Chinese name.
         needs: Any of these feeds must be there.
         holds: SQL over the features.
     """
 
     name: str
-    zh: str
     needs: tuple[str, ...]
     holds: str
 
@@ -43,53 +58,53 @@ def class_rules(rules: ClassRules, money_scale: int) -> tuple[ClassRule, ...]:
     ends = f"BETWEEN {-rules.contract_ended_within_days} AND {rules.contract_ends_within_days}"
     known = (
         ClassRule(
-            "complaint_sensitive", "投诉敏感型", ("tickets",),
+            "complaint_sensitive", ("tickets",),
             f"complaints_count_90d >= {rules.complaints_90d} OR complaints_count_180d >= {rules.complaints_180d}",
         ),
         ClassRule(
-            "repeat_caller", "反复来电型", ("hotline_calls",),
+            "repeat_caller", ("hotline_calls",),
             f"repeat_topic_calls_count_60d >= {rules.repeat_calls_7d} OR busiest_month_calls_count_60d >= "
             f"{rules.frequent_calls_30d}",
         ),
         ClassRule(
-            "arrears_prone", "欠费风险型", ("bills",),
+            "arrears_prone", ("bills",),
             f"arrears_amount > 0 OR late_payments_count_180d >= {rules.late_payments}",
         ),
         ClassRule(
-            "frequent_traveller", "国际常旅型", ("roaming_sessions",),
+            "frequent_traveller", ("roaming_sessions",),
             f"roaming_months_count_180d >= {rules.travel_months}",
         ),
         ClassRule(
-            "occasional_traveller", "国际偶用型", ("roaming_sessions", "hotline_calls"),
+            "occasional_traveller", ("roaming_sessions", "hotline_calls"),
             "roaming_months_count_180d >= 1 OR roaming_enquiries_count_30d >= 1",
         ),
         ClassRule(
-            "contract_ending", "合约临期型", ("subscriptions",),
+            "contract_ending", ("subscriptions",),
             f"contract_left_days {ends} OR discount_left_days {ends}",
         ),
         ClassRule(
-            "data_hungry", "流量饥渴型", ("pack_orders", "bills", "usage_monthly"),
+            "data_hungry", ("pack_orders", "bills", "usage_monthly"),
             f"packs_count_90d >= {rules.packs_90d} OR bill_overage_months_count_90d >= {rules.use_months} OR "
             f"throttled_months_count_90d >= {rules.use_months}",
         ),
         ClassRule(
-            "high_value", "高价值稳定型", ("bills",),
+            "high_value", ("bills",),
             f"bill_mean_amount_90d >= {rules.high_value_amount * 10**money_scale} OR vip_tier IN ({tiers})",
         ),
         ClassRule(
-            "over_provisioned", "套餐闲置型", ("usage_monthly",),
+            "over_provisioned", ("usage_monthly",),
             f"low_use_months_count_90d >= {rules.low_use_months}",
         ),
         ClassRule(
-            "bundled", "融合在约型", ("persons", "fixed_services"),
+            "bundled", ("persons", "fixed_services"),
             f"contract_left_days > {rules.bundled_contract_left_days} AND "
             "(household_lines_count >= 1 OR has_fixed_service = 1)",
         ),
         ClassRule(
-            "assisted", "人工依赖型", _CONTACT_FEEDS,
+            "assisted", _CONTACT_FEEDS,
             f"assisted_contacts_count_180d >= 1 AND assisted_share_180d >= {rules.assisted_share}",
         ),
-        ClassRule("self_served", "自助静默型", _CONTACT_FEEDS, "true"),
+        ClassRule("self_served", _CONTACT_FEEDS, "true"),
     )  # fmt: skip
     by_name = {rule.name: rule for rule in known}
     wrong = set(rules.order) ^ set(by_name)

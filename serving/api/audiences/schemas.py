@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from serving.api.answers import Code, Place
-from serving.api.scores.schemas import Channel, Purpose
+from serving.outreach.settings import Channel, Purpose
 
 
 class AudienceQuery(BaseModel):

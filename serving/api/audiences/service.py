@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from features.kit.errors import NotFoundError, NotReadyError
+from features.portraits.facts.classes import CLASS_NAMES
 from serving.api.answers import from_cursor, to_cursor
 from serving.api.audiences.schemas import AudienceQuery
 from serving.api.auth import is_row_scoped
@@ -17,7 +18,6 @@ from serving.api.context import Context
 from serving.api.errors import InvalidRequestError
 from serving.api.scores.service import contact_moment
 from serving.database.keys import ApiKey
-from serving.outreach.export.wording import CLASSES
 from serving.outreach.policy.policy import PolicyBook
 
 MOST_NAMED = 5
@@ -95,8 +95,8 @@ def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, 
         ("band", query.band),
     ):
         if wanted is not None:
-            if name == "class" and wanted not in CLASSES:
-                raise InvalidRequestError(f"class: no class '{wanted}'", remedy="classes: " + ", ".join(CLASSES))
+            if name == "class" and wanted not in CLASS_NAMES:
+                raise InvalidRequestError(f"class: no class '{wanted}'", remedy="classes: " + ", ".join(CLASS_NAMES))
             table = table.filter(pc.equal(table[name], pa.scalar(wanted)))
     if query.min_percentile is not None:
         table = table.filter(pc.greater_equal(table["percentile"], query.min_percentile))

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from serving.api.answers import Body, Code, CustomerId
-from serving.api.scores.schemas import Channel, ErrorOut
+from serving.api.scores.schemas import ErrorOut
+from serving.outreach.settings import Channel
 
 MOST_CONTACTS = 1000
 

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, StringConstraints
 
+from features.kit.language import Locale
 from serving.api.answers import Body
 from serving.api.portraits.schemas import EXAMPLE as PORTRAIT
 from serving.api.product_fit.schemas import EXAMPLE as FIT
 from serving.api.product_fit.schemas import FitAnswer
-from serving.api.scores.schemas import ErrorOut, Locale, ReasonOut
+from serving.api.scores.schemas import ErrorOut, ReasonOut
 
 
 class LookupRequest(Body):

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from features.kit.language import Locale
 from serving.api.answers import Body, Day, Place
-from serving.api.scores.schemas import Locale
 
 
 class NewList(Body):

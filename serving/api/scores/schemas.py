@@ -7,14 +7,12 @@ from typing import Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
+from features.kit.language import Locale
 from serving.api.answers import Body, Code, CustomerId
+from serving.outreach.settings import Channel, Purpose
 
 MOST_IDS = 1000
 MOST_IDS_WITH_REASONS = 200
-
-Purpose = Literal["service", "care", "retention", "marketing"]
-Channel = Literal["call", "message", "app", "hall"]
-Locale = Literal["zh", "en"]
 
 
 class ScoresRequest(Body):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from features.feeds.landed.reading import Feeds
+from features.kit.language import Text
 
 
 def pack_on_sale(feeds: Feeds, as_of: date) -> Pack | None:
@@ -16,7 +17,7 @@ def pack_on_sale(feeds: Feeds, as_of: date) -> Pack | None:
     with feeds.connect() as database:
         row = database.execute(
             f"""
-            SELECT coalesce(name_zh, pack_id), coalesce(name_en, pack_id), price
+            SELECT coalesce(nullif(name_zh, ''), pack_id), coalesce(nullif(name_en, ''), pack_id), price
             FROM ({feeds.as_known_sql("packs", as_of)})
             WHERE coalesce(scope, 'domestic') = 'domestic' AND NOT coalesce(renews, false)
                 AND valid_from <= {day} AND (valid_until IS NULL OR valid_until > {day})
@@ -24,13 +25,12 @@ def pack_on_sale(feeds: Feeds, as_of: date) -> Pack | None:
             ORDER BY price, pack_id LIMIT 1
             """
         ).fetchone()
-    return None if row is None else Pack(str(row[0]), str(row[1]), int(row[2]))
+    return None if row is None else Pack(Text(zh=row[0], en=row[1]), int(row[2]))
 
 
 @dataclass(frozen=True)
 class Pack:
     """The data pack that may be offered."""
 
-    name_zh: str
-    name_en: str
+    name: Text
     price: int

@@ -8,6 +8,8 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from features.kit.language import Locale, Text
+from features.portraits.facts.classes import CLASS_NAMES
 from serving.database.tables_outreach import AttemptRow, ListLineRow, OutreachLineRow
 from serving.outreach.decision.candidates import NO_BAND
 from serving.outreach.export.content import Content
@@ -15,15 +17,14 @@ from serving.outreach.export.personal import Personal
 from serving.outreach.export.wording import (
     OTHER_CHANNELS,
     TICKET_KINDS,
+    VIP,
     Wording,
     address_text,
     band_text,
-    class_text,
     masked,
-    vip_text,
+    name_of,
 )
 from serving.outreach.settings import OutreachSettings
-from serving.scoring.reasons.reasons import Locale
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,9 @@ class ListColumn:
     """One column: `name` is its stable key on re-import; `fill` is None for what the agent fills in."""
 
     name: str
-    zh: str
-    en: str
+    header: Text
     width: int
     fill: Callable[[Entry, Page], Any] | None
-
-    def header(self, locale: str) -> str:
-        """Returns the header in a language."""
-        return self.en if locale == "en" else self.zh
 
 
 def _text(page: Page, words: Any) -> str:
@@ -97,11 +93,11 @@ def _say(entry: Entry, page: Page) -> str:
 
 
 def _action(entry: Entry, page: Page) -> str:
-    return page.settings.actions[entry.line.action].of(page.locale)
+    return page.settings.actions[entry.line.action].get(page.locale)
 
 
 def _channel(entry: Entry, page: Page) -> str:
-    return page.settings.channels[entry.line.channel].of(page.locale)  # type: ignore[index]
+    return page.settings.channels[entry.line.channel].get(page.locale)  # type: ignore[index]
 
 
 def _grant(entry: Entry, page: Page) -> str:
@@ -112,7 +108,7 @@ def _matters(entry: Entry, page: Page) -> str:
     card, zh = entry.content["card"], page.locale == "zh"
     parts = []
     for ticket in card.get("open_tickets") or ():
-        kind = TICKET_KINDS.get(ticket["kind"], ticket["kind"]) if zh else ticket["kind"]
+        kind = name_of(TICKET_KINDS, ticket["kind"], page.locale)
         topic = page.wording.writer.topic(ticket.get("topic") or "other", page.locale)
         late = ticket.get("overdue_hours") or 0
         overdue = (f"，超时{late:.0f}小时" if zh else f", {late:.0f} h overdue") if late > 0 else ""
@@ -130,10 +126,7 @@ def _hours(entry: Entry, page: Page) -> str:
 
 def _best_channel(entry: Entry, page: Page) -> str:
     best = entry.content["card"].get("best_channel")
-    known = page.settings.channels.get(best)
-    if known:
-        return known.of(page.locale)
-    return OTHER_CHANNELS.get(best, best) if best and page.locale == "zh" else str(best or "")
+    return name_of(OTHER_CHANNELS | dict(page.settings.channels), best, page.locale)
 
 
 def _last_contact(entry: Entry, page: Page) -> str:
@@ -144,7 +137,7 @@ def _last_contact(entry: Entry, page: Page) -> str:
     if not last:
         return ""
     action = page.settings.actions.get(last.get("action") or "")
-    named = action.of(page.locale) if action else str(last.get("action") or "")
+    named = action.get(page.locale) if action else str(last.get("action") or "")
     outcome = disposition_text(str(last.get("outcome") or ""), page.locale)
     return " ".join(part for part in (str(last.get("on") or "")[:10], named, outcome) if part)
 
@@ -199,40 +192,44 @@ def disposition_text(code: str, locale: str) -> str:
     return DISPOSITIONS.get(code, code) if locale == "zh" else code.replace("_", " ")
 
 
+def _column(name: str, zh: str, en: str, width: int, fill: Callable[[Entry, Page], Any] | None) -> ListColumn:
+    return ListColumn(name, Text(zh=zh, en=en), width, fill)
+
+
 COLUMNS: tuple[ListColumn, ...] = (
-    ListColumn("line_id", "行号", "line_id", 12, lambda e, _: e.line.line_id),
-    ListColumn("state", "状态", "state", 14, _state),
-    ListColumn("form_of_address", "称呼", "form of address", 10, _address),
-    ListColumn("number", "号码", "number", 13, lambda e, _: masked(e.personal.number)),
-    ListColumn("team", "班组", "team", 12, lambda e, p: p.settings.teams[e.line.team].of(p.locale)),
-    ListColumn("action", "建议动作", "suggested action", 14, _action),
-    ListColumn("channel", "渠道", "channel", 9, _channel),
-    ListColumn("reason_1", "原因1", "reason 1", 32, _reason(0)),
-    ListColumn("reason_2", "原因2", "reason 2", 28, _reason(1)),
-    ListColumn("reason_3", "原因3", "reason 3", 28, _reason(2)),
-    ListColumn("opening", "开场白", "opening", 44, lambda e, p: _text(p, e.content["opening"])),
-    ListColumn("say", "可对客户说", "may be said", 40, _say),
-    ListColumn("may_grant", "可给予", "may be granted", 26, _grant),
-    ListColumn("must_not_say", "不得说", "must not be said", 36, lambda e, p: _text(p, e.content["must_not_say"])),
-    ListColumn("matters", "未结工单与欠费", "open tickets and arrears", 28, _matters),
-    ListColumn("band", "等级与排名", "band and rank", 26, _band),
-    ListColumn("class", "客户类型", "class", 14, lambda e, p: class_text(e.content["class"], p.locale)),
-    ListColumn("city", "城市", "city", 10, lambda e, _: e.content["card"].get("city") or ""),
-    ListColumn("plan", "套餐", "plan", 18, _plan),
-    ListColumn("months", "在网月数", "months with us", 9, lambda e, _: e.content["card"].get("months_with_us")),
-    ListColumn("vip", "会员等级", "VIP tier", 9, lambda e, p: vip_text(e.content["card"].get("vip_tier"), p.locale)),
-    ListColumn("best_channel", "客户常用渠道", "customer's own channel", 12, _best_channel),
-    ListColumn("hours", "适宜时段", "best hours", 16, _hours),
-    ListColumn("last_contact", "上次联系", "last contact", 22, _last_contact),
-    ListColumn("attempts", "已尝试", "attempts so far", 13, _attempts),
-    ListColumn("valid_until", "有效期至", "valid until", 11, lambda e, _: e.line.valid_until.isoformat()),
-    ListColumn("effect", "效果依据", "effect is", 9, _assumed),
-    ListColumn("disposition", "联系结果*", "disposition*", 18, None),
-    ListColumn("attempted_at", "联系时间", "attempted at", 17, None),
-    ListColumn("order_reference", "订单号", "order reference", 16, None),
-    ListColumn("ticket_id", "工单号", "ticket number", 16, None),
-    ListColumn("next_at", "回拨时间", "call back at", 17, None),
-    ListColumn("agent", "坐席", "agent", 10, None),
+    _column("line_id", "行号", "line_id", 12, lambda e, _: e.line.line_id),
+    _column("state", "状态", "state", 14, _state),
+    _column("form_of_address", "称呼", "form of address", 10, _address),
+    _column("number", "号码", "number", 13, lambda e, _: masked(e.personal.number)),
+    _column("team", "班组", "team", 12, lambda e, p: p.settings.teams[e.line.team].get(p.locale)),
+    _column("action", "建议动作", "suggested action", 14, _action),
+    _column("channel", "渠道", "channel", 9, _channel),
+    _column("reason_1", "原因1", "reason 1", 32, _reason(0)),
+    _column("reason_2", "原因2", "reason 2", 28, _reason(1)),
+    _column("reason_3", "原因3", "reason 3", 28, _reason(2)),
+    _column("opening", "开场白", "opening", 44, lambda e, p: _text(p, e.content["opening"])),
+    _column("say", "可对客户说", "may be said", 40, _say),
+    _column("may_grant", "可给予", "may be granted", 26, _grant),
+    _column("must_not_say", "不得说", "must not be said", 36, lambda e, p: _text(p, e.content["must_not_say"])),
+    _column("matters", "未结工单与欠费", "open tickets and arrears", 28, _matters),
+    _column("band", "等级与排名", "band and rank", 26, _band),
+    _column("class", "客户类型", "class", 14, lambda e, p: name_of(CLASS_NAMES, e.content["class"], p.locale)),
+    _column("city", "城市", "city", 10, lambda e, _: e.content["card"].get("city") or ""),
+    _column("plan", "套餐", "plan", 18, _plan),
+    _column("months", "在网月数", "months with us", 9, lambda e, _: e.content["card"].get("months_with_us")),
+    _column("vip", "会员等级", "VIP tier", 9, lambda e, p: name_of(VIP, e.content["card"].get("vip_tier"), p.locale)),
+    _column("best_channel", "客户常用渠道", "customer's own channel", 12, _best_channel),
+    _column("hours", "适宜时段", "best hours", 16, _hours),
+    _column("last_contact", "上次联系", "last contact", 22, _last_contact),
+    _column("attempts", "已尝试", "attempts so far", 13, _attempts),
+    _column("valid_until", "有效期至", "valid until", 11, lambda e, _: e.line.valid_until.isoformat()),
+    _column("effect", "效果依据", "effect is", 9, _assumed),
+    _column("disposition", "联系结果*", "disposition*", 18, None),
+    _column("attempted_at", "联系时间", "attempted at", 17, None),
+    _column("order_reference", "订单号", "order reference", 16, None),
+    _column("ticket_id", "工单号", "ticket number", 16, None),
+    _column("next_at", "回拨时间", "call back at", 17, None),
+    _column("agent", "坐席", "agent", 10, None),
 )
 """Every column in reading order: who, what and why, what to say, then the person, then what the agent reports."""
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import date, time
 from typing import Any
 
+from features.kit.language import LOCALES, Locale
 from serving.outreach.decision.actions import NO_CAUSE, Option, strongest
 from serving.outreach.decision.catalogue import Pack
 from serving.outreach.export.wording import Wording
 from serving.outreach.policy.calendar import best_open_hours
 from serving.outreach.settings import OutreachSettings
-from serving.scoring.reasons.reasons import LOCALES, ReasonBook
+from serving.scoring.reasons.reasons import ReasonBook
 
 MOST_REASONS = 3
 MOST_PER_DIMENSION = 2
@@ -59,8 +60,12 @@ class ContentWriter:
             "score": score,
             "reasons": reasons,
             "opening": self._wording.opening(action, option.channel, self._values(option), triggers=option.triggers),
-            "authority": {locale: self._wording.fill(action.authority.of(locale), grant, locale) for locale in LOCALES},
-            "may_grant": {locale: self._wording.fill(action.may_grant.of(locale), grant, locale) for locale in LOCALES},
+            "authority": {
+                locale: self._wording.fill(action.authority.get(locale), grant, locale) for locale in LOCALES
+            },
+            "may_grant": {
+                locale: self._wording.fill(action.may_grant.get(locale), grant, locale) for locale in LOCALES
+            },
             "must_not_say": {locale: self._must_not_say(option, codes, locale) for locale in LOCALES},
             "hours": [[_clock(start), _clock(end)] for start, end in self._hours(option)],
             "valid_until": valid_until.isoformat(),
@@ -116,12 +121,12 @@ class ContentWriter:
         if option.action == "arrears_reminder":
             values["date"] = None  # the date of suspension is the operator's; the due date has passed
         if option.action == "data_pack_offer" and self._pack is not None:
-            values |= {"pack": {"zh": self._pack.name_zh, "en": self._pack.name_en}, "price": self._pack.price}
+            values |= {"pack": self._pack.name, "price": self._pack.price}
         return values
 
-    def _must_not_say(self, option: Option, codes: list[str], locale: Any) -> str:
+    def _must_not_say(self, option: Option, codes: list[str], locale: Locale) -> str:
         action = self._settings.actions[option.action]
-        parts = [action.must_not_say.of(locale)]
+        parts = [action.must_not_say.get(locale)]
         silent = [
             str(k + 1) for k, code in enumerate(codes) if code != self._book.fallback and self._is_silent(code, option)
         ]
@@ -129,7 +134,7 @@ class ContentWriter:
             which = "、".join(silent) if locale == "zh" else ", ".join(silent)
             english = f"reasons {which} are" if len(silent) > 1 else f"reason {which} is"
             parts.append(f"原因{which}不得对客户说" if locale == "zh" else f"{english} not for the customer's ear")
-        parts.append(self._settings.never_say.of(locale))
+        parts.append(self._settings.never_say.get(locale))
         return ("；" if locale == "zh" else "; ").join(part for part in parts if part)
 
     def _is_silent(self, code: str, option: Option) -> bool:

@@ -47,7 +47,7 @@ def to_csv(entries: Sequence[Entry], page: Page) -> bytes:
     """Returns the list as CSV in UTF-8 with a byte-order mark, as Excel opens it; no cell starts a formula."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow([column.header(page.locale) for column in COLUMNS])
+    writer.writerow([column.header.get(page.locale) for column in COLUMNS])
     for row in rows_of(entries, page):
         writer.writerow([_harmless(cell) for cell in row])
     return buffer.getvalue().encode("utf-8-sig")
@@ -79,7 +79,7 @@ def to_xlsx(entries: Sequence[Entry], page: Page, *, title: str, note: str) -> b
     for place, column in enumerate(COLUMNS):
         sheet.set_column(place, place, column.width)
         sheet.write_string(
-            FIRST_ROW - 1, place, column.header(page.locale), looks["head" if column.fill else "head_in"]
+            FIRST_ROW - 1, place, column.header.get(page.locale), looks["head" if column.fill else "head_in"]
         )
     for number, row in enumerate(rows_of(entries, page)):
         sheet.set_row(FIRST_ROW + number, _height(row))

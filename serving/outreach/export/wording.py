@@ -8,42 +8,43 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from features.kit.language import LOCALES, Locale, Text
 from serving.outreach.settings import Action, OutreachSettings
-from serving.scoring.reasons.reasons import LOCALES, SLOTS, Locale, ReasonBook, ReasonWriter, slots_of
+from serving.scoring.reasons.reasons import SLOTS, ReasonBook, ReasonWriter, slots_of
 
 _MONTHS = ("Jan.", "Feb.", "March", "April", "May", "June", "July", "Aug.", "Sept.", "Oct.", "Nov.", "Dec.")
 
-BANDS: dict[str, dict[Locale, str]] = {
-    "very_high": {"zh": "极高", "en": "very high"},
-    "high": {"zh": "高", "en": "high"},
-    "raised": {"zh": "偏高", "en": "raised"},
-    "normal": {"zh": "一般", "en": "normal"},
+BANDS: dict[str, Text] = {
+    "very_high": Text(zh="极高", en="very high"),
+    "high": Text(zh="高", en="high"),
+    "raised": Text(zh="偏高", en="raised"),
+    "normal": Text(zh="一般", en="normal"),
 }
-TARGETS: dict[str, dict[Locale, str]] = {
-    "churn": {"zh": "留存关注", "en": "retention"},
-    "complaint": {"zh": "投诉关注", "en": "complaint"},
-    "dissatisfaction": {"zh": "满意度关注", "en": "satisfaction"},
-    "upgrade": {"zh": "升档意向", "en": "upgrade"},
-}
-CLASSES: dict[str, str] = {
-    "complaint_sensitive": "投诉敏感型",
-    "repeat_caller": "反复来电型",
-    "arrears_prone": "欠费风险型",
-    "frequent_traveller": "国际常旅型",
-    "occasional_traveller": "国际偶用型",
-    "contract_ending": "合约临期型",
-    "data_hungry": "流量饥渴型",
-    "high_value": "高价值稳定型",
-    "over_provisioned": "套餐闲置型",
-    "bundled": "融合在约型",
-    "assisted": "人工依赖型",
-    "self_served": "自助静默型",
-    "unclassified": "未分类",
+TARGETS: dict[str, Text] = {
+    "churn": Text(zh="留存关注", en="retention"),
+    "complaint": Text(zh="投诉关注", en="complaint"),
+    "dissatisfaction": Text(zh="满意度关注", en="satisfaction"),
+    "upgrade": Text(zh="升档意向", en="upgrade"),
 }
 FORMS_OF_ADDRESS: dict[str, str] = {"女士": "Ms", "先生": "Mr"}
-VIP: dict[str, str] = {"none": "普通", "silver": "银卡", "gold": "金卡", "platinum": "白金卡", "diamond": "钻石卡"}
-OTHER_CHANNELS: dict[str, str] = {"web": "网页", "ivr": "语音自助", "hotline": "人工热线"}
-TICKET_KINDS: dict[str, str] = {"complaint": "投诉", "enquiry": "咨询", "request": "办理", "fault": "报障"}
+VIP: dict[str, Text] = {
+    "none": Text(zh="普通", en="none"),
+    "silver": Text(zh="银卡", en="silver"),
+    "gold": Text(zh="金卡", en="gold"),
+    "platinum": Text(zh="白金卡", en="platinum"),
+    "diamond": Text(zh="钻石卡", en="diamond"),
+}
+OTHER_CHANNELS: dict[str, Text] = {
+    "web": Text(zh="网页", en="web"),
+    "ivr": Text(zh="语音自助", en="ivr"),
+    "hotline": Text(zh="人工热线", en="hotline"),
+}
+TICKET_KINDS: dict[str, Text] = {
+    "complaint": Text(zh="投诉", en="complaint"),
+    "enquiry": Text(zh="咨询", en="enquiry"),
+    "request": Text(zh="办理", en="request"),
+    "fault": Text(zh="报障", en="fault"),
+}
 
 
 class Wording:
@@ -74,11 +75,11 @@ class Wording:
             known = dict(values)
             named = next((action.items[code] for code in triggers if code in action.items), None)
             if named is not None:
-                known["item"] = named.of(locale)
+                known["item"] = named.get(locale)
             sends = channel in ("message", "app")
             texts = [action.message] if sends and action.message.zh else []
             texts += [action.opening, action.opening_plain]
-            text = next((t.of(locale) for t in texts if self._fits(t.of(locale), known)), "")
+            text = next((t.get(locale) for t in texts if self._fits(t.get(locale), known)), "")
             text = self.fill(text, known, locale)
             if sends and action.kind == "M":
                 frame = self._settings.message_frame[locale]
@@ -99,8 +100,8 @@ class Wording:
         return bool(text) and all(values.get(slot) is not None for slot in slots_of(text))
 
     def _shown(self, slot: str, value: Any, locale: Locale) -> str:
-        if isinstance(value, dict):
-            return str(value[locale])
+        if isinstance(value, Text):
+            return value.get(locale)
         kind = {"saving": "money", "price": "money", "refund": "money"}.get(slot, SLOTS.get(slot, "text"))
         write = {
             "money": lambda: self.writer.money(int(value), locale),
@@ -128,14 +129,14 @@ def band_text(target: str, band: str, percentile: float | None, times_base: floa
 
     Example: churn, high, percentile 97.4 and 2.43 times the base rate give "retention: high, top 3 %, 2.4 x average".
     """
-    parts = [BANDS.get(band, {"zh": band, "en": band})[locale]]
+    parts = [name_of(BANDS, band, locale)]
     if percentile is not None:
         top = 100.0 - percentile
         share = f"{max(top, 0.1):.1f}" if top < 1 else str(math.ceil(round(top, 6)))
         parts.append(f"前{share}%" if locale == "zh" else f"top {share} %")
     if times_base is not None:
         parts.append(f"平均的{times_base:.1f}倍" if locale == "zh" else f"{times_base:.1f} x average")
-    label = TARGETS.get(target, {"zh": target, "en": target})[locale]
+    label = name_of(TARGETS, target, locale)
     return f"{label}：{'，'.join(parts)}" if locale == "zh" else f"{label}: {', '.join(parts)}"
 
 
@@ -148,14 +149,10 @@ def address_text(form: str | None, locale: Locale) -> str:
     return form or ""
 
 
-def class_text(code: str, locale: Locale) -> str:
-    """Returns a customer class in words."""
-    return CLASSES.get(code, code) if locale == "zh" else code.replace("_", " ")
-
-
-def vip_text(tier: str | None, locale: Locale) -> str:
-    """Returns a VIP tier in words; empty if unknown."""
-    return "" if tier is None else VIP.get(tier, tier) if locale == "zh" else tier
+def name_of(names: Mapping[str, Text], code: str | None, locale: Locale) -> str:
+    """Returns what a code is called; one without a name is shown as it is, none as nothing."""
+    name = names.get(code or "")
+    return name.get(locale) if name else code or ""
 
 
 def masked(number: str | None) -> str:

@@ -122,7 +122,9 @@ def _rows(path: Path) -> list[list[Any]]:
 
 
 def _header(path: Path, rows: Sequence[Sequence[Any]]) -> tuple[int, dict[str, int]]:
-    names = {spelling: column.name for column in COLUMNS for spelling in (column.name, column.zh, column.en)}
+    names = {
+        spelling: column.name for column in COLUMNS for spelling in (column.name, column.header.zh, column.header.en)
+    }
     for number, row in enumerate(rows[:20]):
         places = {names[str(cell).strip()]: k for k, cell in enumerate(row) if str(cell).strip() in names}
         if "line_id" in places:

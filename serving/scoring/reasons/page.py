@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from features.kit.config import config_path
+from features.kit.language import LOCALES, Text
 from features.portraits.feature_list import FeatureList
-from serving.scoring.reasons.reasons import LOCALES, ReasonBook, ReasonSpec, Text, load_book
+from serving.scoring.reasons.reasons import ReasonBook, ReasonSpec, load_book
 
 _NEVER = "(never)"
 _READING = (

@@ -17,12 +17,10 @@ from pydantic import Field, model_validator
 from features.kit.arrays import Floats
 from features.kit.config import Config, check_known, config_path, load_config
 from features.kit.errors import ConfigurationError, DataError
+from features.kit.language import LOCALES, Locale, Text
 from features.portraits.facts.facts import fact_codes
 from features.portraits.feature_list import definitions
 from features.portraits.settings import load_settings as load_portrait_settings
-
-Locale = Literal["zh", "en"]
-LOCALES: tuple[Locale, ...] = ("zh", "en")
 
 SLOTS: dict[str, str] = {
     "amount": "money", "diff": "money", "date": "date", "month": "month", "topic": "topic", "festival": "festival",
@@ -34,17 +32,6 @@ _ENGLISH_MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
-
-
-class Text(Config):
-    """One text in both languages."""
-
-    zh: str = Field(min_length=1)
-    en: str = Field(min_length=1)
-
-    def get(self, locale: Locale) -> str:
-        """Returns the text in a language."""
-        return self.zh if locale == "zh" else self.en
 
 
 class ReasonSpec(Config):

@@ -8,11 +8,12 @@ from typer.testing import CliRunner
 from features.kit.cli import create_app
 from features.kit.config import config_path, load_yaml, parse_config
 from features.kit.errors import NotReadyError
+from features.kit.language import Text
 from features.portraits.feature_list import FeatureList, dimensions
 from features.store.definitions import service_features
 from serving.scoring.reasons.checks import reason_figures
 from serving.scoring.reasons.page import page, targets_known
-from serving.scoring.reasons.reasons import NeverSaid, ReasonBook, Text, load_book
+from serving.scoring.reasons.reasons import NeverSaid, ReasonBook, load_book
 
 FEATURES = {feature.name: feature.dimension for feature in FeatureList.declared().features}
 

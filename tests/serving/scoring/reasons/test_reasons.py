@@ -10,8 +10,9 @@ import pytest
 
 from features.kit.config import config_path, load_yaml, parse_config
 from features.kit.errors import ConfigurationError
+from features.kit.language import LOCALES
 from features.portraits.feature_list import FeatureList, dimensions
-from serving.scoring.reasons.reasons import LOCALES, ReasonBook, ReasonPicker, ReasonWriter, load_book
+from serving.scoring.reasons.reasons import ReasonBook, ReasonPicker, ReasonWriter, load_book
 
 BOOK = load_book()
 WRITER = ReasonWriter(BOOK)
