@@ -12,6 +12,7 @@ import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
 from features.kit.errors import ConfigurationError, NotFoundError
+from features.kit.exit_codes import ExitCode
 
 
 def register(app: typer.Typer) -> None:
