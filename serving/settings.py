@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -11,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from features.kit.errors import ConfigurationError
 from features.kit.home import HOME_VARIABLE
 from features.kit.runs import FAILPOINT_LOG_VARIABLE, FAILPOINT_VARIABLE
+from features.kit.spelling import close_names
 
 PREFIX = "INSIGHT_"
 
@@ -39,7 +39,7 @@ def read_settings() -> Settings:
     known = [PREFIX + name.upper() for name in Settings.model_fields]
     known += [HOME_VARIABLE, FAILPOINT_VARIABLE, FAILPOINT_LOG_VARIABLE]
     for name in sorted(os.environ):
-        near = get_close_matches(name, known, n=1, cutoff=0.9)
+        near = close_names(name, known, cutoff=0.9)
         if name.startswith(PREFIX) and name not in known and near:
             raise ConfigurationError(f"environment: unknown variable {name}", remedy=f"did you mean {near[0]}?")
     try:

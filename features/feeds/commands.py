@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, print_json
+from features.kit.console import make_table, open_console
 
 if TYPE_CHECKING:
     from features.feeds.mapping.sources import Source
@@ -112,22 +112,16 @@ def _map(
 
 
 def _print_proposal(summary: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None)
-    for title in ("file", "rows", "encoding", "between", "dates", "a row is known by", "looks like"):
-        table.add_column(title, justify="right" if title == "rows" else "left")
+    rows: list[tuple[str, ...]] = []
     for one in summary["files"]:
         dates = ", ".join(dict.fromkeys(one["dates"].values()))
         guess = ", ".join(f"{feed} {confidence:.2f}" for feed, confidence in list(one["feeds"].items())[:2])
         between = repr(one["delimiter"])[1:-1] if one["delimiter"] else "Parquet"
-        table.add_row(
-            one["path"], f"{one['rows']:,}", one["encoding"], between, dates, ", ".join(one["key"]) or "-", guess
-        )
-    for name, problem in summary["unreadable"].items():
-        table.add_row(name, "", f"not mapped: {problem}")
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(table)
+        key = ", ".join(one["key"]) or "-"
+        rows.append((one["path"], f"{one['rows']:,}", one["encoding"], between, dates, key, guess))
+    rows += [(name, "", f"not mapped: {problem}") for name, problem in summary["unreadable"].items()]
+    headings = ("file", "rows", "encoding", "between", "dates", "a row is known by", "looks like")
+    open_console().print(make_table(headings, rows, right=("rows",)))
 
 
 def _check(source: SourceOption, data: MaybeDataOption = None, *, as_json: JsonOption = False) -> None:
@@ -172,20 +166,16 @@ def _folder(data: Path | None, mapping: Source) -> Iterator[Path]:
 
 
 def _print_costs(costs: dict[str, Any], stand: dict[str, dict[str, int]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     def named(found: list[dict[str, Any]]) -> str:
         return ", ".join(one["name"] + ("*" if one["also_needs"] else "") for one in found)
 
     print("\nwhat is missing costs (features by number; * needs other missing feeds too):")
-    table = Table(box=None)
-    for title in ("missing feed", "features", "dimensions", "classes", "targets", "reasons", "actions"):
-        table.add_column(title, justify="right" if title == "features" else "left")
+    rows = []
     for feed, lost in costs.items():
         cells = [named(lost.get(kind, [])) for kind in ("dimension", "class", "target", "reason", "action")]
-        table.add_row(feed, str(len(lost.get("feature", [])) or ""), *cells)
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 180).print(table)
+        rows.append((feed, str(len(lost.get("feature", [])) or ""), *cells))
+    headings = ("missing feed", "features", "dimensions", "classes", "targets", "reasons", "actions")
+    open_console().print(make_table(headings, rows, right=("features",)))
     print(
         "what stands: "
         + ", ".join(f"{one['stand']} of {one['of']} {_MANY[kind]}" for kind, one in stand.items())
@@ -213,22 +203,12 @@ def _parse_instant(text: str | None) -> Any:
 
 
 def _print_table(feeds: dict[str, dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None)
-    for title, justify in (
-        ("feed", "left"),
-        ("accepted", "right"),
-        ("known already", "right"),
-        ("quarantined", "right"),
-    ):
-        table.add_column(title, justify=justify)  # type: ignore[arg-type]
-    table.add_column("why")
+    numeric = ("accepted", "known already", "quarantined")
+    rows = []
     for name, report in feeds.items():
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in report["reasons"].items())
         if report["unchanged"]:
             reasons = "unchanged files, nothing to do" + (f"; before: {reasons}" if reasons else "")
         numbers = (f"{report[key]:,}" for key in ("accepted", "repeated", "quarantined"))
-        table.add_row(name, *numbers, reasons)
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(table)
+        rows.append((name, *numbers, reasons))
+    open_console().print(make_table(("feed", *numeric, "why"), rows, right=numeric))

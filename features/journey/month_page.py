@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from features.journey.summary import spent
+from features.journey.summary import figure, spent
+from features.kit.console import make_table, open_console
 from features.kit.home import Home
 
 
 def print_month(summary: dict[str, Any], home: Home) -> None:
     """Prints the summary of a month's run (see `month.run_month`) to stdout."""
-    import sys
-
-    from rich.console import Console
-
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160)
+    console = open_console()
     console.rule(f"[bold]Customer Insight: the month {summary['period']}")
     if "calendar" in summary:
         console.print(_calendar(summary["calendar"]))
@@ -28,18 +25,11 @@ def print_month(summary: dict[str, Any], home: Home) -> None:
 
 
 def _calendar(calendar: dict[str, Any]) -> Any:
-    from rich.table import Table
-
-    *earlier, now = calendar["periods"]
-    table = Table(title=f"Feed calendar up to {calendar['period']}: rows a month", title_justify="left")
-    table.add_column("feed")
-    for period in (*earlier, now):
-        table.add_column(period, justify="right")
-    for heading in ("arrived (UTC)", "quarantined", "change", "missing"):
-        table.add_column(heading, justify="right" if heading in ("quarantined", "change") else "left")
+    now = calendar["periods"][-1]
     cells: dict[str, dict[str, dict[str, Any]]] = {}
     for cell in calendar["cells"]:
         cells.setdefault(cell["feed"], {})[cell["period"]] = cell
+    rows = []
     wrong = {problem["feed"] for problem in calendar["problems"]}
     for feed, row in cells.items():
         newest = row[now]
@@ -48,32 +38,34 @@ def _calendar(calendar: dict[str, Any]) -> Any:
             arrived += f", last {str(newest['last_arrived_at'])[:10]}"
         missing = list(newest["cities_missing"])
         missing += [f"{newest['days_missing']} days"] if newest["days_missing"] else []
-        counts = [f"{row[period]['rows']:,}" for period in (*earlier, now)]
+        counts = [f"{row[period]['rows']:,}" for period in calendar["periods"]]
         change = "-" if newest["change"] is None else f"{newest['change']:+.0%}"
         name = f"[bold red]{feed}[/]" if feed in wrong else feed
-        table.add_row(name, *counts, arrived, f"{newest['quarantined']:,}", change, ", ".join(missing))
-    return table
+        rows.append((name, *counts, arrived, f"{newest['quarantined']:,}", change, ", ".join(missing)))
+    headings = ("feed", *calendar["periods"], "arrived (UTC)", "quarantined", "change", "missing")
+    right = (*calendar["periods"], "quarantined", "change")
+    return make_table(headings, rows, right=right, title=f"Feed calendar up to {calendar['period']}: rows a month")
 
 
 def _models(train: dict[str, Any]) -> Any:
-    from rich.table import Table
-
-    table = Table(title="Champion against challenger", title_justify="left")
-    for heading in ("target", "champion", "AUC", "challenger", "AUC ", "profit gained (95 %)", "written rule"):
-        table.add_column(heading, justify="right" if "AUC" in heading or "%" in heading else "left")
+    rows = []
     for target, result in train["targets"].items():
         champion = result.get("champion") or {}
         is_recommended = target in train["recommended"]
-        table.add_row(
-            target,
-            champion.get("version") or "none",
-            _figure(champion.get("auc")),
-            train["challengers"].get(target) or ("the same" if result.get("version") else "none"),
-            _figure(result.get("auc")),
-            _interval(result.get("profit_gap")),
-            f"{'would promote' if is_recommended else 'keeps'}: {result.get('rule') or result.get('reason', '')}",
+        rows.append(
+            (
+                target,
+                champion.get("version") or "none",
+                figure(champion.get("auc")),
+                train["challengers"].get(target) or ("the same" if result.get("version") else "none"),
+                figure(result.get("auc")),
+                _interval(result.get("profit_gap")),
+                f"{'would promote' if is_recommended else 'keeps'}: {result.get('rule') or result.get('reason', '')}",
+            )
         )
-    return table
+    right = ("AUC", "AUC ", "profit gained (95 %)")
+    headings = ("target", "champion", "AUC", "challenger", "AUC ", "profit gained (95 %)", "written rule")
+    return make_table(headings, rows, right=right, title="Champion against challenger")
 
 
 def _interval(gap: dict[str, Any] | None) -> str:
@@ -82,21 +74,19 @@ def _interval(gap: dict[str, Any] | None) -> str:
 
 
 def _lists(preview: dict[str, Any]) -> Any:
-    from rich.table import Table
-
-    table = Table(title=f"What the list of {preview['as_of']} would gain and lose", title_justify="left")
-    for heading in ("if these took over", "lines now", "lines then", "in", "out", "moved", "other action"):
-        table.add_column(heading, justify="left" if heading.startswith("if") else "right")
-    rows = dict(preview["targets"])
-    if preview["together"] and len(rows) > 1:
-        rows["all that the rule would promote"] = preview["together"]
-    for name, change in rows.items():
-        if "lines_in" not in change:
-            table.add_row(name, "-", "-", "-", "-", "-", str(change.get("reason", "")))
-            continue
-        keys = ("lines_before", "lines_after", "lines_in", "lines_out", "moved", "changed")
-        table.add_row(name, *(f"{change[key]:,}" for key in keys))
-    return table
+    changes = dict(preview["targets"])
+    if preview["together"] and len(changes) > 1:
+        changes["all that the rule would promote"] = preview["together"]
+    keys = ("lines_before", "lines_after", "lines_in", "lines_out", "moved", "changed")
+    rows = [
+        (name, *(f"{change[key]:,}" for key in keys))
+        if "lines_in" in change
+        else (name, "-", "-", "-", "-", "-", str(change.get("reason", "")))
+        for name, change in changes.items()
+    ]
+    numeric = ("lines now", "lines then", "in", "out", "moved", "other action")
+    title = f"What the list of {preview['as_of']} would gain and lose"
+    return make_table(("if these took over", *numeric), rows, right=numeric, title=title)
 
 
 def _lines(summary: dict[str, Any], home: Home) -> list[str]:
@@ -119,7 +109,3 @@ def _lines(summary: dict[str, Any], home: Home) -> list[str]:
         lines.append(f"Continued: {', '.join(summary['reused'])} stood from the run before.")
     lines.append(spent(summary))
     return lines
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
+from features.kit.console import make_table, open_console
 from features.kit.home import Home
 
 
 def print_summary(summary: dict[str, Any], home: Home, *, synthetic: bool) -> None:
     """Prints the summary of a journey (see `journey.run_journey`) to stdout."""
-    from rich.console import Console
-
-    console = Console()
+    console = open_console()
     console.rule("[bold]Customer Insight" + (" - a synthetic operator, no real person" if synthetic else ""))
     console.print(_feeds(summary.get("ingest", {})))
     console.print(_models(summary.get("train", {})))
@@ -23,7 +21,6 @@ def print_summary(summary: dict[str, Any], home: Home, *, synthetic: bool) -> No
 
 def print_runs(runs: list[dict[str, Any]]) -> None:
     """Prints the run table, newest first."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None)
@@ -33,37 +30,32 @@ def print_runs(runs: list[dict[str, Any]]) -> None:
         ended = str(one["ended_at"] or "-")[:19]
         started = str(one["started_at"])[:19]
         table.add_row(started.replace("T", " "), one["command"], ended.replace("T", " "), one["status"], one["note"])
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(table)
+    open_console().print(table)
 
 
 def _feeds(ingest: dict[str, Any]) -> Any:
-    from rich.table import Table
-
-    table = Table(title="Feeds", title_justify="left")
-    for heading in ("feed", "rows accepted", "quarantined", "why"):
-        table.add_column(heading, justify="left" if heading in ("feed", "why") else "right")
+    rows = []
     for feed, counts in ingest.get("feeds", {}).items():
         why = ", ".join(f"{reason} {count:,}" for reason, count in counts.get("reasons", {}).items())
-        table.add_row(feed, f"{counts['accepted']:,}", f"{counts['quarantined']:,}", why)
-    return table
+        rows.append((feed, f"{counts['accepted']:,}", f"{counts['quarantined']:,}", why))
+    numeric = ("rows accepted", "quarantined")
+    return make_table(("feed", *numeric, "why"), rows, right=numeric, title="Feeds")
 
 
 def _models(train: dict[str, Any]) -> Any:
-    from rich.table import Table
-
-    table = Table(title="Models", title_justify="left")
-    for heading in ("target", "AUC", "95 % interval", "best possible", "positives", "serves"):
-        table.add_column(heading, justify="left" if heading in ("target", "serves") else "right")
-    for target, result in train.get("targets", {}).items():
-        table.add_row(
+    rows = [
+        (
             target,
-            _figure(result.get("auc")),
-            "-" if not result.get("auc_ci") else " - ".join(_figure(end) for end in result["auc_ci"]),
-            _figure(result.get("oracle_auc")),
+            figure(result.get("auc")),
+            "-" if not result.get("auc_ci") else " - ".join(figure(end) for end in result["auc_ci"]),
+            figure(result.get("oracle_auc")),
             f"{result.get('positives') or 0:,}",
             "yes" if result.get("promoted") else f"no: {result.get('reason', '')}",
         )
-    return table
+        for target, result in train.get("targets", {}).items()
+    ]
+    numeric = ("AUC", "95 % interval", "best possible", "positives")
+    return make_table(("target", *numeric, "serves"), rows, right=numeric, title="Models")
 
 
 def _lines(summary: dict[str, Any], home: Home) -> list[str]:
@@ -105,7 +97,8 @@ def spent(summary: dict[str, Any]) -> str:
     return f"Seconds: {steps}. Peak memory {summary.get('peak_memory_mb', 0):,} MB."
 
 
-def _figure(value: float | None) -> str:
+def figure(value: float | None) -> str:
+    """Returns a share with three decimals, or a dash where it is not known."""
     return "-" if value is None else f"{value:.3f}"
 
 

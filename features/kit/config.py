@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable
-from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from features.kit.errors import ConfigurationError
+from features.kit.spelling import did_you_mean
 
 
 class Config(BaseModel):
@@ -90,8 +90,7 @@ def _first_problem(kind: type[BaseModel], error: ValidationError, source: str) -
     key = ".".join(str(part) for part in first["loc"]) or "(top level)"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
-        near = get_close_matches(str(first["loc"][-1]), _known_keys(kind), n=1, cutoff=0.6)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
+        hint = did_you_mean(str(first["loc"][-1]), _known_keys(kind))
         return f"{source}: unknown key '{key}'{hint}{more}"
     if first["type"] == "missing":
         return f"{source}: the key '{key}' is missing{more}"
@@ -108,8 +107,7 @@ def check_known(where: str, names: Iterable[str], known: Collection[str]) -> Non
     """
     for name in names:
         if name not in known:
-            near = get_close_matches(name, known, n=1, cutoff=0.6)
-            hint = f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(sorted(known))}"
+            hint = did_you_mean(name, known, otherwise=f"; known: {', '.join(sorted(known))}")
             raise ValueError(f"{where}: unknown '{name}'{hint}")
 
 

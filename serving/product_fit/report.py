@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from features.kit.console import make_table, open_console
 
 
 def money(amount: int | None, scale: int) -> str:
@@ -17,9 +16,9 @@ def money(amount: int | None, scale: int) -> str:
     return f"{sign}{cents // 100}.{cents % 100:02d}"
 
 
-def customer_report(fit: dict[str, Any], console: Console | None = None) -> None:
+def customer_report(fit: dict[str, Any]) -> None:
     """Prints one customer's offers, needs and every plan's months."""
-    console = console or Console()
+    console = open_console()
     scale, currency = fit["money_scale"], fit["currency"]
     console.print(
         f"customer {fit['customer_id']} on {fit['as_of_date']}: {fit['status']}; plan {fit['current_plan_id'] or '-'}, "
@@ -30,7 +29,7 @@ def customer_report(fit: dict[str, Any], console: Console | None = None) -> None
             f"{name} {money(value, scale) if name == 'amount' else value}" for name, value in figures.items()
         )
         console.print(f"need: {need} ({told})")
-    offers = Table("offer", "plan", "pack", "cost a month", "saving", "need", "effective", "")
+    offers = []
     for number, offer in enumerate(fit["offers"], start=1):
         remarks = [
             *(["only on request"] if offer["on_request"] else []),
@@ -38,41 +37,48 @@ def customer_report(fit: dict[str, Any], console: Console | None = None) -> None
             *([f"early exit {money(offer['early_exit_fee'], scale)} included"] if offer["early_exit_fee"] else []),
             *([offer["status"]] if offer["status"] != "ok" else []),
         ]
-        offers.add_row(
-            str(number),
-            f"{offer['plan_id']} {offer['name_zh'] or ''}".strip(),
-            offer["pack_id"] or "-",
-            money(offer["monthly_cost"], scale),
-            money(offer["saving"], scale),
-            offer["need"],
-            offer["effective_on"],
-            "; ".join(remarks),
+        offers.append(
+            (
+                str(number),
+                f"{offer['plan_id']} {offer['name_zh'] or ''}".strip(),
+                offer["pack_id"] or "-",
+                money(offer["monthly_cost"], scale),
+                money(offer["saving"], scale),
+                offer["need"],
+                offer["effective_on"],
+                "; ".join(remarks),
+            )
         )
-    if fit["offers"]:
-        console.print(offers)
+    if offers:
+        headings = ("offer", "plan", "pack", "cost a month", "saving", "need", "effective", "")
+        console.print(make_table(headings, offers, title="Offers"))
     periods = sorted({period for plan in fit["rated"] for period in plan["months"]})
-    rated = Table("plan, without packs", *(period[:7] for period in periods), "total")
-    for plan in fit["rated"]:
-        months = [money(plan["months"].get(period), scale) for period in periods]
-        rated.add_row(plan["plan_id"], *months, money(plan["total"], scale))
-    console.print(rated)
+    rated = [
+        (
+            plan["plan_id"],
+            *(money(plan["months"].get(period), scale) for period in periods),
+            money(plan["total"], scale),
+        )
+        for plan in fit["rated"]
+    ]
+    headings = ("plan, without packs", *(period[:7] for period in periods), "total")
+    console.print(make_table(headings, rated, title="What each month would have cost"))
 
 
-def totals_report(summary: dict[str, Any], console: Console | None = None) -> None:
+def totals_report(summary: dict[str, Any]) -> None:
     """Prints what a whole run found."""
-    console = console or Console()
     scale = summary["money_scale"]
     share = summary["reproduced_share"]
-    table = Table("product fit", summary["as_of_date"])
-    table.add_row("customers", f"{summary['customers']:,}")
-    table.add_row("bills reproduced", "no bill feed" if share is None else f"{100 * share:.1f} %")
-    table.add_row("customers with a saving to offer", f"{summary['offers']:,}")
-    table.add_row("saving a month", f"{money(summary['total_saving'], scale)} {summary['currency']}")
-    for status, count in summary["by_status"].items():
-        table.add_row(f"  {status}", f"{count:,}")
-    for plan, cost in summary["plans"].items():
-        table.add_row(f"mean month under {plan}", money(cost, scale))
-    if summary["unrateable_plans"]:
-        table.add_row("plans without a stated price", ", ".join(summary["unrateable_plans"]))
-    table.add_row("file", summary["path"])
-    console.print(table)
+    saving = f"{money(summary['total_saving'], scale)} {summary['currency']}"
+    rows = [
+        ("customers", f"{summary['customers']:,}"),
+        ("bills reproduced", "no bill feed" if share is None else f"{100 * share:.1f} %"),
+        ("customers with a saving to offer", f"{summary['offers']:,}"),
+        ("saving a month", saving),
+        *((f"  {status}", f"{count:,}") for status, count in summary["by_status"].items()),
+        *((f"mean month under {plan}", money(cost, scale)) for plan, cost in summary["plans"].items()),
+        ("plans without a stated price", ", ".join(summary["unrateable_plans"])),
+        ("file", summary["path"]),
+    ]
+    shown = [row for row in rows if row[1]]
+    open_console().print(make_table(("product fit", summary["as_of_date"]), shown, title="Product fit"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from features.kit.arrays import Rows
 from features.kit.clock import last_labelled
 from features.kit.errors import ConfigurationError, NotReadyError
 from features.kit.home import Home
+from features.kit.spelling import close_names
 from training.dataset.dataset import Dataset, Spine, dataset, thinned, thinned_split
 from training.dataset.duplicates import Twins, twins, without_duplicates
 from training.dataset.splits import Split, grouped_split, temporal_split
@@ -147,7 +147,7 @@ def _checked(target: Target, data: Dataset) -> Dataset:
     for name in target.monotone:
         if name not in numbers:
             what = "is a category and has no direction" if name in data.names else "is no feature of this target"
-            near = get_close_matches(name, numbers, n=1)
+            near = close_names(name, numbers)
             raise ConfigurationError(
                 f"target '{target.name}': monotone: '{name}' {what}",
                 remedy=f"did you mean '{near[0]}'?" if near else "see features/CATALOGUE.md",

@@ -22,6 +22,7 @@ from features.feeds.conversion import literal
 from features.feeds.mapping.layout import Table
 from features.feeds.mapping.sources import Source, parse_duration
 from features.kit.errors import ConfigurationError, DataError, NotReadyError
+from features.kit.spelling import did_you_mean
 
 _BLOCK_BYTES = 4 << 20
 _CONNECT_SECONDS = 10
@@ -254,10 +255,7 @@ def _check_columns(name: str, table: Table, types: dict[str, str]) -> None:
     declared = (*table.types, *table.required, *table.words, *table.null_values_of, *table.typical)
     for column in (*declared, *([table.watermark] if table.watermark else [])):
         if column not in types:
-            from difflib import get_close_matches
-
-            near = get_close_matches(column, types, n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
+            hint = did_you_mean(column, types)
             raise DataError(f"tables.{name}: '{table.table}' has no column '{column}'{hint}")
     for column, kind in table.types.items():
         if types[column] not in _FITTING[kind]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 
 import duckdb
 
@@ -28,6 +27,7 @@ from features.feeds.conversion import (
 from features.feeds.mapping.sources import FeedMapping, Source
 from features.kit.clock import instant_of
 from features.kit.errors import ConfigurationError, DataError
+from features.kit.spelling import did_you_mean
 
 EARLIEST = datetime(1970, 1, 2)  # noqa: DTZ001 - naive means UTC in every feed
 """No operator's record is older; an earlier instant is a broken value."""
@@ -90,8 +90,7 @@ def select_types(
     known += [] if feed.reference else ["number" if mapping.keyed_by == "number" else "customer_id"]
     for name in types:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
+            hint = did_you_mean(name, known)
             raise ConfigurationError(f"feeds.{feed.name}.select: the feed has no column '{name}'{hint}")
     return types
 

@@ -27,6 +27,7 @@ from features.feeds.mapping.layout import Database, File, Table
 from features.feeds.units import MONEY_UNITS, UNITS
 from features.kit.config import Config, load_yaml, parse_config
 from features.kit.errors import ConfigurationError
+from features.kit.spelling import did_you_mean
 
 COMMON_COLUMNS = ("event_id", "customer_id", "event_at", "known_at", "superseded_at", "arrived_at")
 """The columns of every landed feed besides the contract's own."""
@@ -274,10 +275,7 @@ class Source(Config):
     def contract(self, name: str) -> Feed:
         """Returns the contract of a feed, with the declared columns for `attributes`. Raises ValueError if unknown."""
         if name not in FEEDS:
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, FEEDS, n=1)
-            raise ValueError(f"feeds.{name}: there is no such feed" + (f"; did you mean '{near[0]}'?" if near else ""))
+            raise ValueError(f"feeds.{name}: there is no such feed{did_you_mean(name, FEEDS)}")
         return attributes_contract(self.attributes) if name == "attributes" else FEEDS[name]
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 
+import mmh3
 import numpy as np
 
 ENTITY = "customer_id"
@@ -57,7 +58,7 @@ def redis_key(project: str, customer_id: str) -> bytes:
 
 def redis_field(view: str, feature: str) -> bytes:
     """Returns the field of a feature inside a customer's hash: four bytes of murmur3."""
-    return struct.pack("<I", murmur3(f"{view}:{feature}".encode()))
+    return struct.pack("<I", mmh3.hash(f"{view}:{feature}", signed=False))
 
 
 def redis_time_field(view: str) -> bytes:
@@ -115,29 +116,6 @@ def varint(number: int) -> bytes:
         number >>= 7
     parts.append(number)
     return bytes(parts)
-
-
-def murmur3(data: bytes) -> int:
-    """Returns the unsigned 32-bit murmur3 hash (seed 0), which names the fields of Feast's Redis hashes."""
-    mask = 0xFFFFFFFF
-    state = 0
-    whole = len(data) // 4 * 4
-    for (block,) in struct.iter_unpack("<I", data[:whole]):
-        state ^= _scramble(block)
-        state = (_rotate(state, 13) * 5 + 0xE6546B64) & mask
-    state ^= _scramble(int.from_bytes(data[whole:], "little"))
-    state ^= len(data)
-    state = (state ^ state >> 16) * 0x85EBCA6B & mask
-    state = (state ^ state >> 13) * 0xC2B2AE35 & mask
-    return state ^ state >> 16
-
-
-def _scramble(block: int) -> int:
-    return _rotate(block * 0xCC9E2D51 & 0xFFFFFFFF, 15) * 0x1B873593 & 0xFFFFFFFF
-
-
-def _rotate(number: int, by: int) -> int:
-    return (number << by | number >> (32 - by)) & 0xFFFFFFFF
 
 
 def _start(value: bytes, tag: bytes, position: int) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
 from features.kit.errors import NotFoundError, NotReadyError
 from features.portraits.facts.classes import CLASS_NAMES
+from features.kit.spelling import close_names
 from serving.api.answers import from_cursor, to_cursor
 from serving.api.audiences.schemas import AudienceQuery
 from serving.api.auth import is_row_scoped
@@ -127,7 +127,7 @@ def _check_places(query: AudienceQuery, book: PolicyBook) -> None:
     for name, wanted in (("province", query.province), ("city", query.city)):
         known = {} if wanted is None else dict.fromkeys(book.table[name].unique().drop_null().to_pylist())
         if wanted is not None and wanted not in known:
-            near = get_close_matches(wanted, known, n=3, cutoff=0.5) or sorted(known)[:MOST_NAMED]
+            near = close_names(wanted, known, most=3, cutoff=0.5) or sorted(known)[:MOST_NAMED]
             remedy = f"as the feed `customers` writes it, such as {', '.join(near)}"
             raise InvalidRequestError(f"{name}: no customers in '{wanted}'", remedy=remedy)
 
