@@ -7,13 +7,13 @@ blocks promotion.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from features.kit.language import Locale
-from training.card.card_pages import Block, Facts, Lines, Section, Table, as_html, as_markdown
+from features.kit.pages import render
 from training.card.card_texts import SECTIONS, CardTexts, load_texts
 from training.labels.targets import Target
 
@@ -21,6 +21,43 @@ PAGES: dict[str, Locale] = {"card.md": "en", "card.zh.md": "zh", "card.html": "e
 INCOMPLETE = "incomplete_card"
 _NOT_FIGURES = ("rows", "test_positives", "weighted_rows", "oracle_rows")
 _EMPTY = re.compile(r"[\s#*|:\-–—.]*(?:(?:TODO|TBD|待补充)[\s.。]*)*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of a section: sentences, a list, names with their values, or rows under heads; `title` stands above.
+
+    An empty block is left out, with its title.
+    """
+
+    title: str = ""
+    lines: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
+    facts: tuple[tuple[str, Any], ...] = ()
+    heads: tuple[str, ...] = ()
+    rows: tuple[tuple[Any, ...], ...] = ()
+
+    @property
+    def is_filled(self) -> bool:
+        """Returns whether there is anything to show."""
+        return any((self.lines, self.items, self.facts, self.rows))
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the card.
+
+    Attributes:
+        name: Its stable id.
+        title: Its heading.
+        blocks: What it holds.
+        pictures: Files beside the card.
+    """
+
+    name: str
+    title: str
+    blocks: tuple[Block, ...]
+    pictures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,10 +102,9 @@ def pages(facts: CardFacts, texts: CardTexts | None = None) -> dict[str, bytes]:
     texts = texts or load_texts()
     made: dict[str, bytes] = {}
     for name, locale in PAGES.items():
-        title = f"{facts.target.name} {facts.version}"
-        parts = sections(facts, texts, locale)
-        page = as_html(title, parts, locale) if name.endswith(".html") else as_markdown(title, parts)
-        made[name] = page.encode()
+        template = "card.html.j2" if name.endswith(".html") else "card.md.j2"
+        content = {"title": f"{facts.target.name} {facts.version}", "sections": sections(facts, texts, locale)}
+        made[name] = render("training.card", template, locale=locale, **content).encode()
     return made
 
 
@@ -104,10 +140,10 @@ def sections(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Section
     own = texts.targets.get(facts.target.name)
     words = texts.law
     blocks: dict[str, list[Block]] = {
-        "purpose": [Lines((own.purpose.get(locale),))] if own else [],
-        "forbidden": [Lines(tuple(one.get(locale) for one in texts.forbidden), as_list=True)],
+        "purpose": [Block(lines=(own.purpose.get(locale),))] if own else [],
+        "forbidden": [Block(items=tuple(one.get(locale) for one in texts.forbidden))],
         "definition": [
-            *([Lines((own.predicts.get(locale),))] if own else []),
+            *([Block(lines=(own.predicts.get(locale),))] if own else []),
             _definition(facts.target, texts, locale),
         ],
         "data": [_data(facts, texts, locale)],
@@ -117,12 +153,12 @@ def sections(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Section
         "calibration": _calibration(facts, texts, locale),
         "reasons": _reasons(facts, texts, locale),
         "limits": _limits(facts, texts, locale),
-        "law.purpose": [Lines(((own.purpose.get(locale),) if own else ()) + (words.purpose.get(locale),))]
+        "law.purpose": [Block(lines=((own.purpose.get(locale),) if own else ()) + (words.purpose.get(locale),))]
         if own
         else [],
-        "law.data": [Lines((words.data.get(locale),)), _categories(facts.dimensions, texts, locale)],
-        "law.logic": [Lines((words.logic.get(locale),))],
-        "law.impact": [Lines((words.impact.get(locale),))],
+        "law.data": [Block(lines=(words.data.get(locale),)), _categories(facts.dimensions, texts, locale)],
+        "law.logic": [Block(lines=(words.logic.get(locale),))],
+        "law.impact": [Block(lines=(words.impact.get(locale),))],
     }
     return [
         Section(name, texts.titles[name].get(locale), tuple(blocks[name]), tuple(facts.pictures.get(name, ())))
@@ -163,8 +199,8 @@ def _folds(folds: Sequence[Mapping[str, Any]], texts: CardTexts, locale: Locale)
                 ", ".join(test),
             )
         )
-    heads = tuple(texts.label(name, locale) for name in ("fold", "train", "test", "train_dates", "test_dates"))
-    return Table(heads, tuple(rows))
+    heads = _heads(("fold", "train", "test", "train_dates", "test_dates"), texts, locale)
+    return Block(heads=heads, rows=tuple(rows))
 
 
 def _figures(metrics: Mapping[str, Any], texts: CardTexts, locale: Locale) -> Block:
@@ -175,7 +211,7 @@ def _figures(metrics: Mapping[str, Any], texts: CardTexts, locale: Locale) -> Bl
         interval = metrics.get(f"{name}_ci")
         shown = f"{value:,}" if name in _NOT_FIGURES else value
         rows.append((texts.label(name, locale), shown, "" if interval is None else f"{interval[0]} – {interval[1]}"))
-    return Table(tuple(texts.label(name, locale) for name in ("figure", "value", "interval")), tuple(rows))
+    return Block(heads=_heads(("figure", "value", "interval"), texts, locale), rows=tuple(rows))
 
 
 def _slices(metrics: Mapping[str, Any], texts: CardTexts, locale: Locale) -> list[Block]:
@@ -188,7 +224,7 @@ def _slices(metrics: Mapping[str, Any], texts: CardTexts, locale: Locale) -> lis
             continue
         columns = list(dict.fromkeys(column for cell in groups.values() for column in cell))
         shown = [column for column in columns if not column.endswith("_ci")]
-        heads = tuple(texts.label(column, locale) for column in ("group", *shown))
+        heads = _heads(("group", *shown), texts, locale)
         rows = tuple(
             (
                 texts.label(group, locale),
@@ -196,7 +232,7 @@ def _slices(metrics: Mapping[str, Any], texts: CardTexts, locale: Locale) -> lis
             )
             for group, cell in groups.items()
         )
-        blocks.append(Table(heads, rows, title=texts.label(name, locale)))
+        blocks.append(Block(heads=heads, rows=rows, title=texts.label(name, locale)))
     return blocks
 
 
@@ -225,28 +261,27 @@ def _calibration(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Blo
             (place, one["rows"], one["observed"], one["expected"], f"{one['low']} – {one['high']}")
             for place, one in enumerate(deciles, start=1)
         )
-        blocks.append(Table(tuple(texts.label(name, locale) for name in heads), rows))
+        blocks.append(Block(heads=_heads(heads, texts, locale), rows=rows))
     return blocks
 
 
 def _reasons(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Block]:
-    heads = tuple(texts.label(name, locale) for name in ("feature", "contribution"))
     names = {name: texts.dimensions[name].get(locale) for name in facts.by_dimension if name in texts.dimensions}
     dimensions = tuple((names.get(name, name), value) for name, value in facts.by_dimension.items())
     return [
-        Lines((texts.reasons.get(locale),)),
-        Table(heads, tuple(facts.importance.items())),
-        Table((texts.label("by_dimension", locale), heads[1]), dimensions),
+        Block(lines=(texts.reasons.get(locale),)),
+        Block(heads=_heads(("feature", "contribution"), texts, locale), rows=tuple(facts.importance.items())),
+        Block(heads=_heads(("by_dimension", "contribution"), texts, locale), rows=dimensions),
     ]
 
 
 def _limits(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Block]:
-    blocks: list[Block] = [Lines(tuple(one.get(locale) for one in texts.limits), as_list=True)]
+    blocks: list[Block] = [Block(items=tuple(one.get(locale) for one in texts.limits))]
     for name, content in (("left_out", facts.left_out), ("skipped", facts.skipped)):
         lines = tuple(f"{key}: {value}" for key, value in content.items()) or (texts.label("nothing", locale),)
-        blocks.append(Lines(lines, as_list=True, title=texts.label(name, locale)))
+        blocks.append(Block(items=lines, title=texts.label(name, locale)))
     if facts.notes:
-        blocks.append(Lines(tuple(facts.notes), as_list=True, title=texts.label("notes", locale)))
+        blocks.append(Block(items=tuple(facts.notes), title=texts.label("notes", locale)))
     return blocks
 
 
@@ -255,8 +290,12 @@ def _categories(dimensions: Mapping[str, int], texts: CardTexts, locale: Locale)
     for name, count in dimensions.items():
         words = texts.dimensions.get(name)
         lines.append(f"{words.get(locale) if words else name} ({count})")
-    return Lines(tuple(lines), as_list=True)
+    return Block(items=tuple(lines))
+
+
+def _heads(names: Iterable[str], texts: CardTexts, locale: Locale) -> tuple[str, ...]:
+    return tuple(texts.label(name, locale) for name in names)
 
 
 def _named(facts: Mapping[str, Any], texts: CardTexts, locale: Locale) -> Block:
-    return Facts(tuple((texts.label(name, locale), value) for name, value in facts.items()))
+    return Block(facts=tuple((texts.label(name, locale), value) for name, value in facts.items()))

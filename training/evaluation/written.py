@@ -6,7 +6,7 @@ evaluation.json --read_evaluation--> what `promote` and `models` go by
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import orjson
 
 from features.kit.errors import ConflictError, DataError
 from features.kit.files import read_json
+from features.kit.pages import render
 from training.bundle import EVALUATION, JUDGED
 from training.dataset.dataset import Dataset
 from training.evaluation import stored
@@ -127,90 +128,39 @@ def judge_again(folder: Path, champion_folder: Path) -> Verdict:
 
 def page(content: Mapping[str, Any]) -> str:
     """Returns the verdict as one Markdown page: the decision first, then everything it rests on."""
-    judged, learned, figures = content["judged_on"], content["learned_from"], content["figures"]
-    compared = content["compared_with"] or "nobody"
-    lines = [
-        f"# {content['target']}: {content['decision']} by `{content['rule']}`",
-        f"That is: {content['meaning']}.",
-        (f"Judged on {judged['rows']:,} rows ({judged['positives']:,} positive) of {', '.join(judged['as_of'])}. "
-        f"{_weighted(content['metrics'])}"
-        f"Learned from {learned['first_as_of']} to {learned['last_as_of']}; all labels were known by "
-        f"{learned['labels_known_by']}. Compared with {compared}: {content['seen']}."),
-        "## Rules, in order; the first that does not hold decides",
-        _table(
-            ("rule", "kind", "holds", "found", "limit"),
-            [
-                (check["code"], _kind(check["code"]), "yes" if check["holds"] else "NO", check["found"], check["limit"])
-                for check in content["checks"]
-            ],
-        ),
-        "A limit is broken only if the whole 95 % interval lies beyond it.",
-        "## Value at the operator's capacity",
-        _value(content["value"], figures),
-        "## Calibration in ten equal parts",
-        ("Outside: what was observed lies beyond 95 % of the promise. The rule `deciles_off` counts only parts whose "
-        "whole interval lies beyond its limits."),
-        _table(
-            ("part", "rows", "observed", "expected", "95 % of the promise", ""),
-            [
-                (place + 1, one["rows"], one["observed"], one["expected"], f"{one['low']} to {one['high']}",
-                 "outside" if one["is_outside"] else "")
-                for place, one in enumerate(content["metrics"]["deciles"])
-            ],
-        ),
+    figures, metrics, least = content["figures"], content["metrics"], content["promotion"]["slice_positives"]
+    rules = [
+        (check["code"], _kind(check["code"]), "yes" if check["holds"] else "NO", check["found"], check["limit"])
+        for check in content["checks"]
+    ]
+    profits = [
+        (name, f"{figures[key]['value']:+.2f}", f"{figures[key]['low']:+.2f} to {figures[key]['high']:+.2f}")
+        for name, key in (("candidate", "profit"), ("champion", "champion_profit"), ("difference", "profit_gap"))
+        if key in figures
+    ]
+    deciles = [
+        (
+            place, one["rows"], one["observed"], one["expected"], f"{one['low']} to {one['high']}",
+            "outside" if one["is_outside"] else "",
+        )
+        for place, one in enumerate(metrics["deciles"], start=1)
     ]  # fmt: skip
-    for group, cells in content["metrics"].get("by_slice", {}).items():
-        least = content["promotion"]["slice_positives"]
-        lines += [
-            f"## Calibration by {group}",
-            _table(
-                (group, "rows", "positives", "observed", "expected", "observed / expected", ""),
-                [
-                    (name, cell["rows"], cell["positives"], cell["observed"], cell["expected"],
-                     (f"{cell['observed_expected']} ({cell['observed_expected_ci'][0]} to "
-                     f"{cell['observed_expected_ci'][1]})"),
-                     "gated" if cell["positives"] >= least else "told, not gated")
-                    for name, cell in cells.items()
-                ],
-            ),
-        ]  # fmt: skip
-    return "\n\n".join(lines) + "\n"
-
-
-def _weighted(metrics: Mapping[str, Any]) -> str:
-    """Returns what weights do to the figures; nothing where each row stands for itself."""
-    if "weighted_rows" not in metrics:
-        return ""
-    return (
-        f"As untreated rows also stand for those that our own contacts took away, they count as "
-        f"{metrics['weighted_rows']:,} rows in rates, in what was observed and expected, and in profit. "
-    )
+    slices = {
+        group: [
+            (
+                name, *(cell[key] for key in ("rows", "positives", "observed", "expected")),
+                "{} ({} to {})".format(cell["observed_expected"], *cell["observed_expected_ci"]),
+                "gated" if cell["positives"] >= least else "told, not gated",
+            )
+            for name, cell in cells.items()
+        ]
+        for group, cells in metrics.get("by_slice", {}).items()
+    }  # fmt: skip
+    tables = {"rules": rules, "profits": profits, "deciles": deciles, "slices": slices}
+    return render("training.evaluation", "evaluation.md.j2", **content, **tables)
 
 
 def _kind(code: str) -> str:
     if code in GATES:
         return "gate"
     return "guard-rail" if code in GUARD_RAILS else "value"
-
-
-def _value(rules: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
-    lines = [
-        (
-            f"{100 * rules['capacity_share']:g} % of the cohort can be contacted per as-of date; a contact costs "
-            f"{rules['contact_cost']:g}, {100 * rules['acceptance']:g} % of those with the event act otherwise because "
-            f"of it, and each is worth {rules['value_kept']:g}. These are the target file's assumptions: they compare "
-            "models and forecast no money."
-        ),
-    ]
-    rows = [
-        (name, f"{figures[key]['value']:+.2f}", f"{figures[key]['low']:+.2f} to {figures[key]['high']:+.2f}")
-        for name, key in (("candidate", "profit"), ("champion", "champion_profit"), ("difference", "profit_gap"))
-        if key in figures
-    ]
-    lines.append(_table(("profit per 1,000 customers and as-of date", "value", "95 % interval"), rows))
-    return "\n\n".join(lines)
-
-
-def _table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    lines = [f"| {' | '.join(heading)} |", "|---" * len(heading) + "|"]
-    return "\n".join(lines + [f"| {' | '.join(str(cell) for cell in row)} |" for row in rows])

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from features.kit.arrays import Vectors
 from features.kit.errors import NotFoundError, NotReadyError
 from features.kit.files import write_bytes, write_json
 from features.kit.home import Home
+from features.kit.pages import render
 from features.kit.progress import SILENT, Progress
 from features.portraits.reading import Portraits
 from features.portraits.vector import encode
@@ -30,11 +30,6 @@ from training.explanation.summary import PICTURE_ROWS, by_dimension, dimension_s
 from training.labels.targets import remedy_for
 
 DEPENDENCE = 6
-_STYLE = (
-    "body{font:15px/1.6 system-ui,'Noto Sans CJK SC','Microsoft YaHei',sans-serif;max-width:70rem;margin:2rem auto;"
-    "padding:0 1rem}img{max-width:100%}td,th{border:1px solid #ccc;padding:.2rem .6rem;text-align:left}"
-    "table{border-collapse:collapse}"
-)
 
 
 def explain_model(
@@ -155,35 +150,7 @@ def _shown(feature: bundle.BundleFeature, value: np.float32) -> str:
 
 def page(result: dict[str, Any], texts: CardTexts) -> str:
     """Returns the page of an explanation, Chinese beside English."""
-    checks = result["stability"], result["deletion"]
-    rows = "".join(
-        f"<tr><td>{escape(texts.dimensions[name].zh if name in texts.dimensions else name)}</td>"
-        f"<td>{escape(name)}</td><td>{value}</td></tr>"
-        for name, value in result["by_dimension"].items()
-    )
-    sentences = (
-        (
-            f"加入{checks[0]['noise']:.0%}的噪声后,{checks[0]['same_top']:.1%}的客户最强特征不变。 / With noise of "
-            f"{checks[0]['noise']:.0%}, the strongest feature stays the same for {checks[0]['same_top']:.1%} of "
-            f"{checks[0]['rows']:,} customers."
-        ),
-        (
-            f"去掉最强特征后,{checks[1]['agreed']:.1%}的客户的分数按其贡献的方向变化(换成他人的解释:"
-            f"{checks[1]['agreed_exchanged']:.1%})。 / With the strongest feature taken away the score moves as its "
-            f"contribution says for {checks[1]['agreed']:.1%} of {checks[1]['rows']:,} customers "
-            f"({checks[1]['agreed_exchanged']:.1%} with another customer's explanation)."
-        ),
-    )
-    pictures = "".join(
-        f'<h2>{escape(name.removesuffix(".png"))}</h2><img src="{escape(name)}" alt="{escape(name)}">'
-        for name in result["pictures"]
-    )
+    zh = {name: words.zh for name, words in texts.dimensions.items()}
+    rows = [(zh.get(name, name), name, value) for name, value in result["by_dimension"].items()]
     title = f"{result['target']} {result['version']} · {result['as_of']}"
-    return (
-        f'<!doctype html><html lang="zh-CN"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}'
-        f"</style></head><body><h1>{escape(title)}</h1>"
-        + "".join(f"<p>{escape(one)}</p>" for one in sentences)
-        + "<p>贡献说明分数从何而来,不说明改变什么会改变结果。 / Contributions say where a score comes from, not what "
-        "would change the outcome.</p>"
-        f"<h2>按维度 / By dimension</h2><table>{rows}</table>{pictures}</body></html>\n"
-    )
+    return render("training.explanation", "explanation.html.j2", locale="zh", title=title, dimensions=rows, **result)

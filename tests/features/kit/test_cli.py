@@ -26,7 +26,7 @@ def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys; from features.kit.cli import create_app; create_app();"
         "print([name for name in ('pandas','numpy','duckdb','ibis','lightgbm','feast','mlflow','shap','optuna',"
-        "'sklearn','fastapi','sqlalchemy') if name in sys.modules])"
+        "'sklearn','fastapi','jinja2','matplotlib','sqlalchemy') if name in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
