@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from features.kit.errors import NotFoundError, NotReadyError
-from features.portraits.facts.classes import CLASS_NAMES
 from features.kit.spelling import close_names
+from features.portraits.facts.classes import CLASS_NAMES
 from serving.api.answers import from_cursor, to_cursor
 from serving.api.audiences.schemas import AudienceQuery
 from serving.api.auth import is_row_scoped
