@@ -52,8 +52,9 @@ def test_files_are_short_and_named_for_their_job() -> None:
 
 def test_no_logic_in_package_files() -> None:
     """An `__init__.py` is one docstring."""
-    for path in _tracked("*__init__.py"):
-        assert re.fullmatch(r'"""[^"]+"""\s*', path.read_text()), path
+    files = _tracked("*__init__.py")
+    assert len(files) > 40
+    assert [str(path) for path in files if not re.fullmatch(r'"""[^"]+"""\s*', path.read_text())] == []
 
 
 def test_the_lock_file_has_versions_and_hashes_but_no_address() -> None:

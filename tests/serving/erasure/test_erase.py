@@ -117,7 +117,9 @@ def test_lists_and_handed_over_numbers_are_written_anew_without_the_person(marke
     """The list still holds the neighbours, and so does the dialler's file."""
     home = marked.home
     erase(home, PERSON, by="privacy desk")
-    for path in (*home.lists.rglob("list.csv"), *(home.personal / "handover").glob("*.csv")):
+    lists, handed_over = list(home.lists.rglob("list.csv")), list((home.personal / "handover").glob("*.csv"))
+    assert (len(lists), len(handed_over)) == (1, 1)
+    for path in (*lists, *handed_over):
         with path.open(encoding="utf-8-sig", newline="") as file:
             assert len(list(csv.reader(file))) == 1 + 3
     assert {path.name for path in home.lists.rglob("*.*")} == {"list.csv", "list.xlsx"}

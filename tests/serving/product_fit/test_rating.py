@@ -157,8 +157,8 @@ def test_vectorised_rating_equals_the_slow_loop_on_random_catalogues():
         months = Use(minutes, sms, data, known)
         overage = voice_and_message_fee(columns, months) + data_charge(columns, months, packs).fee
         fast = bill(columns, overage, np.array(discount))
-        for row in range(shape[0]):
-            slow = slow_month_fees(
-                terms, *(column[row].tolist() for column in (minutes, sms, data, packs, known)), discount
-            )
-            assert slow == fast[row].tolist()
+        slow = [
+            slow_month_fees(terms, *(column[row].tolist() for column in (minutes, sms, data, packs, known)), discount)
+            for row in range(shape[0])
+        ]
+        assert slow == fast.tolist()

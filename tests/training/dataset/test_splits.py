@@ -11,6 +11,7 @@ from training.dataset.splits import grouped_split, temporal_dates, temporal_spli
 from training.labels.targets import FoldSettings, load_target
 
 GRID = as_of_grid(date(2025, 7, 1), date(2026, 4, 2), 17)
+LONG_GRID = as_of_grid(date(2025, 5, 1), date(2026, 4, 2), 17)
 
 
 def test_the_worked_example_of_the_module():
@@ -22,19 +23,24 @@ def test_the_worked_example_of_the_module():
     assert parts["calibration_train"][-1] == date(2025, 9, 27)
 
 
-@pytest.mark.parametrize("target", ["churn", "complaint", "upgrade"])
+@pytest.mark.parametrize(
+    ("target", "judged_from", "calibrated_from"), [("churn", 5, 11), ("complaint", 3, 7), ("upgrade", 3, 7)]
+)
 @pytest.mark.parametrize("count", range(3, 21))
-def test_the_embargo_holds_whatever_the_history(target: str, count: int):
-    """In every fold the last training label is surely known on the first judged as-of date."""
+def test_the_embargo_holds_whatever_the_history(target: str, judged_from: int, calibrated_from: int, count: int):
+    """In every fold the last training label is surely known on the first judged as-of date; only a short history has none.
+
+    An embargo of 60 days takes four dates every 17 days, of 30 days two; with the judged one that makes five, and three.
+    """
     chosen = load_target(target)
-    days = np.repeat(np.array(GRID[-count:], "datetime64[D]"), 4)
+    days = np.repeat(np.array(LONG_GRID[-count:], "datetime64[D]"), 4)
     split = temporal_split(days, np.tile([0, 0, 0, 1], count), chosen.embargo_days, chosen.folds)
-    if split is None:
-        return
-    for fold in split.folds:
-        known = days[fold.train].max() + np.timedelta64(chosen.embargo_days, "D")
-        assert known <= days[fold.test].min()
-    assert [line["fold"] for line in split.log] == [fold.name for fold in split.folds]
+    expected = ["calibration"] * (count >= calibrated_from) + ["test"] * (count >= judged_from)
+    folds = () if split is None else split.folds
+    assert expected == [fold.name for fold in folds]
+    assert expected == [line["fold"] for line in ([] if split is None else split.log)]
+    known = [days[fold.train].max() + np.timedelta64(chosen.embargo_days, "D") for fold in folds]
+    assert [name for name, fold, day in zip(expected, folds, known, strict=True) if day > days[fold.test].min()] == []
 
 
 def test_one_day_less_than_the_embargo_is_too_close():

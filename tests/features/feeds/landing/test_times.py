@@ -89,7 +89,7 @@ def test_the_fast_conversion_equals_the_calendar(zone, monkeypatch):
     fast = select.format(conversion.to_utc("t", zone), conversion.to_local("t", zone))
     monkeypatch.setattr(conversion, "steady_offset", lambda _: None)
     slow = select.format(conversion.to_utc("t", zone), conversion.to_local("t", zone))
-    assert fast != slow or zone in ("America/New_York", "Australia/Lord_Howe")
+    assert (fast == slow) == (zone in ("America/New_York", "Australia/Lord_Howe"))
     connection = duckdb.connect()
     assert connection.execute(f"({fast}) EXCEPT ({slow})").fetchall() == []
 

@@ -71,8 +71,9 @@ def test_every_reason_code_has_a_fact():
 
 def test_facts_are_canonical_json(example):
     """Sorted keys, nothing padded: reading and writing again gives the same text."""
-    for row in example.rows.values():
-        assert orjson.dumps(orjson.loads(row["facts"]), option=orjson.OPT_SORT_KEYS).decode() == row["facts"]
+    texts = [row["facts"] for row in example.rows.values()]
+    assert any(len(text) > 100 for text in texts)
+    assert texts == [orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS).decode() for text in texts]
 
 
 def test_the_card_says_who_the_customer_is(example):

@@ -65,6 +65,7 @@ def test_the_closed_form_is_the_mean_of_many_continuations(continuations, target
     calendar, state, counts, forks, as_of, here = continuations
     stated = probability(state, calendar, target, as_of)[: len(here)][here]
     seen = counts[target][here] / forks
+    assert len(seen) > 100
     for group in np.array_split(np.argsort(stated), 10):
         error = np.sqrt(stated[group].mean() / (forks * len(group)))
         assert seen[group].mean() == pytest.approx(stated[group].mean(), abs=4 * error + 0.04 * stated[group].mean())
@@ -139,9 +140,10 @@ def test_past_campaigns_are_randomised_with_a_logged_propensity(field):
     contacts = story.contacts
     assert contacts.treated.mean() == pytest.approx(actions.PROPENSITY, abs=0.02)
     base = (people.kind == 0) & (people.activated < 150)
-    for day in np.unique(contacts.day):
-        drawn = contacts.row[contacts.day == day]
-        assert np.isin(np.flatnonzero(base), drawn).mean() >= 0.10 or day < 150
+    months = [day for day in np.unique(contacts.day) if day >= 150]
+    assert len(months) >= 3
+    shares = [np.isin(np.flatnonzero(base), contacts.row[contacts.day == day]).mean() for day in months]
+    assert min(shares) >= 0.10
 
 
 def test_the_oracle_can_be_read_for_any_date_and_only_from_a_simulation(tmp_path):

@@ -36,6 +36,18 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def file_of(world: Path, feed: str) -> Path:
+    """Returns the file, or the glob of the files, that holds a feed."""
+    path = world / "files" / f"{feed}.csv"
+    return path if path.exists() else world / "files" / feed / "*.parquet"
+
+
+def columns_of(world: Path, feed: str) -> set[str]:
+    """Returns the columns of a feed's files; none, if the operator does not deliver it."""
+    path = file_of(world, feed)
+    return set(duckdb.sql(f"FROM '{path}' LIMIT 0").columns) if any(path.parent.glob(path.name)) else set()
+
+
 def li(text: str) -> int:
     """Returns yuan with decimals as whole li."""
     return int(Decimal(text) * 1000)
@@ -44,9 +56,11 @@ def li(text: str) -> int:
 def test_chunks_leave_no_trace(world, tmp_path):
     """CSV files are byte-equal and Parquet rows equal, in order, for one chunk and for eleven."""
     simulate_to(tmp_path, customers=CUSTOMERS, months=MONTHS, seed=3, chunk=64)
-    for path in sorted((world / "files").glob("*.csv")):
+    tables, months = sorted((world / "files").glob("*.csv")), sorted((world / "files").glob("*/*.parquet"))
+    assert (len(tables) > 10, len(months) >= MONTHS) == (True, True)
+    for path in tables:
         assert (tmp_path / "files" / path.name).read_bytes() == path.read_bytes(), path.name
-    for path in sorted((world / "files").glob("*/*.parquet")):
+    for path in months:
         other = tmp_path / "files" / path.relative_to(world / "files")
         assert duckdb.read_parquet(str(other)).fetchall() == duckdb.read_parquet(str(path)).fetchall(), path.name
 
@@ -62,13 +76,7 @@ def test_every_feed_is_delivered_under_the_contract_names(world):
     source = load_source(config_path("sources/simulator.yaml"))
     assert set(source.feeds) == set(FEEDS) - {"attributes"}
     for name in source.feeds:
-        path = world / "files" / f"{name}.csv"
-        columns = (
-            set(path.read_text(encoding="utf-8").split("\n", 1)[0].replace('"', "").split(","))
-            if path.exists()
-            else set(duckdb.read_parquet(str(world / "files" / name / "*.parquet")).columns)
-        )
-        assert columns - set(COMMON_COLUMNS) == set(FEEDS[name].by_name), name
+        assert columns_of(world, name) - set(COMMON_COLUMNS) == set(FEEDS[name].by_name), name
 
 
 def test_the_oracle_lies_outside_the_files(world):
@@ -76,18 +84,23 @@ def test_the_oracle_lies_outside_the_files(world):
     assert sorted(p.name for p in world.iterdir()) == ["files", "oracle", "simulation.json"]
     names = {p.stem for p in (world / "files").rglob("*") if p.is_file()}
     assert not {name for name in names if "cause" in name or "shock" in name or "oracle" in name}
-    for path in (world / "files").glob("*.csv"):
-        header = path.read_text(encoding="utf-8").split("\n", 1)[0]
-        assert "effect_" not in header
-        assert "probability" not in header
+    columns = [
+        name for feed in load_source(config_path("sources/simulator.yaml")).feeds for name in columns_of(world, feed)
+    ]
+    assert {"period", "data_kb"} <= set(columns)
+    assert [name for name in columns if "effect_" in name or "probability" in name] == []
 
 
 def test_nothing_is_delivered_from_the_future(world):
     """No row is known before it happened, and none happened at or after the data end (2026-06-01, local time)."""
-    for path in (world / "files").glob("*.csv"):
-        for row in rows(path):
-            assert row["event_at"] <= row["known_at"], path.name
-            assert row["event_at"] < "2026-06-01", path.name
+    kept = "event_at <= known_at AND event_at < TIMESTAMP '2026-06-01'"
+    known = [name for name in FEEDS if {"event_at", "known_at"} <= columns_of(world, name)]
+    assert {"bills", "tickets", "contacts"} <= set(known)
+    for name in known:
+        found = f"SELECT CAST(COLUMNS(['event_at', 'known_at']) AS TIMESTAMP) FROM '{file_of(world, name)}'"
+        count, good = duckdb.sql(f"SELECT count(*), count(*) FILTER ({kept}) FROM ({found})").fetchall()[0]
+        assert (name, good) == (name, count)
+        assert count > 0, name
 
 
 class Rater:

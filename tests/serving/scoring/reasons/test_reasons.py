@@ -76,6 +76,7 @@ def test_never_means_never():
 @pytest.mark.parametrize("locale", LOCALES)
 def test_every_text_is_filled_and_holds_no_forbidden_word(locale):
     """No slot stays open and no text, filled with figures, holds a word that must never be shown."""
+    assert (len(BOOK.reasons), len(BOOK.forbidden[locale]) > 3) == (27, True)
     for code in BOOK.reasons:
         reason = WRITER.write(code, FACTS, locale)
         for text in (reason.about, reason.say or ""):
