@@ -66,8 +66,8 @@ def test_a_room_that_leaves_the_list_is_noticed(room: str, monkeypatch: pytest.M
 )
 def test_a_changed_module_rebuilds_if_it_makes_values(
     module: str,
-    rebuilds: bool,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: FBT001
+    rebuilds: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One byte more in a value-making module is another specification; in a command it is not."""
     before = specification.specification(load_settings())
