@@ -13,10 +13,10 @@ from pydantic import Field, model_validator
 from features.kit.config import Config, check_known, config_path, load_config
 from features.kit.errors import ConfigurationError
 from features.kit.language import Locale, Text
+from serving.outreach.refusals import Channel, codes_that
 from serving.scoring.reasons.reasons import load_book
 
 Band = Literal["very_high", "high", "raised", "normal"]
-Channel = Literal["call", "message", "app", "hall"]
 Purpose = Literal["service", "care", "retention", "marketing"]
 ActionKind = Literal["S", "D", "M", "none"]
 NO_CONTACT = "no_contact"
@@ -24,16 +24,6 @@ ON_REQUEST = "plan_fit_on_request"
 """`plan_fit_offer` that waits until the customer asks: no action of a list."""
 WORTH = frozenset({"churn", "complaint", "dissatisfaction", "upgrade"})
 """Targets whose event has a value in `value`."""
-CONDITIONS = frozenset({
-    "told_recently", "open_ticket_on_topic", "fit_not_proven", "month_ending", "never_asked", "poor_experience",
-})  # fmt: skip
-"""What may stop one action; `actions.Chooser` judges each."""
-REFUSALS = frozenset({
-    "terminated", "deceased", "wrong_person", "number_invalid", "unreached", "claimed", "personalisation_declined",
-    "do_not_contact", "porting", "suspended", "open_complaint", "open_ticket", "minor", "number_unverified",
-    "number_reissued", "not_a_consumer", "festival", "cap_reached", "cool_down", "control_group",
-})  # fmt: skip
-"""What a purpose may name as a reason not to contact; `policy.py` tells each. Consent and quiet hours always count."""
 
 
 class PurposeRule(Config):
@@ -223,9 +213,9 @@ class OutreachSettings(Config):
     @model_validator(mode="after")
     def _words_are_known(self) -> OutreachSettings:
         for purpose, rule in self.purposes.items():
-            check_known(f"purposes.{purpose}.refusals", rule.refusals, REFUSALS)
+            check_known(f"purposes.{purpose}.refusals", rule.refusals, codes_that("purpose"))
         for name, action in self.actions.items():
-            check_known(f"actions.{name}.not_when.codes", action.not_when.codes, CONDITIONS)
+            check_known(f"actions.{name}.not_when.codes", action.not_when.codes, codes_that("action"))
             check_known(f"actions.{name}.effects", action.effects, WORTH)
         return self
 

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from serving.api.answers import Code, Place
-from serving.outreach.settings import Channel, Purpose
+from serving.outreach.refusals import Channel
+from serving.outreach.settings import Purpose
 
 
 class AudienceQuery(BaseModel):

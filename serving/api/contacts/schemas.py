@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from serving.api.answers import Body, Code, CustomerId
 from serving.api.scores.schemas import ErrorOut
-from serving.outreach.settings import Channel
+from serving.outreach.refusals import Channel
 
 MOST_CONTACTS = 1000
 

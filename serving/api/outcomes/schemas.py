@@ -9,13 +9,9 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 from serving.api.answers import Body
 from serving.api.contacts.schemas import Name
 from serving.api.scores.schemas import ErrorOut
+from serving.outreach.dispositions import Disposition
 
 MOST_OUTCOMES = 1000
-
-Disposition = Literal[
-    "solved", "accepted", "thinking", "declined", "callback", "no_answer", "busy_or_off", "wrong_person",
-    "invalid_number", "ticket_opened", "never_again", "complained",
-]  # fmt: skip
 
 
 class OutcomeIn(Body):

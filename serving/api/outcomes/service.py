@@ -50,7 +50,7 @@ def _report(place: int, one: OutcomeIn) -> Report:
     return Report(
         row=place,
         line_id=one.line_id,
-        disposition=one.disposition,
+        disposition=one.disposition.value,
         attempted_at=one.attempted_at and one.attempted_at.replace(microsecond=0),
         order_reference=one.order_reference,
         ticket_id=one.ticket_id,

@@ -9,7 +9,8 @@ from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
 from features.kit.language import Locale
 from serving.api.answers import Body, Code, CustomerId
-from serving.outreach.settings import Channel, Purpose
+from serving.outreach.refusals import Channel
+from serving.outreach.settings import Purpose
 
 MOST_IDS = 1000
 MOST_IDS_WITH_REASONS = 200

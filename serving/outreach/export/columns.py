@@ -12,6 +12,7 @@ from features.kit.language import Locale, Text
 from features.portraits.facts.classes import CLASS_NAMES
 from serving.database.tables_outreach import AttemptRow, ListLineRow, OutreachLineRow
 from serving.outreach.decision.candidates import NO_BAND
+from serving.outreach.dispositions import disposition_text
 from serving.outreach.export.content import Content
 from serving.outreach.export.personal import Personal
 from serving.outreach.export.wording import (
@@ -168,28 +169,6 @@ def _assumed(entry: Entry, page: Page) -> str:
 
 def _local(at: datetime, zone: str) -> datetime:
     return at.astimezone(ZoneInfo(zone))
-
-
-DISPOSITIONS: dict[str, str] = {
-    "solved": "已解决",
-    "accepted": "同意办理",
-    "thinking": "考虑中",
-    "declined": "拒绝本次",
-    "callback": "约定回拨",
-    "no_answer": "无人接听",
-    "busy_or_off": "占线关机",
-    "wrong_person": "非机主或已换机主",
-    "invalid_number": "空号停机",
-    "ticket_opened": "已转工单",
-    "never_again": "要求不再联系",
-    "complained": "当场投诉",
-}
-"""What an agent may report, in the order of the drop-down."""
-
-
-def disposition_text(code: str, locale: str) -> str:
-    """Returns a disposition in words."""
-    return DISPOSITIONS.get(code, code) if locale == "zh" else code.replace("_", " ")
 
 
 def _column(name: str, zh: str, en: str, width: int, fill: Callable[[Entry, Page], Any] | None) -> ListColumn:

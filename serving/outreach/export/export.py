@@ -8,34 +8,14 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from serving.outreach.export.columns import COLUMNS, DISPOSITIONS, Entry, ListColumn, Page, as_cell, disposition_text
+from serving.outreach.dispositions import Disposition
+from serving.outreach.export.columns import COLUMNS, Entry, ListColumn, Page, as_cell
 
 FIRST_ROW = 3
 """Rows above the first line: title, explanation, headers."""
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _WRITTEN_AT = datetime(2020, 1, 1, tzinfo=UTC).replace(tzinfo=None)
-
-EFFECTS: dict[str, tuple[str, str]] = {
-    "solved": ("结案；30天内不再打扰", "closed; rests 30 days"),
-    "accepted": ("必填订单号；结案", "order reference needed; closed"),
-    "thinking": ("必填回拨时间；届时再联系一次", "call-back time needed; one more attempt then"),
-    "declined": ("结案；该动作180天内不再推荐", "closed; this action not again for 180 days"),
-    "callback": ("必填回拨时间；同一坐席再次联系", "call-back time needed; same line, same agent"),
-    "no_answer": (
-        "记一次尝试，不算联系；3天内最多3次，换时段",
-        "an attempt, not a contact; up to 3 in 3 days, other hours",
-    ),
-    "busy_or_off": (
-        "记一次尝试，不算联系；3天内最多3次，换时段",
-        "an attempt, not a contact; up to 3 in 3 days, other hours",
-    ),
-    "wrong_person": ("号码标记未核验；核验前不再外呼", "number marked unverified; no calls until checked"),
-    "invalid_number": ("只用其他渠道", "other channel only"),
-    "ticket_opened": ("必填工单号；结单前停止营销", "ticket number needed; no sales until it is closed"),
-    "never_again": ("立即停止对本人全部号码的营销", "no marketing at once, on all numbers of the person"),
-    "complained": ("生成投诉工单；计为本次联系的损害", "becomes a complaint ticket; counts as harm"),
-}
 
 
 def rows_of(entries: Sequence[Entry], page: Page) -> list[list[Any]]:
@@ -147,7 +127,7 @@ def _height(row: Sequence[Any]) -> float:
 def _add_validation(sheet: Any, page: Page, last: int) -> None:
     place = next(k for k, column in enumerate(COLUMNS) if column.name == "disposition")
     name = "填写说明" if page.locale == "zh" else "How to fill in"
-    source = f"='{name}'!$A$2:$A${len(DISPOSITIONS) + 1}"
+    source = f"='{name}'!$A$2:$A${len(Disposition) + 1}"
     message = "请从下拉列表选择" if page.locale == "zh" else "choose from the list"
     sheet.data_validation(
         FIRST_ROW, place, last, place, {"validate": "list", "source": source, "error_message": message}
@@ -161,21 +141,16 @@ def _write_guide(sheet: Any, looks: dict[str, Any], page: Page) -> None:
     headers = ("联系结果", "效果与必填项") if zh else ("disposition", "effect and what it needs")
     for place, header in enumerate(headers):
         sheet.write_string(0, place, header, looks["head"])
-    for number, code in enumerate(DISPOSITIONS, start=1):
-        sheet.write_string(number, 0, choice(code, page.locale), looks["key"])
-        sheet.write_string(number, 1, EFFECTS[code][0 if zh else 1], looks["text"])
+    for number, code in enumerate(Disposition, start=1):
+        sheet.write_string(number, 0, code.choice(page.locale), looks["key"])
+        sheet.write_string(number, 1, code.explanation.get(page.locale), looks["text"])
     notes = (
         "时间写作 2026-06-01 14:30（当地时间）；留空的行不导入。号码不在本表内，由拨号系统按行号外呼。"
         if zh
         else "Write times as 2026-06-01 14:30 (local). Rows without a disposition are not imported. "
         "The dialler knows the numbers by line_id."
     )
-    sheet.write_string(len(DISPOSITIONS) + 2, 0, notes, looks["note"])
-
-
-def choice(code: str, locale: str) -> str:
-    """Returns a disposition as the drop-down shows it: the code, in Chinese with its words."""
-    return f"{code} {disposition_text(code, 'zh')}" if locale == "zh" else code
+    sheet.write_string(len(Disposition) + 2, 0, notes, looks["note"])
 
 
 def title_of(as_of: date, list_id: str, locale: str) -> str:

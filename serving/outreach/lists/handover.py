@@ -27,8 +27,9 @@ from serving.database.tables_outreach import HandoverRow, OutreachLineRow
 from serving.outreach.export.personal import NOBODY, read_personal
 from serving.outreach.lists.ledger import OPEN, lines_of, list_row, lock_ledger, read_facts, withdraw
 from serving.outreach.lists.release import recheck, stopped_by
-from serving.outreach.policy.policy import PASSING, PolicyBook
+from serving.outreach.policy.policy import PolicyBook
 from serving.outreach.policy.states import read_states
+from serving.outreach.refusals import PASSING
 from serving.outreach.settings import load_settings
 
 SCOPE = "handover"

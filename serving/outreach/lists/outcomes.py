@@ -27,6 +27,7 @@ from serving.database.tables_outreach import (
     OutreachLineRow,
     RefusalRow,
 )
+from serving.outreach.dispositions import DISPOSITIONS, UNREACHED, Forbids
 from serving.outreach.lists.ledger import (
     CLOSED,
     OPEN,
@@ -39,11 +40,6 @@ from serving.outreach.lists.ledger import (
 from serving.outreach.lists.release import refused_code
 from serving.outreach.lists.returns import Report, ReportError, RowError, check_needs
 from serving.outreach.settings import OutreachSettings
-
-UNANSWERED = frozenset({"no_answer", "busy_or_off"})
-REACHED_NOBODY = UNANSWERED | {"wrong_person", "invalid_number"}
-ALWAYS_HEARD = frozenset({"never_again", "wrong_person", "complained"})
-"""Dispositions that count even on a line that is closed: what a customer said is never too late."""
 
 LATEST_APPOINTMENT_DAYS = 31
 CLOCK_SKEW = timedelta(minutes=5)
@@ -65,37 +61,6 @@ class ImportResult:
     repeated: int = 0
     withdrawn: int = 0
     errors: list[RowError] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Forbids:
-    """What a disposition forbids from then on.
-
-    Attributes:
-        code: The refusal's code.
-        rest: The setting of `claim` with the days it lasts; empty means until it is lifted.
-        only_action: Only this action.
-        only_line: Only this subscription; otherwise everything of the person.
-        until_closed: Until the ticket is closed.
-    """
-
-    code: str
-    rest: str = ""
-    only_action: bool = False
-    only_line: bool = False
-    until_closed: bool = False
-
-
-FORBIDS: dict[str, Forbids] = {
-    "solved": Forbids("cool_down", rest="solved_rest_days"),
-    "declined": Forbids("declined_recently", rest="declined_rest_days", only_action=True),
-    "wrong_person": Forbids("wrong_person", only_line=True),
-    "invalid_number": Forbids("number_invalid", only_line=True),
-    "ticket_opened": Forbids("open_ticket", until_closed=True),
-    "never_again": Forbids("do_not_contact"),
-    "complained": Forbids("open_complaint", until_closed=True),
-}
-UNREACHED = Forbids("unreached", rest="unreached_rest_days")
 
 
 def record_reports(
@@ -145,13 +110,14 @@ class _Recorder:
     def record(self, report: Report) -> int | None:
         """Returns how many other lines were withdrawn, or None if the report is known. Raises ReportError."""
         check_needs(report)
+        outcome = DISPOSITIONS[report.disposition].outcome
         attempt_id = attempt_id_of(report)
         if self._session.get(AttemptRow, attempt_id) is not None:
             return None
         line = self._session.get(OutreachLineRow, report.line_id)
         if line is None:
             raise ReportError("line_id", f"no line '{report.line_id}'")
-        if line.status != OPEN and report.disposition not in ALWAYS_HEARD:
+        if line.status != OPEN and not outcome.on_closed_line:
             raise ReportError("line_id", f"line '{report.line_id}' is {line.status} ({line.closed_code})")
         at = report.attempted_at or self._now
         day = civil_date(at, self._zone)
@@ -160,16 +126,17 @@ class _Recorder:
         if at > self._now + CLOCK_SKEW:
             raise ReportError("attempted_at", "an attempt of the future; report it once it has been made")
         self._add_attempt(report, line, attempt_id, at)
-        if report.disposition not in REACHED_NOBODY:
+        if outcome.is_contact:
             self._add_contact(line, at, day)
         self._apply(report, line, attempt_id, day)
         self._session.flush()
-        if report.disposition in ALWAYS_HEARD:  # a list asked for again leaves this line out
+        if outcome.on_closed_line:  # a list asked for again leaves this line out
             withdraw_from_lists(self._session, line.line_id, report.disposition)
         return self._withdraw_forbidden(line)
 
     def _add_attempt(self, report: Report, line: OutreachLineRow, attempt_id: str, at: datetime) -> None:
-        counts = not (report.disposition in UNANSWERED and self._is_same_try(line, at))
+        is_attempt = DISPOSITIONS[report.disposition].outcome.then == "attempt"
+        counts = not (is_attempt and self._is_same_try(line, at))
         last = self._session.scalar(select(func.max(AttemptRow.ordinal)).where(AttemptRow.line_id == line.line_id))
         self._session.add(
             AttemptRow(
@@ -219,11 +186,11 @@ class _Recorder:
             )
 
     def _apply(self, report: Report, line: OutreachLineRow, source: str, day: date) -> None:
-        code = report.disposition
-        forbids = FORBIDS.get(code)
-        if code in ("thinking", "callback"):
+        outcome = DISPOSITIONS[report.disposition].outcome
+        forbids = outcome.forbids
+        if outcome.then == "appointment":
             self._appoint(report, line)
-        elif code not in UNANSWERED:
+        elif outcome.then == "closed":
             self._close(line, report)
         elif line.attempts >= self._settings.claim.attempts:
             self._close(line, report)
@@ -261,7 +228,7 @@ class _Recorder:
         days = getattr(self._settings.claim, forbids.rest) if forbids.rest else None
         self._session.add(
             RefusalRow(
-                code=forbids.code,
+                code=forbids.code.value,
                 person_id=line.person_id,
                 customer_id=line.customer_id if forbids.only_line else None,
                 action=line.action if forbids.only_action else None,

@@ -40,13 +40,10 @@ from serving.outreach.lists.ledger import (
     read_facts,
     withdraw,
 )
-from serving.outreach.policy.policy import ONLY_ON, PolicyBook, Refusal
-from serving.outreach.policy.states import CHANNELS
+from serving.outreach.policy.policy import PolicyBook, Refusal
+from serving.outreach.refusals import OWN_LINE, stops_on
 from serving.outreach.settings import OutreachSettings, load_settings
 from serving.scoring.reasons.reasons import ReasonBook
-
-WORKED_ALREADY = frozenset({"claimed", "cap_reached", "cool_down"})
-"""Codes that a line's own claim and conversation cause; they do not stop its further attempts."""
 
 FILES = {"xlsx": "list.xlsx", "csv": "list.csv"}
 TRIES = 3
@@ -177,10 +174,10 @@ def read_entries(
 
 def refused_code(line: OutreachLineRow, refusals: tuple[Refusal, ...], settings: OutreachSettings) -> str | None:
     """Returns the first code that the ledger holds against a line, or None."""
-    codes = {*settings.purposes[line.purpose].refusals, "declined_recently"} - WORKED_ALREADY  # type: ignore[index]
+    codes = {*settings.purposes[line.purpose].refusals, "declined_recently"} - OWN_LINE  # type: ignore[index]
     for one in refusals:
         hits_line = one.customer_id == line.customer_id if one.customer_id else one.person_id == line.person_id
-        on_channel = line.channel in ONLY_ON.get(one.code, CHANNELS)
+        on_channel = stops_on(one.code, line.channel)
         if hits_line and on_channel and one.code in codes and one.action in (None, line.action):
             return one.code
     return None
@@ -191,7 +188,7 @@ def stopped_by(policy: PolicyBook, line: OutreachLineRow, on: date) -> str | Non
     verdict = policy.verdicts([line.customer_id], line.purpose, line.channel, on)[0]
     if verdict is None:
         return "terminated"
-    codes = [code for code in verdict.codes if code not in WORKED_ALREADY]
+    codes = [code for code in verdict.codes if code not in OWN_LINE]
     row = policy.row_of[line.customer_id]
     codes += [code for code in policy.action_codes(row, line.action, on) if code == "declined_recently"]
     if policy.person_ids[row] != line.person_id:

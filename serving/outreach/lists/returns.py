@@ -12,23 +12,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from features.kit.errors import DataError
-from serving.outreach.export.columns import COLUMNS, DISPOSITIONS
+from serving.outreach.dispositions import DISPOSITIONS, Disposition
+from serving.outreach.export.columns import COLUMNS
 from serving.outreach.lists.ledger import is_line_id
 
 _TIME_FORMATS = ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
 _DATE_FORMATS = ("%Y-%m-%d", "%Y/%m/%d")
 MORNING = time(10, 0)
 """When an appointment without a time is due."""
-
-NEEDS: dict[str, str] = {
-    "accepted": "order_reference",
-    "thinking": "next_at",
-    "callback": "next_at",
-    "ticket_opened": "ticket_id",
-    "no_answer": "attempted_at",
-    "busy_or_off": "attempted_at",
-}
-"""The column that a disposition cannot do without."""
 
 
 @dataclass(frozen=True)
@@ -155,13 +146,13 @@ def _report(number: int, cells: dict[str, Any], time_zone: str) -> Report:
 
 def check_needs(report: Report) -> None:
     """Raises ReportError naming the column that the disposition needs and the report lacks."""
-    needed = NEEDS.get(report.disposition)
+    needed = DISPOSITIONS[report.disposition].outcome.needs
     if needed is not None and getattr(report, needed) is None:
         raise ReportError(needed, f"'{report.disposition}' needs '{needed}'")
 
 
 def _disposition(text: str) -> str:
-    spoken = {zh: code for code, zh in DISPOSITIONS.items()}
+    spoken = {code.text.zh: code.value for code in Disposition}
     for part in (text, text.split(maxsplit=1)[0], text.rsplit(maxsplit=1)[-1]):
         code = spoken.get(part, part)
         if code in DISPOSITIONS:

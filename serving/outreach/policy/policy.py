@@ -1,30 +1,6 @@
 """The contact policy: may this subscription be contacted, for what, on which channel and when; if not, why not.
 
-A refusal is a stable code; `configs/outreach.yaml` says which codes stop which purpose:
-
-    terminated               the subscription has ended
-    deceased                 the holder died or a bereavement was reported
-    wrong_person             an agent met somebody else on this number; nobody calls until it is checked
-    number_invalid           the number does not exist or is off; other channels only
-    unreached                three attempts without an answer; no further call for some days
-    claimed                  another list holds the person in this contact window
-    consent_missing          no consent for this purpose and channel on record
-    consent_withdrawn        the newest answer for this purpose and channel is no
-    personalisation_declined personalised marketing was declined
-    do_not_contact           asked never to be contacted again, on any number
-    porting                  porting applied for or port code issued
-    suspended                suspended, whatever the reason
-    open_complaint           a complaint or appeal is open
-    open_ticket              a ticket that an agent opened is not closed yet
-    minor                    under age
-    number_unverified        the number's owner is not verified
-    number_reissued          the number belonged to somebody else before
-    not_a_consumer           corporate, test or machine card
-    festival                 a festival day
-    quiet_hours              quiet hours of the province
-    cap_reached              enough contacts of this person in the window
-    cool_down                the person rests after a contact
-    control_group            withheld from marketing and discretionary care
+A refusal is a stable code of `serving/outreach/refusals.py`; `configs/outreach.yaml` says what each purpose heeds.
 """
 
 from __future__ import annotations
@@ -41,21 +17,12 @@ from features.kit.arrays import Flags, Labels, Rows
 from features.kit.errors import DataError
 from serving.outreach.policy.calendar import is_festival, is_quiet, next_working_day, open_hours
 from serving.outreach.policy.control import in_control_group
-from serving.outreach.policy.states import CHANNELS, FeedStates
+from serving.outreach.policy.states import FeedStates
+from serving.outreach.refusals import CHANNELS, PASSING, stops_on
 from serving.outreach.settings import OutreachSettings
-
-PASSING = frozenset({"festival", "quiet_hours", "cap_reached", "cool_down", "unreached", "claimed"})
-"""Codes that time alone lifts."""
 
 HASHED = "#"
 """First character of a person or subscription that the ledger knows by its salted hash only: it was erased."""
-
-ONLY_ON: dict[str, tuple[str, ...]] = {
-    "wrong_person": ("call", "message"),
-    "number_invalid": ("call", "message"),
-    "unreached": ("call",),
-}
-"""Codes that stop some channels only."""
 
 _LONG_AGO = np.datetime64("1900-01-01")
 
@@ -160,9 +127,8 @@ class PolicyBook:
         chosen: Any = slice(None) if rows is None else rows
         found = self._consent_refusals(rule.consent, rule.consent_purpose or purpose, channel, chosen)
         for code in rule.refusals:
-            if channel not in ONLY_ON.get(code, CHANNELS):
-                continue
-            found[code] = self._refused_by(code, channel, on, chosen)
+            if stops_on(code, channel):
+                found[code] = self._refused_by(code, channel, on, chosen)
         if at is not None:
             provinces = self.provinces if rows is None else [self.provinces[row] for row in rows]
             quiet = self.settings.policy.quiet_hours
@@ -172,7 +138,7 @@ class PolicyBook:
     def not_evaluable(self, purpose: str, channel: str) -> tuple[str, ...]:
         """Returns the codes of a purpose that nobody can check, because the feed behind them has not landed."""
         rule = self.settings.purposes[purpose]  # type: ignore[index]
-        wanted = {code for code in rule.refusals if channel in ONLY_ON.get(code, CHANNELS)}
+        wanted = {code for code in rule.refusals if stops_on(code, channel)}
         if rule.consent == "not_withdrawn":
             wanted.add("consent_withdrawn")
         return tuple(sorted(wanted & self.unchecked))

@@ -16,15 +16,14 @@ import duckdb
 from features.feeds.conversion import literal
 from features.feeds.landed.reading import Feeds
 from features.feeds.landing.suppression import Suppression
+from serving.outreach.dispositions import REACHED_NOBODY
+from serving.outreach.refusals import CHANNELS, REFUSALS
 from serving.outreach.settings import OutreachSettings
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHANNELS = ("call", "message", "app", "hall")
 CONSENT_PURPOSES = ("marketing", "retention", "service", "personalisation")
-UNREACHED = ("no_answer", "busy_or_off", "wrong_person", "invalid_number")
-"""Outcomes of an attempt that reached nobody: not a contact."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +47,6 @@ class FeedStates:
     unchecked: frozenset[str] = frozenset()
 
 
-CHECKED_BY: dict[str, tuple[str, ...]] = {
-    "terminations": ("terminated",),
-    "persons": ("deceased",),
-    "numbers": ("number_unverified", "number_reissued"),
-    "port_requests": ("porting",),
-    "tickets": ("open_complaint",),
-    "consents": ("consent_withdrawn", "personalisation_declined", "do_not_contact"),
-    "contacts": ("cap_reached", "cool_down"),
-}
-"""The feed without which a refusal can never arise, however true it is."""
-
-
 def read_states(feeds: Feeds, as_of: date, settings: OutreachSettings, *, threads: int = 1) -> FeedStates:
     """Returns the states of every subscription known before the as-of date."""
     with feeds.connect(threads=threads) as database:
@@ -70,7 +57,9 @@ def read_states(feeds: Feeds, as_of: date, settings: OutreachSettings, *, thread
             database.execute("SELECT person_id, action, day FROM declines ORDER BY ALL").to_arrow_table(),
             feeds.operator.time_zone,
             Suppression.load(feeds.home) or None,
-            frozenset(code for feed, codes in CHECKED_BY.items() if not feeds.has(feed) for code in codes),
+            frozenset(
+                code for code, refusal in REFUSALS.items() if (feed := refusal.effect.feed) and not feeds.has(feed)
+            ),
         )
 
 
@@ -117,7 +106,7 @@ class _Known:
             if columns:
                 self._database.execute(f"CREATE VIEW k_{feed} AS {self._with_person(feed)}")
         since = f"DATE '{self._as_of}' - {self._settings.longest_cap_days}"
-        unreached = ", ".join(map(literal, UNREACHED))
+        unreached = ", ".join(map(literal, REACHED_NOBODY))
         self._database.execute(_REACHED.format(since=since, unreached=unreached))
         self._database.execute(_DECLINES.format(since=since))
 

@@ -17,7 +17,7 @@ from serving.database.keys import create_key, find_key
 from serving.database.session import open_database, reading
 from serving.database.tables_access import AuditRow
 from serving.database.tables_outreach import OutreachLineRow, RefusalRow
-from serving.outreach.export.columns import DISPOSITIONS
+from serving.outreach.dispositions import Disposition
 from serving.outreach.lists.feedback import ToldContact, import_outcomes, land_pending, record_contacts
 from serving.outreach.lists.handover import hand_over, remove_expired
 from serving.outreach.lists.ledger import line_id_of
@@ -79,7 +79,7 @@ def test_every_disposition_has_its_stated_effect(crowd):
     """Twelve overdue tickets, twelve reports: each line's state and what is forbidden from then on."""
     released = draw_list(crowd, ListRequest(AS_OF, 60))
     calls = [row[0] for row in table_of(released)[1:] if row[5] == "问题回访"][: len(EFFECTS)]
-    assert set(EFFECTS) == set(DISPOSITIONS)
+    assert set(EFFECTS) == set(Disposition)
     for line_id, (code, (more, status, forbidden)) in zip(calls, EFFECTS.items(), strict=True):
         one = Report(1, line_id, code, attempted_at=TEN, **more)
         result = record_reports(open_database(crowd), [one], load_settings(), "Asia/Shanghai")
