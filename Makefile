@@ -25,7 +25,7 @@ check: setup  ## format, lint, import arrows, types, dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
-	$(BIN)/mypy features training serving
+	$(BIN)/mypy features training serving tests
 	$(BIN)/deptry .
 
 test: check  ## everything a change must pass

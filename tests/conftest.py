@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def postgresql():
         Path(found).resolve().parent if (Path(found).resolve().parent / "pg_ctl").exists() else Path(found).parent
     )
     root = os.geteuid() == 0
-    who = (
+    who: dict[str, Any] = (
         {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid} if root else {}
     )  # the server refuses to run as root
     folder = Path(tempfile.mkdtemp(prefix="insight-pg-"))

@@ -190,14 +190,16 @@ def _unit_header(file: Spoilt) -> object:
     if unit is None:
         return False
     header = [re.sub("（.*）", "（千）", one) if one == unit else one for one in file.header]
-    return file.write(file.text(header=header))
+    file.write(file.text(header=header))
+    return True
 
 
 def _future(file: Spoilt) -> object:
     if file.extract.name in CATALOGUE:
         return False  # a plan may be on sale from next year on
     column = "入库时间" if file.extract.feed == "bills" else _dated(file) or file.column("month") or ""
-    return file.write(file.text(rows=file.each(column, lambda value: str(int(value[:4]) + 10) + value[4:])))
+    file.write(file.text(rows=file.each(column, lambda value: str(int(value[:4]) + 10) + value[4:])))
+    return True
 
 
 BAD_DATE = "not_8_digits|not_a_date|not_a_time|of_another_month|not_between|missing"

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from features.feeds.landed.reading import Feeds
-from features.feeds.landing.landing import LandingReport, land
+from features.feeds.landing.landing import land
+from features.feeds.landing.reports import LandingReport
 from features.feeds.mapping.sources import Source
 from features.kit.config import parse_config
 from features.kit.home import Home

@@ -8,6 +8,7 @@ from collections import defaultdict
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def landed(name: str, folder: str, home: Path) -> Feeds:
 def test_megaline_is_billed_by_its_own_rules(tmp_path):
     """Every user-month: whole minutes per call, exact volume, messages, counted independently in a few lines."""
     feeds = landed("megaline", "megaline", tmp_path)
-    expected = defaultdict(lambda: [0, Decimal(0), 0])
+    expected: dict[tuple[str, str], list[Any]] = defaultdict(lambda: [0, Decimal(0), 0])
     folder = DATA / "megaline"
     with (folder / "megaline_calls.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):

@@ -57,7 +57,7 @@ def test_a_build_without_a_feed_lacks_what_was_foretold(tmp_path):
         }
         judged += len(foretold["feature"]) + len(foretold["class"])
         if (whole - features) != foretold["feature"] & whole:
-            wrong.append((feed, sorted((whole - features) ^ (foretold["feature"] & whole))))
+            wrong += [(feed, name) for name in sorted((whole - features) ^ (foretold["feature"] & whole))]
         facts = {code for code, can in fact_stands(present).items() if not can}
         wrong += [(feed, name) for name in sorted(codes & facts | classes & foretold["class"])]
     record("soak", [

@@ -192,7 +192,8 @@ def test_readers_never_notice_a_publish(thousand, any_store):
     publish(home, MONDAY, settings=any_store)
     ids = [f"4600{place:05d}" for place in range(100, 1000, 9)]
     online = OnlinePortraits.open(home, any_store)
-    seen, wrong, stop = set(), [], threading.Event()
+    wrong: list[object] = []
+    seen, stop = set(), threading.Event()
 
     def read():
         while not stop.is_set():

@@ -1,5 +1,6 @@
 """The registry is created once, whoever comes first, and follows the feature list."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -34,7 +35,7 @@ def test_killed_while_creating_is_created_again(home, settings, monkeypatch):
     monkeypatch.setenv("INSIGHT_FAILPOINT", "publish.after_registry:1:fail")
     from features.kit import runs
 
-    monkeypatch.setattr(runs, "_hits", runs.Counter())
+    monkeypatch.setattr(runs, "_hits", Counter())
     with pytest.raises(runs.FailpointError):
         open_registry(home, settings)
     assert not (home.store / "registry.json").exists()

@@ -3,6 +3,7 @@
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -31,7 +32,8 @@ def draw(client, headers, key, **body):
 
 def lines_of(client, headers, list_id):
     """Returns a list's lines, page by page."""
-    found, cursor = [], None
+    found: list[dict[str, Any]] = []
+    cursor = None
     while True:
         params = {"limit": 7} | ({"cursor": cursor} if cursor else {})
         page = client.get(f"/v1/outreach/lists/{list_id}/lines", params=params, headers=headers).json()

@@ -1,5 +1,7 @@
 """POST /v1/scores: what it answers, what it refuses, who sees what."""
 
+from typing import Any
+
 import orjson
 import pytest
 
@@ -83,7 +85,7 @@ def test_reasons_are_the_batch_s_and_say_is_for_care_only(client, world, everyth
     """Codes equal the batch's; only a key with care:read sees what the customer may hear."""
     rows = Scores.current(world.home, "complaint").read(["customer_id", "reason_codes"]).to_pylist()
     told = {row["customer_id"]: row["reason_codes"] for row in rows if row["reason_codes"]}
-    body = {"ids": list(told)[:200], "targets": ["complaint"], "reasons": 3, "locale": "en"}
+    body: dict[str, Any] = {"ids": list(told)[:200], "targets": ["complaint"], "reasons": 3, "locale": "en"}
     items = ask(client, everything, **body).json()["items"]
     assert {i["customer_id"]: [r["code"] for r in i["reasons"]] for i in items} == {
         one: told[one] for one in body["ids"]

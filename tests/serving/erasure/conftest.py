@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import select
 
-from features.feeds.landing.landing import LandingReport, land
+from features.feeds.landing.landing import land
+from features.feeds.landing.reports import LandingReport
 from features.feeds.mapping.sources import Source
 from features.kit.clock import instant_of
 from features.kit.config import parse_config

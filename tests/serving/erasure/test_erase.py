@@ -46,7 +46,7 @@ LEAVES_NOBODY: set[str] = set()
 
 def others(home: Home) -> dict[str, list[tuple[Any, ...]]]:
     """Returns every landed row, portrait, score and fit of the neighbours."""
-    kept = {}
+    kept: dict[str, list[tuple[Any, ...]]] = {}
     feeds = Feeds.open(home)
     with feeds.connect(personal=True) as database:
         for feed in sorted(feeds.names | {"person_links", "number_flags"}):

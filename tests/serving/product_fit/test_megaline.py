@@ -6,6 +6,7 @@ from collections import defaultdict
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,14 +43,14 @@ def up(value):
 
 def by_hand():
     """Returns {(user, month): {plan: cents}} as the tariff says it, without any of our code."""
-    use = defaultdict(lambda: [0, 0, Decimal(0)])
+    use: dict[tuple[str, str], list[Any]] = defaultdict(lambda: [0, 0, Decimal(0)])
     for call in rows("calls"):
         use[call["user_id"], call["call_date"][:7]][0] += up(Decimal(call["duration"]))
     for message in rows("messages"):
         use[message["user_id"], message["message_date"][:7]][1] += 1
     for session in rows("internet"):
         use[session["user_id"], session["session_date"][:7]][2] += Decimal(session["mb_used"])
-    plans = [
+    plans: list[dict[str, Any]] = [
         {name: value if name == "plan_name" else Decimal(value) for name, value in p.items()} for p in rows("plans")
     ]
     return {
@@ -81,7 +82,8 @@ def test_every_user_month_under_both_plans(home):
     settings = settings.model_copy(update={"months": settings.months.model_copy(update={"most": 12})})
     fitter = Fitter(Feeds.open(home), AFTER_2018, settings)
     months = fitter.reader.read(with_ended=True)
-    expected, found = by_hand(), {}
+    expected = by_hand()
+    found: dict[tuple[str, str], dict[str, Any]] = {}
     for index, plan in enumerate(fitter.catalogue.plans):
         terms = fitter.catalogue.terms.at(index)
         overage = voice_and_message_fee(terms, months.use) + data_charge(terms, months.use, np.zeros(1, np.int64)).fee

@@ -98,9 +98,10 @@ def test_sale_dates_are_half_open():
     assert [on_sale(sold, day) for day in days] == [False, True, True, False]
 
 
-def slow_month_fees(terms, minutes, sms, data, packs, known, discount):
+def slow_month_fees(terms, discount, minutes, sms, data, packs, known) -> list[int]:
     """Rates one customer the long way: buckets of data with an age, one unit of arithmetic after another."""
-    kept, fees = [], []
+    kept: list[tuple[int, int]] = []
+    fees: list[int] = []
     for month in range(len(data)):
         over = 0
         if terms.data_kb is not None:
@@ -158,7 +159,7 @@ def test_vectorised_rating_equals_the_slow_loop_on_random_catalogues():
         overage = voice_and_message_fee(columns, months) + data_charge(columns, months, packs).fee
         fast = bill(columns, overage, np.array(discount))
         slow = [
-            slow_month_fees(terms, *(column[row].tolist() for column in (minutes, sms, data, packs, known)), discount)
+            slow_month_fees(terms, discount, *(column[row].tolist() for column in (minutes, sms, data, packs, known)))
             for row in range(shape[0])
         ]
         assert slow == fast.tolist()

@@ -71,11 +71,12 @@ def make_portraits(features: FeatureList, *, seed: int = 5, rows: int = CUSTOMER
     for feature in features.features:
         unknown = rng.random(rows) < 0.15
         if feature.kind == "category":
-            drawn = rng.integers(0, len(feature.categories), rows)
-            words = [None if miss else feature.categories[code] for code, miss in zip(drawn, unknown, strict=True)]
+            codes = rng.integers(0, len(feature.categories), rows)
+            words = [None if miss else feature.categories[code] for code, miss in zip(codes, unknown, strict=True)]
             columns[feature.name] = pa.array(words, type=pa.string())
         else:
-            drawn = rng.poisson(2, rows) if "count" in feature.name else rng.normal(1, 1, rows)
+            counts = "count" in feature.name
+            drawn = rng.poisson(2, rows).astype(float) if counts else rng.normal(1, 1, rows)
             numbers[feature.name] = np.where(unknown, np.nan, drawn).astype(np.float32)
             columns[feature.name] = pa.array(numbers[feature.name], mask=unknown)
     facts = [_facts({name: float(column[row]) for name, column in numbers.items()}) for row in range(rows)]

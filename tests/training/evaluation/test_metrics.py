@@ -64,7 +64,7 @@ def test_the_interval_covers_the_truth_and_knows_that_customers_repeat():
     for seed in range(200):
         random = np.random.default_rng(seed)
         labels = np.repeat((random.random(300) < 0.3).astype(np.int8), 3)
-        scores = labels + np.repeat(random.normal(size=300), 3)
+        scores = labels.astype(float) + np.repeat(random.normal(size=300), 3)
         customers = np.repeat(np.arange(300), 3)
         interval = metrics.auc(scores, labels, customers)
         hits += interval.low <= truth <= interval.high
@@ -105,11 +105,11 @@ def test_the_judgement_reports_kinds_and_classes_apart():
 
 def test_no_event_of_few_that_were_expected_says_little():
     """0 of 1.5 expected may be anything up to 2.46; 0 of 40 is surely too few; 30 of 40 has the interval of its customers."""
-    nobody, customers = np.zeros(100), np.arange(100)
+    nobody, customers = np.zeros(100, np.int8), np.arange(100)
     few = observed_expected(np.full(100, 0.015), nobody, customers)
     assert (few.value, few.low) == (0, 0)
     assert few.high == pytest.approx(3.689 / 1.5, abs=1e-3)
     assert observed_expected(np.full(100, 0.4), nobody, customers).high < 0.1
-    some = observed_expected(np.full(100, 0.4), (customers < 30).astype(float), customers)
+    some = observed_expected(np.full(100, 0.4), (customers < 30).astype(np.int8), customers)
     assert some.value == pytest.approx(0.75)
     assert some.low < 0.75 < some.high

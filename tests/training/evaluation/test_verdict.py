@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,7 +141,8 @@ def test_the_page_of_weighted_rows_computes(judged):
     """What is observed over what is expected is the ratio beside it, and the page says how many rows they stand for."""
     rows = judged()
     heavy = np.where(rows.labels == 1, 1.5, 1.0)
-    target, plain = load_target("churn"), SimpleNamespace(as_of=rows.as_of)
+    target = load_target("churn")
+    plain: Any = SimpleNamespace(as_of=rows.as_of)
     for weights, told_of in ((heavy, True), (None, False)):
         weighted = replace(rows, weights=weights)
         found = evaluate(weighted)

@@ -62,7 +62,8 @@ def audited(home: Home) -> tuple[list[str], int, list[str], dict[str, Any]]:
     """Returns the false alarms, the clean pairs, the trainings that the gate blocked, and one matrix to plant in."""
     alarms: list[str] = []
     blocked: list[str] = []
-    pairs, kept = 0, {}
+    kept: dict[str, Any] = {}
+    pairs = 0
     portraits = Portraits.open(home)
     with open_history(home) as (feeds, history):
         for name in known_targets():

@@ -1,15 +1,14 @@
 """Calibration: every method promises what happens, the choice is made on later dates, a declared prior moves the odds."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
+from training.bundle import BundleFeature
 from training.dataset.dataset import Dataset
 from training.dataset.splits import Fold, Split
 from training.knots import Calibration
 from training.labels.targets import load_target
-from training.model.calibrate import ISOTONIC_POSITIVES, at_rate, calibrate, choose, with_prior
+from training.model.calibrate import ISOTONIC_POSITIVES, Method, at_rate, calibrate, choose, with_prior
 from training.model.modelling import fit
 
 
@@ -22,7 +21,7 @@ def drawn(bend: float = 1.0, *, rows: int = 24_000, seed: int = 3) -> tuple[np.n
 
 
 @pytest.mark.parametrize("method", ["sigmoid", "temperature", "isotonic", "venn_abers"])
-def test_every_method_is_knots_that_promise_what_happens(method: str):
+def test_every_method_is_knots_that_promise_what_happens(method: Method):
     """Whatever the method, one monotone map within 0..1, whose mean is the observed rate."""
     scores, labels = drawn()
     calibration, used = calibrate(scores, labels, method)
@@ -81,7 +80,7 @@ def test_a_case_control_source_is_served_at_its_declared_rate():
     values = (random.normal(size=(3_000, 2)) + 0.7 * labels[:, None]).astype(np.float32)
     data = Dataset(
         values=values,
-        features=tuple(SimpleNamespace(name=name, kind="number", categories=()) for name in "ab"),
+        features=tuple(BundleFeature(name, "number") for name in "ab"),
         customers=np.array([f"c{number:05d}" for number in range(3_000)]),
         as_of=np.full(3_000, np.datetime64("2026-03-01", "D")),
         labels=labels,

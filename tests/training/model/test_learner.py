@@ -6,7 +6,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from training.bundle import model_hash
-from training.model.calibrate import ISOTONIC_POSITIVES, calibrate
+from training.model.calibrate import ISOTONIC_POSITIVES, Method, calibrate
 from training.model.learner import BoostedTrees
 
 
@@ -67,7 +67,7 @@ def test_missing_values_and_categories_are_native():
 
 
 @pytest.mark.parametrize("method", ["isotonic", "sigmoid"])
-def test_the_calibration_is_monotone_and_promises_what_happens(method: str):
+def test_the_calibration_is_monotone_and_promises_what_happens(method: Method):
     """Propensities never fall with the raw score, stay within 0..1 and average to the base rate."""
     random = np.random.default_rng(2)
     scores = random.normal(size=20_000)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from datetime import date
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from features.feeds.landed.reading import Feeds
+from features.kit.language import Locale
 from tests.training.planted_history import CUSTOMERS, small_home
 from training.evaluation import metrics
 from training.monitor import drift
@@ -160,7 +162,7 @@ def test_a_level_learned_from_few_events_may_be_off_by_as_much_as_it_was_unsure(
     assert promise_spread({}) == promise_spread({"observed_expected_ci": [None, None]}) == 0.0
 
 
-MODEL = SimpleNamespace(
+MODEL: Any = SimpleNamespace(
     manifest=SimpleNamespace(feature_names=("strong", "weak")), gains=lambda: np.array([90.0, 10.0])
 )
 """A model whose gain is carried by `strong`."""
@@ -203,7 +205,11 @@ def test_page_and_gauges_need_nothing_else():
             "recommendation": {"code": "retrain", "reason": "x", "reason_zh": "漂移"},
         }},
     }  # fmt: skip
-    for locale, advice, heading in (("zh", "建议重训", "模型监控"), ("en", "Retrain", "Model monitoring")):
+    wanted: tuple[tuple[Locale, str, str], ...] = (
+        ("zh", "建议重训", "模型监控"),
+        ("en", "Retrain", "Model monitoring"),
+    )
+    for locale, advice, heading in wanted:
         html = page(report, locale)
         assert html.count("data:image/png;base64,") == 3
         assert advice in html

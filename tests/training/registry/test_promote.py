@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import orjson
@@ -34,7 +35,7 @@ GOOD = {"auc": 0.75, "auc_ci": [0.72, 0.78]}
 
 def write_version(
     home: Home, name: str, seed: int, day: str = "2026-06-01", verdict: str | None = "first_champion",
-    compared_with: str | None = None, **other_pages: bytes,
+    compared_with: str | None = None, other_pages: dict[str, bytes] | None = None,
 ) -> None:  # fmt: skip
     """Writes a small whole bundle with a verdict, or without any."""
     random = np.random.default_rng(seed)
@@ -49,7 +50,7 @@ def write_version(
     knots = Calibration(np.array([-2.0, 2.0]), np.array([0.1, 0.9]))
     told = {"format": 1, "promoted": verdict != "no_more_profit", "decision": "by hand", "compared_with": compared_with}
     proof = {} if verdict is None else {bundle.EVALUATION: orjson.dumps(told | {"rule": verdict})}
-    card = pages(version=name) | other_pages | proof
+    card = pages(version=name) | (other_pages or {}) | proof
     bundle.write(home.bundles, manifest, model.model_text, knots, values, card.pop("card.md").decode(), card)
 
 
@@ -153,7 +154,9 @@ def test_an_incomplete_card_blocks_promotion(tmp_path: Path, monkeypatch: pytest
     """A whole bundle whose card lacks a section is refused with its code and the section; the guard off, it would serve."""
     state = Home(tmp_path)
     write_version(state, "v1", 1)
-    write_version(state, "v2", 2, compared_with="v1", **{"card.zh.html": b'<section id="purpose"><h2>x</h2></section>'})
+    write_version(
+        state, "v2", 2, compared_with="v1", other_pages={"card.zh.html": b'<section id="purpose"><h2>x</h2></section>'}
+    )
     promote.promote(state, "churn", "v1")
     with pytest.raises(ConflictError, match=r"incomplete_card: .*card\.zh\.html: purpose"):
         promote.promote(state, "churn", "v2")
@@ -283,9 +286,9 @@ def test_a_verdict_beside_another_champion_is_reached_again(tmp_path: Path, judg
         found = evaluate(rows)
         verdict = judge(target.promotion, target.value, rows, found, None)
         assert verdict.promoted
-        data = SimpleNamespace(as_of=rows.as_of)
+        data: Any = SimpleNamespace(as_of=rows.as_of)
         write_version(
-            state, name, seed, verdict=None, **written.files(target, verdict, rows, found, data, "2026-05-01")
+            state, name, seed, verdict=None, other_pages=written.files(target, verdict, rows, found, data, "2026-05-01")
         )
     promote.promote(state, "churn", "v1")
     with pytest.raises(ConflictError, match="'v2' is refused by worse_than_champion"):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
 from features.portraits.feature_list import FeatureList
 
-EXPECTED = {
+EXPECTED: dict[str, dict[str, Any]] = {
     "profile": {
         "tenure_days": 365, "kind": "consumer", "status": "active", "vip_tier": "gold", "province": "Hebei", "birth_year": 1988,
         "device_generation": "5G", "device_days": 10, "household_lines_count": 1, "household_closed_count_90d": 2, "is_ported_in": 1,

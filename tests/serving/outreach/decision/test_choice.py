@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date, time
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
@@ -83,7 +84,7 @@ def test_what_policy_and_conditions_refuse_is_counted(chooser):
     """No consent, no proven fit and no enquiry about roaming each have their code."""
     ending = {"contract.ending": {"date": "2026-06-20"}}
     overage = {"packs.frequent": {"n": 3, "amount": 30_000}}
-    trip = {"roaming.trip_expected": {}}
+    trip: dict[str, Any] = {"roaming.trip_expected": {}}
     offered = chooser.offer(
         [
             candidate("C0005", reasons=ending),

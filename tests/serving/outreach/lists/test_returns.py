@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -59,7 +60,7 @@ def refusals_of(home, person_id: str) -> dict[str, tuple]:
         return {row.code: (row.action, row.ticket_id, row.ends_on) for row in rows}
 
 
-EFFECTS = {
+EFFECTS: dict[str, tuple[dict[str, Any], str, dict[str, tuple[Any, ...]]]] = {
     "solved": ({}, "closed", {"cool_down": (None, None, date(2026, 7, 1))}),
     "accepted": ({"order_reference": "O1"}, "closed", {}),
     "thinking": ({"next_at": at("2026-06-05T02:00:00")}, "open", {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, time
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ CASES: dict[str, tuple[str, str]] = {
 def make_town(root) -> Town:
     """Returns the town of the cases."""
     town = Town(root)
-    special = {"C0009": {"status": "suspended_authority"}, "C0012": {"birth_year": 2008}, "C0016": {"kind": "corporate"},
+    special: dict[str, dict[str, Any]] = {"C0009": {"status": "suspended_authority"}, "C0012": {"birth_year": 2008}, "C0016": {"kind": "corporate"},
                "C0017": {"kind": "machine"}, "C0023": {"person": "P0010"}}  # fmt: skip
     for one in CASES:
         town.customer(one, consents=one != "C0002", **special.get(one, {}))
@@ -119,7 +120,7 @@ def test_a_guard_turned_off_lets_the_contact_pass(feeds, settings: OutreachSetti
     """Canary: without its own code in the policy nothing else refuses the case."""
     code = CASES[one][1]
     rule = settings.purposes["marketing"]
-    change = {"refusals": tuple(name for name in rule.refusals if name != code)}
+    change: dict[str, Any] = {"refusals": tuple(name for name in rule.refusals if name != code)}
     if code.startswith("consent"):
         change["consent"] = "none"
     weaker = settings.model_copy(update={"purposes": settings.purposes | {"marketing": rule.model_copy(update=change)}})
@@ -276,7 +277,7 @@ def test_a_handed_on_number_and_a_handed_on_subscription_start_clean(tmp_path, s
 
 # valid_from and valid_until of the links to P1 and P2; whether the first number is re-issued and since when;
 # the day of the opt-out; whether it binds today's holder
-LINK_CASES = {
+LINK_CASES: dict[str, tuple[list[tuple[str, str | None] | None], str | None, str, bool]] = {
     "before a link of a later migration": ([("2026-05-01", None)], None, "2026-03-10", True),
     "the link begins after today": ([("2026-07-01", None)], None, "2026-03-10", True),
     "two links of one day, before both": ([("2026-05-01", None), ("2026-05-01", None)], None, "2026-03-10", True),
