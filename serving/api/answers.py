@@ -1,67 +1,38 @@
-"""How routes answer: orjson bytes on the way out, schemas and examples in the documentation."""
+"""How routes answer: response models as JSON bytes, schemas and examples in the documentation, pages by cursor."""
 
 from __future__ import annotations
 
 import base64
-import re
-from datetime import date
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from fastapi import Header, Path, Query, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from fastapi import Response
+from pydantic import BaseModel
 
 from features.kit.errors import InsightError
 from serving.api.errors import PROBLEM_JSON, InvalidRequestError, Problem
 
-CustomerId = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
-"""An operator's id: text. A JSON number is refused, because 18 digits do not survive a double."""
 
-CustomerInPath = Annotated[
-    CustomerId, Path(description="The operator's id of the subscription.", examples=["880000001000000000"])
-]
+class ErrorOut(BaseModel):
+    """Why one item has no answer."""
 
-Code = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=60, pattern=r"^[a-z0-9_.]+$")]
+    code: str
+    detail: str
 
-
-def _iso_date(value: Any) -> Any:
-    if value is not None and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(value)):
-        raise ValueError("write the day as 2026-06-01")
-    return value
+    @classmethod
+    def of(cls, error: InsightError) -> ErrorOut:
+        """Returns an error inside a batch answer."""
+        return cls(code=error.code, detail=error.message)
 
 
-Day = Annotated[date, BeforeValidator(_iso_date)]
-"""A civil date in the one form 2026-06-01; a bare number is no date."""
-
-Place = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100)]
-Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before.")]
-Limit = Annotated[int, Query(ge=1, le=1000, description="Rows of a page.")]
-IdempotencyKey = Annotated[
-    str,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=200,
-        pattern=r"^[!-~]+$",
-        description="Any text of your own, new for each new request: a repeat gets the same answer and does nothing.",
-    ),
-]
+def json_response(answer: BaseModel, status: int = 200) -> Response:
+    """Returns a response model as JSON bytes: a field that its schema lacks cannot be answered."""
+    return Response(json_bytes(answer), status, media_type="application/json")
 
 
-class Body(BaseModel):
-    """The base of every request body: closed and frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def json_response(content: Any, status: int = 200) -> Response:
-    """Returns plain values as JSON bytes; no model is built on the way out."""
-    return Response(json_bytes(content), status, media_type="application/json")
-
-
-def json_bytes(content: Any) -> bytes:
-    """Returns plain values as JSON bytes."""
-    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z)
+def json_bytes(answer: BaseModel) -> bytes:
+    """Returns a response model as JSON bytes."""
+    return answer.model_dump_json(by_alias=True).encode()
 
 
 def documented(model: type[BaseModel], example: Any, *refusals: int, status: int = 200) -> dict[int | str, Any]:
@@ -98,8 +69,3 @@ def from_cursor(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
     if not isinstance(keys, list) or [type(key) for key in keys] != list(kinds):
         raise InvalidRequestError("cursor: not one of ours", remedy="use `next_cursor` of the page before")
     return tuple(keys)
-
-
-def item_error(error: InsightError) -> dict[str, str]:
-    """Returns an error inside a batch answer."""
-    return {"code": error.code, "detail": error.message}

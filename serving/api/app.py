@@ -78,7 +78,7 @@ def create_app(
         ),
     )
     errors.install(app)
-    for one in SLICES:
-        app.include_router(one.router)
+    for piece in SLICES:
+        app.include_router(piece.router)
     app.add_middleware(Traffic, figures=counted, most_at_once=most_at_once)
     return app

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
@@ -49,7 +48,7 @@ class Version(BaseModel):
 )
 async def livez() -> Response:
     """Answers as long as the process runs."""
-    return json_response({"status": "alive"})
+    return json_response(Alive(status="alive"))
 
 
 @router.get(
@@ -71,7 +70,7 @@ def readyz(context: ContextOf) -> Response:
     return json_response(ready(context))
 
 
-def ready(context: Context) -> dict[str, Any]:
+def ready(context: Context) -> Ready:
     """Returns what serves. Raises NotReadyError naming what does not."""
     targets = context.models.targets
     if not targets:
@@ -86,7 +85,7 @@ def ready(context: Context) -> dict[str, Any]:
         raise NotReadyError(f"the operational database does not answer ({type(error).__name__})") from None
     age = round((utc_now() - pointer.event_at).total_seconds() / 3600, 2)
     versions = {state.target: state.manifest.version for state in context.models.states() if state.manifest}
-    return {"status": "ready", "targets": versions, "as_of": pointer.as_of, "portrait_age_hours": age}
+    return Ready(status="ready", targets=versions, as_of=pointer.as_of.isoformat(), portrait_age_hours=age)
 
 
 @router.get(
@@ -97,7 +96,7 @@ def ready(context: Context) -> dict[str, Any]:
 )
 async def get_version() -> Response:
     """Tells the version of the code."""
-    return json_response({"name": "customer-insight", "version": version("customer-insight")})
+    return json_response(Version(name="customer-insight", version=version("customer-insight")))
 
 
 @router.get(

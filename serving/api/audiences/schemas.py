@@ -6,17 +6,15 @@ import hashlib
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
-from serving.api.answers import Code, Place
+from serving.api.types import Body, Code, Place
 from serving.outreach.refusals import Channel
 from serving.outreach.settings import Purpose
 
 
-class AudienceQuery(BaseModel):
+class AudienceQuery(Body):
     """Whom to find."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     target: Code = Field(description="Which model's scores decide the order.", examples=["churn"])
     purpose: Purpose = Field(

@@ -12,20 +12,20 @@ from features.kit.errors import NotFoundError, NotReadyError
 from features.kit.spelling import close_names
 from features.portraits.facts.classes import CLASS_NAMES
 from serving.api.answers import from_cursor, to_cursor
-from serving.api.audiences.schemas import AudienceQuery
+from serving.api.audiences.schemas import AudienceAnswer, AudienceMember, AudienceQuery
 from serving.api.auth import is_row_scoped
 from serving.api.context import Context
+from serving.api.customer.contact import contact_moment
 from serving.api.errors import InvalidRequestError
-from serving.api.scores.service import contact_moment
 from serving.database.keys import ApiKey
 from serving.outreach.policy.policy import PolicyBook
 
 MOST_NAMED = 5
-COLUMNS = ("customer_id", "percentile", "propensity", "times_base", "band", "class", "province", "city")
+COLUMNS = [field.alias or name for name, field in AudienceMember.model_fields.items()]
 
 
-def audience(context: Context, key: ApiKey, query: AudienceQuery) -> dict[str, Any]:
-    """Returns a page of an audience (see `AudienceAnswer`); without a page its `items` are empty.
+def audience(context: Context, key: ApiKey, query: AudienceQuery) -> AudienceAnswer:
+    """Returns a page of an audience; without a page its `items` are empty.
 
     Raises:
         NotFoundError: If nothing has been scored on this target.
@@ -57,7 +57,8 @@ def audience(context: Context, key: ApiKey, query: AudienceQuery) -> dict[str, A
         last["margin"][0].as_py(),
         last["customer_id"][0].as_py(),
     )
-    return head | {"count": found.num_rows, "items": page.select(COLUMNS).to_pylist(), "next_cursor": cursor}
+    items = [AudienceMember(**row) for row in page.select(COLUMNS).to_pylist()]
+    return AudienceAnswer(**head, count=found.num_rows, items=items, next_cursor=cursor)
 
 
 def audience_csv(context: Context, key: ApiKey, query: AudienceQuery) -> bytes:
@@ -101,8 +102,8 @@ def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, 
     if query.min_percentile is not None:
         table = table.filter(pc.greater_equal(table["percentile"], query.min_percentile))
     ids = table["customer_id"].to_pylist()
-    known = np.array([one in book.row_of for one in ids], dtype=bool)
-    rows = np.array([book.row_of[one] for one in ids if one in book.row_of], dtype=np.intp)
+    known = np.array([customer_id in book.row_of for customer_id in ids], dtype=bool)
+    rows = np.array([book.row_of[ids[place]] for place in known.nonzero()[0]], dtype=np.intp)
     refused = ~known
     on, at = contact_moment(book, query.at)
     counts: dict[str, int] = {}
@@ -151,12 +152,12 @@ def _with_places(context: Context, table: Any, as_of: Any, book: PolicyBook) -> 
 
     from features.portraits.reading import Portraits
 
-    told = Portraits.open(context.home).read(as_of, ["customer_id", "primary_class"])
-    classes = pc.index_in(table["customer_id"], value_set=told["customer_id"].combine_chunks())
-    if classes.null_count:
+    classes = Portraits.open(context.home).read(as_of, ["customer_id", "primary_class"])
+    rows = pc.index_in(table["customer_id"], value_set=classes["customer_id"].combine_chunks())
+    if rows.null_count:
         raise NotReadyError("the portraits have been built again since", remedy="run `insight score`")
     places = pc.index_in(table["customer_id"], value_set=book.table["customer_id"].combine_chunks())
-    table = table.append_column("class", told["primary_class"].take(classes))
+    table = table.append_column("class", classes["primary_class"].take(rows))
     for name in ("province", "city"):
         table = table.append_column(name, book.table[name].take(places))
     return table

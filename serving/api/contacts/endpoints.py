@@ -6,14 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Response
 
-from serving.api.answers import IdempotencyKey, body_example, documented
+from serving.api.answers import body_example, documented
 from serving.api.auth import needs
 from serving.api.contacts.schemas import ANSWER_EXAMPLE, REQUEST_EXAMPLE, ContactsAnswer, ContactsRequest
 from serving.api.contacts.service import record
 from serving.api.context import ContextOf
-from serving.api.idempotency import once
+from serving.api.idempotency import record_once
+from serving.api.types import IdempotencyKey
 from serving.database.keys import ApiKey
-from serving.outreach.lists.feedback import try_landing
 
 router = APIRouter(tags=["feedback"])
 
@@ -32,8 +32,4 @@ def post_contacts(
     key: Annotated[ApiKey, needs("contacts:write")],
 ) -> Response:
     """Records what a campaign tool sent: it counts in the caps of the next list and in the next training."""
-    answer = once(
-        context.engine, key.key_id, idempotency_key, "contacts", request, lambda: record(context, key, request)
-    )
-    later.add_task(try_landing, context.home, context.engine)
-    return Response(answer.body, answer.status, media_type="application/json", background=later)
+    return record_once(context, key, idempotency_key, "contacts", request, record, later)

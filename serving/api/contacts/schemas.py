@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, Field
 
-from serving.api.answers import Body, Code, CustomerId
-from serving.api.scores.schemas import ErrorOut
+from serving.api.answers import ErrorOut
+from serving.api.types import Body, Code, CustomerId, Name
 from serving.outreach.refusals import Channel
 
 MOST_CONTACTS = 1000
-
-Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class ContactIn(Body):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import StringConstraints
 
 from features.kit.language import Locale
-from serving.api.answers import Body
-from serving.api.portraits.schemas import EXAMPLE as PORTRAIT
-from serving.api.product_fit.schemas import EXAMPLE as FIT
-from serving.api.product_fit.schemas import FitAnswer
-from serving.api.scores.schemas import ErrorOut, ReasonOut
+from serving.api.answers import ErrorOut
+from serving.api.customer.portrait import EXAMPLE as PORTRAIT
+from serving.api.customer.portrait import PortraitFacts
+from serving.api.customer.product_fit import EXAMPLE as FIT
+from serving.api.customer.product_fit import FitAnswer
+from serving.api.customer.score import TargetOut
+from serving.api.types import Body
 
 
 class LookupRequest(Body):
@@ -21,33 +23,9 @@ class LookupRequest(Body):
     locale: Locale = "zh"
 
 
-class TargetOut(BaseModel):
-    """One target's score and reasons."""
-
-    target: str
-    status: str
-    propensity: float | None
-    percentile: float | None
-    times_base: float | None
-    band: str | None
-    reasons: list[ReasonOut]
-    model_version: str | None
-    missing: list[str]
-    flags: list[str]
-
-
-class LookupAnswer(BaseModel):
+class LookupAnswer(PortraitFacts):
     """The agent's first page: portrait, pre-judged reasons, open matters, arrears, product fit."""
 
-    customer_id: str
-    as_of: str
-    portrait_age_hours: float
-    published_at: str
-    portrait_version: str
-    also: list[str]
-    missing: list[str]
-    card: dict[str, Any]
-    facts: dict[str, Any]
     open_tickets: list[dict[str, Any]]
     arrears: int | None
     arrears_due: str | None
@@ -57,7 +35,7 @@ class LookupAnswer(BaseModel):
 
 
 REQUEST_EXAMPLE = {"number": "13800001234", "locale": "zh"}
-ANSWER_EXAMPLE = {key: value for key, value in PORTRAIT.items() if key != "features"} | {
+ANSWER_EXAMPLE = PORTRAIT | {
     "open_tickets": [
         {"id": "T1", "kind": "complaint", "topic": "network", "due_at": "2026-06-02T01:00:00Z", "overdue_hours": 0}
     ],

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Any
 
 from features.feeds.landed.reading import Feeds
 from features.feeds.landed.steady import on_current_feeds
 from features.kit.clock import instant_of
 from features.kit.errors import InsightError, NotFoundError, NotReadyError
-from serving.api.answers import item_error
+from serving.api.answers import ErrorOut
 from serving.api.context import Context
-from serving.api.lookups.schemas import LookupRequest
-from serving.api.portraits.service import described, one_portrait
-from serving.api.product_fit.service import fit_of
-from serving.api.scores.service import SAY_SCOPE, score_body, score_portraits
+from serving.api.customer.portrait import card_of, live_portrait
+from serving.api.customer.product_fit import fit_of
+from serving.api.customer.score import TargetOut, score_portraits
+from serving.api.lookups.schemas import LookupAnswer, LookupRequest
 from serving.database.audit import record
 from serving.database.keys import ApiKey
 from serving.database.session import writing
@@ -30,8 +29,8 @@ ORDER BY valid_from DESC, known_at DESC LIMIT 1
 """
 
 
-def look_up(context: Context, key: ApiKey, request: LookupRequest) -> dict[str, Any]:
-    """Returns the card of the customer who holds a number today (see `LookupAnswer`); the look-up is audited.
+def look_up(context: Context, key: ApiKey, request: LookupRequest) -> LookupAnswer:
+    """Returns the card of the customer who holds a number today; the look-up is audited.
 
     Raises:
         NotFoundError: If nobody holds the number, or nobody that this key may see.
@@ -44,28 +43,28 @@ def look_up(context: Context, key: ApiKey, request: LookupRequest) -> dict[str, 
     if customer_id is None:
         raise NotFoundError(NOBODY)
     try:
-        batch, found = one_portrait(context, key, customer_id)
+        batch, found = live_portrait(context, key, customer_id)
     except NotFoundError:
         raise NotFoundError(NOBODY) from None
-    told = described(batch, found)
     scores, problems = [], []
     for state in context.models.states():
         try:
-            made = score_portraits(context, batch, [found], [state.target], reasons=3, locale=request.locale)
+            (made,) = score_portraits(context, batch, [found], state.target, reasons=3, locale=request.locale)
         except InsightError as error:
-            problems.append(item_error(error))
+            problems.append(ErrorOut.of(error))
             continue
-        body = score_body(made[state.target][0], speaks=SAY_SCOPE in key.scopes)
-        scores.append({"target": state.target, **body})
-    card = told["card"]
-    return told | {
-        "open_tickets": card.get("open_tickets") or [],
-        "arrears": card.get("arrears"),
-        "arrears_due": card.get("arrears_due"),
-        "scores": scores,
-        "product_fit": fit_of(context, customer_id),
-        "not_ready": problems,
-    }
+        scores.append(TargetOut.of(key, state.target, made))
+    card = card_of(found)
+    return LookupAnswer.of(
+        batch,
+        found,
+        open_tickets=card.get("open_tickets") or [],
+        arrears=card.get("arrears"),
+        arrears_due=card.get("arrears_due"),
+        scores=scores,
+        product_fit=fit_of(context, customer_id),
+        not_ready=problems,
+    )
 
 
 def national(number: str) -> str:

@@ -6,14 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Response
 
-from serving.api.answers import IdempotencyKey, body_example, documented
+from serving.api.answers import body_example, documented
 from serving.api.auth import needs
 from serving.api.context import ContextOf
-from serving.api.idempotency import once
+from serving.api.idempotency import record_once
 from serving.api.outcomes.schemas import ANSWER_EXAMPLE, REQUEST_EXAMPLE, OutcomesAnswer, OutcomesRequest
 from serving.api.outcomes.service import record
+from serving.api.types import IdempotencyKey
 from serving.database.keys import ApiKey
-from serving.outreach.lists.feedback import try_landing
 
 router = APIRouter(tags=["feedback"])
 
@@ -32,8 +32,4 @@ def post_outcomes(
     key: Annotated[ApiKey, needs("outcomes:write")],
 ) -> Response:
     """Records agents' dispositions; "wrong person" and "never again" bind the next list of the same day."""
-    answer = once(
-        context.engine, key.key_id, idempotency_key, "outcomes", request, lambda: record(context, key, request)
-    )
-    later.add_task(try_landing, context.home, context.engine)
-    return Response(answer.body, answer.status, media_type="application/json", background=later)
+    return record_once(context, key, idempotency_key, "outcomes", request, record, later)

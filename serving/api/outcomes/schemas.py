@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
-from serving.api.answers import Body
-from serving.api.contacts.schemas import Name
-from serving.api.scores.schemas import ErrorOut
+from serving.api.answers import ErrorOut
+from serving.api.types import Body, Name
 from serving.outreach.dispositions import Disposition
 
 MOST_OUTCOMES = 1000

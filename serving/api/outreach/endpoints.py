@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 
-from serving.api.answers import Cursor, IdempotencyKey, Limit, body_example, documented, json_response
+from serving.api.answers import body_example, documented, json_response
 from serving.api.auth import needs
 from serving.api.context import ContextOf
 from serving.api.outreach.schemas import (
@@ -20,6 +20,7 @@ from serving.api.outreach.schemas import (
     NewList,
 )
 from serving.api.outreach.service import create_list, export, lines, lists, one_list
+from serving.api.types import Cursor, IdempotencyKey, Limit
 from serving.database.keys import ApiKey
 
 router = APIRouter(tags=["outreach"])

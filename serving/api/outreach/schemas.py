@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from features.kit.language import Locale
-from serving.api.answers import Body, Day, Place
+from serving.api.types import Body, Day, Place
 
 
 class NewList(Body):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 from sqlalchemy import and_, func, or_, select
@@ -13,7 +13,7 @@ from features.kit.errors import NotFoundError
 from serving.api.answers import from_cursor, to_cursor
 from serving.api.auth import is_row_scoped, may_see
 from serving.api.context import Context
-from serving.api.outreach.schemas import NewList
+from serving.api.outreach.schemas import LinesAnswer, ListOut, ListsAnswer, NewList
 from serving.database.audit import record
 from serving.database.keys import ApiKey
 from serving.database.session import reading, writing
@@ -22,8 +22,8 @@ from serving.database.tables_outreach import ListLineRow, OutreachLineRow, Outre
 NO_LIST = "no list with this id"
 
 
-def create_list(context: Context, key: ApiKey, idempotency_key: str, request: NewList) -> dict[str, Any]:
-    """Draws a list for a key; the same idempotency key gives the same list again (see `ListOut`).
+def create_list(context: Context, key: ApiKey, idempotency_key: str, request: NewList) -> ListOut:
+    """Draws a list for a key; the same idempotency key gives the same list again.
 
     Raises:
         ConflictError: If the idempotency key came with another request.
@@ -39,11 +39,11 @@ def create_list(context: Context, key: ApiKey, idempotency_key: str, request: Ne
     released = draw_list(context.home, wanted, key=idempotency_key, owner=key.key_id)
     with writing(context.engine) as session:
         record(session, actor=key.key_id, action="outreach.create", subject=released.list_id)
-        return _told(session, _list(session, key, released.list_id))
+        return _list_out(session, _visible_list(session, key, released.list_id))
 
 
-def lists(context: Context, key: ApiKey, limit: int, cursor: str | None) -> dict[str, Any]:
-    """Returns a page of lists, newest first (see `ListsAnswer`); a row-scoped key sees its own."""
+def lists(context: Context, key: ApiKey, limit: int, cursor: str | None) -> ListsAnswer:
+    """Returns a page of lists, newest first; a row-scoped key sees its own."""
     query = select(OutreachListRow).order_by(OutreachListRow.created_at.desc(), OutreachListRow.list_id.desc())
     if is_row_scoped(key):
         query = query.where(OutreachListRow.owner == key.key_id)
@@ -58,19 +58,20 @@ def lists(context: Context, key: ApiKey, limit: int, cursor: str | None) -> dict
         )
     with reading(context.engine) as session:
         rows = list(session.scalars(query.limit(limit + 1)))
-        items = [_told(session, row) for row in rows[:limit]]
+        items = [_list_out(session, row) for row in rows[:limit]]
     last = rows[limit - 1] if len(rows) > limit else None
-    return {"items": items, "next_cursor": last and to_cursor(int(last.created_at.timestamp()), last.list_id)}
+    following = last and to_cursor(int(last.created_at.timestamp()), last.list_id)
+    return ListsAnswer(items=items, next_cursor=following)
 
 
-def one_list(context: Context, key: ApiKey, list_id: str) -> dict[str, Any]:
-    """Returns a list (see `ListOut`). Raises NotFoundError."""
+def one_list(context: Context, key: ApiKey, list_id: str) -> ListOut:
+    """Returns a list. Raises NotFoundError."""
     with reading(context.engine) as session:
-        return _told(session, _list(session, key, list_id))
+        return _list_out(session, _visible_list(session, key, list_id))
 
 
-def lines(context: Context, key: ApiKey, list_id: str, limit: int, cursor: str | None) -> dict[str, Any]:
-    """Returns a page of a list's lines, suppressions checked again (see `LinesAnswer`). Raises NotFoundError."""
+def lines(context: Context, key: ApiKey, list_id: str, limit: int, cursor: str | None) -> LinesAnswer:
+    """Returns a page of a list's lines, suppressions checked again. Raises NotFoundError."""
     from serving.outreach.export.columns import COLUMNS
     from serving.outreach.export.export import rows_of
     from serving.outreach.lists.release import read_entries, release
@@ -78,10 +79,10 @@ def lines(context: Context, key: ApiKey, list_id: str, limit: int, cursor: str |
 
     after = from_cursor(cursor, int)
     with reading(context.engine) as session:
-        _list(session, key, list_id)
+        _visible_list(session, key, list_id)
     release(context.home, context.engine, list_id, context.book, is_replay=True)
     with reading(context.engine) as session:
-        row = _list(session, key, list_id)
+        row = _visible_list(session, key, list_id)
         entries, page = read_entries(session, context.home, row, load_settings(), context.book)
         entries = [
             entry for entry in entries if may_see(key, {"province": entry.line.province, "city": entry.line.city})
@@ -91,7 +92,7 @@ def lines(context: Context, key: ApiKey, list_id: str, limit: int, cursor: str |
         cells = rows_of(chosen[:limit], page)
         position = chosen[limit - 1].place.position if len(chosen) > limit else None
     items = [dict(zip(names, row_cells, strict=False)) for row_cells in cells]
-    return {"items": items, "next_cursor": position and to_cursor(position)}
+    return LinesAnswer(items=items, next_cursor=position and to_cursor(position))
 
 
 def export(context: Context, key: ApiKey, list_id: str, kind: Literal["xlsx", "csv"]) -> bytes:
@@ -103,7 +104,7 @@ def export(context: Context, key: ApiKey, list_id: str, kind: Literal["xlsx", "c
     from serving.outreach.lists.release import release
 
     with reading(context.engine) as session:
-        _list(session, key, list_id)
+        _visible_list(session, key, list_id)
     released = release(context.home, context.engine, list_id, context.book, is_replay=True)
     with writing(context.engine) as session:
         places = session.execute(
@@ -117,7 +118,7 @@ def export(context: Context, key: ApiKey, list_id: str, kind: Literal["xlsx", "c
     return (released.xlsx if kind == "xlsx" else released.csv).read_bytes()
 
 
-def _list(session: Session, key: ApiKey, list_id: str) -> OutreachListRow:
+def _visible_list(session: Session, key: ApiKey, list_id: str) -> OutreachListRow:
     """Returns a list that a key may see: its own, or any for a key without row scope. Raises NotFoundError."""
     row = session.get(OutreachListRow, list_id)
     if row is None or (is_row_scoped(key) and row.owner != key.key_id):
@@ -125,15 +126,15 @@ def _list(session: Session, key: ApiKey, list_id: str) -> OutreachListRow:
     return row
 
 
-def _told(session: Session, row: OutreachListRow) -> dict[str, Any]:
+def _list_out(session: Session, row: OutreachListRow) -> ListOut:
     kept = select(func.count()).where(ListLineRow.list_id == row.list_id, ListLineRow.withdrawn_code.is_(None))
-    return {
-        "list_id": row.list_id,
-        "as_of": row.as_of,
-        "status": row.status,
-        "locale": row.locale,
-        "lines": session.scalar(kept) or 0,
-        "created_at": row.created_at,
-        "released_at": row.released_at,
-        "summary": orjson.loads(row.summary),
-    }
+    return ListOut(
+        list_id=row.list_id,
+        as_of=row.as_of,
+        status=row.status,
+        locale=row.locale,
+        lines=session.scalar(kept) or 0,
+        created_at=row.created_at,
+        released_at=row.released_at,
+        summary=orjson.loads(row.summary),
+    )

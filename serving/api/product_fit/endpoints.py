@@ -6,11 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Response
 
-from serving.api.answers import CustomerInPath, documented, json_response
+from serving.api.answers import documented, json_response
 from serving.api.auth import needs
 from serving.api.context import ContextOf
-from serving.api.product_fit.schemas import EXAMPLE, FitAnswer
+from serving.api.customer.product_fit import EXAMPLE, FitAnswer
 from serving.api.product_fit.service import product_fit
+from serving.api.types import CustomerInPath
 from serving.database.keys import ApiKey
 
 router = APIRouter(tags=["customers"])

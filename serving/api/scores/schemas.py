@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, Literal, Self
+from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
 from features.kit.language import Locale
-from serving.api.answers import Body, Code, CustomerId
+from serving.api.answers import ErrorOut
+from serving.api.customer.score import TargetOut
+from serving.api.types import Body, Code, CustomerId
 from serving.outreach.refusals import Channel
 from serving.outreach.settings import Purpose
 
@@ -40,15 +42,6 @@ class ScoresRequest(Body):
         return self
 
 
-class ReasonOut(BaseModel):
-    """One reason; `say` is null unless the key may read what is said to customers and something may be said."""
-
-    code: str
-    about: str
-    say: str | None
-    facts: dict[str, Any]
-
-
 class ContactableOut(BaseModel):
     """Whether the contact policy allows this purpose and channel, and if not why and when.
 
@@ -63,31 +56,14 @@ class ContactableOut(BaseModel):
     not_evaluable: list[str]
 
 
-class ErrorOut(BaseModel):
-    """Why one item has no answer."""
-
-    code: str
-    detail: str
-
-
-class ScoreItem(BaseModel):
+class ScoreItem(TargetOut):
     """One customer on one target, in the order asked."""
 
     customer_id: str
-    target: str
-    status: Literal["ok", "not_enough_data", "unknown_customer"]
-    propensity: float | None
-    percentile: float | None
-    times_base: float | None
-    band: str | None
-    reasons: list[ReasonOut]
     contactable: ContactableOut | None
     control_group: bool | None
-    model_version: str | None
     as_of: date
     portrait_age_hours: float
-    missing: list[str]
-    flags: list[str]
     error: ErrorOut | None
 
 

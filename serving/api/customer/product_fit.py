@@ -1,11 +1,14 @@
-"""What a customer's product fit looks like outside."""
+"""A customer's product fit as every operation shows it, as the batch of the portraits' day found it."""
 
 from __future__ import annotations
 
 from datetime import date
 from typing import Any
 
+import orjson
 from pydantic import BaseModel
+
+from serving.api.context import Context
 
 
 class OfferOut(BaseModel):
@@ -64,3 +67,19 @@ EXAMPLE = {
     ],
     "needs": {"over_use": {"months": 3, "amount": 75000}},
 }  # fmt: skip
+
+
+def fit_of(context: Context, customer_id: str) -> FitAnswer | None:
+    """Returns a customer's fit on the live portraits' day, or None without one."""
+    import pyarrow.parquet as pq
+
+    path = context.home.product_fit / f"as_of={context.today()}" / "fit.parquet"
+    if not path.exists():
+        return None
+    asked = [("customer_id", "=", customer_id)]
+    rows = pq.read_table(path, filters=asked, partitioning=None, use_threads=False).to_pylist()
+    if not rows:
+        return None
+    operator = context.feeds().operator
+    lists = {name: orjson.loads(rows[0][name]) for name in ("offers", "needs")}
+    return FitAnswer(**rows[0] | lists, currency=operator.currency, money_scale=operator.money_scale)

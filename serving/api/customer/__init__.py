@@ -1,0 +1,1 @@
+"""What several operations say of one customer: portrait, scores, product fit, and who may see them."""

@@ -1,0 +1,97 @@
+"""A customer's score on one target as every operation shows it: never bare, always through the one scorer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel
+
+from features.kit.clock import utc_now
+from features.kit.language import Locale
+from features.store.online.online import OnlineBatch, OnlinePortrait
+from serving.api.context import Context
+from serving.database.keys import ApiKey
+from serving.scoring.scorer import Score
+
+SAY_SCOPE = "care:read"
+
+
+class ReasonOut(BaseModel):
+    """One reason; `say` is null unless the key may read what is said to customers and something may be said."""
+
+    code: str
+    about: str
+    say: str | None
+    facts: dict[str, Any]
+
+
+class TargetOut(BaseModel):
+    """One target's score and reasons."""
+
+    target: str
+    status: Literal["ok", "not_enough_data", "unknown_customer"]
+    propensity: float | None
+    percentile: float | None
+    times_base: float | None
+    band: str | None
+    reasons: list[ReasonOut]
+    model_version: str | None
+    missing: list[str]
+    flags: list[str]
+
+    @classmethod
+    def of(cls, key: ApiKey, target: str, score: Score | None, **more: Any) -> Self:
+        """Returns a score as a key may read it; None is an unknown customer, `more` the fields of a wider answer."""
+        speaks = SAY_SCOPE in key.scopes
+        reasons = [
+            ReasonOut(code=reason.code, about=reason.about, say=reason.say if speaks else None, facts=reason.facts)
+            for reason in (score.reasons if score else ())
+        ]
+        return cls(
+            target=target,
+            status=score.status if score else "unknown_customer",
+            propensity=score and score.propensity,
+            percentile=score and score.percentile,
+            times_base=score and score.times_base,
+            band=score and score.band,
+            reasons=reasons,
+            model_version=score and score.model_version,
+            missing=score.missing if score else (),
+            flags=score.flags if score else (),
+            **more,
+        )
+
+
+def score_portraits(
+    context: Context,
+    batch: OnlineBatch,
+    portraits: Sequence[OnlinePortrait | None],
+    target: str,
+    *,
+    reasons: int,
+    locale: Locale,
+) -> list[Score | None]:
+    """Returns the score of each portrait on a target, in order; None where nobody is known.
+
+    Raises:
+        NotReadyError: If no model of the target can be used right now.
+    """
+    known = [portrait for portrait in portraits if portrait is not None]
+    if not known:
+        return [None] * len(portraits)
+    scorer = context.models.scorer(target, context.portraits.feature_list)
+    scores = iter(
+        scorer.score(
+            [portrait.customer_id for portrait in known],
+            np.stack([portrait.values for portrait in known]),
+            [portrait.facts for portrait in known],
+            as_of=batch.pointer.as_of,
+            ranks=context.ranks.get(target, scorer.version, batch.pointer.as_of),
+            reasons=reasons,
+            locale=locale,
+            age_hours=batch.age_hours(utc_now()),
+        )
+    )
+    return [None if portrait is None else next(scores) for portrait in portraits]

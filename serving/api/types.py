@@ -1,0 +1,50 @@
+"""The types of what a request brings: ids, codes, days, places, pages; every operation takes them from here."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import Header, Path, Query
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+
+CustomerId = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""An operator's id: text. A JSON number is refused, because 18 digits do not survive a double."""
+
+CustomerInPath = Annotated[
+    CustomerId, Path(description="The operator's id of the subscription.", examples=["880000001000000000"])
+]
+
+Code = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=60, pattern=r"^[a-z0-9_.]+$")]
+Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Place = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100)]
+
+
+def _iso_date(value: Any) -> Any:
+    if value is not None and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(value)):
+        raise ValueError("write the day as 2026-06-01")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_iso_date)]
+"""A civil date in the one form 2026-06-01; a bare number is no date."""
+
+Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Rows of a page.")]
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[!-~]+$",
+        description="Any text of your own, new for each new request: a repeat gets the same answer and does nothing.",
+    ),
+]
+
+
+class Body(BaseModel):
+    """The base of every request body: closed and frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
