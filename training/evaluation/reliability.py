@@ -6,7 +6,6 @@ may appear on several as-of dates). A decile's interval is that of the sum of it
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.kit.arrays import Floats, Labels
+from features.kit.figures import open_figure, png
 from training.evaluation.metrics import BINS, Z95, Figure, calibration_bins
 
 NO_EVENT_95 = float(-np.log(0.025))
@@ -94,27 +94,19 @@ def by_slice(
 
 def reliability_picture(deciles: Sequence[dict[str, Any]], title: str) -> bytes:
     """Returns a PNG: promised against observed rate of the ten parts, each with the interval of its promise."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
     filled = [one for one in deciles if one["rows"]]
     promised = np.array([one["expected"] / one["rows"] for one in filled])
     observed = np.array([one["observed"] / one["rows"] for one in filled])
     low = promised - np.array([one["low"] / one["rows"] for one in filled])
     high = np.array([one["high"] / one["rows"] for one in filled]) - promised
-    figure, axes = plt.subplots(figsize=(5.2, 5))
+    figure, axes = open_figure(5.2, 5)
     top = 1.1 * max(float(promised.max()), float(observed.max()), 1e-6)
     axes.plot([0, top], [0, top], color="0.7", linewidth=1)
     axes.errorbar(promised, promised, yerr=[low, high], fmt="none", ecolor="0.6", capsize=3, label="95 % of promise")
     axes.plot(promised, observed, "o", color="tab:blue", label="observed")
     axes.set(xlabel="promised rate", ylabel="observed rate", xlim=(0, top), ylim=(0, top), title=title)
     axes.legend(loc="upper left", frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
-    plt.close(figure)
-    return buffer.getvalue()
+    return png(figure)
 
 
 def _rounded(value: float) -> float | None:

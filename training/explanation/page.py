@@ -26,7 +26,7 @@ from training import bundle
 from training.card.card_texts import CardTexts, load_texts
 from training.explanation import pictures
 from training.explanation.checks import deletion, stability
-from training.explanation.summary import PICTURE_ROWS, by_dimension, dimension_sums, importance, shap_picture
+from training.explanation.summary import by_dimension, dimension_sums, importance
 from training.labels.targets import remedy_for
 
 DEPENDENCE = 6
@@ -75,7 +75,7 @@ def explain_model(
     values = np.ascontiguousarray(encode(table, portraits.feature_list)[:, places])
     names = model.manifest.feature_names
     dimensions = [portraits.feature_list.features[place].dimension for place in places]
-    few = np.sort(np.random.default_rng(seed).permutation(len(values))[:PICTURE_ROWS])
+    few = np.sort(np.random.default_rng(seed).permutation(len(values))[: pictures.SUMMARY_ROWS])
     with progress.step(f"{target}: contributions"):
         contributions = model.contributions(values[few])
     strongest = importance(contributions, names)
@@ -88,7 +88,7 @@ def explain_model(
         result["deletion"] = asdict(deletion(model, values[few], values, seed=seed))
     with progress.step(f"{target}: pictures"):
         drawn = {
-            "summary.png": shap_picture(contributions, values[few], names, seed=seed),
+            "summary.png": pictures.summary(contributions, values[few], names, seed=seed),
             "dimensions.png": pictures.dimensions_picture(result["by_dimension"]),
         }
         for name in list(strongest)[:DEPENDENCE]:

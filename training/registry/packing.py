@@ -14,7 +14,8 @@ from training.card import card
 from training.card.card_texts import load_texts
 from training.dataset.prepare import Prepared
 from training.evaluation import written
-from training.explanation.summary import PICTURE_ROWS, by_dimension, importance, shap_picture
+from training.explanation import pictures
+from training.explanation.summary import by_dimension, importance
 from training.labels.targets import Target
 from training.leakage.findings import Leak
 from training.model.modelling import Fitted
@@ -28,7 +29,7 @@ def write_bundle(
     """Writes the bundle with its card, pictures and written verdict, and returns its version."""
     data, model, calibration = prepared.data, fitted.model, fitted.calibration
     values = data.values[fitted.rows]
-    few = np.sort(np.random.default_rng(0).permutation(len(values))[:PICTURE_ROWS])
+    few = np.sort(np.random.default_rng(0).permutation(len(values))[: pictures.SUMMARY_ROWS])
     contributions = model.booster_.predict(values[few], pred_contrib=True, num_threads=threads)
     # The golden rows span the whole range of scores.
     by_score = np.lexsort((data.customers[fitted.rows], fitted.scores))
@@ -58,8 +59,7 @@ def write_bundle(
         left_out=left_out,
     )
     pages = card.pages(card_facts(home, target, prepared, fitted, manifest, contributions))
-    picture = shap_picture(contributions, values[few], data.names)
-    extra = pages | {"shap.png": picture} | extra
+    extra = pages | {"shap.png": pictures.summary(contributions, values[few], data.names)} | extra
     bundle.write(home.bundles, manifest, text, calibration, golden, extra.pop(bundle.CARD).decode(), extra)
     return version
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from features.kit.figures import open_figure, png
 
 HISTORY, SETTINGS = "tuning_history.png", "tuning_settings.png"
 COLUMNS = 4
@@ -36,8 +37,7 @@ def _last(trial: Any) -> float:
 
 
 def _history(numbers: Any, areas: Any, pruned: Any, configured: Any) -> bytes:
-    figure, axes = _figure(1, 1, width=8.0, height=4.0)
-    place = axes[0]
+    figure, place = open_figure(8, 4)
     _dots(place, numbers, areas, pruned, configured)
     whole = np.where(pruned, -np.inf, areas)
     best = np.maximum.accumulate(whole)
@@ -45,12 +45,13 @@ def _history(numbers: Any, areas: Any, pruned: Any, configured: Any) -> bytes:
     place.step(numbers[shown], best[shown], where="post", color="tab:blue", label="best so far")
     place.set(xlabel="trial", ylabel="AUC on the customers that choose", title="How the search went")
     place.legend(loc="lower right")
-    return _png(figure)
+    return png(figure)
 
 
 def _settings(seen: Sequence[Any], areas: Any, pruned: Any, configured: Any, names: Sequence[str]) -> bytes:
     rows = -(-len(names) // COLUMNS)
-    figure, axes = _figure(rows, COLUMNS, width=12.0, height=2.6 * rows)
+    figure, grid = open_figure(12, 2.6 * rows, rows=rows, columns=COLUMNS, squeeze=False)
+    axes = grid.ravel()
     for place, name in zip(axes, names, strict=False):
         known = np.array([name in one.params for one in seen])
         values = np.array([one.params.get(name, np.nan) for one in seen], dtype=float)
@@ -60,29 +61,10 @@ def _settings(seen: Sequence[Any], areas: Any, pruned: Any, configured: Any, nam
         place.set_visible(False)
     axes[0].set_ylabel("AUC")
     figure.suptitle("Each setting against the AUC (dark: all stages, light: pruned, red: configured)")
-    return _png(figure)
+    return png(figure)
 
 
 def _dots(place: Any, values: Any, areas: Any, pruned: Any, configured: Any) -> None:
     place.scatter(values[pruned], areas[pruned], s=18, color="lightgrey", label="pruned, at its last stage")
     place.scatter(values[~pruned], areas[~pruned], s=22, color="tab:blue", alpha=0.7, label="all stages")
     place.scatter(values[configured], areas[configured], s=60, color="tab:red", marker="D", label="configured")
-
-
-def _figure(rows: int, columns: int, *, width: float, height: float) -> tuple[Any, Any]:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained")
-    return figure, axes.ravel()
-
-
-def _png(figure: Any) -> bytes:
-    import matplotlib.pyplot as plt
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    plt.close(figure)
-    return buffer.getvalue()

@@ -1,13 +1,20 @@
 """Contributions add up, stay under small noise, and say in which direction the score moves; wrong ones do not."""
 
+import warnings
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from features.kit.figures import drawable
 from tests.training.cards import pages
 from training import bundle
 from training.bundle import BundleFeature, LoadedBundle, Manifest
+from training.card.card_texts import load_texts
 from training.explanation import pictures
 from training.explanation.checks import deletion, stability
+from training.explanation.page import page
 from training.explanation.summary import by_dimension, dimension_sums, importance
 from training.knots import Calibration
 from training.model.learner import BoostedTrees
@@ -77,19 +84,53 @@ def test_taking_the_strongest_feature_away_moves_the_score_as_told(model):
 
 
 def test_the_pictures_are_the_same_bytes_twice(model):
-    """Dependence, dimensions, waterfall and force are whole PNG files and do not change from run to run."""
+    """Each is a whole PNG file, does not change from run to run, and leaves no figure, backend or warning filter behind."""
     loaded, values = model
     parts = loaded.contributions(values[:200])
     shown = [f"{value:.2f}" for value in values[0]]
 
     def draw() -> list[bytes]:
         return [
+            pictures.summary(parts, values[:200], NAMES),
             pictures.dependence(parts, values[:200], NAMES, "bill"),
             pictures.dimensions_picture(by_dimension(parts, DIMENSIONS)),
             pictures.waterfall(parts[0, -1], parts[0, :-1], shown, NAMES, title="c1"),
             pictures.force(parts[0, -1], parts[0, :-1], NAMES, title="c1"),
         ]
 
+    before = plt.get_fignums(), mpl.get_backend(), warnings.filters[:]
     first = draw()
+    assert (plt.get_fignums(), mpl.get_backend(), warnings.filters[:]) == before
     assert all(picture.startswith(b"\x89PNG") for picture in first)
     assert first == draw()
+
+
+def test_customers_without_a_value_stand_apart(model, monkeypatch: pytest.MonkeyPatch):
+    """Blank bills are counted one by one under "blank"; SHAP's scatter draws equal blanks as one mark without a name."""
+    loaded, values = model
+    monkeypatch.setattr(pictures, "png", lambda figure: figure)
+    blank, known = pictures.dependence(loaded.contributions(values), values, NAMES, "bill").axes
+    missing = int(np.isnan(values[:, 1]).sum())
+    dots = blank.collections[0].get_offsets()
+    assert [label.get_text() for label in blank.get_xticklabels()] == ["blank"]
+    assert (len(dots), len(np.unique(dots[:, 0]))) == (missing, missing)
+    assert len(known.collections[0].get_offsets()) == len(values) - missing
+
+
+def test_a_value_that_the_font_lacks_is_dots_and_a_dollar_begins_no_formula():
+    """Chinese stands in the page's table; "$a$" is shown as it is written."""
+    assert [drawable(text) for text in ("3.5", "\u5317\u4eac", "$a$")] == ["3.5", "...", "\\$a\\$"]
+
+
+def test_the_page_says_each_customers_causes_in_words_that_the_picture_lacks():
+    """Value and contribution of each strongest feature stand in a table, Chinese included and escaped."""
+    result = {
+        "target": "churn", "version": "v1", "as_of": "2026-06-01", "by_dimension": {"calling_habits": 0.3},
+        "stability": {"noise": 0.01, "same_top": 0.97, "rows": 1500}, "pictures": ["summary.png"],
+        "deletion": {"agreed": 0.98, "agreed_exchanged": 0.6, "rows": 300},
+        "of_customers": [{"customer_id": "c<1>", "raw_score": -4.5, "mean_raw_score": -3.2, "propensity": 0.012,
+                          "strongest": [{"feature": "city", "value": "\u5317\u4eac", "contribution": 0.4}]}],
+    }  # fmt: skip
+    html = page(result, load_texts())
+    assert "Customer c&lt;1&gt;" in html
+    assert '<td>city</td><td>\u5317\u4eac</td><td class="number">0.4</td>' in html.replace("\n", "")

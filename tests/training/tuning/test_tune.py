@@ -16,6 +16,7 @@ from training.dataset.dataset import Dataset
 from training.dataset.splits import Fold, grouped_split, temporal_split
 from training.evaluation import metrics
 from training.labels.targets import load_target
+from training.tuning import pictures as tuning_pictures
 from training.tuning import search as tune
 from training.tuning import study as tune_study
 from training.tuning.pictures import HISTORY, SETTINGS
@@ -200,3 +201,23 @@ def test_a_cohort_of_no_kind_is_refused():
     """An empty list would make every condition on it meaningless."""
     with pytest.raises(ConfigurationError, match=r"cohort\.kinds"):
         load_target("churn").override({"cohort.kinds": "[]"})
+
+
+def test_a_pruned_trial_is_drawn_at_its_last_stage_and_the_configured_one_is_marked(monkeypatch: pytest.MonkeyPatch):
+    """Three pruned, one whole, one configured: each has its dots; Optuna's own plots leave the pruned ones out."""
+    study = optuna.create_study(direction="maximize")
+    for number in range(5):
+        trial = study.ask({"l2": optuna.distributions.FloatDistribution(0, 1)})
+        trial.report(0.6 + number / 100, 1)
+        if number < 3:
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            study.tell(trial, 0.7)
+    trials = study.trials
+    trials[4].user_attrs["configured"] = True
+    monkeypatch.setattr(tuning_pictures, "png", lambda figure: figure)
+    drawn = tuning_pictures.pictures_of(trials, ("l2",))
+    for figure in (drawn[HISTORY], drawn[SETTINGS]):
+        dots = [part.get_offsets() for part in figure.axes[0].collections]
+        assert [len(part) for part in dots] == [3, 2, 1]
+        assert dots[0][:, 1].tolist() == pytest.approx([0.6, 0.61, 0.62])

@@ -1,0 +1,69 @@
+"""Pictures as PNG bytes, the same from run to run: a figure is opened, drawn on, saved and gone.
+
+Pictures carry identifiers only: the font has no Chinese, which stands on the page around them.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+DPI = 100
+UNDRAWABLE = "..."
+
+
+def open_figure(width: float, height: float, *, rows: int = 1, columns: int = 1, **subplots: Any) -> tuple[Any, Any]:
+    """Returns a figure of so many inches that pyplot does not know, and its axes: one, or an array of several.
+
+    Args:
+        width: Inches.
+        height: Inches.
+        rows: Of axes.
+        columns: Of axes.
+        **subplots: As `Figure.subplots` takes them.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, **subplots)
+
+
+def png(figure: Any, *, is_tight: bool = False) -> bytes:
+    """Returns a figure's PNG; `is_tight` cuts it to what is drawn, for a figure whose labels lie outside."""
+    buffer = io.BytesIO()
+    figure.savefig(
+        buffer, format="png", dpi=DPI, metadata={"Software": None}, bbox_inches="tight" if is_tight else None
+    )
+    return buffer.getvalue()
+
+
+def png_of_library(draw: Callable[[], Any]) -> bytes:
+    """Returns the PNG of what a library draws with pyplot; its figures, backend, settings and warnings do not stay.
+
+    Args:
+        draw: Draws on pyplot's current figure, or opens one.
+    """
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    backend, open_before = mpl.get_backend(), set(plt.get_fignums())
+    with warnings.catch_warnings(), mpl.rc_context():
+        warnings.simplefilter("ignore")  # shap and numba warn about their own future versions
+        plt.switch_backend("Agg")
+        try:
+            plt.figure()
+            draw()
+            return png(plt.gcf(), is_tight=True)
+        finally:
+            for number in set(plt.get_fignums()) - open_before:
+                plt.close(number)
+            with suppress(ImportError):  # a backend that was named but cannot be loaded here
+                plt.switch_backend(backend)
+
+
+def drawable(text: str) -> str:
+    """Returns a value as a picture can show it: the font has no letters beyond Latin ones, and `$` begins a formula."""
+    return text.replace("$", r"\$") if text.isascii() else UNDRAWABLE
