@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
 from features.kit.config import Config
+from features.kit.errors import ConfigurationError
 
 Locale = Literal["zh", "en"]
-LOCALES: tuple[Locale, ...] = ("zh", "en")
+LOCALES: tuple[Locale, ...] = get_args(Locale)
 
 
 class Text(Config):
@@ -21,3 +22,11 @@ class Text(Config):
     def get(self, locale: Locale) -> str:
         """Returns the text in a language."""
         return self.en if locale == "en" else self.zh
+
+
+def parse_locale(text: str, *, flag: str) -> Locale:
+    """Returns a flag's language. Raises ConfigurationError naming the flag."""
+    for locale in LOCALES:
+        if text == locale:
+            return locale
+    raise ConfigurationError(f"{flag}: '{text}' is not one of {', '.join(LOCALES)}")

@@ -122,7 +122,7 @@ class Context:
             NotReadyError: Before the first landing or publish.
         """
         from features.feeds.landed.steady import on_current_feeds
-        from serving.outreach.lists.ledger import read_facts
+        from serving.outreach.policy.ledger_facts import read_facts
         from serving.outreach.policy.policy import PolicyBook
         from serving.outreach.policy.states import read_states
         from serving.outreach.settings import load_settings as load_outreach

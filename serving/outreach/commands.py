@@ -10,6 +10,7 @@ import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
 from features.kit.errors import ConfigurationError, DataError
+from features.kit.language import parse_locale
 
 
 def register(app: typer.Typer) -> None:
@@ -44,14 +45,11 @@ def draw(
         return
     from features.kit.files import write_bytes
     from features.kit.progress import Progress
-    from features.kit.runs import recorded_run, run_lock
     from features.portraits.reading import Portraits
-    from serving.outreach.lists.feedback import land_pending
-    from serving.outreach.lists.pull import ListRequest, draw_list
-    from serving.outreach.step import list_summary
+    from serving.outreach.lists.request import ListRequest
+    from serving.outreach.step import list_summary, run
 
-    if locale not in ("zh", "en"):
-        raise ConfigurationError(f"--locale: '{locale}' is not one of zh, en")
+    language = parse_locale(locale, flag="--locale")
     if out is not None and out.suffix != ".xlsx":
         raise ConfigurationError(f"--out: '{out}' does not end in .xlsx")
     place = open_home(home)
@@ -60,10 +58,8 @@ def draw(
         day = max(Portraits.open(place).as_of_dates(), default=None)
     if day is None:
         raise ConfigurationError("--as-of: no portrait is built", remedy="run `insight build` first")
-    with run_lock(place, "outreach"), recorded_run(place, "outreach"):
-        land_pending(place)
-        request = ListRequest(day, capacity, locale, province, city)
-        released = draw_list(place, request, key=key, progress=Progress(quiet=as_json))
+    request = ListRequest(day, capacity, language, province, city)
+    released = run(place, request, key=key, progress=Progress(quiet=as_json))
     summary = list_summary(released)
     if out is not None:
         write_bytes(out, released.xlsx.read_bytes(), mode=0o600)
@@ -72,10 +68,10 @@ def draw(
     if as_json:
         print_json(summary)
         return
-    _tell(summary)
+    _print_summary(summary)
 
 
-def _tell(summary: dict[str, Any]) -> None:
+def _print_summary(summary: dict[str, Any]) -> None:
     """Prints a list's summary for a person."""
     print(f"{summary['list_id']}: {summary['lines']} lines ({summary['new']} new, {summary['carried']} carried over)")
     if summary["drawn_before"]:
@@ -154,8 +150,8 @@ def show_lists(home: HomeOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(found)
         return
-    for one in found:
-        print(f"{one['list_id']}  {one['as_of']}  {one['lines']} lines  {one['status']}")
+    for row in found:
+        print(f"{row['list_id']}  {row['as_of']}  {row['lines']} lines  {row['status']}")
 
 
 def import_file(

@@ -32,7 +32,7 @@ from serving.database.tables_outreach import (
     RefusalRow,
 )
 from serving.outreach.lists.ledger import CLAIMED, lock_ledger
-from serving.outreach.policy.policy import HASHED
+from serving.outreach.policy.ledger_facts import HASHED
 
 _SOURCE = "E"
 """First letter of the source of a refusal that an erasure leaves."""

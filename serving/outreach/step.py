@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from features.journey.journey import Journey
 from features.kit.errors import NotReadyError
-from features.kit.progress import Progress
+from features.kit.home import Home
+from features.kit.progress import SILENT, Progress
 from features.kit.runs import recorded_run, run_lock
+from serving.outreach.lists.request import ListRequest
+
+if TYPE_CHECKING:
+    from serving.outreach.lists.release import Released
 
 
 def outreach(journey: Journey, progress: Progress) -> dict[str, Any]:
@@ -16,19 +21,25 @@ def outreach(journey: Journey, progress: Progress) -> dict[str, Any]:
     Raises:
         NotReadyError: If the journey has no as-of date, or nothing is built for it.
     """
-    from serving.outreach.lists.feedback import land_pending
-    from serving.outreach.lists.pull import ListRequest, draw_list
-
     if journey.as_of is None:
         raise NotReadyError("outreach: no as-of date", remedy="run `insight ingest` first, or give --as-of")
-    with run_lock(journey.home, "outreach"), recorded_run(journey.home, "outreach"):
-        land_pending(journey.home)
-        request = ListRequest(journey.as_of, journey.capacity)
-        released = draw_list(journey.home, request, progress=progress, threads=journey.threads)
-    return list_summary(released)
+    request = ListRequest(journey.as_of, journey.capacity)
+    return list_summary(run(journey.home, request, progress=progress, threads=journey.threads))
 
 
-def list_summary(released: Any) -> dict[str, Any]:
+def run(
+    home: Home, request: ListRequest, *, key: str | None = None, progress: Progress = SILENT, threads: int = 1
+) -> Released:
+    """Returns the list of a request, drawn as the one run of this home; reports that wait are landed first."""
+    from serving.outreach.lists.draw import draw_list
+    from serving.outreach.lists.feedback import land_pending
+
+    with run_lock(home, "outreach"), recorded_run(home, "outreach"):
+        land_pending(home)
+        return draw_list(home, request, key=key, progress=progress, threads=threads)
+
+
+def list_summary(released: Released) -> dict[str, Any]:
     """Returns a released list as plain values for people and programs."""
     return {
         "list_id": released.list_id,
@@ -37,7 +48,7 @@ def list_summary(released: Any) -> dict[str, Any]:
         **{name: released.summary[name] for name in _COUNTS if name in released.summary},
         "xlsx": str(released.xlsx),
         "csv": str(released.csv),
-        "first_lines": [_one_line(row) for row in released.first_lines],
+        "first_lines": [_short_line(row) for row in released.first_lines],
         "drawn_before": released.is_replay,
     }
 
@@ -48,6 +59,6 @@ _COUNTS = (
 )  # fmt: skip
 
 
-def _one_line(row: dict[str, Any]) -> str:
+def _short_line(row: dict[str, Any]) -> str:
     names = ("line_id", "form_of_address", "number", "city", "band", "action", "reason_1")
     return " · ".join(str(row[name]) for name in names if row[name] not in ("", "-"))

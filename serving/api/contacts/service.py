@@ -13,7 +13,7 @@ from serving.api.context import Context
 from serving.api.customer.portrait import UNKNOWN_CUSTOMER
 from serving.api.errors import InvalidRequestError
 from serving.database.keys import ApiKey
-from serving.outreach.lists.feedback import ToldContact, record_contacts
+from serving.outreach.lists.feedback import ReportedContact, record_contacts
 from serving.outreach.policy.policy import PolicyBook
 
 _AHEAD = timedelta(minutes=5)
@@ -36,7 +36,7 @@ def _record(context: Context, key: ApiKey, book: PolicyBook, zone: str, contact:
         return ContactOut(contact_id=contact.contact_id, status="unknown_customer", error=UNKNOWN_CUSTOMER)
     try:
         _check(contact, book)
-        made = ToldContact(**contact.model_dump() | {"at": contact.at.replace(microsecond=0)})
+        made = ReportedContact(**contact.model_dump() | {"at": contact.at.replace(microsecond=0)})
         record_contacts(context.engine, [made], {contact.customer_id: book.person_ids[row]}, zone)
     except InvalidRequestError as error:
         return ContactOut(contact_id=contact.contact_id, status="refused", error=ErrorOut.of(error))

@@ -17,7 +17,7 @@ def contact_moment(book: PolicyBook, at: datetime | None) -> tuple[date, time | 
     """
     if at is None:
         return book.as_of, None
-    local = at.astimezone(ZoneInfo(book.time_zone))
+    local = at.astimezone(ZoneInfo(book.operator.time_zone))
     if local.date() < book.as_of:
         raise InvalidRequestError(f"at: {local.date()} is before {book.as_of}, the day of the portraits")
     return local.date(), local.time()

@@ -30,7 +30,8 @@ def create_list(context: Context, key: ApiKey, idempotency_key: str, request: Ne
         NotFoundError: If the place asked for is not the key's to see.
         NotReadyError: If feeds, portraits or scores of the day are missing.
     """
-    from serving.outreach.lists.pull import ListRequest, draw_list
+    from serving.outreach.lists.draw import draw_list
+    from serving.outreach.lists.request import ListRequest
 
     province, city = request.province or key.province, request.city or key.city
     if not may_see(key, {"province": province, "city": city}):

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import calendar
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 
 from features.kit.arrays import Flags
-from serving.outreach.decision.candidates import Candidate, TargetScore
+from serving.outreach.decision.candidates import Candidate, Candidates, Sources, TargetScore
 from serving.outreach.policy.policy import PolicyBook
-from serving.outreach.settings import ON_REQUEST, Action, OutreachSettings
+from serving.outreach.settings import ON_REQUEST, Action
 from serving.scoring.reasons.reasons import ReasonBook
 
 SMALLEST_REST_OF_MONTH = 3
@@ -61,39 +59,46 @@ class Option:
         return (self.tier, self.duty, -self.value, self.candidate.customer_id, self.action)
 
 
-@dataclass
-class Offered:
+@dataclass(frozen=True)
+class Decision:
     """Every allowed option, and how many subscriptions wanted an action that a code refused.
 
     Attributes:
+        sources: Where the candidates come from.
         options: Unordered.
         suppressed: Code to subscriptions for which it stopped at least one action that was due.
         without_value: Subscriptions whose actions are all worth less than doing nothing.
     """
 
-    options: list[Option]
+    sources: Sources
+    options: tuple[Option, ...]
     suppressed: Counter[str]
     without_value: int = 0
 
 
-class Chooser:
-    """Finds the options of every candidate on a date."""
+def decide(candidates: Candidates, policy: PolicyBook, book: ReasonBook) -> Decision:
+    """Returns what each candidate could be offered on the policy's day."""
+    return Chooser(policy, book).offer(candidates)
 
-    def __init__(
-        self, settings: OutreachSettings, book: ReasonBook, policy: PolicyBook, as_of: date, *, money_scale: int
-    ) -> None:
-        self._settings = settings
+
+class Chooser:
+    """Finds the options of every candidate on the policy's day."""
+
+    def __init__(self, policy: PolicyBook, book: ReasonBook) -> None:
+        self._settings = settings = policy.settings
         self._book = book
         self._policy = policy
-        self._as_of = as_of
-        self._minor = int(10**money_scale)
+        self._as_of = policy.as_of
+        self._minor = int(10**policy.operator.money_scale)
         self._cache: dict[tuple[str, str], dict[str, Flags]] = {}
         self._duties = {code: place for place, code in enumerate(settings.duties)}
 
-    def offer(self, candidates: Iterable[Candidate]) -> Offered:
+    def offer(self, candidates: Candidates) -> Decision:
         """Returns the options of all candidates. A person who is owed an answer gets nothing else first."""
-        offered = Offered([], Counter())
-        for candidate in candidates:
+        options: list[Option] = []
+        suppressed: Counter[str] = Counter()
+        without_value = 0
+        for candidate in candidates.rows:
             row = self._policy.row_of.get(candidate.customer_id)
             if row is None:
                 continue
@@ -107,12 +112,12 @@ class Chooser:
                     found.append(option)
                 elif option is not None:
                     worthless = True
-            offered.suppressed.update(refused)
-            offered.without_value += worthless and not found
-            offered.options += found
-        owed = {option.person_id for option in offered.options if option.tier == 0}
-        offered.options = [one for one in offered.options if one.tier == 0 or one.person_id not in owed]
-        return offered
+            suppressed.update(refused)
+            without_value += worthless and not found
+            options += found
+        owed = {option.person_id for option in options if option.tier == 0}
+        kept = tuple(option for option in options if option.tier == 0 or option.person_id not in owed)
+        return Decision(candidates.sources, kept, suppressed, without_value)
 
     def due(self, candidate: Candidate) -> dict[str, tuple[str, ...]]:
         """Returns the actions that answer the facts that hold, each with its reason codes, duties first.

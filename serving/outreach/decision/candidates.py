@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,21 @@ class Sources:
     has_fit: bool = False
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """The candidates of a day, sorted by subscription, and where their content comes from."""
+
+    rows: tuple[Candidate, ...]
+    sources: Sources
+
+    def in_place(self, province: str | None, city: str | None) -> Candidates:
+        """Returns the candidates of a province and a city; None means any."""
+        place = {"province": province, "city": city}
+        asked = {name: wanted for name, wanted in place.items() if wanted is not None}
+        kept = (row for row in self.rows if all(row.card.get(name) == wanted for name, wanted in asked.items()))
+        return replace(self, rows=tuple(kept))
+
+
 def find_scores(home: Home, as_of: date) -> tuple[dict[str, Scores], tuple[str, ...]]:
     """Returns the scores of a date by target, and the targets that have scores of other dates only.
 
@@ -99,8 +114,8 @@ def find_scores(home: Home, as_of: date) -> tuple[dict[str, Scores], tuple[str, 
 
 def read_candidates(
     home: Home, as_of: date, settings: OutreachSettings, scores: dict[str, Scores] | None = None
-) -> tuple[list[Candidate], Sources]:
-    """Returns the candidates sorted by subscription, and where their content comes from.
+) -> Candidates:
+    """Returns the candidates of a day.
 
     A subscription is a candidate if one of its facts is a duty, or if it stands in a band that some action needs.
     Example: with `bands_needed` raised and above, everybody below the top 20 % of every target is left out at once.
@@ -146,7 +161,7 @@ def read_candidates(
             )
         )
     models = {target: one.version for target, one in scores.items()}
-    return candidates, Sources(portraits.feature_list.identity, models, unscored, fit is not None)
+    return Candidates(tuple(candidates), Sources(portraits.feature_list.identity, models, unscored, fit is not None))
 
 
 def _read_scores(scores: Scores) -> Iterator[tuple[str, TargetScore]]:

@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import date, time
 from typing import Any
 
+from features.feeds.landed.steady import on_current_feeds
+from features.kit.home import Home
 from features.kit.language import LOCALES, Locale
 from serving.outreach.decision.actions import NO_CAUSE, Option, strongest
-from serving.outreach.decision.catalogue import Pack
+from serving.outreach.decision.catalogue import Pack, pack_on_sale
 from serving.outreach.export.wording import Wording
 from serving.outreach.policy.calendar import best_open_hours
-from serving.outreach.settings import OutreachSettings
+from serving.outreach.policy.policy import PolicyBook
 from serving.scoring.reasons.reasons import ReasonBook
 
 MOST_REASONS = 3
@@ -19,22 +21,20 @@ MOST_PER_DIMENSION = 2
 Content = dict[str, Any]
 
 
+def content_writer(home: Home, policy: PolicyBook, book: ReasonBook) -> ContentWriter:
+    """Returns the writer of a day's lines. Raises NotReadyError if the feeds are gone."""
+    pack = on_current_feeds(home, lambda feeds: pack_on_sale(feeds, policy.as_of))
+    return ContentWriter(policy, book, pack)
+
+
 class ContentWriter:
     """Writes the content of the chosen options."""
 
-    def __init__(
-        self,
-        settings: OutreachSettings,
-        book: ReasonBook,
-        wording: Wording,
-        *,
-        provinces: dict[str, str | None],
-        pack: Pack | None = None,
-    ) -> None:
-        self._settings = settings
+    def __init__(self, policy: PolicyBook, book: ReasonBook, pack: Pack | None = None) -> None:
+        self._settings = policy.settings
         self._book = book
-        self._wording = wording
-        self._provinces = provinces
+        self._wording = Wording(policy.settings, book, policy.operator)
+        self._policy = policy
         self._pack = pack
 
     def write(self, option: Option, valid_until: date) -> Content:
@@ -143,7 +143,7 @@ class ContentWriter:
     def _hours(self, option: Option) -> list[tuple[time, time]]:
         quiet = self._settings.policy.quiet_hours
         best = option.candidate.card.get("best_hours") or ()
-        return best_open_hours(quiet, self._provinces.get(option.candidate.customer_id), best)
+        return best_open_hours(quiet, self._policy.province_of(option.candidate.customer_id), best)
 
 
 _CARD = (

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from features.feeds.landed.manifest import Operator
 from features.kit.language import LOCALES, Locale, Text
 from serving.outreach.settings import Action, OutreachSettings
 from serving.scoring.reasons.reasons import SLOTS, ReasonBook, ReasonWriter, slots_of
@@ -50,14 +51,11 @@ TICKET_KINDS: dict[str, Text] = {
 class Wording:
     """Fills texts with a customer's figures, money in the operator's currency."""
 
-    def __init__(
-        self, settings: OutreachSettings, book: ReasonBook, *, currency: str, money_scale: int, operator: str
-    ) -> None:
+    def __init__(self, settings: OutreachSettings, book: ReasonBook, operator: Operator) -> None:
         self._settings = settings
         self._book = book
-        self._scale = money_scale
         self._operator = operator
-        self.writer = ReasonWriter(book, currency=currency, money_scale=money_scale)
+        self.writer = ReasonWriter(book, currency=operator.currency, money_scale=operator.money_scale)
 
     def opening(
         self, action: Action, channel: str, values: Mapping[str, Any], *, triggers: tuple[str, ...] = ()
@@ -83,7 +81,7 @@ class Wording:
             text = self.fill(text, known, locale)
             if sends and action.kind == "M":
                 frame = self._settings.message_frame[locale]
-                text = f"{frame.signature.format(operator=self._operator)}{text} {frame.refuse}"
+                text = f"{frame.signature.format(operator=self._operator.name)}{text} {frame.refuse}"
             written[locale] = text
         return written
 
@@ -93,7 +91,7 @@ class Wording:
 
     def minor(self, amount: Decimal) -> int:
         """Returns an amount of the configuration in minor units."""
-        return int(amount.scaleb(self._scale))
+        return int(amount.scaleb(self._operator.money_scale))
 
     @staticmethod
     def _fits(text: str, values: Mapping[str, Any]) -> bool:

@@ -27,7 +27,7 @@ from serving.outreach.settings import load_settings
 
 
 @dataclass(frozen=True)
-class ToldContact:
+class ReportedContact:
     """A contact that a campaign tool made.
 
     Attributes:
@@ -60,7 +60,9 @@ def import_outcomes(home: Home, reports: Sequence[Report]) -> ImportResult:
     return result
 
 
-def record_contacts(engine: Engine, contacts: Sequence[ToldContact], persons: dict[str, str], time_zone: str) -> int:
+def record_contacts(
+    engine: Engine, contacts: Sequence[ReportedContact], persons: dict[str, str], time_zone: str
+) -> int:
     """Counts contacts that a campaign tool made in the caps at once; returns how many were new.
 
     Args:

@@ -25,8 +25,9 @@ from serving.database.keys import ApiKey
 from serving.database.session import writing
 from serving.database.tables_outreach import HandoverRow, OutreachLineRow
 from serving.outreach.export.personal import NOBODY, read_personal
-from serving.outreach.lists.ledger import OPEN, lines_of, list_row, lock_ledger, read_facts, withdraw
-from serving.outreach.lists.release import recheck, stopped_by
+from serving.outreach.lists.ledger import OPEN, lines_of, list_row, lock_ledger, withdraw
+from serving.outreach.lists.recheck import recheck, stopped_by
+from serving.outreach.policy.ledger_facts import read_facts
 from serving.outreach.policy.policy import PolicyBook
 from serving.outreach.policy.states import read_states
 from serving.outreach.refusals import PASSING

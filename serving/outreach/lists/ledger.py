@@ -8,30 +8,22 @@ last check of suppressions and the publication of the files.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import delete, func, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from features.kit.clock import utc_now
 from features.kit.errors import NotFoundError, NotReadyError
 from serving.database.tables_outreach import (
     AttemptRow,
-    ClaimDayRow,
-    ContactRow,
     ListLineRow,
     OutreachLineRow,
     OutreachListRow,
-    RefusalRow,
 )
-from serving.outreach.decision.actions import Option
-from serving.outreach.export.content import Content
-from serving.outreach.policy.policy import LedgerFacts, Refusal
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 TRIES = 4
@@ -82,111 +74,6 @@ def lock_ledger(session: Session) -> None:
     """Lets one writer of the ledger in at a time; SQLite's writing transaction does so already."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("LOCK TABLE outreach_claim_days IN EXCLUSIVE MODE"))
-
-
-def read_facts(session: Session, on: date) -> LedgerFacts:
-    """Returns what the ledger adds to the feeds: refusals in force, contacts, and claims from `on` on."""
-    refusals = session.scalars(select(RefusalRow).where((RefusalRow.ends_on.is_(None)) | (RefusalRow.ends_on > on)))
-    contacts = session.execute(
-        select(ContactRow.person_id, ContactRow.contact_id, ContactRow.action, ContactRow.day).order_by(
-            ContactRow.contact_id
-        )
-    )
-    claims = session.execute(
-        select(ClaimDayRow.person_id, func.max(ClaimDayRow.day))
-        .where(ClaimDayRow.day >= on)
-        .group_by(ClaimDayRow.person_id)
-    )
-    return LedgerFacts(
-        refusals=tuple(
-            Refusal(r.code, r.person_id, r.customer_id, r.action, r.ticket_id, r.starts_on, r.ends_on) for r in refusals
-        ),
-        contacts=tuple((person, contact_id, action, day) for person, contact_id, action, day in contacts),
-        claimed_until={row[0]: row[1] for row in claims},
-    )
-
-
-class ListLedger:
-    """The writing side of one list, inside one transaction of `serving.database.session.writing`."""
-
-    def __init__(
-        self, session: Session, list_id: str, as_of: date, window_days: int, claimed: Collection[str] = ()
-    ) -> None:
-        self._session = session
-        self._claimed = claimed
-        self._list_id = list_id
-        self._as_of = as_of
-        self._days = [as_of + timedelta(days=k) for k in range(window_days)]
-        self._now = utc_now()
-        self._position = 0
-        self.line_ids: dict[str, str] = {}
-
-    @property
-    def valid_until(self) -> date:
-        """Returns the last day of a new line."""
-        return self._days[-1]
-
-    def claim(self, option: Option) -> bool:
-        """Reserves the person for every day of the window; False, and nothing kept, if any day is taken."""
-        if option.person_id in self._claimed:
-            return False
-        for salt in range(8):
-            line_id = line_id_of(option.person_id, self._as_of, salt)
-            if self._session.get(OutreachLineRow, line_id) is None:
-                break
-        rows = [{"person_id": option.person_id, "day": day, "line_id": line_id} for day in self._days]
-        dialect = postgresql if self._session.get_bind().dialect.name == "postgresql" else sqlite
-        self._session.execute(dialect.insert(ClaimDayRow).on_conflict_do_nothing(), rows)
-        mine = select(func.count()).where(ClaimDayRow.line_id == line_id)
-        if self._session.scalar(mine) != len(rows):
-            self._session.execute(delete(ClaimDayRow).where(ClaimDayRow.line_id == line_id))
-            return False
-        self.line_ids[option.person_id] = line_id
-        return True
-
-    def add_line(self, option: Option, content: Content, purpose: str) -> str:
-        """Adds a claimed option as a new line at the end of the list and returns its id."""
-        line_id = self.line_ids[option.person_id]
-        card = option.candidate.card
-        self._session.add(
-            OutreachLineRow(
-                line_id=line_id,
-                person_id=option.person_id,
-                customer_id=option.candidate.customer_id,
-                province=card.get("province"),
-                city=card.get("city"),
-                action=option.action,
-                purpose=purpose,
-                channel=option.channel,
-                team=option.team,
-                skill=option.skill,
-                drawn_on=self._as_of,
-                valid_until=self.valid_until,
-                status=OPEN,
-                attempts=0,
-                content=orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode(),
-                created_at=self._now,
-            )
-        )
-        self._session.flush()
-        self._put(line_id, is_carried=False)
-        return line_id
-
-    def carry(self, line: OutreachLineRow) -> None:
-        """Puts an unfinished line on this list as carried over."""
-        self._put(line.line_id, is_carried=True)
-
-    def _put(self, line_id: str, *, is_carried: bool) -> None:
-        self._position += 1
-        self._session.add(
-            ListLineRow(
-                list_id=self._list_id,
-                line_id=line_id,
-                day=self._as_of,
-                position=self._position,
-                is_carried=is_carried,
-            )
-        )
 
 
 def expire_lines(session: Session, on: date) -> int:

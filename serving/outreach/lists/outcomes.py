@@ -1,7 +1,7 @@
 """What an agent's report changes in the ledger: domain section 5, one disposition after the other.
 
 A report binds at once: the transaction that records it also withdraws every open line that it forbids, so that the
-next pull of the same day knows.
+next list of the same day knows.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from serving.outreach.lists.ledger import (
     OPEN,
     lock_ledger,
     patiently,
-    read_facts,
     withdraw,
     withdraw_from_lists,
 )
-from serving.outreach.lists.release import refused_code
+from serving.outreach.lists.recheck import refused_code
 from serving.outreach.lists.returns import Report, ReportError, RowError, check_needs
+from serving.outreach.policy.ledger_facts import read_facts
 from serving.outreach.settings import OutreachSettings
 
 LATEST_APPOINTMENT_DAYS = 31

@@ -21,13 +21,14 @@ from features.kit.home import Home
 from features.kit.progress import Progress
 from serving.database.session import open_database, reading
 from serving.database.tables_outreach import ClaimDayRow, OutreachLineRow
-from serving.outreach.decision.actions import Chooser, Option
+from serving.outreach.decision.actions import Option, decide
 from serving.outreach.decision.allocate import Places, allocate, in_list_order, shared_capacity
 from serving.outreach.decision.candidates import find_scores, read_candidates
-from serving.outreach.lists.ledger import read_facts, unfinished_lines
-from serving.outreach.lists.pull import read_operator
-from serving.outreach.lists.release import stopped_by
+from serving.outreach.lists.ledger import unfinished_lines
+from serving.outreach.lists.recheck import stopped_by
+from serving.outreach.policy.ledger_facts import read_facts
 from serving.outreach.policy.policy import PolicyBook
+from serving.outreach.policy.read import read_policy
 from serving.outreach.settings import load_settings
 from serving.scoring.batch import Scores, score_base
 from serving.scoring.reasons.reasons import load_book
@@ -66,8 +67,8 @@ class ListChange:
             "lines_out": len(self.lost),
             "moved": self.moved,
             "changed": self.changed,
-            "first_in": [_told(one) for one in self.gained[:EXAMPLES]],
-            "first_out": [_told(one) for one in self.lost[:EXAMPLES]],
+            "first_in": [_line(option) for option in self.gained[:EXAMPLES]],
+            "first_out": [_line(option) for option in self.lost[:EXAMPLES]],
         }
 
 
@@ -102,7 +103,7 @@ def _longest_rise(places: Sequence[int]) -> int:
     return len(tails)
 
 
-def _told(option: Option) -> dict[str, Any]:
+def _line(option: Option) -> dict[str, Any]:
     return {
         "customer_id": option.candidate.customer_id,
         "class": option.candidate.primary_class,
@@ -116,7 +117,7 @@ def preview(journey: Journey, progress: Progress) -> dict[str, Any]:
     """Returns, per challenger and for all recommended ones together, what the list of the day would gain and lose.
 
     `{"as_of", "lines", "targets": {target: {"champion", "challenger", ...changes}}, "together": changes or None}`;
-    a challenger that must not be loaded or does not fit the portraits is told as `{"reason": ...}`.
+    a challenger that must not be loaded or does not fit the portraits is answered with `{"reason": ...}`.
 
     Raises:
         NotReadyError: If the journey has no as-of date, or its portraits are not built.
@@ -162,18 +163,15 @@ def _present_scores(home: Home, as_of: date) -> dict[str, Scores]:
 def _dry_choice(home: Home, as_of: date, capacity: int | None, threads: int) -> Choice:
     """Returns the choice of a list as a function of the scores; everything else of the day is read once."""
     settings, book, engine = load_settings(), load_book(), open_database(home)
-    operator, states, _ = read_operator(home, as_of, settings, threads)
     with reading(engine) as session:
         facts = replace(read_facts(session, as_of), claimed_until=_claimed_before(session, as_of))
-    policy = PolicyBook(settings, states, facts, as_of)
-    taken = _carried(engine, policy, as_of, operator.time_zone)
+    policy = read_policy(home, engine, as_of, settings, facts=facts, threads=threads)
+    taken = _carried(engine, policy, as_of)
     places = shared_capacity(settings.capacity, capacity)
     left = {key: max(0, count - taken.get(key, 0)) for key, count in places.items()}
 
     def choose(scores: dict[str, Scores]) -> list[Option]:
-        candidates, _ = read_candidates(home, as_of, settings, scores)
-        chooser = Chooser(settings, book, policy, as_of, money_scale=operator.money_scale)
-        options = chooser.offer(candidates).options
+        options = decide(read_candidates(home, as_of, settings, scores), policy, book).options
         chosen, _ = allocate(options, left, lambda option: option.person_id not in facts.claimed_until)
         return in_list_order(chosen, settings.capacity)
 
@@ -191,11 +189,11 @@ def _claimed_before(session: Session, as_of: date) -> dict[str, date]:
     return {row[0]: row[1] for row in rows}
 
 
-def _carried(engine: Engine, policy: PolicyBook, as_of: date, time_zone: str) -> Places:
+def _carried(engine: Engine, policy: PolicyBook, as_of: date) -> Places:
     """Returns the places that unfinished lines of earlier days will take."""
     taken: Places = {}
     with reading(engine) as session:
-        for line in unfinished_lines(session, as_of, instant_of(as_of + timedelta(days=1), time_zone)):
+        for line in unfinished_lines(session, as_of, instant_of(as_of + timedelta(days=1), policy.operator.time_zone)):
             if stopped_by(policy, line, as_of) is None:
                 taken[line.team, line.skill] = taken.get((line.team, line.skill), 0) + 1
     return taken

@@ -23,13 +23,12 @@ from features.kit.files import write_bytes
 from features.kit.home import Home
 from features.kit.runs import hit
 from serving.database.session import reading, writing
-from serving.database.tables_outreach import OutreachLineRow, OutreachListRow
+from serving.database.tables_outreach import OutreachListRow
 from serving.outreach.export.columns import COLUMNS, Entry, Page
 from serving.outreach.export.export import rows_of, title_of, to_csv, to_xlsx
 from serving.outreach.export.personal import NOBODY, read_personal
 from serving.outreach.export.wording import Wording
 from serving.outreach.lists.ledger import (
-    OPEN,
     RELEASED,
     content_of,
     last_attempts,
@@ -37,11 +36,8 @@ from serving.outreach.lists.ledger import (
     list_row,
     lock_ledger,
     patiently,
-    read_facts,
-    withdraw,
 )
-from serving.outreach.policy.policy import PolicyBook, Refusal
-from serving.outreach.refusals import OWN_LINE, stops_on
+from serving.outreach.lists.recheck import recheck
 from serving.outreach.settings import OutreachSettings, load_settings
 from serving.scoring.reasons.reasons import ReasonBook
 
@@ -166,43 +162,8 @@ def read_entries(
         Entry(place, line, content_of(line), personal.get(line.customer_id, NOBODY), attempts.get(line.line_id))
         for place, line in placed
     ]
-    wording = Wording(
-        settings, book, currency=operator.currency, money_scale=operator.money_scale, operator=operator.name
-    )
+    wording = Wording(settings, book, operator)
     return entries, Page(settings, wording, "en" if row.locale == "en" else "zh", operator.time_zone)
-
-
-def refused_code(line: OutreachLineRow, refusals: tuple[Refusal, ...], settings: OutreachSettings) -> str | None:
-    """Returns the first code that the ledger holds against a line, or None."""
-    codes = {*settings.purposes[line.purpose].refusals, "declined_recently"} - OWN_LINE  # type: ignore[index]
-    for one in refusals:
-        hits_line = one.customer_id == line.customer_id if one.customer_id else one.person_id == line.person_id
-        on_channel = stops_on(one.code, line.channel)
-        if hits_line and on_channel and one.code in codes and one.action in (None, line.action):
-            return one.code
-    return None
-
-
-def stopped_by(policy: PolicyBook, line: OutreachLineRow, on: date) -> str | None:
-    """Returns the first code that feeds and ledger hold against a line on a day, or None."""
-    verdict = policy.verdicts([line.customer_id], line.purpose, line.channel, on)[0]
-    if verdict is None:
-        return "terminated"
-    codes = [code for code in verdict.codes if code not in OWN_LINE]
-    row = policy.row_of[line.customer_id]
-    codes += [code for code in policy.action_codes(row, line.action, on) if code == "declined_recently"]
-    if policy.person_ids[row] != line.person_id:
-        codes.append("changed_hands")
-    return codes[0] if codes else None
-
-
-def recheck(session: Session, row: OutreachListRow, settings: OutreachSettings) -> None:
-    """Withdraws the open lines of a list that the ledger forbids by now, inside the caller's transaction."""
-    facts = read_facts(session, row.as_of)
-    open_lines = [line for _, line in lines_of(session, row.list_id) if line.status == OPEN]
-    stopped = [(line, refused_code(line, facts.refusals, settings)) for line in open_lines]
-    withdraw(session, [(line, code) for line, code in stopped if code is not None])
-    session.flush()
 
 
 def _are_whole(folder: Path, files: dict[str, Any], kept: list[str]) -> bool:

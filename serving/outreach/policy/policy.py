@@ -6,7 +6,7 @@ A refusal is a stable code of `serving/outreach/refusals.py`; `configs/outreach.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
 from typing import Any
 
@@ -14,45 +14,15 @@ import numpy as np
 
 from features.feeds.landing.suppression import Suppression
 from features.kit.arrays import Flags, Labels, Rows
-from features.kit.errors import DataError
+from features.kit.errors import DataError, NotFoundError
 from serving.outreach.policy.calendar import is_festival, is_quiet, next_working_day, open_hours
 from serving.outreach.policy.control import in_control_group
+from serving.outreach.policy.ledger_facts import HASHED, LedgerFacts, Refusal
 from serving.outreach.policy.states import FeedStates
 from serving.outreach.refusals import CHANNELS, PASSING, stops_on
 from serving.outreach.settings import OutreachSettings
 
-HASHED = "#"
-"""First character of a person or subscription that the ledger knows by its salted hash only: it was erased."""
-
 _LONG_AGO = np.datetime64("1900-01-01")
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """What the ledger forbids: a code for a person or a subscription, for one action or all, for a time or for good."""
-
-    code: str
-    person_id: str | None
-    customer_id: str | None
-    action: str | None
-    ticket_id: str | None
-    starts_on: date
-    ends_on: date | None
-
-
-@dataclass(frozen=True)
-class LedgerFacts:
-    """What the ledger knows and the feeds may not know yet.
-
-    Attributes:
-        refusals: Everything forbidden.
-        contacts: (person_id, contact_id, action, day) of contacts that reached the person.
-        claimed_until: Last claimed day of each person with a claim.
-    """
-
-    refusals: tuple[Refusal, ...] = ()
-    contacts: tuple[tuple[str, str, str, date], ...] = ()
-    claimed_until: dict[str, date] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,11 +48,12 @@ class PolicyBook:
     """The contact policy over the whole base, as of one date, with everything the ledger knows."""
 
     def __init__(self, settings: OutreachSettings, feeds: FeedStates, ledger: LedgerFacts, as_of: date) -> None:
-        self.settings = settings.for_time_zone(feeds.time_zone)
+        self.settings = settings.for_time_zone(feeds.operator.time_zone)
         self.as_of = as_of
         self.table = feeds.states
         self.unchecked = feeds.unchecked
-        self.time_zone = feeds.time_zone
+        self.operator = feeds.operator
+        self.facts = ledger
         self.customer_ids: list[str] = feeds.states.column("customer_id").to_pylist()
         self.person_ids: list[str] = feeds.states.column("person_id").to_pylist()
         self.provinces: list[str | None] = feeds.states.column("province").to_pylist()
@@ -101,8 +72,20 @@ class PolicyBook:
         self._apply_contacts(feeds, ledger)
         self._apply_refusals(feeds, ledger)
 
+    def province_of(self, customer_id: str) -> str | None:
+        """Returns a subscription's province, if it is known."""
+        row = self.row_of.get(customer_id)
+        return None if row is None else self.provinces[row]
+
     def __len__(self) -> int:
         return len(self.customer_ids)
+
+    def check_place(self, **place: str | None) -> None:
+        """Refuses a place without customers: a `province` or a `city`. Raises NotFoundError."""
+        for name, wanted in place.items():
+            if wanted is not None and wanted not in self.table.column(name).to_pylist():
+                remedy = f"name a {name} as the feed `customers` writes it"
+                raise NotFoundError("no customers in this place", remedy=remedy)
 
     def refusals(
         self, purpose: str, channel: str, on: date, *, at: time | None = None, rows: Rows | None = None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from features.feeds.conversion import literal
+from features.feeds.landed.manifest import Operator
 from features.feeds.landed.reading import Feeds
 from features.feeds.landing.suppression import Suppression
 from serving.outreach.dispositions import REACHED_NOBODY
@@ -34,7 +35,7 @@ class FeedStates:
         states: One row per subscription, sorted by customer_id.
         contacts: person_id, contact_id, action, day of every contact that reached the person in the look-back.
         declines: person_id, action, day of every refusal of an action.
-        time_zone: The operator's.
+        operator: Whose feeds they are.
         erased: Whom this home has erased, by hashes; None if nobody.
         unchecked: Codes of refusals whose feed has not landed.
     """
@@ -42,7 +43,7 @@ class FeedStates:
     states: pa.Table
     contacts: pa.Table
     declines: pa.Table
-    time_zone: str
+    operator: Operator
     erased: Suppression | None = None
     unchecked: frozenset[str] = frozenset()
 
@@ -55,7 +56,7 @@ def read_states(feeds: Feeds, as_of: date, settings: OutreachSettings, *, thread
             database.execute(_states_sql(as_of, settings)).to_arrow_table(),
             database.execute("SELECT person_id, contact_id, action, day FROM reached ORDER BY ALL").to_arrow_table(),
             database.execute("SELECT person_id, action, day FROM declines ORDER BY ALL").to_arrow_table(),
-            feeds.operator.time_zone,
+            feeds.operator,
             Suppression.load(feeds.home) or None,
             frozenset(
                 code for code, refusal in REFUSALS.items() if (feed := refusal.effect.feed) and not feeds.has(feed)

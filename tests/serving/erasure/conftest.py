@@ -36,10 +36,11 @@ from serving.database.audit import record
 from serving.database.keys import create_key, find_key
 from serving.database.session import open_database, reading, writing
 from serving.database.tables_outreach import OutreachLineRow
-from serving.outreach.lists.feedback import ToldContact, land_pending, record_contacts
+from serving.outreach.lists.draw import draw_list
+from serving.outreach.lists.feedback import ReportedContact, land_pending, record_contacts
 from serving.outreach.lists.handover import hand_over
 from serving.outreach.lists.outcomes import record_reports
-from serving.outreach.lists.pull import ListRequest, draw_list
+from serving.outreach.lists.request import ListRequest
 from serving.outreach.lists.returns import Report
 from serving.outreach.settings import load_settings
 from tests.serving.outreach.conftest import AS_OF, Town, card, write_portraits, write_scores
@@ -207,7 +208,7 @@ def _outreach(home: Home) -> None:
         Report(2, mine, "never_again", attempted_at=at, agent="a"),
     ]
     record_reports(engine, reports, settings, "Asia/Shanghai")
-    told = [ToldContact(canary(45), CUSTOMERS[1], at, "service_review", "message", canary(46))]
+    told = [ReportedContact(canary(45), CUSTOMERS[1], at, "service_review", "message", canary(46))]
     record_contacts(engine, told, {CUSTOMERS[1]: PERSON}, "Asia/Shanghai")
     land_pending(home, engine)
     with writing(engine) as session:

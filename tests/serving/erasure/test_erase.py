@@ -22,7 +22,7 @@ from serving.database.audit import first_tampered
 from serving.database.session import open_database, reading
 from serving.database.tables_access import AuditRow, IdempotencyRow
 from serving.erasure.erase import erase
-from serving.outreach.lists.ledger import read_facts
+from serving.outreach.policy.ledger_facts import read_facts
 from serving.outreach.policy.policy import PolicyBook
 from serving.outreach.policy.states import FeedStates, read_states
 from serving.outreach.settings import load_settings
@@ -186,7 +186,7 @@ def test_the_person_is_never_called_again(marked, tmp_path):
     town.customer("C0100", person=PERSON)
     town.customer("C0200")
     states = read_states(town.land(), AS_OF, load_settings())
-    back = FeedStates(states.states, states.contacts, states.declines, states.time_zone, Suppression.load(home))
+    back = FeedStates(states.states, states.contacts, states.declines, states.operator, Suppression.load(home))
     shipped = load_settings()
     nobody_withheld = shipped.model_copy(update={"control": shipped.control.model_copy(update={"share": 0.0})})
     verdicts = PolicyBook(nobody_withheld, back, facts, AS_OF).verdicts(["C0100", "C0200"], "marketing", "call", AS_OF)

@@ -20,7 +20,8 @@ from features.kit.config import parse_config
 from features.kit.files import write_json, write_parquet
 from features.kit.home import Home
 from features.portraits.feature_list import FeatureList
-from serving.outreach.policy.policy import LedgerFacts, PolicyBook
+from serving.outreach.policy.ledger_facts import LedgerFacts
+from serving.outreach.policy.policy import PolicyBook
 from serving.outreach.policy.states import FeedStates, read_states
 from serving.outreach.settings import OutreachSettings, load_settings
 

@@ -11,16 +11,17 @@ import pytest
 
 from features.kit.config import config_path
 from features.kit.errors import ConfigurationError
-from serving.outreach.decision.actions import Chooser
+from serving.outreach.decision.actions import Chooser, Decision
 from serving.outreach.decision.allocate import allocate, shared_capacity
-from serving.outreach.decision.candidates import Candidate, TargetScore
+from serving.outreach.decision.candidates import Candidate, Candidates, Sources, TargetScore
 from serving.outreach.export.content import ContentWriter
-from serving.outreach.export.wording import Wording, address_text, band_text, masked
+from serving.outreach.export.wording import address_text, band_text, masked
+from serving.outreach.lists.draw import draw_list
 from serving.outreach.lists.ledger import is_line_id, line_id_of
-from serving.outreach.lists.pull import ListRequest, draw_list
+from serving.outreach.lists.request import ListRequest
 from serving.outreach.policy.calendar import best_open_hours, festival_days, is_festival, open_hours
 from serving.outreach.policy.control import in_control_group
-from serving.outreach.policy.policy import LedgerFacts
+from serving.outreach.policy.ledger_facts import LedgerFacts
 from serving.outreach.settings import Capacity, load_settings
 from serving.scoring.reasons.reasons import load_book
 from tests.serving.outreach.conftest import AS_OF, Town, card, policy_of, states_of, write_portraits, write_scores
@@ -40,7 +41,7 @@ def policy(tmp_path_factory):
 @pytest.fixture(scope="module")
 def chooser(policy):
     """Returns the chooser of 1 June in li."""
-    return Chooser(policy.settings, load_book(), policy, AS_OF, money_scale=3)
+    return Chooser(policy, load_book())
 
 
 def candidate(
@@ -52,6 +53,11 @@ def candidate(
     return Candidate(one, "self_served", **{**known, **more})
 
 
+def decision_on(chooser: Chooser, rows: list[Candidate]) -> Decision:
+    """Returns what these candidates could be offered."""
+    return chooser.offer(Candidates(tuple(rows), Sources("portrait_v1")))
+
+
 def test_the_value_of_an_action_is_the_worked_example(chooser, policy):
     """P .20 x -.10 x (100 yuan x .45 x 18) = 16.20, less 4.00 for the call and .15 x 8.00 of harm: 11.00 yuan."""
     action = policy.settings.actions["service_review"]
@@ -60,24 +66,24 @@ def test_the_value_of_an_action_is_the_worked_example(chooser, policy):
 
 def test_no_contact_beats_an_action_that_costs_more_than_it_brings(chooser):
     """At P .02 the call keeps 1.62 yuan and costs 5.20: nothing is offered, and it is counted."""
-    offered = chooser.offer([candidate(p=0.02)])
-    assert (offered.options, offered.without_value) == ([], 1)
+    offered = decision_on(chooser, [candidate(p=0.02)])
+    assert (offered.options, offered.without_value) == ((), 1)
 
 
 def test_who_has_left_already_is_no_departure_to_prevent(chooser):
     """After 31 days without use a call would prevent nothing: no option; an unknown or short pause changes nothing."""
-    assert chooser.offer([candidate(idle_days=31.0)]).options == []
+    assert decision_on(chooser, [candidate(idle_days=31.0)]).options == ()
     for days in (30.0, None):
-        assert [one.action for one in chooser.offer([candidate(idle_days=days)]).options] == ["service_review"]
+        assert [one.action for one in decision_on(chooser, [candidate(idle_days=days)]).options] == ["service_review"]
 
 
 def test_a_duty_needs_no_score_and_silences_every_offer(chooser):
     """An overdue ticket is answered without any model, and the same person's contract offer waits."""
     reasons = {"service.ticket_overdue": {"ticket": "T1", "hours": 3}, "contract.ending": {"date": "2026-06-20"}}
-    assert [one.action for one in chooser.offer([candidate(p=0, reasons=reasons)]).options] == ["follow_up_call"]
-    assert [one.action for one in chooser.offer([candidate(reasons=reasons)]).options] == ["follow_up_call"]
+    assert [one.action for one in decision_on(chooser, [candidate(p=0, reasons=reasons)]).options] == ["follow_up_call"]
+    assert [one.action for one in decision_on(chooser, [candidate(reasons=reasons)]).options] == ["follow_up_call"]
     del reasons["service.ticket_overdue"]
-    assert [one.action for one in chooser.offer([candidate(reasons=reasons)]).options] == ["contract_renewal"]
+    assert [one.action for one in decision_on(chooser, [candidate(reasons=reasons)]).options] == ["contract_renewal"]
 
 
 def test_what_policy_and_conditions_refuse_is_counted(chooser):
@@ -85,14 +91,15 @@ def test_what_policy_and_conditions_refuse_is_counted(chooser):
     ending = {"contract.ending": {"date": "2026-06-20"}}
     overage = {"packs.frequent": {"n": 3, "amount": 30_000}}
     trip: dict[str, Any] = {"roaming.trip_expected": {}}
-    offered = chooser.offer(
+    offered = decision_on(
+        chooser,
         [
             candidate("C0005", reasons=ending),
             candidate("C0001", reasons=overage),
             candidate("C0002", reasons=trip, target="upgrade"),
-        ]
+        ],
     )
-    assert offered.options == []
+    assert offered.options == ()
     assert offered.suppressed == Counter({"consent_missing": 1, "fit_not_proven": 1, "never_asked": 1})
 
 
@@ -100,18 +107,20 @@ def test_a_saving_is_offered_only_when_the_fit_is_proven(chooser):
     """With re-rating that reproduced the bills and a saving, the plan is offered."""
     reasons = {"packs.frequent": {"n": 3, "amount": 30_000}}
     proven = {"status": "ok", "saving": 12_300, "months": 3}
-    assert [one.action for one in chooser.offer([candidate(reasons=reasons, fit=proven)]).options] == ["plan_fit_offer"]
+    assert [one.action for one in decision_on(chooser, [candidate(reasons=reasons, fit=proven)]).options] == [
+        "plan_fit_offer"
+    ]
     for change in ({"status": "bill_not_reproduced"}, {"saving": 0}):
-        assert chooser.offer([candidate(reasons=reasons, fit=proven | change)]).options == []
+        assert decision_on(chooser, [candidate(reasons=reasons, fit=proven | change)]).options == ()
 
 
 def test_the_best_channel_comes_first_but_a_call_never_before_a_message(chooser):
     """Arrears go by app to an app user, by message to somebody who likes calls; a review is always a call."""
     arrears = {"bill.arrears": {"amount": 5_000, "days": 3}}
     for best, expected in (("app", "app"), ("call", "message"), ("hall", "message")):
-        options = chooser.offer([candidate(p=0, reasons=arrears, card=card(best_channel=best))]).options
+        options = decision_on(chooser, [candidate(p=0, reasons=arrears, card=card(best_channel=best))]).options
         assert [one.channel for one in options] == [expected]
-    assert [one.channel for one in chooser.offer([candidate()]).options] == ["call"]
+    assert [one.channel for one in decision_on(chooser, [candidate()]).options] == ["call"]
 
 
 def test_capacity_is_shared_in_proportion_and_adds_up():
@@ -123,7 +132,7 @@ def test_capacity_is_shared_in_proportion_and_adds_up():
 
 def test_places_go_by_value_with_ties_by_customer_whatever_the_input_order(chooser):
     """Three equal customers and one place: the first by id; a lost claim passes the place on."""
-    options = chooser.offer([candidate(f"C000{k}") for k in (3, 1, 2)]).options
+    options = decision_on(chooser, [candidate(f"C000{k}") for k in (3, 1, 2)]).options
     places = {("care", "retention"): 1}
     assert [one.candidate.customer_id for one in allocate(options, places, lambda _: True)[0]] == ["C0001"]
     assert [one.candidate.customer_id for one in allocate(options[::-1], places, lambda _: True)[0]] == ["C0001"]
@@ -136,13 +145,12 @@ def test_places_go_by_value_with_ties_by_customer_whatever_the_input_order(choos
 def content(policy):
     """Returns the writer of lines."""
     book = load_book()
-    wording = Wording(policy.settings, book, currency="CNY", money_scale=3, operator="town")
-    return ContentWriter(policy.settings, book, wording, provinces={})
+    return ContentWriter(policy, book)
 
 
 def written(chooser, content, one: Candidate) -> dict:
     """Returns the content of a candidate's best line."""
-    return content.write(min(chooser.offer([one]).options, key=lambda option: option.rank), date(2026, 6, 3))
+    return content.write(min(decision_on(chooser, [one]).options, key=lambda option: option.rank), date(2026, 6, 3))
 
 
 def test_openings_carry_the_customers_own_figures(chooser, content):

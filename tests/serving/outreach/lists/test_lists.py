@@ -20,10 +20,11 @@ from features.kit.errors import ConflictError, NotFoundError
 from features.kit.home import Home
 from serving.database.session import open_database, reading
 from serving.database.tables_outreach import ClaimDayRow, ListLineRow, OutreachLineRow
-from serving.outreach.lists import pull
+from serving.outreach.lists import draw
+from serving.outreach.lists.draw import draw_list
 from serving.outreach.lists.feedback import import_outcomes
-from serving.outreach.lists.pull import ListRequest, draw_list
 from serving.outreach.lists.release import Released
+from serving.outreach.lists.request import ListRequest
 from serving.outreach.lists.returns import Report
 from tests.serving.outreach.conftest import AS_OF, Town, at, card, write_portraits, write_scores
 
@@ -33,7 +34,8 @@ PULL = """
 import sys
 from datetime import date
 from features.kit.home import Home
-from serving.outreach.lists.pull import ListRequest, draw_list
+from serving.outreach.lists.draw import draw_list
+from serving.outreach.lists.request import ListRequest
 print(draw_list(Home.at(sys.argv[1]), ListRequest(date(2026, 6, 1), 30), key=sys.argv[2]).list_id)
 """
 
@@ -86,7 +88,7 @@ def test_capacity_bounds_the_list_and_duties_come_first(crowd):
 def test_the_lists_of_a_day_share_its_capacity(crowd, settings, monkeypatch):
     """Of 12 care attempts a day, six are left to the second list and none to the third; the next day has its own."""
     small = [one.model_copy(update={"attempts": 12}) for one in settings.capacity]
-    monkeypatch.setattr(pull, "load_settings", lambda: settings.model_copy(update={"capacity": tuple(small)}))
+    monkeypatch.setattr(draw, "load_settings", lambda: settings.model_copy(update={"capacity": tuple(small)}))
     share = 6 * len(small)
     first = draw_list(crowd, ListRequest(AS_OF, share), key="1")
     worked = next(row["行号"] for row in rows_of(first) if row["班组"] == "服务关怀组")
@@ -130,7 +132,7 @@ def test_twenty_parallel_pulls_never_share_a_person(crowd):
     """Four processes with five threads each pull at once: every person is on one line, every claim is whole."""
     program = (
         "import sys, threading\nfrom datetime import date\nfrom features.kit.home import Home\n"
-        "from serving.outreach.lists.pull import ListRequest, draw_list\n"
+        "from serving.outreach.lists.draw import draw_list\nfrom serving.outreach.lists.request import ListRequest\n"
         "def pull(n): draw_list(Home.at(sys.argv[1]), ListRequest(date(2026, 6, 1), 6), key=f'{sys.argv[2]}-{n}')\n"
         "threads = [threading.Thread(target=pull, args=(n,)) for n in range(5)]\n"
         "[t.start() for t in threads]; [t.join() for t in threads]\n"

@@ -19,11 +19,12 @@ from serving.database.session import open_database, reading
 from serving.database.tables_access import AuditRow
 from serving.database.tables_outreach import OutreachLineRow, RefusalRow
 from serving.outreach.dispositions import Disposition
-from serving.outreach.lists.feedback import ToldContact, import_outcomes, land_pending, record_contacts
+from serving.outreach.lists.draw import draw_list
+from serving.outreach.lists.feedback import ReportedContact, import_outcomes, land_pending, record_contacts
 from serving.outreach.lists.handover import hand_over, remove_expired
 from serving.outreach.lists.ledger import line_id_of
 from serving.outreach.lists.outcomes import record_reports
-from serving.outreach.lists.pull import ListRequest, draw_list
+from serving.outreach.lists.request import ListRequest
 from serving.outreach.lists.returns import Report, read_reports
 from serving.outreach.settings import load_settings
 from tests.serving.outreach.conftest import AS_OF, Town, at, policy_of, states_of, write_portraits, write_scores
@@ -216,16 +217,16 @@ def test_an_unknown_line_and_a_closed_line_are_named(crowd):
 def test_a_campaign_tools_contacts_count_at_once(crowd, settings):
     """Told today, the person rests from tomorrow's marketing; the same contact told twice counts once."""
     engine = open_database(crowd)
-    told = [ToldContact("X1", "C0003", TEN, "plan_fit_offer", "message", "summer")]
+    told = [ReportedContact("X1", "C0003", TEN, "plan_fit_offer", "message", "summer")]
     assert record_contacts(engine, told, {"C0003": "P0003"}, "Asia/Shanghai") == 1
     assert record_contacts(engine, told, {"C0003": "P0003"}, "Asia/Shanghai") == 0
-    from serving.outreach.lists.ledger import read_facts
+    from serving.outreach.policy.ledger_facts import read_facts
 
     with reading(engine) as session:
         book = policy_of(states_of(Feeds.open(crowd)), settings, read_facts(session, AS_OF))
     assert book.verdicts(["C0003"], "marketing", "call", AS_OF)[0].codes == ("cool_down",)
     with pytest.raises(DataError, match="unknown customer 'C9'"):
-        record_contacts(engine, [ToldContact("X2", "C9", TEN, "plan_fit_offer")], {}, "Asia/Shanghai")
+        record_contacts(engine, [ReportedContact("X2", "C9", TEN, "plan_fit_offer")], {}, "Asia/Shanghai")
 
 
 def test_handover_needs_its_scope_is_audited_and_expires(crowd, tmp_path):

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from features.kit.errors import DataError
-from serving.outreach.policy.policy import LedgerFacts, Refusal, Verdict
+from serving.outreach.policy.ledger_facts import LedgerFacts, Refusal
+from serving.outreach.policy.policy import Verdict
 from serving.outreach.settings import OutreachSettings
 from tests.serving.outreach.conftest import AS_OF, Town, policy_of, states_of
 

@@ -1,0 +1,38 @@
+"""What a list is asked for, by the command, by the step of the main job and by the API."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+
+import orjson
+
+from features.kit.language import Locale
+
+
+@dataclass(frozen=True)
+class ListRequest:
+    """What a list is asked for; the same request with the same key is the same list.
+
+    Attributes:
+        as_of: The day of the list.
+        capacity: Attempts to share among the teams; None means as configured.
+        locale: zh or en.
+        province: Only this province.
+        city: Only this city.
+    """
+
+    as_of: date
+    capacity: int | None = None
+    locale: Locale = "zh"
+    province: str | None = None
+    city: str | None = None
+
+    def body(self) -> bytes:
+        """Returns the canonical bytes of the request."""
+        return orjson.dumps(self.__dict__, option=orjson.OPT_SORT_KEYS)
+
+    def digest(self) -> str:
+        """Returns the hash of the request."""
+        return hashlib.sha256(self.body()).hexdigest()
