@@ -17,7 +17,7 @@ def shared_capacity(capacity: Iterable[Capacity], total: int | None) -> Places:
 
     Example: teams of 90 and 60 attempts share a total of 7 as 4 and 3 (4.2 and 2.8).
     """
-    configured = {(one.team, one.skill): one.attempts for one in capacity}
+    configured = {(team.team, team.skill): team.attempts for team in capacity}
     whole = sum(configured.values())
     if total is None or not whole:
         return configured
@@ -61,5 +61,5 @@ def allocate(
 
 def in_list_order(chosen: Iterable[Option], capacity: Iterable[Capacity]) -> list[Option]:
     """Returns chosen options as a list shows them: each team's lines together, best first."""
-    teams = [(one.team, one.skill) for one in capacity]
+    teams = [(team.team, team.skill) for team in capacity]
     return sorted(chosen, key=lambda option: (teams.index((option.team, option.skill)), option.rank))

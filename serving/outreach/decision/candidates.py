@@ -135,8 +135,8 @@ def read_candidates(
         scores, unscored = find_scores(home, as_of)
     fit = _read_fit(home, as_of)
     table: dict[str, dict[str, TargetScore]] = {}
-    for target, one in scores.items():
-        for customer_id, score in _read_scores(one):
+    for target, of_target in scores.items():
+        for customer_id, score in _read_scores(of_target):
             table.setdefault(customer_id, {})[target] = score
     wanted = {band for bands in settings.bands_needed.values() for band in bands}
     duties = [orjson.dumps(code).decode() + ":" for code in settings.duties]
@@ -160,7 +160,7 @@ def read_candidates(
                 idle_days=row.get(IDLE_DAYS),
             )
         )
-    models = {target: one.version for target, one in scores.items()}
+    models = {target: of_target.version for target, of_target in scores.items()}
     return Candidates(tuple(candidates), Sources(portraits.feature_list.identity, models, unscored, fit is not None))
 
 

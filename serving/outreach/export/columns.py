@@ -89,8 +89,8 @@ def _reason(place: int) -> Callable[[Entry, Page], str]:
 
 
 def _say(entry: Entry, page: Page) -> str:
-    said = [(k, reason["say"]) for k, reason in enumerate(entry.content["reasons"]) if reason["say"] is not None]
-    return "\n".join(f"{k + 1}. {_text(page, say)}" for k, say in said)
+    sentences = [(k, reason["say"]) for k, reason in enumerate(entry.content["reasons"]) if reason["say"] is not None]
+    return "\n".join(f"{k + 1}. {_text(page, say)}" for k, say in sentences)
 
 
 def _action(entry: Entry, page: Page) -> str:

@@ -99,11 +99,11 @@ class ContentWriter:
         written = {locale: self._wording.writer.write(code, facts, locale) for locale in LOCALES}
         sells = any(self._settings.actions[name].kind == "M" for name in self._book.actions(code) if name in names)
         if sells and kind in ("S", "D"):  # service actions carry no offer, and this sentence leads to one
-            written = {locale: replace(one, say=None) for locale, one in written.items()}
+            written = {locale: replace(reason, say=None) for locale, reason in written.items()}
         return {
             "code": code,
             "about": {locale: reason.about for locale, reason in written.items()},
-            "say": None if written["zh"].say is None else {locale: one.say for locale, one in written.items()},
+            "say": None if written["zh"].say is None else {locale: reason.say for locale, reason in written.items()},
         }
 
     def _values(self, option: Option) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class ContentWriter:
         for code in reversed(option.triggers):
             values |= option.candidate.reasons.get(code) or {}
         tickets = option.candidate.card.get("open_tickets") or ()
-        about = next((one for one in tickets if one["id"] == values.get("ticket")), None)
+        about = next((ticket for ticket in tickets if ticket["id"] == values.get("ticket")), None)
         if about is not None and values.get("topic") is None:  # an overdue ticket is named by what it is about
             values["topic"] = about.get("topic")
         fit = option.candidate.fit

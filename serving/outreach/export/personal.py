@@ -26,32 +26,21 @@ def read_personal(feeds: Feeds, customer_ids: Iterable[str], as_of: date) -> dic
     import pyarrow as pa
 
     moment = f"TIMESTAMP '{instant_of(as_of, feeds.operator.time_zone):%Y-%m-%d %H:%M:%S}'"
-    day = f"DATE '{as_of}'"
     with feeds.connect(personal=True) as database:
         database.register("asked", pa.table({"customer_id": pa.array(sorted(set(customer_ids)), pa.string())}))
-        names: dict[str, str] = {}
-        numbers: dict[str, str] = {}
-        if feeds.has("persons"):
-            names = dict(
-                database.execute(
-                    f"""
-                    SELECT customer_id, form_of_address FROM ({feeds.as_known_sql("persons", as_of)})
-                    JOIN asked USING (customer_id)
-                    WHERE valid_from <= {day} AND (valid_until IS NULL OR valid_until > {day})
-                    QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY valid_from DESC, person_id) = 1
-                    """
-                ).fetchall()
-            )
-        if feeds.has("numbers"):
-            numbers = dict(
-                database.execute(
-                    f"""
-                    SELECT customer_id, number FROM ({feeds.as_known_sql("numbers", as_of)})
-                    JOIN asked USING (customer_id)
-                    WHERE valid_from <= {moment} AND (valid_until IS NULL OR valid_until > {moment})
-                    QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY valid_from DESC, number) = 1
-                    """
-                ).fetchall()
-            )
+
+        def newest(feed: str, column: str, tie: str, at: str) -> dict[str, str]:
+            """Returns the newest valid value of a column by subscription."""
+            if not feeds.has(feed):
+                return {}
+            query = f"""
+                SELECT customer_id, {column} FROM ({feeds.as_known_sql(feed, as_of)}) JOIN asked USING (customer_id)
+                WHERE valid_from <= {at} AND (valid_until IS NULL OR valid_until > {at})
+                QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY valid_from DESC, {tie}) = 1
+            """
+            return dict(database.execute(query).fetchall())
+
+        names = newest("persons", "form_of_address", "person_id", f"DATE '{as_of}'")
+        numbers = newest("numbers", "number", "number", moment)
     known = sorted({*names, *numbers})
     return {customer_id: Personal(names.get(customer_id), numbers.get(customer_id)) for customer_id in known}

@@ -78,16 +78,16 @@ def record_contacts(
     now = utc_now()
     new = 0
     with writing(engine) as session:
-        for one in contacts:
-            if one.customer_id not in persons:
-                raise DataError(f"contact '{one.contact_id}': unknown customer '{one.customer_id}'")
-            known = session.get(ContactRow, one.contact_id)
+        for contact in contacts:
+            if contact.customer_id not in persons:
+                raise DataError(f"contact '{contact.contact_id}': unknown customer '{contact.customer_id}'")
+            known = session.get(ContactRow, contact.contact_id)
             if known is not None:
-                if any(getattr(known, name) != value for name, value in one.__dict__.items()):
-                    raise ConflictError(f"contact '{one.contact_id}' was told before as another contact")
+                if any(getattr(known, name) != value for name, value in contact.__dict__.items()):
+                    raise ConflictError(f"contact '{contact.contact_id}' was told before as another contact")
                 continue
-            day = civil_date(one.at, time_zone)
-            values = {**one.__dict__, "person_id": persons[one.customer_id], "day": day, "reported_at": now}
+            day = civil_date(contact.at, time_zone)
+            values = {**contact.__dict__, "person_id": persons[contact.customer_id], "day": day, "reported_at": now}
             session.add(ContactRow(**values))
             new += 1
     return new

@@ -52,7 +52,7 @@ def is_line_id(text_: str) -> bool:
 
 
 def _check_character(body: str) -> str:
-    return _ALPHABET[sum((2 * place + 1) * _ALPHABET.index(one) for place, one in enumerate(body)) % 32]
+    return _ALPHABET[sum((2 * place + 1) * _ALPHABET.index(character) for place, character in enumerate(body)) % 32]
 
 
 def patiently(work: Callable[[], Result]) -> Result:

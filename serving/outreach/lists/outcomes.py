@@ -160,7 +160,7 @@ class _Recorder:
         """Returns whether an unanswered attempt lies so near an earlier one that both are one try at one hour."""
         gap = timedelta(hours=self._settings.claim.attempt_gap_hours)
         earlier = self._session.scalars(select(AttemptRow.at).where(AttemptRow.line_id == line.line_id))
-        return any(abs(at - one) < gap for one in earlier)
+        return any(abs(at - before) < gap for before in earlier)
 
     def _add_contact(self, line: OutreachLineRow, at: datetime, day: date) -> None:
         """Counts the line as one contact, however often the person was reached on it."""

@@ -77,19 +77,19 @@ def compare(before: Sequence[Option], after: Sequence[Option]) -> ListChange:
 
     Example: from A B C D to C A B E, E comes, D goes and one line (C) has moved.
     """
-    place = {one.person_id: number for number, one in enumerate(before)}
-    of_person = {one.person_id: one for one in before}
-    persons = {one.person_id for one in after}
-    kept = [one for one in after if one.person_id in place]
+    place = {option.person_id: number for number, option in enumerate(before)}
+    of_person = {option.person_id: option for option in before}
+    persons = {option.person_id for option in after}
+    kept = [option for option in after if option.person_id in place]
     return ListChange(
         before=len(before),
         after=len(after),
-        gained=tuple(one for one in after if one.person_id not in place),
-        lost=tuple(one for one in before if one.person_id not in persons),
-        moved=len(kept) - _longest_rise([place[one.person_id] for one in kept]),
+        gained=tuple(option for option in after if option.person_id not in place),
+        lost=tuple(option for option in before if option.person_id not in persons),
+        moved=len(kept) - _longest_rise([place[option.person_id] for option in kept]),
         changed=sum(
-            (one.action, one.channel) != (of_person[one.person_id].action, of_person[one.person_id].channel)
-            for one in kept
+            (option.action, option.channel) != (of_person[option.person_id].action, of_person[option.person_id].channel)
+            for option in kept
         ),
     )
 

@@ -17,11 +17,13 @@ from serving.outreach.settings import OutreachSettings
 def refused_code(line: OutreachLineRow, refusals: tuple[Refusal, ...], settings: OutreachSettings) -> str | None:
     """Returns the first code that the ledger holds against a line, or None."""
     codes = {*settings.purposes[line.purpose].refusals, "declined_recently"} - OWN_LINE  # type: ignore[index]
-    for one in refusals:
-        hits_line = one.customer_id == line.customer_id if one.customer_id else one.person_id == line.person_id
-        on_channel = stops_on(one.code, line.channel)
-        if hits_line and on_channel and one.code in codes and one.action in (None, line.action):
-            return one.code
+    for refusal in refusals:
+        hits_line = (
+            refusal.customer_id == line.customer_id if refusal.customer_id else refusal.person_id == line.person_id
+        )
+        on_channel = stops_on(refusal.code, line.channel)
+        if hits_line and on_channel and refusal.code in codes and refusal.action in (None, line.action):
+            return refusal.code
     return None
 
 

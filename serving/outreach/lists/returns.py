@@ -30,7 +30,7 @@ class Report:
         row: Row of the file, 1 for the first; or the place in a request.
         line_id: The line.
         disposition: What came of the attempt.
-        attempted_at: When, if told.
+        attempted_at: When, if known.
         order_reference: The order, for `accepted`.
         ticket_id: The ticket, for `ticket_opened`; optional for `complained`.
         next_at: The appointment, for `thinking` and `callback`.

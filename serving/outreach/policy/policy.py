@@ -68,7 +68,7 @@ class PolicyBook:
         self._cool_until = self._free_on.copy()
         self._unreached_until = self._free_on.copy()
         self._claimed_until = self._free_on.copy()
-        self._told: dict[tuple[str, str], date] = {}
+        self._last_told: dict[tuple[str, str], date] = {}
         self._apply_contacts(feeds, ledger)
         self._apply_refusals(feeds, ledger)
 
@@ -137,13 +137,13 @@ class PolicyBook:
         self, ids: Sequence[str], purpose: str, channel: str, on: date, *, at: time | None = None
     ) -> list[Verdict | None]:
         """Returns the verdict on each subscription, in the order asked; None for one that nobody knows."""
-        known = [self.row_of[one] for one in ids if one in self.row_of]
+        known = [self.row_of[customer_id] for customer_id in ids if customer_id in self.row_of]
         rows = np.array(known, dtype=np.intp)
         found = self.refusals(purpose, channel, on, at=at, rows=rows)
         place = {row: k for k, row in enumerate(known)}
         answers: list[Verdict | None] = []
-        for one in ids:
-            row = self.row_of.get(one)
+        for customer_id in ids:
+            row = self.row_of.get(customer_id)
             if row is None:
                 answers.append(None)
                 continue
@@ -161,7 +161,7 @@ class PolicyBook:
         """Returns the codes that stop one action for one person: told or declined too recently."""
         person = self.person_ids[row]
         codes = []
-        told = self._told.get((person, action))
+        told = self._last_told.get((person, action))
         if told is not None and on < told + timedelta(days=self.settings.actions[action].not_again_days):
             codes.append("told_recently")
         until = self._actions_refused.get((person, action))
@@ -238,7 +238,7 @@ class PolicyBook:
         policy = self.settings.policy
         for person, contacts in of_person.items():
             for action, day in contacts.values():
-                self._told[person, action] = max(day, self._told.get((person, action), day))
+                self._last_told[person, action] = max(day, self._last_told.get((person, action), day))
             counted = sorted((day for action, day in contacts.values() if self._counts(action)), reverse=True)
             if not counted:
                 continue
@@ -258,45 +258,49 @@ class PolicyBook:
         rest = timedelta(days=self.settings.claim.declined_rest_days)
         for person, action, day in _tuples(feeds.declines):
             self._actions_refused[person, action] = day + rest
-        for one in self._named(ledger.refusals, feeds.erased):
-            rows = self._rows_of_person.get(one.person_id or "", [])
-            if one.customer_id is not None:
-                rows = [self.row_of[one.customer_id]] if one.customer_id in self.row_of else []
-            if not rows or self._is_settled(one, rows):
+        for refusal in self._named(ledger.refusals, feeds.erased):
+            rows = self._rows_of_person.get(refusal.person_id or "", [])
+            if refusal.customer_id is not None:
+                rows = [self.row_of[refusal.customer_id]] if refusal.customer_id in self.row_of else []
+            if not rows or self._is_settled(refusal, rows):
                 continue
-            if one.action is not None and one.person_id is not None:
-                until = one.ends_on or date.max
-                key = (one.person_id, one.action)
+            if refusal.action is not None and refusal.person_id is not None:
+                until = refusal.ends_on or date.max
+                key = (refusal.person_id, refusal.action)
                 self._actions_refused[key] = max(until, self._actions_refused.get(key, until))
-            elif one.code in ("cool_down", "unreached"):
-                until_days = self._cool_until if one.code == "cool_down" else self._unreached_until
-                until_days[rows] = np.maximum(until_days[rows], np.datetime64(one.ends_on or date.max))
+            elif refusal.code in ("cool_down", "unreached"):
+                until_days = self._cool_until if refusal.code == "cool_down" else self._unreached_until
+                until_days[rows] = np.maximum(until_days[rows], np.datetime64(refusal.ends_on or date.max))
             else:
-                self._flags[one.code][rows] = True
+                self._flags[refusal.code][rows] = True
 
     def _named(self, refusals: tuple[Refusal, ...], erased: Suppression | None) -> list[Refusal]:
         """Returns the refusals with erased persons named again where one of them is back, and left out where not."""
-        hashed = [one for one in refusals if HASHED in ((one.person_id or "")[:1], (one.customer_id or "")[:1])]
-        named = [one for one in refusals if one not in hashed]
+        hashed = [
+            refusal
+            for refusal in refusals
+            if HASHED in ((refusal.person_id or "")[:1], (refusal.customer_id or "")[:1])
+        ]
+        named = [refusal for refusal in refusals if refusal not in hashed]
         if hashed and erased is not None:
-            persons = {f"{HASHED}{erased.hashed(one)}": one for one in self._rows_of_person}
-            customers = {f"{HASHED}{erased.hashed(one)}": one for one in self.row_of}
-            for one in hashed:
-                person, customer = persons.get(one.person_id or ""), customers.get(one.customer_id or "")
+            persons = {f"{HASHED}{erased.hashed(name)}": name for name in self._rows_of_person}
+            customers = {f"{HASHED}{erased.hashed(name)}": name for name in self.row_of}
+            for refusal in hashed:
+                person, customer = persons.get(refusal.person_id or ""), customers.get(refusal.customer_id or "")
                 if person or customer:
-                    named.append(replace(one, person_id=person, customer_id=customer))
+                    named.append(replace(refusal, person_id=person, customer_id=customer))
         return named
 
-    def _is_settled(self, one: Refusal, rows: list[int]) -> bool:
+    def _is_settled(self, refusal: Refusal, rows: list[int]) -> bool:
         """Returns whether the feeds know since that the matter is over: ticket closed, number checked or changed."""
-        if one.ticket_id is not None:
+        if refusal.ticket_id is not None:
             closed = self.table.column("closed_tickets")
-            return any(one.ticket_id in closed[row].as_py() for row in rows)
-        column = {"wrong_person": "number_checked_on", "number_invalid": "number_since"}.get(one.code)
+            return any(refusal.ticket_id in closed[row].as_py() for row in rows)
+        column = {"wrong_person": "number_checked_on", "number_invalid": "number_since"}.get(refusal.code)
         if column is None:
             return False
         since = self.table.column(column)[rows[0]].as_py()
-        return since is not None and since > one.starts_on
+        return since is not None and since > refusal.starts_on
 
 
 def _tuples(table: Any) -> Iterable[tuple[Any, ...]]:
