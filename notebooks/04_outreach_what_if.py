@@ -24,12 +24,14 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from features.feeds.landed.steady import on_current_feeds
 from features.kit.home import Home
-from serving.outreach.decision.actions import Chooser
+from serving.outreach.decision.actions import decide
 from serving.outreach.decision.allocate import allocate, shared_capacity
 from serving.outreach.decision.candidates import read_candidates
-from serving.outreach.policy.policy import LedgerFacts, PolicyBook
-from serving.outreach.lists.pull import read_operator
+from serving.outreach.policy.ledger_facts import LedgerFacts
+from serving.outreach.policy.policy import PolicyBook
+from serving.outreach.policy.states import read_states
 from serving.outreach.settings import OutreachSettings, load_settings
 from serving.scoring.batch import Scores
 from serving.scoring.reasons.reasons import load_book
@@ -37,17 +39,18 @@ from serving.scoring.reasons.reasons import load_book
 home = Home.at()
 as_of = max(Scores.current(home, path.name).as_of for path in home.scores.iterdir() if path.is_dir())
 settings, book = load_settings(), load_book()
-operator, states, _ = read_operator(home, as_of, settings, 1)
-policy = PolicyBook(settings, states, LedgerFacts(), as_of)
-candidates, sources = read_candidates(home, as_of, settings)
+states = on_current_feeds(home, lambda feeds: read_states(feeds, as_of, settings))
+operator = states.operator
+candidates = read_candidates(home, as_of, settings)
 minor = 10**operator.money_scale
-print(f"{len(candidates):,} candidates as of {as_of}, models: {', '.join(sorted(sources.models)) or 'none'}")
+models = ", ".join(sorted(candidates.sources.models)) or "none"
+print(f"{len(candidates.rows):,} candidates as of {as_of}, models: {models}")
 
 
 # %%
 def offered(chosen: OutreachSettings):
     """Returns every allowed option under some settings."""
-    return Chooser(chosen, book, policy, as_of, money_scale=operator.money_scale).offer(candidates)
+    return decide(candidates, PolicyBook(chosen, states, LedgerFacts(), as_of), book)
 
 
 def drawn(options, capacity: int) -> pd.DataFrame:
