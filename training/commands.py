@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,14 @@ import typer
 from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
 from features.kit.errors import ConfigurationError
 
-REFUSED_EXIT = 3
+
+class Exit(IntEnum):
+    """How a command of this floor ends; an error is 2."""
+
+    DONE = 0
+    FOUND = 3
+    """A training was refused, an audit found a leak, a monitoring run rang an alarm."""
+
 
 TargetArgument = Annotated[str, typer.Argument(help="A target of configs/targets/, such as churn.")]
 
@@ -53,30 +61,26 @@ def train(
         raise ConfigurationError("--trials and --minutes belong to a search", remedy="add --tune")
     from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
-    from training.labels.history import open_history
+    from training.labels.history import open_records
     from training.labels.targets import load_target
-    from training.pipeline import train_target
+    from training.pipeline import TrainRequest, train_target
     from training.tuning.search import TRIALS, Budget
 
     state = open_home(home)
-    chosen = load_target(target).override(_pairs(changes or []))
+    request = TrainRequest(
+        load_target(target).override(_pairs(changes or [])),
+        parse_date(as_of, flag="--as-of"),
+        seed,
+        threads,
+        search=Budget(trials or TRIALS, minutes) if tune else None,
+        may_promote=promote_it,
+    )
     with (
         run_lock(state, f"train {target}"),
         recorded_run(state, f"train {target}"),
-        open_history(state, threads=threads) as (feeds, history),
+        open_records(state, threads=threads) as records,
     ):
-        result = train_target(
-            state,
-            chosen,
-            feeds,
-            history,
-            as_of=parse_date(as_of, flag="--as-of"),
-            seed=seed,
-            threads=threads,
-            tune=Budget(trials or TRIALS, minutes) if tune else None,
-            may_promote=promote_it,
-            progress=Progress(quiet=as_json),
-        )
+        result = train_target(records, request, progress=Progress(quiet=as_json))
     if as_json:
         print_json({"target": target} | result)
     elif result["version"]:
@@ -89,7 +93,7 @@ def train(
         else:
             print(f"decided by {result['rule']}: {result['verdict']}")
     if not result["version"]:
-        raise typer.Exit(REFUSED_EXIT)
+        raise typer.Exit(Exit.FOUND)
 
 
 def audit(
@@ -107,25 +111,15 @@ def audit(
     Exit code 0: nothing found; 3: something found; 2: an error.
     """
     from features.kit.progress import Progress
-    from training.labels.history import open_history
+    from training.labels.history import open_records
     from training.labels.targets import load_target
-    from training.leakage.report import FOUND_EXIT, audit_target, told
+    from training.leakage.report import AuditRequest, as_text, audit_target
 
-    state = open_home(home)
-    chosen = load_target(target)
-    with open_history(state, threads=threads) as (feeds, history):
-        report = audit_target(
-            state,
-            chosen,
-            feeds,
-            history,
-            as_of=parse_date(as_of, flag="--as-of"),
-            seed=seed,
-            threads=threads,
-            progress=Progress(quiet=as_json),
-        )
-    _tell(report, told(report), as_json=as_json)
-    raise typer.Exit(FOUND_EXIT if report["found"] else 0)
+    request = AuditRequest(load_target(target), parse_date(as_of, flag="--as-of"), seed, threads)
+    with open_records(open_home(home), threads=threads) as records:
+        report = audit_target(records, request, progress=Progress(quiet=as_json))
+    _print(report, as_text(report), as_json=as_json)
+    raise typer.Exit(Exit.FOUND if report["found"] else Exit.DONE)
 
 
 def monitor(
@@ -146,8 +140,8 @@ def monitor(
     """
     from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
-    from training.labels.history import open_history
-    from training.leakage.report import FOUND_EXIT
+    from training.labels.history import open_records
+    from training.monitor.check import MonitorRequest
     from training.monitor.check import monitor as look
     from training.monitor.report import GAUGES, told, write_report
 
@@ -157,15 +151,13 @@ def monitor(
     with (
         run_lock(state, "monitor"),
         recorded_run(state, "monitor"),
-        open_history(state, threads=threads) as (feeds, history),
+        open_records(state, threads=threads) as records,
     ):
-        report = look(
-            state, feeds, history, day, targets=target or (), threads=threads, progress=Progress(quiet=as_json)
-        )
+        report = look(records, MonitorRequest(day, tuple(target or ()), threads), progress=Progress(quiet=as_json))
         gauges = textfile or state.monitoring / GAUGES
         places = write_report(state.monitoring / f"as_of={day}", gauges, report)
-    _tell(report | {"files": places}, told(report, places), as_json=as_json)
-    raise typer.Exit(FOUND_EXIT if report["alarms"] else 0)
+    _print(report | {"files": places}, told(report, places), as_json=as_json)
+    raise typer.Exit(Exit.FOUND if report["alarms"] else Exit.DONE)
 
 
 def promote(
@@ -195,7 +187,7 @@ def promote(
     with run_lock(state, f"promote {target}"), recorded_run(state, f"promote {target}"):
         chosen = version or newest(state, target)
         moved = make_champion(state, target, chosen, override=override)
-    _tell({"target": target, "version": chosen, "moved": moved}, f"{target}: {chosen} serves", as_json=as_json)
+    _print({"target": target, "version": chosen, "moved": moved}, f"{target}: {chosen} serves", as_json=as_json)
 
 
 def shadow(
@@ -222,7 +214,7 @@ def shadow(
         else:
             make_challenger(state, target, version)
             line = f"{target}: {version} scores in the champion's shadow"
-    _tell({"target": target, "challenger": version}, line, as_json=as_json)
+    _print({"target": target, "challenger": version}, line, as_json=as_json)
 
 
 def rollback(target: TargetArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
@@ -233,7 +225,7 @@ def rollback(target: TargetArgument, home: HomeOption = None, as_json: JsonOptio
     state = open_home(home)
     with run_lock(state, f"rollback {target}"), recorded_run(state, f"rollback {target}"):
         version = go_back(state, target)
-    _tell({"target": target, "version": version}, f"{target}: {version} serves again", as_json=as_json)
+    _print({"target": target, "version": version}, f"{target}: {version} serves again", as_json=as_json)
 
 
 def models(home: HomeOption = None, as_json: JsonOption = False) -> None:
@@ -300,8 +292,8 @@ def _pairs(changes: list[str]) -> dict[str, str]:
     return dict(change.split("=", 1) for change in changes)
 
 
-def _tell(content: dict[str, Any], line: str, *, as_json: bool) -> None:
+def _print(content: dict[str, Any], text: str, *, as_json: bool) -> None:
     if as_json:
         print_json(content)
     else:
-        print(line)
+        print(text)

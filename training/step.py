@@ -10,9 +10,6 @@ from features.kit.home import Home
 from features.kit.progress import Progress
 from features.kit.runs import recorded_run, run_lock
 
-NOT_ASKED = "not_asked"
-"""The reason of a version that the written rule would have promoted, had the training been allowed to."""
-
 
 def train(journey: Journey, progress: Progress) -> dict[str, Any]:
     """Trains the journey's targets and promotes by the written rule, where the journey may promote.
@@ -23,25 +20,19 @@ def train(journey: Journey, progress: Progress) -> dict[str, Any]:
         promoting it. Where the journey may not promote, a target's summary also tells its `champion`.
     """
     with run_lock(journey.home, "train"), recorded_run(journey.home, "train"):
-        from training.labels.history import open_history
+        from training.labels.history import open_records
         from training.labels.targets import known_targets, load_target
-        from training.pipeline import train_target
+        from training.pipeline import TrainRequest, train_target
+        from training.registry.release import Reason
 
         targets: dict[str, Any] = {}
-        with open_history(journey.home, threads=journey.threads) as (feeds, history):
+        with open_records(journey.home, threads=journey.threads) as records:
             for name in journey.targets or known_targets():
-                targets[name] = train_target(
-                    journey.home,
-                    load_target(name),
-                    feeds,
-                    history,
-                    as_of=journey.as_of,
-                    seed=journey.seed,
-                    may_promote=journey.may_promote,
-                    # Two LightGBM threads on two busy cores were measured at several times one thread's time.
-                    threads=1,
-                    progress=progress,
+                # One thread: two of LightGBM on two busy cores were measured at several times one thread's time.
+                request = TrainRequest(
+                    load_target(name), journey.as_of, journey.seed, threads=1, may_promote=journey.may_promote
                 )
+                targets[name] = train_target(records, request, progress=progress)
         serving = {name: champion_of(journey.home, name) for name in targets}
     challengers: dict[str, str] = {}
     for name, result in targets.items():
@@ -50,7 +41,7 @@ def train(journey: Journey, progress: Progress) -> dict[str, Any]:
             result["champion"] = champion
         if result["version"] and result["version"] != (champion or {}).get("version"):
             challengers[name] = result["version"]
-    recommended = [name for name in challengers if targets[name]["reason"] == NOT_ASKED]
+    recommended = [name for name in challengers if targets[name]["reason"] == Reason.NOT_ASKED]
     return {"targets": targets, "challengers": challengers, "recommended": recommended}
 
 
@@ -65,5 +56,5 @@ def champion_of(home: Home, target: str) -> dict[str, Any] | None:
         return {"version": None, "error": error.message}
     if manifest is None:
         return None
-    told = {name: manifest.metrics.get(name) for name in ("auc", "auc_ci", "calibration_error")}
-    return {"version": manifest.version, "created_at": manifest.created_at, **told}
+    figures = {name: manifest.metrics.get(name) for name in ("auc", "auc_ci", "calibration_error")}
+    return {"version": manifest.version, "created_at": manifest.created_at, **figures}

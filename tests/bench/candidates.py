@@ -28,25 +28,23 @@ class Bench:
     @classmethod
     def of(cls, home: Home, name: str) -> Bench:
         """Returns the bench of a target, with the rows that its training would use."""
-        from features.portraits.reading import Portraits
-        from training.dataset.dataset import spine
-        from training.dataset.prepare import prepare, training_dates
-        from training.labels.history import open_history
+        from training.dataset.prepare import prepare
+        from training.labels.history import open_records
+        from training.labels.spine import labelled
         from training.labels.targets import load_target
 
         target = load_target(name)
-        with open_history(home) as (feeds, history):
-            dates = training_dates(feeds, Portraits.open(home).as_of_dates(), target, None)
-            return cls(home, target, prepare(home, target, spine(history, target, dates), seed=7, threads=1))
+        with open_records(home) as records:
+            return cls(home, target, prepare(home, target, labelled(records, target), seed=7, threads=1))
 
     def candidate(self, data: Dataset | None = None, *, seed: int = 7, old: bool = False) -> Judged:
         """Returns the judged rows of a model learned from this matrix, or a sabotaged one of the same rows.
 
         `old`: only from the oldest third of the training dates, which in 18 months of history is last year's.
         """
-        from features.portraits.reading import Portraits
+        from training.evaluation.judgement import judged_rows
+        from training.labels.history import open_records
         from training.model.modelling import fit
-        from training.pipeline import judged_rows
 
         prepared = self.prepared if data is None else replace(self.prepared, data=data)
         split = prepared.split
@@ -54,8 +52,8 @@ class Bench:
             split = replace(split, folds=tuple(_oldest_third(fold, prepared.data.as_of) for fold in split.folds))
         # The model that would serve is not judged here: a few rows are enough for it.
         fitted = fit(self.target, prepared.data, split, split.folds[-1].train, seed=seed, threads=1)
-        whole = replace(self.prepared, split=split)
-        return judged_rows(self.home, self.target, whole, fitted, Portraits.open(self.home))
+        with open_records(self.home) as records:
+            return judged_rows(records, self.target, self.prepared.data, fitted)
 
     def shuffled(self) -> Judged:
         """Returns a candidate that learned from shuffled labels; the judged rows keep theirs."""

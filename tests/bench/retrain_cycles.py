@@ -39,10 +39,11 @@ from features.simulator.world.population import Population, make_population
 from features.simulator.world.shocks import Shocks
 from tests.results import figure
 from training.bundle import BundleFeature
-from training.dataset.dataset import Dataset, Spine, spine, thinned, thinned_split
+from training.dataset.dataset import Dataset, thinned, thinned_split
 from training.dataset.splits import temporal_split
 from training.labels import own_actions
 from training.labels.history import History
+from training.labels.spine import Spine, spine
 from training.labels.targets import OwnActions, load_target
 from training.model.modelling import fit
 

@@ -21,24 +21,22 @@ def main(root: str, target: str, as_of: str, seed: str, threads: str, times: str
     """Prints `{"model", "whole_text", "data", "config", "zone", "hash_seed", "threads"}` of each training."""
     warnings.simplefilter("ignore")  # libraries warn about their own future; the parent reads stdout
     from features.kit.home import Home
-    from features.portraits.reading import Portraits
     from training.bundle import model_hash
-    from training.dataset.dataset import spine
-    from training.dataset.prepare import prepare, training_dates
-    from training.labels.history import open_history
+    from training.dataset.prepare import prepare
+    from training.labels.history import open_records
+    from training.labels.spine import labelled
     from training.labels.targets import load_target
     from training.leakage.audit import audit, gate
     from training.model.modelling import fit
 
     home, chosen, native = Home(Path(root)), load_target(target), int(threads)
-    portraits = Portraits.open(home)
     for _ in range(int(times)):
-        with open_history(home, threads=native) as (feeds, history):
-            dates = training_dates(feeds, portraits.as_of_dates(), chosen, date.fromisoformat(as_of))
-            prepared = prepare(home, chosen, spine(history, chosen, dates), seed=int(seed), threads=native)
+        with open_records(home, threads=native) as records:
+            spine = labelled(records, chosen, date.fromisoformat(as_of))
+            prepared = prepare(home, chosen, spine, seed=int(seed), threads=native)
             if audited == "1":
-                leaks = audit(prepared, feeds, portraits, chosen.embargo_days, seed=int(seed), threads=native)
-                prepared = gate(prepared, leaks, portraits).prepared
+                leaks = audit(records, chosen, prepared, seed=int(seed), threads=native)
+                prepared = gate(prepared, leaks, records.portraits).prepared
             model = fit(chosen, prepared.data, prepared.split, prepared.final, seed=int(seed), threads=native).model
         told = {
             "model": model_hash(model.model_text),

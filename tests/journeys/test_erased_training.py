@@ -14,9 +14,9 @@ from features.erasure.traces import search
 from features.feeds.landed.subject import find_subject
 from features.kit.home import Home
 from training import bundle
-from training.dataset.dataset import spine
-from training.dataset.prepare import prepare, training_dates
-from training.labels.history import open_history
+from training.dataset.prepare import prepare
+from training.labels.history import open_records
+from training.labels.spine import labelled
 from training.labels.targets import load_target
 
 pytestmark = [pytest.mark.soak, pytest.mark.xdist_group("journey")]
@@ -26,12 +26,9 @@ SEED = 8
 
 def _learned_from(home: Home) -> set[str]:
     """Returns the customers in the matrix of a training, before its split."""
-    from features.portraits.reading import Portraits
-
     target = load_target("churn")
-    with open_history(home, threads=1) as (feeds, history):
-        dates = training_dates(feeds, Portraits.open(home).as_of_dates(), target, None)
-        prepared = prepare(home, target, spine(history, target, dates), seed=SEED, threads=1)
+    with open_records(home) as records:
+        prepared = prepare(home, target, labelled(records, target), seed=SEED, threads=1)
     return set(prepared.data.customers)
 
 

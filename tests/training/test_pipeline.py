@@ -25,12 +25,12 @@ from features.portraits.step import build
 from features.portraits.vector import encode
 from training import bundle
 from training.card import card
-from training.dataset.prepare import no_dates
 from training.evaluation.stored import read_judged
 from training.evaluation.written import read_evaluation
-from training.labels.history import open_history
+from training.labels.history import open_records
+from training.labels.spine import no_dates
 from training.labels.targets import load_target
-from training.pipeline import train_target
+from training.pipeline import TrainRequest, train_target
 from training.registry import promote, tracking
 from training.step import train
 from training.tuning.search import Budget
@@ -200,16 +200,10 @@ def test_the_command_says_what_came_of_it(small):
 def test_training_again_gives_the_same_version_and_records_another_run(small, capsys: pytest.CaptureFixture[str]):
     """Same rows, same configuration, another thread count: the same version; leaks are said on stderr."""
     home, summary = small
-    with open_history(home) as (feeds, history):
-        again = train_target(home, load_target("churn"), feeds, history, threads=2)
-        other = train_target(
-            home,
-            load_target("churn").override({"learner.trees": "40"}),
-            feeds,
-            history,
-            may_promote=False,
-            tune=Budget(trials=6),
-        )
+    fewer = load_target("churn").override({"learner.trees": "40"})
+    with open_records(home) as records:
+        again = train_target(records, TrainRequest(load_target("churn"), threads=2))
+        other = train_target(records, TrainRequest(fewer, search=Budget(trials=6), may_promote=False))
     assert again["version"] == summary["targets"]["churn"]["version"]
     assert "column left out: 'asked_why' (missingness)" in capsys.readouterr().err
     assert other["version"] != again["version"]

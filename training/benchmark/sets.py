@@ -74,23 +74,19 @@ def _through_the_house(root: Path, source: str, data: Path, name: str) -> Datase
     from features.feeds.mapping.sources import load_source
     from features.journey.journey import Journey
     from features.kit.config import config_path
-    from features.portraits.reading import Portraits
     from features.portraits.step import build
-    from training.dataset.dataset import spine
-    from training.dataset.prepare import prepare, training_dates
-    from training.labels.history import open_history
+    from training.dataset.prepare import prepare
+    from training.labels.history import open_records
+    from training.labels.spine import labelled
     from training.leakage.audit import audit, gate
 
     home, mapping = Home(root / "home"), config_path(f"sources/{source}.yaml")
     land(load_source(mapping), data, home, SILENT)
     build(Journey(home=home, source=mapping, data=data, threads=1), SILENT)
     target = load_target(name).override({"learner.negatives_per_positive": "null"})
-    portraits = Portraits.open(home)
-    with open_history(home) as (feeds, history):
-        dates = training_dates(feeds, portraits.as_of_dates(), target, None)
-        prepared = prepare(home, target, spine(history, target, dates), seed=7, threads=1)
-        leaks = audit(prepared, feeds, portraits, target.embargo_days, seed=7)
-    return gate(prepared, leaks, portraits).prepared.data
+    with open_records(home) as records:
+        prepared = prepare(home, target, labelled(records, target), seed=7, threads=1)
+        return gate(prepared, audit(records, target, prepared, seed=7), records.portraits).prepared.data
 
 
 def _packaged(name: str) -> PublicSet:

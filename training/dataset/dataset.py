@@ -1,14 +1,10 @@
-"""From as-of dates to a training matrix: spine (who, when, label) -> point-in-time join -> coded float32.
-
-feeds --cohort, label--> Spine[customer_id, as_of_date, label, kind] --Feast--> Dataset(values float32 [n, k], ...)
-"""
+"""From labelled customers to a training matrix: Spine --point-in-time join--> Dataset(values float32 [n, k], ...)."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,49 +13,13 @@ import pyarrow as pa
 
 from features.kit.arrays import Days, Flags, Floats, Labels, Rows, Vectors
 from features.kit.home import Home
-from features.kit.progress import SILENT, Progress
 from training.bundle import BundleFeature
 from training.dataset.splits import Split
 from training.labels import own_actions
-from training.labels.history import History
-from training.labels.targets import Target, label_sql, set_moment
+from training.labels.spine import Spine
 
 if TYPE_CHECKING:
     from features.portraits.feature_list import FeatureList
-
-
-@dataclass(frozen=True)
-class Spine:
-    """Who is in the cohort of each as-of date, and what happened to them.
-
-    Attributes:
-        table: `customer_id, as_of_date, label int8, kind, treated, weight, chance`, sorted by as-of date and customer;
-            decided rows are out, and so are those that our own contacts may have changed (`own_actions.py`).
-        log: One plain dictionary per as-of date.
-        skipped: Cohort rules and events that could not be applied, with the reason.
-        notes: What must be said about the labels.
-    """
-
-    table: pa.Table
-    log: tuple[dict[str, Any], ...]
-    skipped: dict[str, str]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def labels(self) -> Labels:
-        """Returns the labels, int8 [n]."""
-        result: Labels = self.table["label"].to_numpy().astype(np.int8)
-        return result
-
-    @property
-    def as_of(self) -> Days:
-        """Returns the as-of dates, datetime64[D] [n]."""
-        result: Days = self.table["as_of_date"].to_numpy().astype("datetime64[D]")
-        return result
-
-    def take(self, rows: npt.NDArray[Any]) -> Spine:
-        """Returns some of the rows."""
-        return replace(self, table=self.table.take(pa.array(rows)))
 
 
 @dataclass(frozen=True)
@@ -133,54 +93,6 @@ class Dataset:
         return digest.hexdigest()[:16]
 
 
-def spine(history: History, target: Target, dates: Sequence[date], *, progress: Progress = SILENT) -> Spine:
-    """Returns the labelled cohort of the as-of dates.
-
-    Args:
-        history: The feeds.
-        target: The target.
-        dates: As-of dates whose labels are surely known.
-        progress: Shown per as-of date.
-    """
-    parts: list[pa.Table] = []
-    whole: list[pa.Table] = []
-    log: list[dict[str, Any]] = []
-    skipped = {
-        event.name: f"no feed {', '.join(sorted(set(event.needs) - history.names))}"
-        for event in target.events
-        if event not in target.supported(history.names)
-    }
-    zone = history.time_zone
-    with progress.step(f"{target.name}: labels", len(dates)) as tick:
-        for as_of in sorted(dates):
-            eligible = history.cohort(target.cohort, as_of)
-            skipped |= eligible.skipped
-            set_moment(history.connection, target, as_of, time_zone=zone)
-            sql = label_sql(target, history.names, as_of, time_zone=zone, knows_all=history.snapshot)
-            part, decided = _labelled(history.connection, eligible.customers, sql, as_of, all_known=not target.among)
-            part = own_actions.marked(
-                history.connection, history.names, target, as_of, part, time_zone=zone, knows_all=history.snapshot
-            ).drop_columns(["happened_at"])
-            whole.append(part)
-            part = part.take(pa.array(own_actions.learnable(target, part)))
-            parts.append(part)
-            log.append(
-                {
-                    "as_of": as_of.isoformat(),
-                    "known": eligible.known,
-                    "cohort": len(eligible.customers),
-                    "dropped": eligible.dropped,
-                    "decided": decided,
-                    "treated": whole[-1].num_rows - part.num_rows,
-                    "rows": part.num_rows,
-                    "positives": int(part["label"].to_numpy().sum()),
-                }
-            )
-            tick(1)
-    notes = own_actions.told(target.own_actions, pa.concat_tables(whole))
-    return Spine(pa.concat_tables(parts).combine_chunks(), tuple(log), skipped, notes)
-
-
 def dataset(home: Home, chosen: Spine, service: str, *, threads: int = 1) -> Dataset:
     """Returns the matrix of a spine: each row joined to the portrait of its own as-of date.
 
@@ -233,18 +145,3 @@ def thinned_split(split: Split, labels: Labels, per_positive: float | None, *, s
     """Returns a split whose training rows are thinned; the judged rows and the log stay whole."""
     folds = tuple(replace(fold, train=thinned(labels, fold.train, per_positive, seed=seed)) for fold in split.folds)
     return replace(split, folds=folds)
-
-
-def _labelled(connection: Any, customers: pa.Array, sql: str, as_of: date, *, all_known: bool) -> tuple[pa.Table, int]:
-    """Returns the cohort's undecided rows of one date, and how many were decided."""
-    connection.register("cohort_customers", pa.table({"customer_id": customers}))
-    join = "LEFT JOIN" if all_known else "JOIN"
-    found = connection.execute(
-        f"SELECT customer_id, DATE '{as_of}' AS as_of_date, CAST(coalesce(label, 0) AS TINYINT) AS label, "
-        "CASE WHEN coalesce(label, 0) = 1 THEN kind ELSE '' END AS kind, coalesce(is_decided, false) AS is_decided, "
-        "happened_at "
-        f"FROM cohort_customers {join} ({sql}) USING (customer_id) ORDER BY customer_id"
-    ).to_arrow_table()
-    connection.unregister("cohort_customers")
-    decided = found["is_decided"].to_numpy()
-    return found.filter(pa.array(~decided)).drop_columns(["is_decided"]), int(decided.sum())

@@ -1,25 +1,24 @@
-"""From feeds and portraits to a matrix with folds: everything that happens before a model is fitted."""
+"""From labelled customers and their portraits to a matrix with folds: everything before a model is fitted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from features.kit.arrays import Rows
-from features.kit.clock import last_labelled
 from features.kit.errors import ConfigurationError, NotReadyError
 from features.kit.home import Home
 from features.kit.spelling import close_names
-from training.dataset.dataset import Dataset, Spine, dataset, thinned, thinned_split
+from training.dataset.dataset import Dataset, dataset, thinned, thinned_split
 from training.dataset.duplicates import Twins, twins, without_duplicates
 from training.dataset.splits import Split, grouped_split, temporal_split
+from training.labels.spine import Spine
 from training.labels.targets import Target
+from training.refusals import Refusal, TrainingRefusedError
 
 if TYPE_CHECKING:
-    from features.feeds.landed.reading import Feeds
     from features.portraits.reading import Portraits
 
 DAYS_OF_MONTH = 4
@@ -46,26 +45,6 @@ class Prepared:
     final: Rows
     notes: tuple[str, ...]
     twins: Twins | None = None
-
-
-def no_dates(portraits: Portraits, as_of: date | None) -> tuple[str, str]:
-    """Returns why no as-of date has labels, and what mends it."""
-    if as_of is not None:
-        return f"no as-of date is old enough to have labels by {as_of}", "give a later --as-of, or none"
-    remedy = portraits.to_build_again() or "insight build --from DATE builds a series of earlier ones"
-    return "no as-of date is old enough to have labels", remedy
-
-
-def training_dates(feeds: Feeds, built: list[date], target: Target, as_of: date | None) -> list[date]:
-    """Returns the as-of dates with portraits whose labels are surely known, oldest first.
-
-    On a snapshot that is its one date. `as_of` pretends that nothing after it has been delivered.
-    """
-    known_until = feeds.latest_as_of() if as_of is None else min(as_of, feeds.latest_as_of())
-    if feeds.operator.snapshot_on is not None:
-        return [day for day in built if day <= known_until][-1:]
-    last = last_labelled(known_until, target.lead_days, target.horizon_days, target.label_delay_days)
-    return [day for day in built if day <= last]
 
 
 def prepare(home: Home, target: Target, chosen: Spine, *, seed: int, threads: int) -> Prepared:
@@ -118,6 +97,20 @@ def prepare(home: Home, target: Target, chosen: Spine, *, seed: int, threads: in
         tuple(notes),
         seen_twice,
     )
+
+
+def refuse_too_few(target: Target, chosen: Spine, portraits: Portraits) -> None:
+    """Refuses a spine with fewer positives than the target's rule asks for. Raises TrainingRefusedError."""
+    (to_learn, to_judge), rule = positives(chosen, target), target.promotion
+    if to_learn < rule.min_training_positives or to_judge < rule.min_test_positives:
+        why = (
+            f"{to_learn} in training (at least {rule.min_training_positives}) and {to_judge} in the test windows "
+            f"(at least {rule.min_test_positives})"
+        )
+        raise TrainingRefusedError(
+            target.name, Refusal.TOO_FEW_POSITIVES, why, remedy=portraits.to_build_again(),
+            positives=int(chosen.labels.sum()),
+        )  # fmt: skip
 
 
 def positives(chosen: Spine, target: Target) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from training.labels.targets import CohortRules
 
 if TYPE_CHECKING:
     from features.feeds.landed.reading import Feeds
+    from features.portraits.reading import Portraits
 
 
 class History:
@@ -42,15 +44,37 @@ class History:
         return self._cohorts[key]
 
 
+@dataclass(frozen=True)
+class Records:
+    """What one home holds for a training, an audit or a monitoring run, opened once for several targets.
+
+    Attributes:
+        feeds: The landed feeds.
+        history: The same feeds, opened for labels and cohorts.
+        portraits: The stored portraits.
+    """
+
+    feeds: Feeds
+    history: History
+    portraits: Portraits
+
+    @property
+    def home(self) -> Home:
+        """Returns the folder of the state."""
+        return self.feeds.home
+
+
 @contextmanager
-def open_history(home: Home, *, threads: int = 1) -> Iterator[tuple[Feeds, History]]:
-    """Yields the feeds of a home and their history. Raises NotReadyError if nothing has landed."""
+def open_records(home: Home, *, threads: int = 1) -> Iterator[Records]:
+    """Yields the records of a home. Raises NotReadyError if nothing has landed or no portrait is built."""
     from features.feeds.landed.reading import Feeds
+    from features.portraits.reading import Portraits
 
     feeds = Feeds.open(home)
     connection = feeds.connect(threads=threads)
     try:
         snapshot = feeds.operator.snapshot_on is not None
-        yield feeds, History(connection, frozenset(feeds.names), feeds.operator.time_zone, snapshot=snapshot)
+        history = History(connection, feeds.names, feeds.operator.time_zone, snapshot=snapshot)
+        yield Records(feeds, history, Portraits.open(home))
     finally:
         connection.close()

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,9 +30,6 @@ import pyarrow as pa
 from features.kit.arrays import Flags, Floats, Labels, Rows
 from features.kit.clock import instant_of, label_window
 from training.labels.targets import OwnActions, Target, as_known, label_date
-
-if TYPE_CHECKING:
-    pass
 
 FEED = "contacts"
 COLUMNS = ("treated", "weight", "chance")
@@ -149,7 +146,7 @@ def effect_of(treated: Flags, chance: Floats, labels: Labels) -> Effect | None:
     return Effect(log_odds(one) - log_odds(other), int(one.sum()), int(other.sum()))
 
 
-def told(settings: OwnActions, table: pa.Table) -> tuple[str, ...]:
+def correction_notes(settings: OwnActions, table: pa.Table) -> tuple[str, ...]:
     """Returns what a person must know about the correction: nothing where no contact could have changed a label."""
     treated = table["treated"].to_numpy().astype(bool)
     chance = table["chance"].to_numpy().astype(np.float64)

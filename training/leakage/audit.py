@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,18 +11,18 @@ import numpy as np
 from training.dataset.dataset import Dataset
 from training.dataset.duplicates import Twins, twins
 from training.dataset.prepare import Prepared
+from training.labels.history import Records
+from training.labels.targets import Target
 from training.leakage.columns import leaking_columns
 from training.leakage.findings import Leak, leak
 from training.leakage.provenance import unfounded_columns
 from training.leakage.rows import duplicates, overlaps, without_rows
 from training.leakage.stamps import young_fields
 from training.leakage.statistics import customers_ordered_by_label
+from training.refusals import Refusal, TrainingRefusedError
 
 if TYPE_CHECKING:
-    from features.feeds.landed.reading import Feeds
     from features.portraits.reading import Portraits
-
-OVERLAP, EMPTIED = "split_overlap", "dimension_emptied"
 
 
 @dataclass(frozen=True)
@@ -32,29 +32,42 @@ class Gate:
     Attributes:
         prepared: The matrix without leaking columns and repeated rows.
         leaks: Every finding.
-        refused: Why training must not go on (`split_overlap`, `dimension_emptied`), or an empty string.
+        whole: The matrix with them: a champion may read a column that leaks by now.
+        refused: Why training must not go on, or None.
         why: The same in words.
     """
 
     prepared: Prepared
     leaks: tuple[Leak, ...]
-    refused: str = ""
+    whole: Dataset
+    refused: Refusal | None = None
     why: str = ""
 
 
-def audit(
-    prepared: Prepared, feeds: Feeds, portraits: Portraits, embargo_days: int, *, seed: int, threads: int = 1
-) -> tuple[Leak, ...]:
+def without_leaks(
+    records: Records, target: Target, prepared: Prepared, *, seed: int, threads: int, say: Callable[[str], None]
+) -> Gate:
+    """Returns what may be trained on, after saying every finding. Raises TrainingRefusedError if nothing may."""
+    leaks = audit(records, target, prepared, seed=seed, threads=threads)
+    for found in leaks:
+        say(f"{target.name}: {found.effect.replace('_', ' ')}: '{found.name}' ({found.kind}): {found.evidence}")
+    passed = gate(prepared, leaks, records.portraits)
+    if passed.refused:
+        raise TrainingRefusedError(target.name, passed.refused, passed.why, leaks=len(leaks))
+    return passed
+
+
+def audit(records: Records, target: Target, prepared: Prepared, *, seed: int, threads: int = 1) -> tuple[Leak, ...]:
     """Returns every finding on a target's matrix, folds, portraits and feeds; a column is named once, by its cause.
 
     Args:
+        records: The feeds and the portraits.
+        target: The target, whose embargo the folds must keep.
         prepared: The matrix and its folds.
-        feeds: The landed feeds.
-        portraits: The stored portraits.
-        embargo_days: The smallest allowed gap between training and test dates.
         seed: Of draws and trial models.
         threads: Native threads.
     """
+    feeds, portraits = records.feeds, records.portraits
     is_snapshot = feeds.operator.snapshot_on is not None
     caused: tuple[Leak, ...] = ()
     if not is_snapshot:  # a snapshot's rows have no history that could be replayed; every column is unproven there
@@ -63,10 +76,8 @@ def audit(
             *unfounded_columns(feeds, portraits, dates, seed=seed, threads=threads),
             *young_fields(feeds, max(dates), threads=threads),
         )
-    shown = audit_matrix(
-        prepared, unproven_columns(portraits, snapshot=is_snapshot), embargo_days, seed=seed, threads=threads
-    )
-    return merged(caused, shown)
+    unproven = unproven_columns(portraits, snapshot=is_snapshot)
+    return merged(caused, audit_matrix(prepared, unproven, target.embargo_days, seed=seed, threads=threads))
 
 
 def audit_matrix(
@@ -86,27 +97,28 @@ def audit_matrix(
 def merged(*parts: tuple[Leak, ...]) -> tuple[Leak, ...]:
     """Returns the findings of all parts by name; of two on one name the earlier part knows the cause better."""
     found: dict[str, Leak] = {}
-    for one in (one for part in parts for one in part):
-        found.setdefault(one.name, one)
+    for finding in (finding for part in parts for finding in part):
+        found.setdefault(finding.name, finding)
     return tuple(found[name] for name in sorted(found))
 
 
 def gate(prepared: Prepared, leaks: tuple[Leak, ...], portraits: Portraits) -> Gate:
     """Returns what may be trained on after an audit."""
-    overlapping = [one for one in leaks if one.effect == "training_refused"]
+    whole = prepared.data
+    overlapping = [f"{found.name}: {found.evidence}" for found in leaks if found.effect == "training_refused"]
     if overlapping:
-        return Gate(prepared, leaks, OVERLAP, "; ".join(f"{one.name}: {one.evidence}" for one in overlapping))
-    columns = [one.name for one in leaks if one.effect == "column_left_out"]
+        return Gate(prepared, leaks, whole, Refusal.SPLIT_OVERLAP, "; ".join(overlapping))
+    columns = [found.name for found in leaks if found.effect == "column_left_out"]
     emptied = emptied_dimensions(prepared.data, columns, portraits)
     if emptied:
         why = f"nothing is left of {', '.join(emptied)} without {', '.join(columns)}, which leak the label"
-        return Gate(prepared, leaks, EMPTIED, why)
+        return Gate(prepared, leaks, whole, Refusal.DIMENSION_EMPTIED, why)
     kept = prepared
-    if any(one.effect == "rows_left_out" for one in leaks):
+    if any(found.effect == "rows_left_out" for found in leaks):
         repeated = (prepared.twins or twins(prepared.data)).repeated
         data, split, final = without_rows(prepared.data, prepared.split, prepared.final, repeated)
         kept = replace(prepared, data=data, split=split, final=final, twins=Twins(0, 0, repeated[:0]))
-    return Gate(replace(kept, data=kept.data.without(columns)) if columns else kept, leaks)
+    return Gate(replace(kept, data=kept.data.without(columns)) if columns else kept, leaks, whole)
 
 
 def emptied_dimensions(data: Dataset, left_out: Collection[str], portraits: Portraits) -> list[str]:

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from features.kit.clock import last_labelled
 from features.kit.errors import NotReadyError
-from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from training import bundle
 from training.bundle import LoadedBundle
-from training.labels.history import History
+from training.labels.history import Records
 from training.labels.targets import Target, known_targets, load_target, remedy_for
 from training.monitor import drift
 from training.monitor.alarms import FEED_KINDS, Alarm, feature_alarms, feed_alarms, is_judged, psi_limit, shift_alarms
@@ -27,10 +26,22 @@ from training.monitor.settings import MonitorSettings, load_settings
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from features.feeds.landed.reading import Feeds
-    from features.portraits.reading import Portraits
-
 MATURED_DATES = 6
+
+
+@dataclass(frozen=True)
+class MonitorRequest:
+    """What one monitoring run is asked to look at.
+
+    Attributes:
+        as_of: The as-of date; its portraits must be built.
+        targets: Targets with a champion; empty means all that have one.
+        threads: Native threads.
+    """
+
+    as_of: date
+    targets: tuple[str, ...] = ()
+    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -38,48 +49,28 @@ class Watched:
     """What one run looks at.
 
     Attributes:
-        home: The state.
-        feeds: The landed feeds.
-        history: The same feeds, opened for labels.
-        portraits: The stored portraits.
+        records: The feeds and the portraits.
         as_of: The as-of date.
         settings: The limits.
         threads: Native threads.
     """
 
-    home: Home
-    feeds: Feeds
-    history: History
-    portraits: Portraits
+    records: Records
     as_of: date
     settings: MonitorSettings
     threads: int
 
 
-def monitor(
-    home: Home, feeds: Feeds, history: History, as_of: date, *, targets: Sequence[str] = (), threads: int = 1,
-    progress: Progress = SILENT,
-) -> dict[str, Any]:  # fmt: skip
+def monitor(records: Records, request: MonitorRequest, *, progress: Progress = SILENT) -> dict[str, Any]:
     """Returns the report of an as-of date as plain data.
-
-    Args:
-        home: The state.
-        feeds: The landed feeds.
-        history: The same feeds, opened for labels.
-        as_of: The as-of date; its portraits must be built.
-        targets: Targets with a champion; empty means all that have one.
-        threads: Native threads.
-        progress: Shown per target.
 
     Raises:
         NotReadyError: If no target has a champion, a champion has no reference, or the date has no portraits.
         BundleError: If a champion fails its checks.
     """
-    from features.portraits.reading import Portraits
-
-    portraits = Portraits.open(home)
-    portraits.path(as_of)
-    watched = Watched(home, feeds, history, portraits, as_of, load_settings(), threads)
+    home, feeds, as_of, targets = records.home, records.feeds, request.as_of, request.targets
+    records.portraits.path(as_of)
+    watched = Watched(records, as_of, load_settings(), request.threads)
     champions = {name: bundle.champion(home.bundles, name) for name in targets or known_targets()}
     lacking = [name for name, folder in champions.items() if folder is None]
     if (targets and lacking) or len(lacking) == len(champions):
@@ -90,7 +81,7 @@ def monitor(
         for name, folder in champions.items():
             if folder is not None:
                 model = bundle.load(folder)
-                reports[name] = _one(watched, load_target(name), model, read_reference(folder), feed_states)
+                reports[name] = _report_of(watched, load_target(name), model, read_reference(folder), feed_states)
                 tick(1)
     alarms = sum(len(report["alarms"]) for report in reports.values())
     return {
@@ -105,44 +96,43 @@ def monitor(
     }
 
 
-def _one(
+def _report_of(
     watched: Watched, target: Target, model: LoadedBundle, reference: dict[str, Any], feeds: dict[str, dict[str, float]]
 ) -> dict[str, Any]:
     """Returns the report of one champion."""
     settings = watched.settings
     features, alarms = _features(watched, model, reference)
     alarms += feed_alarms(reference["feeds"], feeds, settings)
-    _, margins, propensities, source = scores_of(
-        watched.home, watched.portraits, model, watched.as_of, threads=watched.threads
-    )
-    told = drift.compare(reference["scores"], margins)
+    _, margins, propensities, source = scores_of(watched.records, model, watched.as_of, threads=watched.threads)
+    shift = drift.compare(reference["scores"], margins)
     promised = drift.estimated_auc(propensities)
     lowest = reference["scores"]["estimated_auc"][0] - settings.estimated_auc_loss
     usual = reference["scores"]["usual"]
-    alarms += shift_alarms("scores", target.name, told, usual, settings, age=_age(reference, watched.as_of))
+    alarms += shift_alarms("scores", target.name, shift, usual, settings, age=_age(reference, watched.as_of))
     if promised < lowest:
         sentence = f"the propensities promise an AUC of {promised:.3f}, {lowest:.3f} is the least"
         alarms.append(Alarm("estimated", target.name, promised, lowest, sentence))
     learned_until = date.fromisoformat(reference["as_of"][-1])
     labelled = last_labelled(
-        min(watched.as_of, watched.feeds.latest_as_of()), target.lead_days, target.horizon_days, target.label_delay_days
+        min(watched.as_of, watched.records.feeds.latest_as_of()),
+        target.lead_days,
+        target.horizon_days,
+        target.label_delay_days,
     )
-    dates = [day for day in watched.portraits.as_of_dates() if learned_until < day <= labelled][-MATURED_DATES:]
-    kept, broken = matured(
-        watched.home, watched.portraits, watched.history, target, model, dates, settings, threads=watched.threads
-    )
+    dates = [day for day in watched.records.portraits.as_of_dates() if learned_until < day <= labelled][-MATURED_DATES:]
+    kept, broken = matured(watched.records, target, model, dates, settings, threads=watched.threads)
     alarms += broken
     newer = max((labelled - learned_until).days, 0)
     return {
         "version": model.manifest.version,
         "reference": reference["as_of"],
         "features": features,
-        "not_judged": sorted(name for name, told in features.items() if "psi_limit" not in told),
+        "not_judged": sorted(name for name, figures in features.items() if "psi_limit" not in figures),
         "scores": {
             "source": source,
             "rows": len(margins),
-            "psi": round(told["psi"], 4),
-            "ks": round(told["ks"], 4),
+            "psi": round(shift["psi"], 4),
+            "ks": round(shift["ks"], 4),
             "mean_propensity": round(float(propensities.mean()), 6),
             "base_rate": model.manifest.base_rate,
             "estimated_auc": round(promised, 4),
@@ -152,7 +142,7 @@ def _one(
         },
         "matured": kept,
         "newer_label_days": newer,
-        "alarms": [one.as_dict() for one in alarms],
+        "alarms": [alarm.as_dict() for alarm in alarms],
         "recommendation": recommendation(model, alarms, newer, settings),
     }
 
@@ -165,9 +155,9 @@ def _features(
     from training.dataset.dataset import only
 
     names = list(model.manifest.feature_names)
-    now = sampled(watched.portraits.read(watched.as_of, ["customer_id", *names]))
+    now = sampled(watched.records.portraits.read(watched.as_of, ["customer_id", *names]))
     before = _date_before(watched, names)
-    inputs = only(watched.portraits.feature_list, names)
+    inputs = only(watched.records.portraits.feature_list, names)
     rows = in_both(before, now) if before is not None else None
     codes = (encode(before, inputs), encode(now, inputs)) if before is not None else None
     age = _age(reference, watched.as_of)
@@ -175,12 +165,12 @@ def _features(
     alarms: list[Alarm] = []
     for place, name in enumerate(names):
         usual = reference["features"][name]
-        told = drift.compare(usual, column_of(now, name))
+        shift = drift.compare(usual, column_of(now, name))
         equal = drift.equal_share(codes[0][rows[0], place], codes[1][rows[1], place]) if codes and rows else None
-        figures[name] = {measure: round(value, 4) for measure, value in told.items()}
+        figures[name] = {measure: round(value, 4) for measure, value in shift.items()}
         if is_judged(name, usual["usual"], watched.settings):
             figures[name]["psi_limit"] = round(psi_limit(usual["usual"], watched.settings, age=age), 4)
-        alarms += feature_alarms(name, usual, told, equal, watched.settings, age=age)
+        alarms += feature_alarms(name, usual, shift, equal, watched.settings, age=age)
     return figures, alarms
 
 
@@ -195,8 +185,8 @@ def _age(reference: dict[str, Any], as_of: date) -> float:
 
 def _date_before(watched: Watched, names: Sequence[str]) -> pa.Table | None:
     """Returns the portraits of the date before, if there is one."""
-    earlier = [day for day in watched.portraits.as_of_dates() if day < watched.as_of]
-    return sampled(watched.portraits.read(earlier[-1], ["customer_id", *names])) if earlier else None
+    earlier = [day for day in watched.records.portraits.as_of_dates() if day < watched.as_of]
+    return sampled(watched.records.portraits.read(earlier[-1], ["customer_id", *names])) if earlier else None
 
 
 def recommendation(
@@ -207,14 +197,14 @@ def recommendation(
     Codes: `fix_feeds` (wrong data make a worse model), `retrain`, `watch` (changed, but nothing newer to learn
     from), `none`.
     """
-    wrong = sorted({one.name for one in alarms if one.kind in FEED_KINDS})
+    wrong = sorted({alarm.name for alarm in alarms if alarm.kind in FEED_KINDS})
     if wrong:
         some = ", ".join(wrong[:5])
         return _advice("fix_feeds", f"data are wrong before the model is: {some}", f"先修复数据,再考虑重训:{some}")
     gains = dict(zip(model.manifest.feature_names, model.gains().tolist(), strict=True))
-    drifted = {one.name for one in alarms if one.kind in ("shift", "unseen")}
+    drifted = {alarm.name for alarm in alarms if alarm.kind in ("shift", "unseen")}
     carried = sum(gains[name] for name in drifted if name in gains) / max(sum(gains.values()), 1e-12)
-    kinds = {one.kind for one in alarms}
+    kinds = {alarm.kind for alarm in alarms}
     broken = sorted(kinds & {"calibration", "ranking", "estimated", "scores"})
     if newer_days and (broken or carried >= settings.important_share):
         why = ", ".join(broken) or f"{carried:.0%} of the model's gain is carried by drifted features"

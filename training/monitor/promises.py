@@ -8,23 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from features.kit.arrays import Floats
 from features.kit.files import read_parquet
-from features.kit.home import Home
 from training.bundle import LoadedBundle
-from training.dataset.dataset import spine
 from training.evaluation import metrics
-from training.labels.history import History
+from training.labels.history import Records
+from training.labels.spine import spine
 from training.labels.targets import Target
 from training.monitor.alarms import Alarm
 from training.monitor.settings import MonitorSettings
-
-if TYPE_CHECKING:
-    from features.portraits.reading import Portraits
 
 SCORES = "scores.parquet"
 MIN_POSITIVES = 20
@@ -32,14 +28,14 @@ RELIABILITY_BINS = 10
 
 
 def scores_of(
-    home: Home, portraits: Portraits, model: LoadedBundle, as_of: date, *, threads: int = 1
+    records: Records, model: LoadedBundle, as_of: date, *, threads: int = 1
 ) -> tuple[dict[str, int], Floats, Floats, str]:
     """Returns the scored customers with their places, raw scores, propensities, and where they come from.
 
     The last is `stored` or `computed`. Customers without enough data for a score are left out of stored scores.
     """
-    version = model.manifest.version
-    path = home.scores / model.manifest.target / version / f"as_of={as_of.isoformat()}" / SCORES
+    version, portraits = model.manifest.version, records.portraits
+    path = records.home.scores / model.manifest.target / version / f"as_of={as_of.isoformat()}" / SCORES
     if path.exists():
         columns = ["customer_id", "status", "margin", "propensity"]
         table = read_parquet(path, columns, remedy=f"insight score --as-of {as_of} makes it again")
@@ -53,20 +49,25 @@ def scores_of(
         values = encode(table, portraits.feature_list)[:, model.positions(portraits.feature_list.features)]
         margins = model.margins(values, threads=threads)
         propensities, source = model.propensity(margins), "computed"
-    return {one: row for row, one in enumerate(table["customer_id"].to_pylist())}, margins, propensities, source
+    return (
+        {customer: row for row, customer in enumerate(table["customer_id"].to_pylist())},
+        margins,
+        propensities,
+        source,
+    )
 
 
 def matured(
-    home: Home, portraits: Portraits, history: History, target: Target, model: LoadedBundle, dates: Sequence[date],
-    settings: MonitorSettings, *, threads: int = 1,
+    records: Records, target: Target, model: LoadedBundle, dates: Sequence[date], settings: MonitorSettings, *,
+    threads: int = 1,
 ) -> tuple[dict[str, Any] | None, list[Alarm]]:  # fmt: skip
     """Returns what became of the promises of some dates whose labels are known, with the alarms; None without any."""
     labels, propensities, customers, sources = [], [], [], set()
     for as_of in dates:
-        chosen = spine(history, target, [as_of])
-        places, _, promised, source = scores_of(home, portraits, model, as_of, threads=threads)
+        chosen = spine(records.history, target, [as_of])
+        places, _, promised, source = scores_of(records, model, as_of, threads=threads)
         ids = chosen.table["customer_id"].to_pylist()
-        rows = [place for place, one in enumerate(ids) if one in places]
+        rows = [row for row, customer in enumerate(ids) if customer in places]
         labels.append(chosen.labels[rows])
         propensities.append(promised[[places[ids[row]] for row in rows]])
         customers.append(np.array([ids[row] for row in rows], dtype=str))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,20 +14,45 @@ from training.card import card
 from training.card.card_texts import load_texts
 from training.dataset.prepare import Prepared
 from training.evaluation import written
+from training.evaluation.judgement import Judgement
 from training.explanation import pictures
 from training.explanation.summary import by_dimension, importance
+from training.labels.history import Records
 from training.labels.targets import Target
 from training.leakage.findings import Leak
 from training.model.modelling import Fitted
+from training.monitor.reference import FILE as REFERENCE
+from training.monitor.reference import reference_of
 from training.registry import provenance, tracking
+from training.tuning.search import Tuned
 
 
-def write_bundle(
-    home: Home, target: Target, prepared: Prepared, fitted: Fitted, metrics: dict[str, Any], leaks: tuple[Leak, ...],
-    identity: str, threads: int, extra: dict[str, bytes],
-) -> str:  # fmt: skip
+@dataclass(frozen=True)
+class Candidate:
+    """A trained model with everything that its bundle tells of it.
+
+    Attributes:
+        target: The target with the settings that were used.
+        prepared: The matrix and the folds.
+        leaks: What the audit found.
+        fitted: The model.
+        judgement: The verdict on it.
+        tuned: What a search for better settings found, or None.
+    """
+
+    target: Target
+    prepared: Prepared
+    leaks: tuple[Leak, ...]
+    fitted: Fitted
+    judgement: Judgement
+    tuned: Tuned | None = None
+
+
+def write_bundle(records: Records, candidate: Candidate, *, threads: int) -> str:
     """Writes the bundle with its card, pictures and written verdict, and returns its version."""
-    data, model, calibration = prepared.data, fitted.model, fitted.calibration
+    home, target, fitted, metrics = records.home, candidate.target, candidate.fitted, candidate.judgement.metrics
+    data, model, calibration = candidate.prepared.data, fitted.model, fitted.calibration
+    last = data.as_of.max().astype(object)
     values = data.values[fitted.rows]
     few = np.sort(np.random.default_rng(0).permutation(len(values))[: pictures.SUMMARY_ROWS])
     contributions = model.booster_.predict(values[few], pred_contrib=True, num_threads=threads)
@@ -36,15 +61,15 @@ def write_bundle(
     golden = values[by_score[np.linspace(0, len(values) - 1, bundle.GOLDEN_ROWS).astype(int)]]
     text, data_hash = model.model_text, data.content_hash()
     hashes = (data_hash, target.content_hash(), load_texts().content_hash())
-    version = bundle.version_name(data.as_of.max().astype(object), text, calibration, *hashes)
-    left_out = {leak.name: f"{leak.kind}: {leak.evidence}" for leak in leaks if leak.effect != "told"}
+    version = bundle.version_name(last, text, calibration, *hashes)
+    left_out = {leak.name: f"{leak.kind}: {leak.evidence}" for leak in candidate.leaks if leak.effect != "told"}
     rate = float(metrics["base_rate"])
     prior = {} if target.prior is None else {"prior": target.prior.model_dump() | {"sample_rate": rate}}
     manifest = bundle.Manifest(
         target=target.name,
         version=version,
         created_at=utc_now().isoformat(),
-        portrait_identity=identity,
+        portrait_identity=records.portraits.feature_list.identity,
         features=data.features,
         base_rate=rate if target.prior is None else target.prior.population_rate,
         lead_days=target.lead_days,
@@ -58,23 +83,28 @@ def write_bundle(
         learner=target.learner.model_dump() | {"calibration": fitted.method} | prior,
         left_out=left_out,
     )
-    pages = card.pages(card_facts(home, target, prepared, fitted, manifest, contributions))
-    extra = pages | {"shap.png": pictures.summary(contributions, values[few], data.names)} | extra
+    extra = card.pages(card_facts(home, candidate, manifest, contributions))
+    extra |= {"shap.png": pictures.summary(contributions, values[few], data.names)}
+    extra |= candidate.judgement.files(target, data)
+    extra[REFERENCE] = reference_of(
+        records.feeds, records.portraits, last, data.names, model, calibration, threads=threads
+    )
+    extra |= candidate.tuned.pictures if candidate.tuned else {}
     bundle.write(home.bundles, manifest, text, calibration, golden, extra.pop(bundle.CARD).decode(), extra)
     return version
 
 
-def card_facts(
-    home: Home, target: Target, prepared: Prepared, fitted: Fitted, manifest: bundle.Manifest, contributions: Floats
-) -> card.CardFacts:
+def card_facts(home: Home, candidate: Candidate, manifest: bundle.Manifest, contributions: Floats) -> card.CardFacts:
     """Returns what the card tells of this training."""
+    prepared, fitted = candidate.prepared, candidate.fitted
     from features.portraits.feature_list import FeatureList
 
     data, days = prepared.data, np.unique(prepared.data.as_of)
-    known = {one.name: one.dimension for one in FeatureList.load_identity(home, manifest.portrait_identity).features}
-    dimensions = [known[name] for name in data.names]
+    features = FeatureList.load_identity(home, manifest.portrait_identity).features
+    dimension_of = {feature.name: feature.dimension for feature in features}
+    dimensions = [dimension_of[name] for name in data.names]
     return card.CardFacts(
-        target,
+        candidate.target,
         manifest.version,
         data={
             "labelled_rows": f"{prepared.spine.table.num_rows:,}",
@@ -103,8 +133,9 @@ def card_facts(
     )
 
 
-def log(home: Home, target: Target, version: str, prepared: Prepared, fitted: Fitted, metrics: dict[str, Any]) -> None:
+def log(home: Home, candidate: Candidate, version: str) -> None:
     """Records the training in MLflow."""
+    target, prepared, fitted = candidate.target, candidate.prepared, candidate.fitted
     tracking.log_training(
         home,
         target.name,
@@ -117,7 +148,7 @@ def log(home: Home, target: Target, version: str, prepared: Prepared, fitted: Fi
             "learned_rows": fitted.learned_rows,
             "config_hash": target.content_hash(),
         },
-        metrics=metrics,
+        metrics=candidate.judgement.metrics,
         tags={
             "target": target.name,
             "bundle_version": version,

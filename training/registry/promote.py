@@ -23,7 +23,6 @@ from training.evaluation.written import judge_again, read_evaluation
 from training.labels.targets import remedy_for
 from training.registry import tracking
 
-TOO_FEW, PROMOTED = "too_few_positives", "promoted"
 HISTORY = 20
 
 

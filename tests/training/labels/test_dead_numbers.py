@@ -8,10 +8,11 @@ import pytest
 
 from features.kit.clock import as_of_grid
 from training.bundle import BundleFeature
-from training.dataset.dataset import Dataset, Spine, spine
+from training.dataset.dataset import Dataset
 from training.dataset.splits import temporal_split
 from training.evaluation.evaluate import Judged, evaluate
 from training.labels.history import History
+from training.labels.spine import Spine, spine
 from training.labels.targets import Target, load_target
 from training.model.modelling import fit
 

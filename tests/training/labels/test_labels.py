@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from features.kit.errors import ConfigurationError
-from training.dataset.dataset import spine
+from training.labels.spine import spine
 from training.labels.targets import known_targets, label_date, load_target, read_target
 
 D = date(2026, 3, 10)

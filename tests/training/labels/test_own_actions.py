@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from training.bundle import BundleFeature
-from training.dataset.dataset import Dataset, spine
+from training.dataset.dataset import Dataset
 from training.labels import own_actions
+from training.labels.spine import spine
 from training.labels.targets import OwnActions, load_target
 from training.model.calibrate import calibrate
 from training.model.learner import BoostedTrees

@@ -9,9 +9,9 @@ import pytest
 
 from tests.training.planted_leaks import IN_THE_MATRIX, honest
 from training.dataset import duplicates
-from training.dataset.dataset import Spine
 from training.dataset.prepare import Prepared
 from training.dataset.splits import temporal_split
+from training.labels.spine import Spine
 from training.labels.targets import FoldSettings
 from training.leakage import columns, rows, statistics
 from training.leakage.audit import audit_matrix, gate
@@ -75,7 +75,7 @@ def test_ids_that_follow_the_label_are_told_but_stop_nothing():
     sorted_ids = replace(matrix, data=replace(data, customers=np.array([f"n{k:06d}" for k in rank])[codes]))
     leaks = audit_matrix(sorted_ids, (), EMBARGO, seed=7)
     assert [(one.name, one.kind, one.effect) for one in leaks] == [("customer_id", "id_order", "told")]
-    assert gate(sorted_ids, leaks, portraits_of(sorted_ids)).refused == ""
+    assert gate(sorted_ids, leaks, portraits_of(sorted_ids)).refused is None
 
 
 def test_customers_who_merely_look_alike_are_no_duplicates():
@@ -124,7 +124,7 @@ def test_the_gate_leaves_the_column_out_and_drops_the_copies():
     matrix, _ = IN_THE_MATRIX["duplicates"](prepared(), np.random.default_rng(5))
     leaks = (leak("use", "label_copy", "x"), *audit_matrix(matrix, (), EMBARGO, seed=7))
     passed = gate(matrix, leaks, portraits_of(matrix))
-    assert passed.refused == ""
+    assert passed.refused is None
     assert "use" not in passed.prepared.data.names
     assert len(passed.prepared.data.labels) == len(prepared().data.labels)
     assert max(fold.test.max() for fold in passed.prepared.split.folds) < len(passed.prepared.data.labels)

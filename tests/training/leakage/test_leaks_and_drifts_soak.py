@@ -30,13 +30,13 @@ from tests.training.planted_drifts import alarmed, plant
 from tests.training.planted_history import PLANTED, found_in, plant_value, small_home
 from tests.training.planted_leaks import IN_THE_MATRIX
 from training import bundle
-from training.dataset.dataset import spine
-from training.dataset.prepare import prepare, training_dates
-from training.labels.history import open_history
+from training.dataset.prepare import prepare
+from training.labels.history import open_records
+from training.labels.spine import labelled
 from training.labels.targets import known_targets, load_target
 from training.leakage.audit import audit, audit_matrix, gate, unproven_columns
-from training.monitor.check import monitor
-from training.pipeline import train_target
+from training.monitor.check import MonitorRequest, monitor
+from training.pipeline import TrainRequest, train_target
 from training.registry.promote import promote
 
 pytestmark = pytest.mark.soak
@@ -64,13 +64,12 @@ def audited(home: Home) -> tuple[list[str], int, list[str], dict[str, Any]]:
     blocked: list[str] = []
     kept: dict[str, Any] = {}
     pairs = 0
-    portraits = Portraits.open(home)
-    with open_history(home) as (feeds, history):
+    with open_records(home) as records:
+        portraits = records.portraits
         for name in known_targets():
             target = load_target(name)
-            dates = training_dates(feeds, portraits.as_of_dates(), target, None)
-            prepared = prepare(home, target, spine(history, target, dates), seed=7, threads=1)
-            leaks = audit(prepared, feeds, portraits, target.embargo_days, seed=7)
+            prepared = prepare(home, target, labelled(records, target), seed=7, threads=1)
+            leaks = audit(records, target, prepared, seed=7)
             alarms += [f"{name}: {one.name} ({one.kind}) {one.evidence}" for one in leaks]
             blocked += [name] if gate(prepared, leaks, portraits).refused else []
             pairs += len(prepared.data.features)
@@ -99,9 +98,9 @@ def planted_kinds(kept: dict[str, Any], folder: Path) -> dict[str, bool]:
 def clean_runs(home: Home) -> list[str]:
     """Returns one entry for each later day that is monitored: an empty string, or the alarms."""
     runs: list[str] = []
-    with open_history(home) as (feeds, history):
+    with open_records(home) as records:
         target = load_target("churn").override(SMALL)
-        result = train_target(home, target, feeds, history, as_of=TRAINED_ON, say=lambda _: None)
+        result = train_target(records, TrainRequest(target, TRAINED_ON), say=lambda _: None)
         if bundle.champion(home.bundles, "churn") is None:
             promote(home, "churn", result["version"], override="so small an operator's model passes no gate")
         folder = bundle.champion(home.bundles, "churn")
@@ -109,7 +108,7 @@ def clean_runs(home: Home) -> list[str]:
         reference = json.loads((folder / "reference.json").read_text())["as_of"]
         for day in Portraits.open(home).as_of_dates():
             if day > max(TRAINED_ON, date.fromisoformat(reference[-1])):
-                report = monitor(home, feeds, history, day, targets=["churn"])
+                report = monitor(records, MonitorRequest(day, ("churn",)))
                 rung = [f"{one['kind']} {one['name']}" for one in report["targets"]["churn"]["alarms"]]
                 runs.append("; ".join(rung))
     return runs
@@ -120,8 +119,8 @@ def drifted(home: Home) -> dict[str, bool]:
     day = Portraits.open(home).as_of_dates()[-1]
     score_base(home, "churn", day, explain="none", check_in_child=False)
     planted = plant(home, day, "churn")
-    with open_history(home) as (feeds, history):
-        return alarmed(monitor(home, feeds, history, day, targets=["churn"]), planted)
+    with open_records(home) as records:
+        return alarmed(monitor(records, MonitorRequest(day, ("churn",))), planted)
 
 
 def test_leaks_and_drifts_over_several_operators(tmp_path: Path) -> None:
