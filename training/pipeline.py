@@ -16,9 +16,8 @@ from training.leakage.audit import without_leaks
 from training.leakage.report import AuditRequest
 from training.model.modelling import fit
 from training.refusals import TrainingRefusedError
-from training.registry import tracking
 from training.registry.packing import Candidate
-from training.registry.release import release
+from training.registry.release import record_refusal, release
 from training.tuning.search import Budget, tuned
 
 
@@ -65,7 +64,8 @@ def train_target(
         with progress.step(f"{target.name}: leakage check"):
             clean = without_leaks(records, target, prepared, seed=seed, threads=threads, say=say)
     except TrainingRefusedError as refused:
-        return _recorded(records, request, refused, say)
+        say(f"{target.name}: no model, {refused.refusal}: {refused.why}")
+        return record_refusal(records.home, target.name, refused)
     prepared, found = clean.prepared, None
     if request.search is not None:
         found = tuned(
@@ -79,14 +79,3 @@ def train_target(
         judgement = judge_candidate(records, target, prepared.data, clean.whole, fitted)
     candidate = Candidate(target, prepared, clean.leaks, fitted, judgement, found)
     return release(records, candidate, may_promote=request.may_promote, threads=threads, progress=progress)
-
-
-def _recorded(
-    records: Records, request: TrainRequest, refused: TrainingRefusedError, say: Callable[[str], None]
-) -> dict[str, Any]:
-    """Returns the summary of a target that cannot be trained, after saying and recording it."""
-    name, reason, why = request.target.name, refused.refusal.value, refused.why
-    say(f"{name}: no model, {reason}: {why}")
-    tags = {"reason": reason, "why": why}
-    tracking.log_training(records.home, name, "", parameters={}, metrics=refused.facts, tags=tags, folder=None)
-    return {"promoted": False, "reason": reason, "why": why, "auc": None, "version": None, **refused.facts}

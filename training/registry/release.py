@@ -1,16 +1,22 @@
-"""The end of a training: the bundle is written and recorded, and becomes champion where its verdict allows."""
+"""The end of a training: its bundle is written and recorded, and becomes champion where its verdict allows.
+
+A training that was refused ends here too: with a record and a summary, and without a bundle.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Any
 
+from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from training import bundle
 from training.card import card
 from training.dataset.prepare import positives
 from training.evaluation import written
 from training.labels.history import Records
+from training.refusals import TrainingRefusedError
+from training.registry import tracking
 from training.registry.packing import Candidate, log, write_bundle
 from training.registry.promote import promote
 
@@ -73,3 +79,10 @@ def release(
         "card": str(folder / bundle.CARD),
         "verdict": str(folder / written.PAGE),
     }
+
+
+def record_refusal(home: Home, target: str, refused: TrainingRefusedError) -> dict[str, Any]:
+    """Records a training that made no model, and returns its summary."""
+    tags = {"reason": refused.refusal.value, "why": refused.why}
+    tracking.log_training(home, target, "", parameters={}, metrics=refused.facts, tags=tags, folder=None)
+    return {"promoted": False, **tags, "auc": None, "version": None, **refused.facts}

@@ -1,33 +1,18 @@
-"""How often the true cause of a departure or complaint is among the reasons shown: known only for a synthetic operator.
-
-Only evaluation may read the oracle, and this floor must not import the upper ones: the reasons come through the entry
-point group `insight.reasons`, a function `(home, target, as_of, ids) -> {customer_id: reason codes}`.
-"""
+"""How often the true cause of a departure or complaint is among the reasons shown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import orjson
-
-from features.journey.journey import Journey
-from features.kit.clock import DateWindow, label_window
-from features.kit.home import Home
-from features.kit.progress import Progress
+from features.kit.clock import DateWindow
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-REASONS_GROUP = "insight.reasons"
-TARGETS = ("churn", "complaint")
-HORIZON_DAYS = 30
 NO_CAUSE = "mixed.no_single_cause"
-
-Explain = Callable[[Home, str, date, Sequence[str]], Mapping[str, Sequence[str]]]
 
 
 @dataclass(frozen=True)
@@ -95,42 +80,3 @@ def cause_hit(
         visible=sum(cause in facts.get(customer_id, ()) for customer_id, cause in shown.items()),
         hits=sum(cause in reasons[customer_id] for customer_id, cause in shown.items()),
     )
-
-
-def evaluate(journey: Journey, progress: Progress) -> dict[str, Any]:
-    """Returns `{"cause_hit": {target: share}, "cause_visible": ..., "events": {target: n}, "evaluated_as_of": date}`.
-
-    The newest built as-of date whose label window lies within the data is judged, on the champions of `TARGETS`.
-    """
-    from features.portraits.reading import Portraits
-    from features.simulator.oracle.oracle import read_causes
-
-    explain: Explain = next(iter(entry_points(group=REASONS_GROUP))).load()
-    window = None
-    portraits = Portraits.open(journey.home)
-    for built in portraits.as_of_dates():
-        candidate = label_window(built, 0, HORIZON_DAYS)
-        if journey.as_of is not None and candidate.end <= journey.as_of:
-            window = candidate
-    result: dict[str, Any] = {
-        "cause_hit": {},
-        "cause_visible": {},
-        "events": {},
-        "evaluated_as_of": window and window.start,
-    }
-    trained = [target for target in TARGETS if (journey.home.bundles / target / "champion.json").exists()]
-    if window is None or not trained:
-        return result
-    causes = read_causes(journey.home)
-    table = portraits.read(window.start, ["customer_id", "facts"])
-    texts = dict(zip(table.column("customer_id").to_pylist(), table.column("facts").to_pylist(), strict=True))
-    for target in trained:
-        with progress.step(f"true causes: {target}"):
-            wanted = true_causes(causes, target, window)
-            reasons = explain(journey.home, target, window.start, sorted(wanted))
-            held = {customer_id: orjson.loads(texts[customer_id]).get("reasons", {}) for customer_id in reasons}
-            found = cause_hit(wanted, reasons, held)
-        result["cause_hit"][target] = found.share
-        result["cause_visible"][target] = found.visible_share
-        result["events"][target] = found.events
-    return result

@@ -7,7 +7,7 @@ from datetime import date
 import pyarrow as pa
 
 from features.kit.clock import DateWindow
-from features.simulator.oracle.evaluation import CauseHit, cause_hit, true_causes
+from serving.evaluation.causes import CauseHit, cause_hit, true_causes
 
 JUNE = DateWindow(date(2026, 6, 1), date(2026, 7, 1))
 

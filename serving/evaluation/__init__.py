@@ -1,0 +1,1 @@
+"""What the synthetic truth says about scores and reasons."""
