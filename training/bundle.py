@@ -442,13 +442,13 @@ def _check_in_child(folder: Path) -> None:
         child = subprocess.run(command, capture_output=True, timeout=CHILD_SECONDS, check=False)  # noqa: S603
     except subprocess.TimeoutExpired:
         raise BundleError(f"{folder}: loading took over {CHILD_SECONDS:.0f} s in a child process") from None
-    said = child.stderr.decode(errors="replace").strip() or "?"  # a broken model makes LightGBM print any bytes
+    printed = child.stderr.decode(errors="replace").strip() or "?"  # a broken model makes LightGBM print any bytes
     if child.returncode == _REFUSED:
-        raise BundleError(said.splitlines()[-1])
+        raise BundleError(printed.splitlines()[-1])
     if child.returncode < 0:
         raise BundleError(f"{folder}: the model kills the process that loads it (signal {-child.returncode})")
     if child.returncode:
-        raise BundleError(f"{folder}: a child process could not load it: {said[-200:]}")
+        raise BundleError(f"{folder}: a child process could not load it: {printed[-200:]}")
 
 
 def main(folder: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,15 +9,7 @@ import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
 from features.kit.errors import ConfigurationError
-
-
-class Exit(IntEnum):
-    """How a command of this floor ends; an error is 2."""
-
-    DONE = 0
-    FOUND = 3
-    """A training was refused, an audit found a leak, a monitoring run rang an alarm."""
-
+from features.kit.exit_codes import ExitCode
 
 TargetArgument = Annotated[str, typer.Argument(help="A target of configs/targets/, such as churn.")]
 
@@ -93,7 +84,7 @@ def train(
         else:
             print(f"decided by {result['rule']}: {result['verdict']}")
     if not result["version"]:
-        raise typer.Exit(Exit.FOUND)
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 def audit(
@@ -119,7 +110,7 @@ def audit(
     with open_records(open_home(home), threads=threads) as records:
         report = audit_target(records, request, progress=Progress(quiet=as_json))
     _print(report, as_text(report), as_json=as_json)
-    raise typer.Exit(Exit.FOUND if report["found"] else Exit.DONE)
+    raise typer.Exit(ExitCode.FOUND if report["found"] else ExitCode.DONE)
 
 
 def monitor(
@@ -157,7 +148,7 @@ def monitor(
         gauges = textfile or state.monitoring / GAUGES
         places = write_report(state.monitoring / f"as_of={day}", gauges, report)
     _print(report | {"files": places}, told(report, places), as_json=as_json)
-    raise typer.Exit(Exit.FOUND if report["alarms"] else Exit.DONE)
+    raise typer.Exit(ExitCode.FOUND if report["alarms"] else ExitCode.DONE)
 
 
 def promote(
@@ -248,10 +239,10 @@ def _about(line: dict[str, Any]) -> str:
     if line["state"] == "damaged":
         return str(line["error"])
     verdict = line["verdict"]
-    told = "no verdict" if verdict is None else f"{verdict['decision']} by {verdict['rule']}"
+    decided = "no verdict" if verdict is None else f"{verdict['decision']} by {verdict['rule']}"
     if line["override"]:
-        told += f", overridden: {line['override']}"
-    return f"AUC {line['auc']:.4f}  {line['created_at'][:16]}  {told}"
+        decided += f", overridden: {line['override']}"
+    return f"AUC {line['auc']:.4f}  {line['created_at'][:16]}  {decided}"
 
 
 def benchmark(
@@ -280,8 +271,8 @@ def benchmark(
     if as_json:
         print_json(result)
         return
-    for one in result["skipped"]:
-        print(f"skipped {one['what']}: {one['why']}  -> {one['remedy']}")
+    for skipped in result["skipped"]:
+        print(f"skipped {skipped['what']}: {skipped['why']}  -> {skipped['remedy']}")
     print("level with every peer, within intervals" if result["level"] else "behind a peer somewhere, or nothing ran")
 
 

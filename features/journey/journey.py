@@ -28,7 +28,7 @@ RUN_STEPS = ("ingest", "build", "publish", "train", "score", "fit", "outreach")
 
 
 class Journey(Config):
-    """What every step of one run of the main job is told.
+    """The request of one run of the main job, the same for every step.
 
     Attributes:
         home: The folder of the state.

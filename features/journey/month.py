@@ -84,14 +84,15 @@ class _Month:
             return self.end(ExitCode.REFUSED, [f"{error.code}: {error}"])
         calendar = self.take("calendar")
         if not calendar["publishable"]:
-            return self.end(ExitCode.REFUSED, [f"{one['code']}: {_what(one)}" for one in calendar["problems"]])
+            problems = [f"{problem['code']}: {_what(problem)}" for problem in calendar["problems"]]
+            return self.end(ExitCode.REFUSED, problems)
         as_of = self.journey.as_of or date.fromisoformat(calendar["as_of"])
         self.journey = self.journey.model_copy(update={"as_of": as_of, "may_promote": False})
         for name in MONTH_STEPS[2:-1]:
             self.take(name)
         challengers, recommended = self.summary["train"]["challengers"], self.summary["train"]["recommended"]
-        told = {"challengers": challengers, "recommended": tuple(recommended)}
-        self.journey = self.journey.model_copy(update=told)
+        found = {"challengers": challengers, "recommended": tuple(recommended)}
+        self.journey = self.journey.model_copy(update=found)
         self.take("preview")
         forget_steps(self.journey.home)
         if recommended:
@@ -99,7 +100,7 @@ class _Month:
         return self.end(ExitCode.DONE, [])
 
     def take(self, name: str) -> dict[str, Any]:
-        """Takes one step, or finds what it said when it was last taken with the same inputs."""
+        """Takes one step, or finds the summary of when it was last taken with the same inputs."""
         inputs = self.inputs()
         known = None if name in ALWAYS else read_step(self.journey.home, name, inputs)
         started = time.perf_counter()
@@ -132,10 +133,10 @@ class _Month:
     def end(self, ending: ExitCode, reasons: list[str]) -> MonthResult:
         """Closes the record of the run and returns the result."""
         self.run_record.status = ending.name.lower()
-        self.run_record.note = "; ".join(one for one in (self.run_record.note, *reasons) if one)
-        told = {"period": f"{self.journey.through:%Y-%m}", "ending": ending.name.lower(), "exit_code": int(ending)}
-        told |= {"reasons": reasons, "run_id": self.run_record.run_id, "reused": self.reused}
-        return MonthResult(ending, told | self.summary | spent(self.seconds))
+        self.run_record.note = "; ".join(note for note in (self.run_record.note, *reasons) if note)
+        ended = {"period": f"{self.journey.through:%Y-%m}", "ending": ending.name.lower(), "exit_code": int(ending)}
+        ended |= {"reasons": reasons, "run_id": self.run_record.run_id, "reused": self.reused}
+        return MonthResult(ending, ended | self.summary | spent(self.seconds))
 
 
 _PLAIN = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
@@ -146,7 +147,7 @@ def _what(problem: dict[str, Any]) -> str:
 
 
 def read_step(home: Home, name: str, inputs: str) -> dict[str, Any] | None:
-    """Returns what a step said when an unfinished run took it with the same inputs, or None."""
+    """Returns the summary of a step if an unfinished run took it with the same inputs, or None."""
     with run_table(home) as database:
         _create_steps(database)
         row = database.execute("SELECT summary FROM steps WHERE step = ? AND inputs = ?", (name, inputs)).fetchone()
@@ -154,7 +155,7 @@ def read_step(home: Home, name: str, inputs: str) -> dict[str, Any] | None:
 
 
 def keep_step(home: Home, name: str, inputs: str, summary: dict[str, Any]) -> None:
-    """Keeps what a step said until the run has come to its end."""
+    """Keeps the summary of a step until the run has come to its end."""
     with run_table(home) as database:
         _create_steps(database)
         database.execute(

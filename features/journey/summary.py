@@ -26,10 +26,10 @@ def print_runs(runs: list[dict[str, Any]]) -> None:
     table = Table(box=None)
     for heading in ("started (UTC)", "run", "ended", "how", "why"):
         table.add_column(heading, no_wrap=heading != "why", overflow="fold")
-    for one in runs:
-        ended = str(one["ended_at"] or "-")[:19]
-        started = str(one["started_at"])[:19]
-        table.add_row(started.replace("T", " "), one["command"], ended.replace("T", " "), one["status"], one["note"])
+    for run in runs:
+        ended = str(run["ended_at"] or "-")[:19]
+        started = str(run["started_at"])[:19]
+        table.add_row(started.replace("T", " "), run["command"], ended.replace("T", " "), run["status"], run["note"])
     open_console().print(table)
 
 

@@ -50,7 +50,7 @@ def benchmark(
     Raises:
         ConfigurationError: If a name is unknown.
     """
-    sets = {one.name: one for one in known_sets()}
+    sets = {public_set.name: public_set for public_set in known_sets()}
     unknown = sorted(set(names) - set(sets))
     if unknown:
         raise ConfigurationError(f"--set {', '.join(unknown)}: no such set", remedy=f"known: {', '.join(sets)}")
@@ -75,7 +75,7 @@ def benchmark(
     return {
         "sets": found,
         "skipped": skipped,
-        "level": bool(found) and all(line["level"] for one in found for line in one["models"]),
+        "level": bool(found) and all(line["level"] for table in found for line in table["models"]),
         "seconds_per_fit": seconds,
         "folds": folds,
         "seed": seed,
@@ -139,13 +139,13 @@ def compared(
     }
 
 
-def table_of(one: dict[str, Any]) -> str:
+def table_of(result: dict[str, Any]) -> str:
     """Returns a set's figures as a table for people."""
     lines = [
-        f"{one['set']}: {one['rows']:,} rows, {one['positives']:,} positive, {one['features']} features",
+        f"{result['set']}: {result['rows']:,} rows, {result['positives']:,} positive, {result['features']} features",
         f"  {'model':<22}{'AUC':>7}   {'95 % interval':<18}{'ours minus it':>14}   {'95 % interval':<20}{'s a fit':>8}",
     ]
-    for line in one["models"]:
+    for line in result["models"]:
         low, high = line["auc_ci"]
         gap_low, gap_high = line["ours_minus_it_ci"]
         ours = line["model"] == OURS

@@ -141,7 +141,7 @@ def sections(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Section
     words = texts.law
     blocks: dict[str, list[Block]] = {
         "purpose": [Block(lines=(own.purpose.get(locale),))] if own else [],
-        "forbidden": [Block(items=tuple(one.get(locale) for one in texts.forbidden))],
+        "forbidden": [Block(items=tuple(line.get(locale) for line in texts.forbidden))],
         "definition": [
             *([Block(lines=(own.predicts.get(locale),))] if own else []),
             _definition(facts.target, texts, locale),
@@ -258,8 +258,8 @@ def _calibration(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Blo
         rows_head = "weighted_rows" if "weighted_rows" in facts.metrics else "rows"
         heads = ("decile", rows_head, "observed", "expected", "promise_interval")
         rows = tuple(
-            (place, one["rows"], one["observed"], one["expected"], f"{one['low']} – {one['high']}")
-            for place, one in enumerate(deciles, start=1)
+            (place, decile["rows"], decile["observed"], decile["expected"], f"{decile['low']} – {decile['high']}")
+            for place, decile in enumerate(deciles, start=1)
         )
         blocks.append(Block(heads=_heads(heads, texts, locale), rows=rows))
     return blocks
@@ -276,7 +276,7 @@ def _reasons(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Block]:
 
 
 def _limits(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Block]:
-    blocks: list[Block] = [Block(items=tuple(one.get(locale) for one in texts.limits))]
+    blocks: list[Block] = [Block(items=tuple(limit.get(locale) for limit in texts.limits))]
     for name, content in (("left_out", facts.left_out), ("skipped", facts.skipped)):
         lines = tuple(f"{key}: {value}" for key, value in content.items()) or (texts.label("nothing", locale),)
         blocks.append(Block(items=lines, title=texts.label(name, locale)))

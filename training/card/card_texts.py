@@ -90,13 +90,13 @@ class CardTexts(Config):
 
     def cohort_rules(self, rules: CohortRules, locale: Locale) -> str:
         """Returns who may be judged, rule by rule, without those that are off."""
-        said = []
+        sentences = []
         for name, value in rules.model_dump().items():
             if value is None or value is False:
                 continue
-            shown = [self.label(str(one), locale) for one in (value if isinstance(value, tuple) else (value,))]
-            said.append(self.cohort[name].get(locale).format(value=("、" if locale == "zh" else ", ").join(shown)))
-        return (";" if locale == "zh" else "; ").join(said)
+            shown = [self.label(str(word), locale) for word in (value if isinstance(value, tuple) else (value,))]
+            sentences.append(self.cohort[name].get(locale).format(value=("、" if locale == "zh" else ", ").join(shown)))
+        return (";" if locale == "zh" else "; ").join(sentences)
 
 
 def load_texts() -> CardTexts:

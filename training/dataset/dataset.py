@@ -108,7 +108,7 @@ def dataset(home: Home, chosen: Spine, service: str, *, threads: int = 1) -> Dat
     rows = chosen.table.take(pa.array(joined.rows))
     return Dataset(
         values=encode(joined.table, features),
-        features=tuple(BundleFeature(one.name, one.kind, one.categories) for one in features.features),
+        features=tuple(BundleFeature(feature.name, feature.kind, feature.categories) for feature in features.features),
         customers=np.array(rows["customer_id"].to_pylist(), dtype=str),
         as_of=rows["as_of_date"].to_numpy().astype("datetime64[D]"),
         labels=rows["label"].to_numpy().astype(np.int8),

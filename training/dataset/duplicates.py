@@ -1,4 +1,4 @@
-"""Rows that repeat: equal records are dropped, equal features of other people are told."""
+"""Rows that repeat: equal records are dropped, equal features of other people are reported."""
 
 from __future__ import annotations
 

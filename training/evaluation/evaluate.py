@@ -146,7 +146,7 @@ def _by_kind(judged: Judged) -> dict[str, Any]:
 
 def _by_class(judged: Judged, classes: npt.NDArray[Any]) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    for name in sorted({str(one) for one in np.unique(classes)}):
+    for name in sorted({str(group) for group in np.unique(classes)}):
         part = judged.only(classes == name)
         positives = int(part.labels.sum())
         cell: dict[str, Any] = {"rows": len(part.labels), "positives": positives}

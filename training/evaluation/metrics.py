@@ -62,8 +62,8 @@ def over_folds(figures: Sequence[Figure]) -> Figure:
     Example: .80 (.78 to .82) and .84 (.81 to .87) give .82 (.802 to .838), the half-widths being added in squares.
     """
     count = len(figures)
-    value = sum(one.value for one in figures) / count
-    half = float(np.sqrt(sum(((one.high - one.low) / 2) ** 2 for one in figures))) / count
+    value = sum(figure.value for figure in figures) / count
+    half = float(np.sqrt(sum(((figure.high - figure.low) / 2) ** 2 for figure in figures))) / count
     return Figure(value, value - half, value + half)
 
 
@@ -165,12 +165,12 @@ def calibration_figure(
     names, cluster = np.unique(customers, return_inverse=True)
     rows = np.ones(len(labels)) if rows is None else rows
     sizes = np.bincount(cluster, rows, minlength=len(names))
-    both = [one for one in (propensities, beside) if one is not None]
-    sums = [_misses(one, rows * (one - labels), customers, cluster, len(names)) for one in both]
+    both = [promised for promised in (propensities, beside) if promised is not None]
+    sums = [_misses(promised, rows * (promised - labels), customers, cluster, len(names)) for promised in both]
 
     def measure(weights: Floats) -> Floats:
         total = weights @ sizes
-        errors = [np.abs(weights @ one).sum(axis=-1) / total for one in sums]
+        errors = [np.abs(weights @ misses).sum(axis=-1) / total for misses in sums]
         result: Floats = errors[0] - errors[1] if len(errors) > 1 else errors[0]
         return result
 
@@ -190,14 +190,6 @@ def _misses(propensities: Floats, misses: Floats, customers: npt.NDArray[Any], c
     return np.asarray(sums, dtype=np.float64).reshape(count, BINS)
 
 
-def midranks(values: Floats) -> Floats:
-    """Returns ranks from 1, ties sharing their mean rank. Example: 5, 7, 5 gives 1.5, 3, 1.5."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks: Floats = (last - (counts - 1) / 2.0)[inverse]
-    return ranks
-
-
 def _auc_influence(scores: Floats, labels: Labels) -> tuple[float, Floats]:
     """Returns the AUC and what each row adds to its deviation; NaN if one class is empty."""
     positive = labels == 1
@@ -205,9 +197,11 @@ def _auc_influence(scores: Floats, labels: Labels) -> tuple[float, Floats]:
     influence = np.zeros(len(scores))
     if not count_1 or not count_0:
         return float("nan"), influence
-    ranks = midranks(scores)
-    above = (ranks[positive] - midranks(scores[positive])) / count_0
-    below = 1.0 - (ranks[~positive] - midranks(scores[~positive])) / count_1
+    from scipy.stats import rankdata
+
+    ranks = rankdata(scores)
+    above = (ranks[positive] - rankdata(scores[positive])) / count_0
+    below = 1.0 - (ranks[~positive] - rankdata(scores[~positive])) / count_1
     value = float(above.mean())
     influence[positive] = (above - value) / count_1
     influence[~positive] = (below - value) / count_0

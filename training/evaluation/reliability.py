@@ -67,7 +67,7 @@ def reliability(
         "observed_expected_ci": [_rounded(ratio.low), _rounded(ratio.high)],
         "is_constant": bool(len(propensities) > 0 and propensities.min() == propensities.max()),
         "deciles": deciles,
-        "deciles_outside": sum(bool(one["is_outside"]) for one in deciles),
+        "deciles_outside": sum(bool(decile["is_outside"]) for decile in deciles),
     }
 
 
@@ -78,7 +78,7 @@ def by_slice(
     """Returns rows and positives as counted, observed and expected as weighted, and their ratio, of each group."""
     weights = np.ones(len(labels)) if weights is None else weights
     found = {}
-    for name in sorted({str(one) for one in np.unique(groups)}):
+    for name in sorted({str(group) for group in np.unique(groups)}):
         inside = groups == name
         ratio = observed_expected(propensities[inside], labels[inside], customers[inside], weights[inside])
         found[name] = {
@@ -94,11 +94,11 @@ def by_slice(
 
 def reliability_picture(deciles: Sequence[dict[str, Any]], title: str) -> bytes:
     """Returns a PNG: promised against observed rate of the ten parts, each with the interval of its promise."""
-    filled = [one for one in deciles if one["rows"]]
-    promised = np.array([one["expected"] / one["rows"] for one in filled])
-    observed = np.array([one["observed"] / one["rows"] for one in filled])
-    low = promised - np.array([one["low"] / one["rows"] for one in filled])
-    high = np.array([one["high"] / one["rows"] for one in filled]) - promised
+    filled = [decile for decile in deciles if decile["rows"]]
+    promised = np.array([decile["expected"] / decile["rows"] for decile in filled])
+    observed = np.array([decile["observed"] / decile["rows"] for decile in filled])
+    low = promised - np.array([decile["low"] / decile["rows"] for decile in filled])
+    high = np.array([decile["high"] / decile["rows"] for decile in filled]) - promised
     figure, axes = open_figure(5.2, 5)
     top = 1.1 * max(float(promised.max()), float(observed.max()), 1e-6)
     axes.plot([0, top], [0, top], color="0.7", linewidth=1)

@@ -25,7 +25,7 @@ _SLICE = "slice_"
 
 def pseudonyms(customers: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Returns 16 hex digits for each customer, the same for the same customer."""
-    return np.array([pseudonym(str(one)) for one in customers.tolist()], dtype=str)
+    return np.array([pseudonym(str(customer)) for customer in customers.tolist()], dtype=str)
 
 
 def to_parquet(judged: Judged) -> bytes:
@@ -110,4 +110,4 @@ def _words(values: Sequence[Any] | npt.NDArray[Any]) -> Any:
     """Returns a dictionary column: few words, many rows."""
     import pyarrow as pa
 
-    return pa.array([str(one) for one in values], pa.string()).dictionary_encode()
+    return pa.array([str(value) for value in values], pa.string()).dictionary_encode()

@@ -52,12 +52,12 @@ def profit(earned: Floats, customers: npt.NDArray[Any], *, seed: int = 7) -> Fig
     customer a Poisson(1) weight; the base stays as large as it is.
     """
     scale = PER / max(len(earned), 1)
-    told = earned != 0
+    counted = earned != 0
     value = scale * float(earned.sum())
-    if not told.any():
+    if not counted.any():
         return Figure(0.0, 0.0, 0.0)
-    _, cluster = np.unique(customers[told], return_inverse=True)
-    per_customer = np.bincount(cluster, earned[told])
+    _, cluster = np.unique(customers[counted], return_inverse=True)
+    per_customer = np.bincount(cluster, earned[counted])
     random = np.random.default_rng(seed)
     rounds = np.concatenate(
         [random.poisson(1.0, (_CHUNK, len(per_customer))) @ per_customer for _ in range(ROUNDS // _CHUNK)]

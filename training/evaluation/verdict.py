@@ -164,7 +164,7 @@ def gates(rule: PromotionRule, found: Mapping[str, Any]) -> tuple[Check, ...]:
     ratio, rates = _interval(found, "observed_expected"), (rule.min_observed_expected, rule.max_observed_expected)
     allowed = rule.max_calibration_error * found["base_rate"]
     error, error_low = found["calibration_error"], found["calibration_error_ci"][0]
-    off = [f"{place + 1}" for place, one in enumerate(found["deciles"]) if _is_off(one, rule)]
+    off = [f"{place + 1}" for place, decile in enumerate(found["deciles"]) if _is_off(decile, rule)]
     limits = (rule.min_slice_observed_expected, rule.max_slice_observed_expected)
     gated = [
         (f"{group}={name}", cell)
@@ -176,7 +176,9 @@ def gates(rule: PromotionRule, found: Mapping[str, Any]) -> tuple[Check, ...]:
     return (
         Check("auc_too_low", bool(low >= rule.min_auc_low), f"{low} at the lower end", f"at least {rule.min_auc_low}"),
         Check("constant_propensity", not found["is_constant"], "one" if found["is_constant"] else "several", "several"),
-        Check("rate_off", _overlaps(ratio, rates), _told(found, "observed_expected"), f"{rates[0]} to {rates[1]}"),
+        Check(
+            "rate_off", _overlaps(ratio, rates), _with_interval(found, "observed_expected"), f"{rates[0]} to {rates[1]}"
+        ),
         Check(
             "poorly_calibrated",
             bool(error == error and error_low <= allowed),  # noqa: PLR0124 - not a number never passes
@@ -303,6 +305,6 @@ def _overlaps(interval: tuple[float, float], limits: tuple[float, float]) -> boo
     return bool(interval[0] <= limits[1] and interval[1] >= limits[0])
 
 
-def _told(found: Mapping[str, Any], name: str) -> str:
+def _with_interval(found: Mapping[str, Any], name: str) -> str:
     low, high = found[f"{name}_ci"]
     return f"{found[name]} ({low} to {high})"

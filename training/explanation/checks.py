@@ -1,4 +1,4 @@
-"""Whether contributions can be trusted: they stay under small noise, and taking a feature away moves the score as told.
+"""Whether contributions can be trusted: small noise leaves them, and taking a feature away moves the score as they say.
 
 Both checks ask the model itself and nothing else. They are measured, not assumed: each has a figure that a wrong
 explanation (contributions of another customer) does not reach.
@@ -97,7 +97,7 @@ def deletion(bundle: LoadedBundle, values: Vectors, background: Vectors, *, rows
     others = background[np.sort(rng.permutation(len(background))[:BACKGROUND_ROWS])]
     contributions = bundle.contributions(chosen)[:, :-1]
     top = np.abs(contributions).argmax(axis=1)
-    told = contributions[np.arange(len(chosen)), top]
+    promised = contributions[np.arange(len(chosen)), top]
     fall = _fall(bundle, chosen, others, top)
     exchanged = np.roll(contributions, 1, axis=0)
     wrong = np.abs(exchanged).argmax(axis=1)
@@ -105,9 +105,9 @@ def deletion(bundle: LoadedBundle, values: Vectors, background: Vectors, *, rows
     wrong_fall = _fall(bundle, chosen, others, wrong)
     return Deletion(
         rows=len(chosen),
-        agreed=round(float((np.sign(fall) == np.sign(told)).mean()), 4),
+        agreed=round(float((np.sign(fall) == np.sign(promised)).mean()), 4),
         agreed_exchanged=round(float((np.sign(wrong_fall) == np.sign(wrong_told)).mean()), 4),
-        correlation=round(float(np.corrcoef(told, fall)[0, 1]), 4),
+        correlation=round(float(np.corrcoef(promised, fall)[0, 1]), 4),
     )
 
 

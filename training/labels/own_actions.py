@@ -132,8 +132,8 @@ def effect_of(treated: Flags, chance: Floats, labels: Labels) -> Effect | None:
     imagined row of the common rate in each arm keeps a small campaign from claiming an endless effect.
     """
     drawn = ~np.isnan(chance) & (chance > 0)
-    one, other = drawn & treated, drawn & ~treated
-    if not one.any() or not other.any():
+    acted, other = drawn & treated, drawn & ~treated
+    if not acted.any() or not other.any():
         return None
     common = float(labels[drawn].mean())
 
@@ -143,7 +143,7 @@ def effect_of(treated: Flags, chance: Floats, labels: Labels) -> Effect | None:
         rate = min(max(rate, 1e-6), 1 - 1e-6)
         return float(np.log(rate / (1 - rate)))
 
-    return Effect(log_odds(one) - log_odds(other), int(one.sum()), int(other.sum()))
+    return Effect(log_odds(acted) - log_odds(other), int(acted.sum()), int(other.sum()))
 
 
 def correction_notes(settings: OwnActions, table: pa.Table) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def audit_matrix(
     return (
         *overlaps(data, prepared.split, embargo_days),
         *duplicates(prepared.twins or twins(data)),
-        *((leak("customer_id", "id_order", ordered, effect="told"),) if ordered else ()),
+        *((leak("customer_id", "id_order", ordered, effect="reported"),) if ordered else ()),
         *leaking_columns(data, prepared.final, prepared.split.rows("test"), unproven, seed=seed, threads=threads),
     )
 

@@ -63,7 +63,7 @@ def leaking_columns(
     found = _by_their_shape(data, judged)
     trial = Trial.of(part, seed=seed, threads=threads)
     unsure = [place for place, feature in enumerate(part.features) if feature.name in set(unproven)]
-    found |= {place: one for place, one in _too_good(part, trial).items() if place not in found}
+    found |= {place: leak for place, leak in _too_good(part, trial).items() if place not in found}
     suspects = [(place, True) for place in unsure if trial.blanks_alone(place) >= SUSPICIOUS_BLANKS]
     suspects += [(place, False) for place in range(len(part.features)) if trial.alone(place) >= SUSPICIOUS_VALUE]
     for (place, blanks), (base, gain) in trial.standing_out(suspects, without=found).items():
@@ -80,7 +80,7 @@ def leaking_columns(
             )
         found[place] = leak(part.features[place].name, "missingness" if blanks else "label_copy", evidence)
     found |= _nested(part, found, unsure)
-    return tuple(sorted(found.values(), key=lambda one: one.name))
+    return tuple(sorted(found.values(), key=lambda leak: leak.name))
 
 
 def _by_their_shape(data: Dataset, judged: Rows) -> dict[int, Leak]:
@@ -182,7 +182,7 @@ def _nested(part: Dataset, found: dict[int, Leak], unsure: list[int]) -> dict[in
     """Returns the columns that are filled (or blank) only where a column with leaking blanks is so, too."""
     blank = np.isnan(part.values)
     result: dict[int, Leak] = {}
-    for leaking in (place for place, one in found.items() if one.kind == "missingness"):
+    for leaking in (place for place, found_leak in found.items() if found_leak.kind == "missingness"):
         for place in set(unsure) - set(found) - set(result):
             for side, word in ((~blank, "filled"), (blank, "blank")):
                 rows, share = int(side[:, place].sum()), float(side[:, leaking].mean())

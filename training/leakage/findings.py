@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Effect = Literal["column_left_out", "rows_left_out", "training_refused", "told"]
+Effect = Literal["column_left_out", "rows_left_out", "training_refused", "reported"]
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,8 @@ def unfounded_columns(
         path = portraits.path(as_of)
         written = path.stat()
         key = (feeds.home.root, feeds.version, str(path), written.st_mtime_ns, written.st_size)
-        for one in _unfounded_on(as_of, key, seed, threads):
-            found.setdefault(one.name, one)
+        for finding in _unfounded_on(as_of, key, seed, threads):
+            found.setdefault(finding.name, finding)
     return tuple(found[name] for name in sorted(found))
 
 
@@ -102,16 +102,18 @@ def _unfounded_on(as_of: date, key: tuple[Path, str, str, int, int], seed: int, 
 
 def _explained(name: str, rows: np.ndarray, stored: pa.Table, reveals: Mapping[str, pa.Table], as_of: date) -> Leak:
     """Returns the finding on one column, named after the revelation that reproduces most of its wrong values."""
-    told: dict[str, int] = {}
+    explained: dict[str, int] = {}
     for kind, table in reveals.items():
         apart = differing(stored, table, [name]).get(name, np.zeros(len(rows), dtype=bool))
-        told[kind] = int((rows & ~apart).sum())
+        explained[kind] = int((rows & ~apart).sum())
     count = int(rows.sum())
-    kind = max(told, key=lambda one: (told[one], -list(told).index(one))) if told else "known_later"
+    kind = (
+        max(explained, key=lambda name: (explained[name], -list(explained).index(name))) if explained else "known_later"
+    )
     first = f"on {as_of}, {count} of {len(rows)} customers have a value that was not known then"
-    if not told.get(kind):
+    if not explained.get(kind):
         return leak(name, "known_later", f"{first}; no landed row explains it")
-    return leak(name, kind, f"{first}; for {told[kind]} of them it is the value that was known later")
+    return leak(name, kind, f"{first}; for {explained[kind]} of them it is the value that was known later")
 
 
 def revelations(feeds: Feeds, as_of: date) -> dict[str, dict[str, Alter]]:

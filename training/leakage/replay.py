@@ -108,7 +108,7 @@ def _apart(ours: pa.Array, theirs: pa.Array) -> np.ndarray:
         apart: np.ndarray = ~((first == second) | (np.isnan(first) & np.isnan(second)))
         return apart
     texts = zip(ours.to_pylist(), theirs.to_pylist(), strict=True)
-    return np.fromiter((one != other for one, other in texts), dtype=bool, count=len(ours))
+    return np.fromiter((text != other for text, other in texts), dtype=bool, count=len(ours))
 
 
 def _numbers(column: pa.Array) -> Vectors:

@@ -82,7 +82,7 @@ def young_fields(feeds: Feeds, as_of: date, *, threads: int = 1) -> tuple[Leak, 
                 found.setdefault(name, leak(name, stamp.kind, evidence))
             if not names:
                 name = f"{stamp.feed}.{stamp.column}"
-                found[name] = leak(name, stamp.kind, f"{evidence}; no feature reads it", effect="told")
+                found[name] = leak(name, stamp.kind, f"{evidence}; no feature reads it", effect="reported")
     return tuple(found[name] for name in sorted(found))
 
 

@@ -167,8 +167,8 @@ def _venn_abers(scores: Floats, labels: Labels, weights: Floats) -> Calibration:
     for place, knot in enumerate(knots):
         at = int(np.searchsorted(centres, knot))
         low, high = (
-            float(isotonic_regression(np.insert(rates, at, one), sample_weight=np.insert(sizes, at, 1.0))[at])
-            for one in (0.0, 1.0)
+            float(isotonic_regression(np.insert(rates, at, label), sample_weight=np.insert(sizes, at, 1.0))[at])
+            for label in (0.0, 1.0)
         )
         values[place] = high / (1 - low + high)
     return Calibration(knots, np.clip(np.maximum.accumulate(values), 0.0, 1.0))

@@ -52,7 +52,7 @@ class Alarm:
 
 
 def feature_alarms(
-    name: str, reference: Mapping[str, Any], told: Mapping[str, float], equal: float | None, settings: MonitorSettings,
+    name: str, reference: Mapping[str, Any], shift: Mapping[str, float], equal: float | None, settings: MonitorSettings,
     *, age: float = 0.0,
 ) -> list[Alarm]:  # fmt: skip
     """Returns the alarms of one feature.
@@ -60,23 +60,23 @@ def feature_alarms(
     Args:
         name: The feature.
         reference: Its reference.
-        told: What `drift.compare` found.
+        shift: What `drift.compare` found.
         equal: Share of customers whose value is that of the date before, or None.
         settings: The limits.
         age: Days since the newest reference date, in spans of the reference dates.
     """
     usual, found = reference["usual"], []
-    blanks, before = told["missing"], reference["missing"]
+    blanks, before = shift["missing"], reference["missing"]
     limit = limit_of(settings.missing_change, usual["missing"], settings)
     if abs(blanks - before) > limit:
         sentence = f"{blanks:.0%} blank, {before:.0%} in the reference"
         found.append(Alarm("missing", name, abs(blanks - before), limit, sentence))
     limit = limit_of(settings.unseen_share, usual["unseen"], settings)
-    if told["unseen"] > limit:
-        sentence = f"{told['unseen']:.1%} have a category that the reference never saw"
-        found.append(Alarm("unseen", name, told["unseen"], limit, sentence))
+    if shift["unseen"] > limit:
+        sentence = f"{shift['unseen']:.1%} have a category that the reference never saw"
+        found.append(Alarm("unseen", name, shift["unseen"], limit, sentence))
     if is_judged(name, usual, settings):
-        found += shift_alarms("shift", name, told, usual, settings, age=age)
+        found += shift_alarms("shift", name, shift, usual, settings, age=age)
     was = reference.get("equal_share")
     if equal is not None and was is not None and was <= settings.moving_share and equal >= settings.stuck_share:
         sentence = f"{equal:.1%} of the values are those of the date before, at most {was:.0%} were in the reference"
@@ -85,7 +85,7 @@ def feature_alarms(
 
 
 def shift_alarms(
-    kind: str, name: str, told: Mapping[str, float], usual: Mapping[str, float], settings: MonitorSettings,
+    kind: str, name: str, shift: Mapping[str, float], usual: Mapping[str, float], settings: MonitorSettings,
     *, age: float = 0.0,
 ) -> list[Alarm]:  # fmt: skip
     """Returns at most one alarm for a distribution: by PSI, else by KS."""
@@ -94,11 +94,11 @@ def shift_alarms(
         "ks": limit_of(settings.ks, usual["ks"] * (1 + age), settings),
     }
     for measure, limit in limits.items():
-        if told[measure] > limit:
+        if shift[measure] > limit:
             sentence = (
-                f"{measure.upper()} {told[measure]:.2f}, the reference dates differ by {usual[measure]:.2f} at most"
+                f"{measure.upper()} {shift[measure]:.2f}, the reference dates differ by {usual[measure]:.2f} at most"
             )
-            return [Alarm(kind, name, told[measure], limit, sentence)]
+            return [Alarm(kind, name, shift[measure], limit, sentence)]
     return []
 
 

@@ -72,7 +72,7 @@ def matured(
         propensities.append(promised[[places[ids[row]] for row in rows]])
         customers.append(np.array([ids[row] for row in rows], dtype=str))
         sources.add(source)
-    if not dates or not sum(len(one) for one in labels):
+    if not dates or not sum(len(part) for part in labels):
         return None, []
     happened, promised, who = np.concatenate(labels), np.concatenate(propensities), np.concatenate(customers)
     expected, observed = float(promised.sum()), int(happened.sum())
@@ -92,9 +92,9 @@ def matured(
         "auc": round(area.value, 4),
         "auc_ci": area.as_list(),
         "reliability": [
-            [float(promised[bins == one].mean()), float(happened[bins == one].mean()), int((bins == one).sum())]
-            for one in range(RELIABILITY_BINS)
-            if (bins == one).any()
+            [float(promised[bins == place].mean()), float(happened[bins == place].mean()), int((bins == place).sum())]
+            for place in range(RELIABILITY_BINS)
+            if (bins == place).any()
         ],
     }
     return report, _broken(target.name, report, model.manifest.metrics, settings)

@@ -61,13 +61,13 @@ def reference_of(
     tables = [sampled(portraits.read(day, ["customer_id", *names])) for day in days]
     codes = [encode(table, inputs) for table in tables]
     margins = [model.booster_.predict(values, raw_score=True, num_threads=threads) for values in codes]
-    pairs = [in_both(one, two) for one, two in pairwise(tables)]
+    pairs = [in_both(earlier, two) for earlier, two in pairwise(tables)]
     features = {}
     for place, feature in enumerate(inputs.features):
         columns = [column_of(table, feature.name) for table in tables]
         features[feature.name] = {"kind": feature.kind, **_with_usual(columns, is_number=feature.kind == "number")}
         features[feature.name]["equal_share"] = _equal_share(codes, pairs, place)
-    promised = [estimated_auc(calibration.propensity(one)) for one in margins]
+    promised = [estimated_auc(calibration.propensity(scores)) for scores in margins]
     content = {
         "format_version": FORMAT_VERSION,
         "as_of": [day.isoformat() for day in days],
@@ -121,10 +121,10 @@ def feed_reference(feeds: Feeds, days: Sequence[date]) -> dict[str, dict[str, fl
             found.setdefault(name, []).append(figures)
     return {
         name: {
-            "rows": min(one["rows"] for one in states),
-            "per_customer": min(one["per_customer"] for one in states),
+            "rows": min(state["rows"] for state in states),
+            "per_customer": min(state["per_customer"] for state in states),
             # A feed that comes in bursts was silent for as long between two of them.
-            "lag_days": max(max(one["lag_days"], one["gap_days"]) for one in states),
+            "lag_days": max(max(state["lag_days"], state["gap_days"]) for state in states),
         }
         for name, states in found.items()
         if len(states) == len(days)
@@ -174,13 +174,13 @@ def _with_usual(columns: Sequence[Any], *, is_number: bool) -> dict[str, Any]:
     pooled: dict[str, Any] = make(_joined(columns, is_number=is_number))
     usual = {"psi": 0.0, "ks": 0.0, "missing": 0.0, "unseen": 0.0}
     for place, column in enumerate(columns):
-        others = [one for other, one in enumerate(columns) if other != place]
+        others = [column for other, column in enumerate(columns) if other != place]
         if not others:
             break
         reference = make(_joined(others, is_number=is_number))
-        told = compare(reference, column)
-        told["missing"] = abs(told["missing"] - reference["missing"])
-        usual = {name: max(usual[name], told[name]) for name in usual}
+        shift = compare(reference, column)
+        shift["missing"] = abs(shift["missing"] - reference["missing"])
+        usual = {name: max(usual[name], shift[name]) for name in usual}
     return pooled | {"usual": usual}
 
 
@@ -191,12 +191,12 @@ def _joined(columns: Sequence[Any], *, is_number: bool) -> Any:
 def _equal_share(codes: Sequence[Vectors], pairs: Sequence[Pair], place: int) -> float | None:
     """Returns the greatest share of customers whose value did not move from one date to the next, or None."""
     moves = zip(codes, codes[1:], pairs, strict=False)
-    shares = [equal_share(one[rows[0], place], two[rows[1], place]) for one, two, rows in moves if len(rows[0])]
+    shares = [equal_share(earlier[rows[0], place], two[rows[1], place]) for earlier, two, rows in moves if len(rows[0])]
     return max(shares) if shares else None
 
 
 def in_both(first: pa.Table, second: pa.Table) -> Pair:
     """Returns the rows of two tables that belong to the same customers, in the same order."""
     ids = [table["customer_id"].to_numpy(zero_copy_only=False).astype(str) for table in (first, second)]
-    _, one, other = np.intersect1d(ids[0], ids[1], assume_unique=True, return_indices=True)
-    return one, other
+    _, first, other = np.intersect1d(ids[0], ids[1], assume_unique=True, return_indices=True)
+    return first, other

@@ -62,7 +62,7 @@ def write_bundle(records: Records, candidate: Candidate, *, threads: int) -> str
     text, data_hash = model.model_text, data.content_hash()
     hashes = (data_hash, target.content_hash(), load_texts().content_hash())
     version = bundle.version_name(last, text, calibration, *hashes)
-    left_out = {leak.name: f"{leak.kind}: {leak.evidence}" for leak in candidate.leaks if leak.effect != "told"}
+    left_out = {leak.name: f"{leak.kind}: {leak.evidence}" for leak in candidate.leaks if leak.effect != "reported"}
     rate = float(metrics["base_rate"])
     prior = {} if target.prior is None else {"prior": target.prior.model_dump() | {"sample_rate": rate}}
     manifest = bundle.Manifest(

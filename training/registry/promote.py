@@ -53,17 +53,17 @@ def promote(
         before = {}  # A damaged pointer names nobody; its remedy is this very promotion.
     moved = before.get("version") != version
     if moved:
-        told = verdict or (
+        found = verdict or (
             read_evaluation(folder) if override else _verdict(home, target, folder, before.get("version"))
         )
-        if not told.get("promoted") and not override:
+        if not found.get("promoted") and not override:
             raise ConflictError(
-                f"{target}: version '{version}' is refused by {told['rule']}",
+                f"{target}: version '{version}' is refused by {found['rule']}",
                 remedy=f"read {folder / 'evaluation.md'}, or promote it with --override 'why'",
             )
         past = [*before.get("history", []), before["version"]] if before.get("version") else []
-        kept = {"rule": told["rule"], "compared_with": told["compared_with"], "override": override or None}
-        _point(home, target, version, [one for one in past if one != version], kept)
+        kept = {"rule": found["rule"], "compared_with": found["compared_with"], "override": override or None}
+        _point(home, target, version, [earlier for earlier in past if earlier != version], kept)
     if _pointed_at(home, target) == version:
         end_shadow(home, target)
     _mirror(home, target, version)
@@ -165,7 +165,7 @@ def models(home: Home, *, repair: bool = True) -> list[dict[str, Any]]:
                     "auc_ci": manifest.metrics.get("auc_ci"),
                     "features": len(manifest.features),
                     "portraits": manifest.portrait_identity,
-                    "verdict": _told(home.bundles / target / version),
+                    "verdict": _written_verdict(home.bundles / target / version),
                     "override": (pointed.get("verdict") or {}).get("override") if version == now else None,
                 }
             found.append(line)
@@ -223,13 +223,13 @@ def _folder(home: Home, target: str, version: str) -> Path:
 
 def _verdict(home: Home, target: str, folder: Path, champion: str | None) -> Mapping[str, Any]:
     """Returns the verdict on a version beside the present champion: as it is written, or reached again."""
-    told = read_evaluation(folder)
-    if champion is None or told["compared_with"] == champion or told["rule"] in GATES:
-        return told
+    found = read_evaluation(folder)
+    if champion is None or found["compared_with"] == champion or found["rule"] in GATES:
+        return found
     return judge_again(folder, home.bundles / target / champion).plain()
 
 
-def _told(folder: Path) -> dict[str, Any] | None:
+def _written_verdict(folder: Path) -> dict[str, Any] | None:
     try:
         content = read_evaluation(folder)
     except ConflictError:

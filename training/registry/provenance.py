@@ -27,10 +27,10 @@ def code_version(root: Path = _ROOT) -> str:
     git = shutil.which("git")
     if git is None or not (root / ".git").exists():
         return version
-    commit = _said(git, root, "rev-parse", "--short=12", "HEAD")
+    commit = _git_output(git, root, "rev-parse", "--short=12", "HEAD")
     if commit is None:
         return version
-    changed = _said(git, root, "status", "--porcelain", "--", *CODE)
+    changed = _git_output(git, root, "status", "--porcelain", "--", *CODE)
     return f"{version}+g{commit}" + (".changed" if changed != "" else "")
 
 
@@ -40,12 +40,12 @@ def lock_hash(root: Path = _ROOT) -> str:
     lock = root / LOCK
     if lock.exists():
         return hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
-    pins = sorted(f"{one.metadata['Name']}=={one.version}".lower() for one in metadata.distributions())
+    pins = sorted(f"{package.metadata['Name']}=={package.version}".lower() for package in metadata.distributions())
     return "installed-" + hashlib.sha256("\n".join(pins).encode()).hexdigest()[:16]
 
 
-def _said(git: str, root: Path, *words: str) -> str | None:
-    """Returns what git said, or None where it could not say anything."""
+def _git_output(git: str, root: Path, *words: str) -> str | None:
+    """Returns what git printed, or None where it could not answer."""
     try:
         done = subprocess.run(  # noqa: S603 - git by its full path, with fixed words
             [git, "-C", str(root), *words], capture_output=True, text=True, timeout=_GIT_SECONDS, check=False

@@ -5,7 +5,7 @@ Its judge is the calibration fold, which lies before the test windows; half of i
 the chosen and the configured settings are both learned in full, and the other half decides: the chosen ones must win
 by more than the standard error of the difference (Breiman's rule: within it, the simpler choice), and those that make
 a larger model by more than `WORTH_IT` too, since it costs every score and every reason. The test windows decide
-nothing; how both do there is only told. Rows without dates are judged by customer, on as many folds as it takes to
+nothing; how both do there is only reported. Rows without dates are judged by customer, on as many folds as it takes to
 judge `ENOUGH_POSITIVES`: a search on a handful of events finds only their noise, and one on fewer than
 `FEWEST_EVENTS` is not begun, because the standard error of a difference needs about so many.
 
@@ -104,7 +104,7 @@ def tuned(
         store: SQLite file of the studies; None keeps the study in memory.
         progress: Shown per trial.
     """
-    folds = tuple(one for one in split.folds if one.purpose == "calibration")[:1]
+    folds = tuple(fold for fold in split.folds if fold.purpose == "calibration")[:1]
     folds = folds or folds_by_customer(data, split.folds[0].train, seed=seed)
     found = searched(
         target, data, folds, seed=seed, threads=threads, budget=budget, store=store, draw=True, progress=progress
@@ -121,9 +121,9 @@ def tuned(
 def folds_by_customer(data: Dataset, rows: Rows, *, seed: int) -> tuple[Fold, ...]:
     """Returns folds of rows that have no dates: as few of `GROUPS` as judge `ENOUGH_POSITIVES`, or all."""
     groups = grouped_split(data.customers[rows].tolist(), data.labels[rows], GROUPS, seed=seed).folds
-    judged = np.cumsum([data.labels[rows[one.test]].sum() for one in groups])
+    judged = np.cumsum([data.labels[rows[group.test]].sum() for group in groups])
     needed = min(int(np.searchsorted(judged, ENOUGH_POSITIVES)) + 1, GROUPS)
-    return tuple(Fold(one.name, "calibration", rows[one.train], rows[one.test]) for one in groups[:needed])
+    return tuple(Fold(group.name, "calibration", rows[group.train], rows[group.test]) for group in groups[:needed])
 
 
 def searched(
@@ -145,12 +145,16 @@ def searched(
     """
     began = time.monotonic()
     judges = [_judges(data, fold, seed) for fold in folds]
-    events = min(_events(data, [one.choose for one in judges]), _events(data, [one.decide for one in judges]))
+    events = min(_events(data, [judge.choose for judge in judges]), _events(data, [judge.decide for judge in judges]))
     if events < FEWEST_EVENTS:
         sentence = f"no search: {events} events would decide, {FEWEST_EVENTS} are asked; the configured settings stay"
         return Tuned(target, sentence, {"trials": 0, "changed": False}, {})
     study, before = opened(
-        target, data, [rows for one in judges for rows in (one.train, one.sample, one.choose)], seed=seed, store=store
+        target,
+        data,
+        [rows for judge in judges for rows in (judge.train, judge.sample, judge.choose)],
+        seed=seed,
+        store=store,
     )
     with progress.step(f"{target.name}: tuning", max(budget.trials - before, 0)) as tick:
 
@@ -179,13 +183,13 @@ def searched(
         "configured_auc": next((round(t.value, 4) for t in ended if t.user_attrs.get("configured")), None),
         "changed": False,
     }
-    said = f"{facts['trials']} settings tried, {facts['pruned']} pruned"
-    said += f", {before} of them in earlier runs" if before else ""
+    tried = f"{facts['trials']} settings tried, {facts['pruned']} pruned"
+    tried += f", {before} of them in earlier runs" if before else ""
     pictures = pictures_of(ended, tuple(SPACE)) if draw else {}
     if best.user_attrs.get("configured"):
-        return Tuned(target, f"{said}; none was better than the configured settings", facts, pictures)
+        return Tuned(target, f"{tried}; none was better than the configured settings", facts, pictures)
     chosen = target.model_copy(update={"learner": target.learner.model_copy(update=best.params)})
-    decided_on = [(one.train, one.decide) for one in judges]
+    decided_on = [(judge.train, judge.decide) for judge in judges]
     gain = _gain((target, chosen), data, decided_on, seed=seed, threads=threads)
     larger = chosen.learner.trees * chosen.learner.leaves > target.learner.trees * target.learner.leaves
     needed = max(WORTH_IT if larger else 0.0, gain.standard_error)
@@ -199,7 +203,7 @@ def searched(
     }
     verdict = "they replace the configured ones" if changed else "the configured settings stay"
     sentence = (
-        f"{said}; on later dates, or on other customers where there are none, the best settings "
+        f"{tried}; on later dates, or on other customers where there are none, the best settings "
         f"{'beat' if gain.value > 0 else 'did not beat'} the configured ones: AUC {_signed(gain)}, more than "
         f"{needed:.4f} is asked; {verdict}"
     )
@@ -235,7 +239,7 @@ def _objective(
     settings = target.model_copy(update={"learner": suggest(trial, target.learner)})
     area = 0.5
     for stage, share in enumerate(STAGES):
-        parts = [(np.sort(one.sample[: int(len(one.sample) * share)]), one.choose) for one in judges]
+        parts = [(np.sort(judge.sample[: int(len(judge.sample) * share)]), judge.choose) for judge in judges]
         if any(len(np.unique(data.labels[rows])) < 2 for rows, _ in parts):
             continue
         area = float(np.mean([_area(settings, data, *part, seed=seed, threads=threads) for part in parts]))
@@ -268,7 +272,7 @@ def _gain(
     """
     gains = []
     for train, judged in parts:
-        first, second = (_scores(one, data, train, judged, seed=seed, threads=threads) for one in pair)
+        first, second = (_scores(settings, data, train, judged, seed=seed, threads=threads) for settings in pair)
         gains.append(metrics.auc_gap(first, second, data.labels[judged], data.customers[judged]))
     return metrics.over_folds(gains)
 

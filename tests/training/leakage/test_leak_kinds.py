@@ -74,7 +74,7 @@ def test_ids_that_follow_the_label_are_told_but_stop_nothing():
     rank = np.argsort(np.argsort(np.bincount(codes, data.labels) > 0, kind="stable"))
     sorted_ids = replace(matrix, data=replace(data, customers=np.array([f"n{k:06d}" for k in rank])[codes]))
     leaks = audit_matrix(sorted_ids, (), EMBARGO, seed=7)
-    assert [(one.name, one.kind, one.effect) for one in leaks] == [("customer_id", "id_order", "told")]
+    assert [(one.name, one.kind, one.effect) for one in leaks] == [("customer_id", "id_order", "reported")]
     assert gate(sorted_ids, leaks, portraits_of(sorted_ids)).refused is None
 
 
