@@ -11,6 +11,9 @@ from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, prin
 from features.kit.errors import ConfigurationError
 from features.kit.exit_codes import ExitCode
 
+SeedOption = Annotated[int, typer.Option(help="Of everything random.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="Native threads; more than idle cores are many times slower.")]
+DeliveredOption = Annotated[str | None, typer.Option(help="Pretend that nothing later has been delivered.")]
 TargetArgument = Annotated[str, typer.Argument(help="A target of configs/targets/, such as churn.")]
 
 
@@ -23,7 +26,7 @@ def register(app: typer.Typer) -> None:
 def train(
     target: TargetArgument,
     home: HomeOption = None,
-    as_of: Annotated[str | None, typer.Option(help="Pretend that nothing later has been delivered.")] = None,
+    as_of: DeliveredOption = None,
     changes: Annotated[list[str] | None, typer.Option("--set", help="Change a key: learner.trees=300.")] = None,
     tune: Annotated[bool, typer.Option("--tune", help="Search better learner settings first.")] = False,
     trials: Annotated[
@@ -35,10 +38,8 @@ def train(
         typer.Option(min=0.01, help="With --tune: end the search after so many minutes, such as 5 or 0.5."),
     ] = None,
     promote_it: Annotated[bool, typer.Option("--promote/--no-promote", help="Promote by the written rule.")] = True,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 7,
-    threads: Annotated[
-        int, typer.Option(help="Native threads; more than idle cores make it many times slower.", min=1)
-    ] = 1,
+    seed: SeedOption = 7,
+    threads: ThreadsOption = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Train a target on the built portraits, judge it on later as-of dates, and promote it by the written rule.
@@ -90,9 +91,9 @@ def train(
 def audit(
     target: TargetArgument,
     home: HomeOption = None,
-    as_of: Annotated[str | None, typer.Option(help="Pretend that nothing later has been delivered.")] = None,
-    seed: Annotated[int, typer.Option(help="Of draws and trial models.")] = 7,
-    threads: Annotated[int, typer.Option(help="Native threads.", min=1)] = 1,
+    as_of: DeliveredOption = None,
+    seed: SeedOption = 7,
+    threads: ThreadsOption = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Look for leaks: columns, rows, folds and feeds that tell a target's answer before it is known.
@@ -120,7 +121,7 @@ def monitor(
     textfile: Annotated[
         Path | None, typer.Option(help="Where the Prometheus gauges go; default: inside the home.", show_default=False)
     ] = None,
-    threads: Annotated[int, typer.Option(help="Native threads.", min=1)] = 1,
+    threads: ThreadsOption = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Hold an as-of date against what was usual when the models were made, and say what to do.
@@ -252,7 +253,7 @@ def benchmark(
     sets: Annotated[list[str] | None, typer.Option("--set", help="Only this set; may be repeated.")] = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="The most that a search may take per fit.")] = 20.0,
     folds: Annotated[int, typer.Option(min=2, help="Folds by customer.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of folds and models.")] = 7,
+    seed: SeedOption = 7,
     as_json: JsonOption = False,
 ) -> None:
     """Compare our training code with its peers on public data sets: equal folds, equal time, paired intervals.

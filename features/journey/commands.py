@@ -58,7 +58,7 @@ def demo(
         seed=seed,
         threads=threads,
     )
-    _run_and_tell(DEMO_STEPS, journey, synthetic=True, as_json=as_json)
+    _run_and_print(DEMO_STEPS, journey, synthetic=True, as_json=as_json)
     if serve:
         _serve(place, port)
 
@@ -117,9 +117,9 @@ def run(
         threads=threads,
     )
     if journey.through is not None:
-        _run_month_and_tell(journey, as_json=as_json)
+        _run_month_and_print(journey, as_json=as_json)
     else:
-        _run_and_tell(RUN_STEPS, journey, synthetic=False, as_json=as_json)
+        _run_and_print(RUN_STEPS, journey, synthetic=False, as_json=as_json)
 
 
 def runs(
@@ -152,7 +152,7 @@ def _parse_month(text: str | None) -> date | None:
     raise ConfigurationError(f"--through: '{text}' is not a month", remedy="write it as 202606")
 
 
-def _run_month_and_tell(journey: Journey, *, as_json: bool) -> None:
+def _run_month_and_print(journey: Journey, *, as_json: bool) -> None:
     """Takes a month through its run and ends with its exit code, after one JSON object or the page for a person."""
     from features.journey.month import run_month
     from features.journey.month_page import print_month
@@ -168,7 +168,7 @@ def _run_month_and_tell(journey: Journey, *, as_json: bool) -> None:
     raise typer.Exit(int(result.ending))
 
 
-def _run_and_tell(steps: tuple[str, ...], journey: Journey, *, synthetic: bool, as_json: bool) -> None:
+def _run_and_print(steps: tuple[str, ...], journey: Journey, *, synthetic: bool, as_json: bool) -> None:
     """Runs the steps and ends with one JSON object for a program, or the summary page for a person."""
     from features.journey.journey import run_journey
     from features.journey.summary import print_summary

@@ -19,7 +19,7 @@ from features.simulator.oracle.oracle import OracleWriter
 from features.simulator.rows.chunk import Chunk
 from features.simulator.rows.feeds import write_chunk, write_reference
 from features.simulator.rows.output import OperatorFiles
-from features.simulator.world.behaviour import tell
+from features.simulator.world.behaviour import story_of
 from features.simulator.world.calendar import Calendar
 from features.simulator.world.dice import Dice
 from features.simulator.world.population import BLOCK, make_population
@@ -52,7 +52,7 @@ def simulate_to(
         for start in range(0, customers, chunk):
             numbers = np.arange(start, min(start + chunk, customers))
             people = make_population(dice, calendar, customers, numbers)
-            story = Chunk(dice, calendar, people, tell(dice, calendar, people))
+            story = Chunk(dice, calendar, people, story_of(dice, calendar, people))
             write_chunk(story, files)
             oracle.write(story)
             tick(len(numbers))

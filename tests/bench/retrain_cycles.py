@@ -31,7 +31,7 @@ from features.feeds.contracts import FEEDS
 from features.kit.home import Home
 from features.simulator.oracle.closed_form import probability, state_of
 from features.simulator.world import actions
-from features.simulator.world.behaviour import Contracts, Events, Story, tell
+from features.simulator.world.behaviour import Contracts, Events, Story, story_of
 from features.simulator.world.calendar import Calendar
 from features.simulator.world.dice import Dice
 from features.simulator.world.drivers import age, need_ratio
@@ -262,7 +262,7 @@ def _told(dice: Dice, calendar: Calendar, people: Population, contacts: actions.
             contacts.row[mine] - first, contacts.day[mine], contacts.action[mine], contacts.treated[mine],
             contacts.size[mine],
         )  # fmt: skip
-        parts.append((first, tell(dice, calendar, people.take(rows), own)))
+        parts.append((first, story_of(dice, calendar, people.take(rows), own)))
 
     def events(kind: str) -> Events:
         found = [(getattr(part, kind), first) for first, part in parts]

@@ -120,10 +120,8 @@ def compared(
         lines.append(
             {
                 "model": model.name,
-                "auc": round(area.value, 4),
-                "auc_ci": area.as_list(),
-                "ours_minus_it": round(gap.value, 4),
-                "ours_minus_it_ci": gap.as_list(),
+                **area.under("auc"),
+                **gap.under("ours_minus_it"),
                 "level": gap.high >= 0,
                 "seconds_per_fit": round(spent[model.name] / folds, 2),
             }

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features.kit.arrays import Days, Flags, Floats, Labels, Rows, Vectors
+from features.kit.arrays import Days, Flags, Floats, Labels, Rows, Vectors, take
 from features.kit.home import Home
 from training.bundle import BundleFeature
 from training.dataset.splits import Split
@@ -64,18 +64,7 @@ class Dataset:
 
     def take(self, rows: npt.NDArray[Any]) -> Dataset:
         """Returns some of the rows."""
-        return replace(
-            self,
-            values=self.values[rows],
-            customers=self.customers[rows],
-            as_of=self.as_of[rows],
-            labels=self.labels[rows],
-            kinds=self.kinds[rows],
-            rows=self.rows[rows],
-            weights=None if self.weights is None else self.weights[rows],
-            treated=None if self.treated is None else self.treated[rows],
-            chance=None if self.chance is None else self.chance[rows],
-        )
+        return take(self, rows)
 
     def without(self, left_out: Sequence[str]) -> Dataset:
         """Returns the dataset without some columns."""

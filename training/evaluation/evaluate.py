@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.kit.arrays import Days, Floats, Labels
+from features.kit.arrays import Days, Floats, Labels, take
 from training.evaluation import metrics, reliability
 
 MIN_CLASS_ROWS = 30
@@ -47,19 +47,7 @@ class Judged:
 
     def only(self, rows: npt.NDArray[Any]) -> Judged:
         """Returns some of the rows."""
-        return replace(
-            self,
-            customers=self.customers[rows],
-            labels=self.labels[rows],
-            kinds=self.kinds[rows],
-            scores=self.scores[rows],
-            propensities=self.propensities[rows],
-            classes=None if self.classes is None else self.classes[rows],
-            oracle=None if self.oracle is None else self.oracle[rows],
-            as_of=None if self.as_of is None else self.as_of[rows],
-            slices={name: values[rows] for name, values in self.slices.items()},
-            weights=None if self.weights is None else self.weights[rows],
-        )
+        return replace(take(self, rows), slices={name: values[rows] for name, values in self.slices.items()})
 
     @property
     def stands_for(self) -> Floats:
@@ -84,8 +72,7 @@ def evaluate(judged: Judged) -> dict[str, Any]:
         judged.scores, judged.propensities, judged.labels, judged.customers, rows=judged.weights
     )
     result: dict[str, Any] = {
-        "auc": round(area.value, 4),
-        "auc_ci": area.as_list(),
+        **area.under("auc"),
         "rows": len(judged.labels),
         "test_positives": int(judged.labels.sum()),
         **({} if judged.weights is None else {"weighted_rows": round(float(judged.weights.sum()), 1)}),
@@ -93,8 +80,7 @@ def evaluate(judged: Judged) -> dict[str, Any]:
         "mean_propensity": round(float(np.average(judged.propensities, weights=judged.stands_for)), 6),
     }
     for name, figure in others.items():
-        result[name] = round(figure.value, 5)
-        result[f"{name}_ci"] = [round(figure.low, 5), round(figure.high, 5)]
+        result |= figure.under(name, 5)
     result |= reliability.reliability(
         judged.scores, judged.propensities, judged.labels, judged.customers, judged.weights
     )
@@ -119,13 +105,7 @@ def beside_the_oracle(judged: Judged, oracle: Floats) -> dict[str, Any]:
     seen = judged.only(known)
     best = metrics.auc(oracle[known], seen.labels, seen.customers)
     gap = metrics.auc_gap(seen.scores, oracle[known], seen.labels, seen.customers)
-    return {
-        "oracle_auc": round(best.value, 4),
-        "oracle_auc_ci": best.as_list(),
-        "auc_gap": round(gap.value, 4),
-        "auc_gap_ci": gap.as_list(),
-        "oracle_rows": int(known.sum()),
-    }
+    return best.under("oracle_auc") | gap.under("auc_gap") | {"oracle_rows": int(known.sum())}
 
 
 def _by_kind(judged: Judged) -> dict[str, Any]:
@@ -136,11 +116,7 @@ def _by_kind(judged: Judged) -> dict[str, Any]:
         rows = (judged.labels == 0) | (judged.kinds == kind)
         part = judged.only(rows)
         area = metrics.auc(part.scores, part.labels, part.customers)
-        result[kind] = {
-            "positives": int(part.labels.sum()),
-            "auc": round(area.value, 4),
-            "auc_ci": area.as_list(),
-        }
+        result[kind] = {"positives": int(part.labels.sum()), **area.under("auc")}
     return result
 
 
@@ -160,8 +136,7 @@ def _by_class(judged: Judged, classes: npt.NDArray[Any]) -> dict[str, Any]:
         result[name] = cell | {
             "rate": round(part.base_rate, 5),
             "mean_propensity": round(float(np.average(part.propensities, weights=part.stands_for)), 5),
-            "auc": round(area.value, 4),
-            "auc_ci": area.as_list(),
+            **area.under("auc"),
             "average_precision": round(metrics.average_precision(part.labels[order], part.stands_for[order]), 4),
             "lift_at_5": round(metrics.lift(part.labels[order], part.stands_for[order]), 3),
             "brier": round(metrics.brier(part.propensities, part.labels, part.weights), 5),

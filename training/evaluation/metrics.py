@@ -30,9 +30,9 @@ class Figure:
     low: float
     high: float
 
-    def as_list(self) -> list[float]:
-        """Returns the interval, rounded for a report."""
-        return [round(self.low, 4), round(self.high, 4)]
+    def under(self, name: str, digits: int = 4) -> dict[str, Any]:
+        """Returns `{name: value, name_ci: [low, high]}`, rounded for a report."""
+        return {name: round(self.value, digits), f"{name}_ci": [round(self.low, digits), round(self.high, digits)]}
 
     @property
     def standard_error(self) -> float:

@@ -261,11 +261,9 @@ def _champion_figures(rows: Judged, theirs: Floats) -> dict[str, Any]:
     area = metrics.auc(theirs, rows.labels, rows.customers)
     error = metrics.calibration_figure(theirs, rows.labels, rows.customers, rows=rows.weights)
     return {
-        "auc": round(area.value, 4),
-        "auc_ci": area.as_list(),
+        **area.under("auc"),
         "base_rate": round(rows.base_rate, 6),
-        "calibration_error": round(error.value, 5),
-        "calibration_error_ci": [round(error.low, 5), round(error.high, 5)],
+        **error.under("calibration_error", 5),
         **reliability.reliability(theirs, theirs, rows.labels, rows.customers, rows.weights),
     }
 

@@ -89,8 +89,7 @@ def matured(
         "observed_over_expected": round(ratio, 4),
         "deviations": round(deviation, 2),
         "calibration_error": round(metrics.calibration_error(promised, happened, bins), 5),
-        "auc": round(area.value, 4),
-        "auc_ci": area.as_list(),
+        **area.under("auc"),
         "reliability": [
             [float(promised[bins == place].mean()), float(happened[bins == place].mean()), int((bins == place).sum())]
             for place in range(RELIABILITY_BINS)

@@ -113,9 +113,8 @@ def tuned(
         return found
     later = split.folds[-1 if split.kind == "temporal" else 0]
     gain = _gain((target, found.best), data, [(later.train, later.test)], seed=seed, threads=threads)
-    facts = {"test_gain": round(gain.value, 4), "test_gain_ci": gain.as_list()}
     sentence = f"{found.sentence} (in the test windows, which decide nothing: {_signed(gain)})"
-    return replace(found, facts=found.facts | facts, sentence=sentence)
+    return replace(found, facts=found.facts | gain.under("test_gain"), sentence=sentence)
 
 
 def folds_by_customer(data: Dataset, rows: Rows, *, seed: int) -> tuple[Fold, ...]:
@@ -196,8 +195,7 @@ def searched(
     changed = gain.value > needed
     facts |= {
         "settings": best.params,
-        "gain": round(gain.value, 4),
-        "gain_ci": gain.as_list(),
+        **gain.under("gain"),
         "needed_gain": round(needed, 4),
         "changed": changed,
     }

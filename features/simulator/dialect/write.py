@@ -1,4 +1,4 @@
-"""The simulator's files said again in an operator's dialect: the same world in other encodings, forms and rhythms.
+"""The simulator's files in an operator's dialect: the same world in other encodings, forms and rhythms.
 
     DIR/files/202605/user_info_202605.dat.gz     GB18030 text, gzip, Chinese headers, one folder a month
     DIR/files/202605/check_202605.txt            the rows of each file of the folder

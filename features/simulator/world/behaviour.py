@@ -84,7 +84,7 @@ class Story:
     way: Integers
 
 
-def tell(dice: Dice, calendar: Calendar, people: Population, contacts: actions.Contacts | None = None) -> Story:
+def story_of(dice: Dice, calendar: Calendar, people: Population, contacts: actions.Contacts | None = None) -> Story:
     """Returns what happens to `people` in the simulated span.
 
     Args:

@@ -12,7 +12,7 @@ from features.simulator.oracle.closed_form import probability, state_of
 from features.simulator.oracle.oracle import read_action_outcomes, read_causes, read_probabilities
 from features.simulator.step import simulate_to
 from features.simulator.world import actions
-from features.simulator.world.behaviour import NEVER, tell
+from features.simulator.world.behaviour import NEVER, story_of
 from features.simulator.world.calendar import Calendar
 from features.simulator.world.dice import FORK, Dice
 from features.simulator.world.population import make_population
@@ -49,7 +49,7 @@ def continuations():
     for start in range(0, forks, 30):
         numbers = np.concatenate([np.arange(size) + fork * FORK for fork in range(start, start + 30)])
         people = make_population(dice, calendar, size, numbers)
-        story = tell(dice, calendar, people)
+        story = story_of(dice, calendar, people)
         for target in counts:
             found = happened(story, len(people), target, as_of, as_of + 30)
             counts[target] += found.reshape(30, size).sum(axis=0)
@@ -76,7 +76,7 @@ def field():
     """6,400 customers over ten months: calendar, people, story, state."""
     dice = Dice(5)
     people = make_population(dice, CALENDAR, 6400, np.arange(6400))
-    story = tell(dice, CALENDAR, people)
+    story = story_of(dice, CALENDAR, people)
     return people, story, state_of(dice, CALENDAR, people, story)
 
 
@@ -100,7 +100,7 @@ def test_the_realised_future_is_never_used(field):
     """Canary: rewriting everything that happens from the as-of day on moves no probability."""
     people, _, state = field
     day = 200
-    other = tell(Dice(5, fork_day=day), CALENDAR, make_population(Dice(5), CALENDAR, 6400, np.arange(6400) + FORK))
+    other = story_of(Dice(5, fork_day=day), CALENDAR, make_population(Dice(5), CALENDAR, 6400, np.arange(6400) + FORK))
     renamed = state_of(Dice(5, fork_day=day), CALENDAR, people, other)
     alive = (renamed.customers["last_use"] >= day) & (state.customers["last_use"] >= day)
     for target in ("churn", "complaint", "upgrade", "dissatisfaction"):

@@ -10,7 +10,7 @@ import pytest
 
 from features.simulator.oracle.closed_form import State, probability, state_of
 from features.simulator.world import actions
-from features.simulator.world.behaviour import tell
+from features.simulator.world.behaviour import story_of
 from features.simulator.world.calendar import Calendar
 from features.simulator.world.dice import Dice
 from features.simulator.world.drivers import TRAITS_SEEN_ONLY_BY_EVENTS
@@ -26,7 +26,7 @@ def world():
     """8,192 customers over a year: story and state."""
     dice = Dice(13)
     people = make_population(dice, CALENDAR, 8192, np.arange(8192))
-    story = tell(dice, CALENDAR, people)
+    story = story_of(dice, CALENDAR, people)
     return people, story, state_of(dice, CALENDAR, people, story)
 
 
