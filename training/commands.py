@@ -135,7 +135,7 @@ def monitor(
     from training.labels.history import open_records
     from training.monitor.check import MonitorRequest
     from training.monitor.check import monitor as look
-    from training.monitor.report import GAUGES, told, write_report
+    from training.monitor.report import GAUGES, as_text, write_report
 
     state, day = open_home(home), parse_date(as_of, flag="--as-of")
     if day is None:
@@ -148,7 +148,7 @@ def monitor(
         report = look(records, MonitorRequest(day, tuple(target or ()), threads), progress=Progress(quiet=as_json))
         gauges = textfile or state.monitoring / GAUGES
         places = write_report(state.monitoring / f"as_of={day}", gauges, report)
-    _print(report | {"files": places}, told(report, places), as_json=as_json)
+    _print(report | {"files": places}, as_text(report, places), as_json=as_json)
     raise typer.Exit(ExitCode.FOUND if report["alarms"] else ExitCode.DONE)
 
 

@@ -267,7 +267,7 @@ def provenance_of(scorer: Scorer, portraits: Portraits, as_of: date) -> dict[str
 
 
 def explain_customers(home: Home, target: str, as_of: date, ids: Sequence[str]) -> dict[str, list[str]]:
-    """Returns the reason codes of customers on a date, by the target's champion; without a portrait they are left out."""
+    """Returns the reason codes of customers by the target's champion; without a portrait they are left out."""
     portraits = Portraits.open(home)
     path = portraits.path(as_of)
     scorer = scorer_of(load_champion(home, target, check_in_child=False), portraits)

@@ -78,7 +78,7 @@ def exposition(report: dict[str, Any]) -> bytes:
     return generate_latest(registry)
 
 
-def told(report: dict[str, Any], places: dict[str, str]) -> str:
+def as_text(report: dict[str, Any], places: dict[str, str]) -> str:
     """Returns the report for a person at a terminal."""
     lines = [f"{report['as_of']}: {report['alarms'] or 'no'} alarm{'' if report['alarms'] == 1 else 's'}"]
     for name, one in report["targets"].items():
