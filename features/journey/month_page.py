@@ -7,6 +7,7 @@ from typing import Any
 from features.journey.summary import figure, spent
 from features.kit.console import make_table, open_console
 from features.kit.home import Home
+from features.kit.pages import render
 
 
 def print_month(summary: dict[str, Any], home: Home) -> None:
@@ -90,22 +91,5 @@ def _lists(preview: dict[str, Any]) -> Any:
 
 
 def _lines(summary: dict[str, Any], home: Home) -> list[str]:
-    lines = [f"As of {summary['preview']['as_of']}."] if "preview" in summary else []
-    calendar = summary.get("calendar", {})
-    lines += [f"Note: {note}." for note in calendar.get("notes", [])]
-    if calendar.get("accepted"):
-        lines.append(f"Accepted by a person: {calendar['accepted']}")
-    if summary["ending"] == "refused":
-        lines.append("Nothing was published. After a new delivery run the same command again, or publish all the same")
-        lines.append('with --accept "why". What is wrong:')
-        lines += [f"   {reason}" for reason in summary["reasons"]]
-    if summary["ending"] == "undecided":
-        lines.append("Nothing was promoted and nobody was claimed. To let a challenger take over:")
-        for target in summary["train"]["recommended"]:
-            lines.append(f"   insight promote {target} {summary['train']['challengers'][target]} --home {home.root}")
-        as_of = summary["preview"]["as_of"]
-        lines.append(f"   insight score --as-of {as_of} --home {home.root}")
-    if summary["reused"]:
-        lines.append(f"Continued: {', '.join(summary['reused'])} stood from the run before.")
-    lines.append(spent(summary))
-    return lines
+    content = {"calendar": {}} | summary | {"home": home, "spent": spent(summary)}
+    return render("features.journey", "month.txt.j2", **content).splitlines()

@@ -6,6 +6,7 @@ from typing import Any
 
 from features.kit.console import make_table, open_console
 from features.kit.home import Home
+from features.kit.pages import render
 
 
 def print_summary(summary: dict[str, Any], home: Home, *, synthetic: bool) -> None:
@@ -59,36 +60,9 @@ def _models(train: dict[str, Any]) -> Any:
 
 
 def _lines(summary: dict[str, Any], home: Home) -> list[str]:
-    outreach, fit, train = (summary.get(step, {}) for step in ("outreach", "fit", "train"))
-    lines = [f"As of {summary.get('ingest', {}).get('as_of', '?')}."]
-    causes = summary.get("evaluate", {}).get("cause_hit")
-    if causes:
-        shown = ", ".join(f"{target} {_percent(hit)}" for target, hit in causes.items())
-        lines.append(
-            f"True cause among the three reasons shown (known only because the operator is synthetic): {shown}."
-        )
-    if outreach:
-        suppressed = ", ".join(f"{code} {count:,}" for code, count in outreach.get("suppressed", {}).items())
-        assumed = " (effects assumed, not yet measured)" if outreach.get("assumed") else ""
-        lines.append(
-            f"Outreach list{assumed}: {outreach.get('lines', 0):,} lines; held back: {suppressed or 'nobody'}."
-        )
-        lines += [f"   {line}" for line in outreach.get("first_lines", [])]
-        lines.append(f"   {outreach.get('xlsx', '')}")
-    if fit:
-        lines.append(
-            f"Product fit: own bills reproduced for {_percent(fit.get('reproduced_share'))}; "
-            f"{fit.get('offers', 0):,} customers with an offer; saving {_money(fit)} a month in all."
-        )
-    lines += [
-        f"SHAP picture ({target}): {result['shap']}"
-        for target, result in train.get("targets", {}).items()
-        if result.get("shap")
-    ]
-    lines.append(f"Models: .venv/bin/mlflow ui --backend-store-uri sqlite:///{home.mlruns / 'mlflow.db'}")
-    lines += [f"   {call}" for call in summary.get("access", {}).get("curl", [])]
-    lines.append(spent(summary))
-    return lines
+    steps = {step: summary.get(step, {}) for step in ("ingest", "train", "evaluate", "outreach", "fit", "access")}
+    text = render("features.journey", "summary.txt.j2", home=home, spent=spent(summary), **steps)
+    return text.splitlines()
 
 
 def spent(summary: dict[str, Any]) -> str:
@@ -100,12 +74,3 @@ def spent(summary: dict[str, Any]) -> str:
 def figure(value: float | None) -> str:
     """Returns a share with three decimals, or a dash where it is not known."""
     return "-" if value is None else f"{value:.3f}"
-
-
-def _money(fit: dict[str, Any]) -> str:
-    amount = fit.get("total_saving", 0) / 10 ** fit.get("money_scale", 0)
-    return f"{amount:,.2f} {fit.get('currency', '')}"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"

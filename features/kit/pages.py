@@ -1,7 +1,7 @@
 """Pages for people: Jinja2 templates that lie as data in `templates/` beside the room that uses them.
 
-`*.html.j2` escapes every value and extends `page.html.j2`, which brings the one stylesheet; `*.md.j2` is plain text.
-Tables stand once, in `blocks.html.j2` and `blocks.md.j2`. A name that a template does not find is an error.
+`*.html.j2` escapes every value and extends `page.html.j2`, which brings the one stylesheet; `*.md.j2` and `*.txt.j2`
+are plain text. Tables stand once, in `blocks.html.j2` and `blocks.md.j2`. A name that a template misses is an error.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def render(room: str, template: str, **content: Any) -> str:
 
     Args:
         room: The package beside whose modules `templates/` lies, such as "training.card".
-        template: The file's name there, ending in `.html.j2` or `.md.j2`.
+        template: The file's name there, ending in `.html.j2`, `.md.j2` or `.txt.j2`.
         **content: What the template names. Of a page in two languages `locale` chooses: "zh" or "en".
 
     Raises:
