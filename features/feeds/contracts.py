@@ -9,8 +9,7 @@ Every feed carries, besides the columns declared here:
     superseded_at instant   when a newer version or a removal of the same event became known, else NULL
     arrived_at    instant   when this system landed the row (bookkeeping, never used for what was known)
 
-What was known on an as-of date is one condition, in `features.feeds.landed.reading`:
-`known_at < D and (superseded_at is null or superseded_at >= D)`.
+What was known on an as-of date is one condition, `known_before` in `features.feeds.landed.reading`.
 
 Instants are UTC in whole seconds, dates are the operator's civil dates, money is an integer in the currency's
 declared scale (CNY: li, 1/1000 yuan).
@@ -18,98 +17,7 @@ declared scale (CNY: li, 1/1000 yuan).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
-
-
-class Kind(StrEnum):
-    """What a column holds; each kind has one DuckDB type (`SQL_TYPES`)."""
-
-    TEXT = "text"
-    CATEGORY = "category"
-    INTEGER = "integer"
-    MONEY = "money"
-    NUMBER = "number"
-    FLAG = "flag"
-    INSTANT = "instant"
-    DATE = "date"
-
-
-SQL_TYPES: dict[Kind, str] = {
-    Kind.TEXT: "VARCHAR",
-    Kind.CATEGORY: "VARCHAR",
-    Kind.INTEGER: "BIGINT",
-    Kind.MONEY: "BIGINT",
-    Kind.NUMBER: "DOUBLE",
-    Kind.FLAG: "BOOLEAN",
-    Kind.INSTANT: "TIMESTAMP",
-    Kind.DATE: "DATE",
-}
-
-
-class Grain(StrEnum):
-    """What span of time one row stands for; `known_after` counts from its end."""
-
-    INSTANT = "instant"
-    DAY = "day"
-    MONTH = "month"
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a feed.
-
-    Attributes:
-        name: The column's name, one meaning everywhere.
-        kind: What it holds.
-        unit: Seconds, KB, li, minutes ...; empty where there is none.
-        required: A row without it goes to quarantine.
-        low: The smallest allowed value, if any.
-        high: The largest allowed value, if any.
-        allowed: The closed vocabulary, if there is one.
-    """
-
-    name: str
-    kind: Kind
-    unit: str = ""
-    required: bool = False
-    low: float | None = None
-    high: float | None = None
-    allowed: tuple[str, ...] = ()
-
-    @property
-    def sql_type(self) -> str:
-        """Returns the DuckDB type."""
-        return SQL_TYPES[self.kind]
-
-
-@dataclass(frozen=True)
-class Feed:
-    """The contract of one feed.
-
-    Attributes:
-        name: The feed's name.
-        row: What one row is, in one phrase.
-        key: The columns that identify an event; its hash is the event_id if the operator has none.
-        columns: The columns besides the common ones.
-        grain: What span one row stands for.
-        period: The date column that names the period, for day and month rows.
-        personal: Lives in the personal-data folder only.
-        reference: A catalogue row without customer_id.
-    """
-
-    name: str
-    row: str
-    key: tuple[str, ...]
-    columns: tuple[Column, ...]
-    grain: Grain = Grain.INSTANT
-    period: str = ""
-    personal: bool = False
-    reference: bool = False
-    by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "by_name", {column.name: column for column in self.columns})
+from features.feeds.schema import Column, Feed, Grain, Kind, Link
 
 
 def _text(name: str, *, required: bool = False) -> Column:
@@ -167,6 +75,20 @@ def _use(days: int) -> tuple[Column, ...]:
     )
 
 
+_PERSON_LINKS = Link(
+    "person_links",
+    (
+        _text("person_id"), _text("account_id"), _category("role"), _date("valid_from"), _date("valid_until"),
+        _flag("is_deceased"),
+    ),
+)  # fmt: skip
+_NUMBER_FLAGS = Link(
+    "number_flags",
+    (
+        _instant("valid_from"), _instant("valid_until"), _date("ported_in_on"), _date("ported_out_on"),
+        _flag("is_verified"), _flag("is_reissued"),
+    ),
+)  # fmt: skip
 _FEEDS = (
     Feed(
         "customers",
@@ -185,6 +107,10 @@ _FEEDS = (
             _date("device_since"),
             _category("language", "zh", "en"),
         ),
+        is_state=True,
+        is_timeless=True,
+        stays_with_line=True,
+        holder_columns=("birth_year", "language", "vip_tier"),
     ),
     Feed(
         "persons",
@@ -200,6 +126,9 @@ _FEEDS = (
             _flag("is_deceased"),
         ),
         personal=True,
+        is_state=True,
+        is_timeless=True,
+        link=_PERSON_LINKS,
     ),
     Feed(
         "numbers",
@@ -214,6 +143,9 @@ _FEEDS = (
             _flag("is_verified"),
         ),
         personal=True,
+        is_state=True,
+        is_timeless=True,
+        link=_NUMBER_FLAGS,
     ),
     Feed(
         "subscriptions",
@@ -229,6 +161,8 @@ _FEEDS = (
             _date("discount_end"),
             _money("discount_amount"),
         ),
+        is_state=True,
+        stays_with_line=True,
     ),
     Feed(
         "bills",
@@ -286,6 +220,8 @@ _FEEDS = (
             _date("last_active_on"),
             _count("faults"),
         ),
+        is_state=True,
+        stays_with_line=True,
     ),
     Feed(
         "pack_orders",
@@ -374,6 +310,7 @@ _FEEDS = (
             _instant("closed_at"),
             Column("satisfaction", Kind.INTEGER, low=1, high=10),
         ),
+        has_own_rows=True,
     ),
     Feed(
         "surveys",
@@ -394,6 +331,8 @@ _FEEDS = (
             _category("channel", *CONSENT_CHANNELS, required=True),
             _flag("granted", required=True),
         ),
+        is_state=True,
+        has_own_rows=True,
     ),
     Feed(
         "contacts",
@@ -407,6 +346,8 @@ _FEEDS = (
             _category("arm", "treated", "control"),
             Column("propensity", Kind.NUMBER, low=0, high=1),
         ),
+        has_own_rows=True,
+        is_own=True,
     ),
     Feed(
         "outcomes",
@@ -418,6 +359,8 @@ _FEEDS = (
             _flag("accepted"),
             _text("order_reference"),
         ),
+        has_own_rows=True,
+        is_own=True,
     ),
     Feed(
         "terminations",
@@ -434,6 +377,7 @@ _FEEDS = (
         "any further columns of the operator, declared in the source mapping",
         ("customer_id", "event_at"),
         (),
+        is_state=True,
     ),
     Feed(
         "plans",
@@ -493,3 +437,6 @@ _FEEDS = (
 
 FEEDS: dict[str, Feed] = {feed.name: feed for feed in _FEEDS}
 """Every feed by name, in the order in which they land: who, then what, then the catalogue."""
+
+LINKS: dict[str, Link] = {feed.link.name: feed.link for feed in _FEEDS if feed.link}
+"""The views without numbers and names, by name: always there, empty without their feed."""

@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from features.feeds.contracts import Column, Kind
+from features.feeds.schema import Column, Kind
 from features.feeds.units import UNITS
+from features.kit.sql import literal, literals
 
 TRUE_WORDS = ("true", "t", "yes", "y", "1", "1.0", "是")
 FALSE_WORDS = ("false", "f", "no", "n", "0", "0.0", "否")
@@ -42,16 +43,6 @@ def scientific(value: str) -> str:
     pattern = r"'[+-]?(\d([.]\d+)?[eE][+]\d+|\d[.]\d+[eE]\d+)'"
     quick = f"(contains({value}, '.') OR contains({value}, '+'))"  # regular expressions cost much more
     return f"coalesce({quick} AND regexp_full_match({value}, {pattern}), false)"
-
-
-def quoted(name: str) -> str:
-    """Returns an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Returns an SQL string."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def to_utc(local: str, zone: str) -> str:
@@ -146,9 +137,8 @@ def _flag(value: str, source_type: str) -> str:
     if source_type == "BOOLEAN":
         return value
     word = f"lower(trim(CAST({value} AS VARCHAR)))"
-    true_words = ", ".join(literal(text) for text in TRUE_WORDS)
-    false_words = ", ".join(literal(text) for text in FALSE_WORDS)
-    return f"CASE WHEN {word} IN ({true_words}) THEN true WHEN {word} IN ({false_words}) THEN false END"
+    yes, no = literals(TRUE_WORDS), literals(FALSE_WORDS)
+    return f"CASE WHEN {word} IN ({yes}) THEN true WHEN {word} IN ({no}) THEN false END"
 
 
 def _date(value: str, source_type: str, zone: str) -> str:

@@ -17,16 +17,15 @@ import duckdb
 
 from features.erasure.rewriting import ERASED, mentions, remove_leftovers
 from features.feeds.contracts import FEEDS
-from features.feeds.conversion import literal
 from features.feeds.files.staging import scratch_folder
 from features.feeds.landed.manifest import LandedFeed, Manifest, Part, read_manifest, remove_orphans, switch_manifest
 from features.feeds.landed.subject import Subject
-from features.feeds.landing.identity import LINKS, write_links
+from features.feeds.landing.identity import write_links
 from features.feeds.landing.parts import Writer
-from features.feeds.landing.suppression import OF_THE_HOLDER, STAYS_WITH_THE_LINE
 from features.kit.files import write_parquet
 from features.kit.home import Home
 from features.kit.runs import hit
+from features.kit.sql import literal, parquet, row_count
 
 
 def erase(home: Home, subject: Subject, token: str) -> dict[str, dict[str, int]]:
@@ -49,7 +48,7 @@ def erase(home: Home, subject: Subject, token: str) -> dict[str, dict[str, int]]
             writer = Writer(home, folder, threads=1)
             try:
                 _prepare(writer.connection, subject)
-                new = _without(manifest, _Cut(home, writer, subject, token), removed["feeds"])
+                new = _without(manifest, _Rewriter(home, writer, subject, token), removed["feeds"])
             finally:
                 writer.close()
         hit("erase.before_manifest")
@@ -76,19 +75,18 @@ def _prepare(database: duckdb.DuckDBPyConnection, subject: Subject) -> None:
             run("INSERT INTO passed_on VALUES (?)", [own.number])
 
 
-def _without(manifest: Manifest, cut: _Cut, removed: dict[str, int]) -> Manifest:
+def _without(manifest: Manifest, rewriter: _Rewriter, removed: dict[str, int]) -> Manifest:
     """Returns the manifest of the feeds without the person, its files written and not yet active."""
     landed: dict[str, LandedFeed] = {}
     for name, feed in manifest.feeds.items():
         parts = feed.parts
         if not FEEDS[name].reference:
-            cuts = [cut.part(name, part) for part in feed.parts]
-            parts = tuple(part for part, _ in cuts)
-            rows = sum(gone for _, gone in cuts)
+            rewritten = [rewriter.part(name, part) for part in feed.parts]
+            parts = tuple(part for part, _ in rewritten)
+            rows = sum(gone for _, gone in rewritten)
             removed |= {name: rows} if rows else {}
-        landed[name] = feed.model_copy(update={"parts": parts, "report": _nameless(feed.report, cut.subject)})
-    links = {name: landed[name] for name in LINKS if name in landed}
-    derived = manifest.derived | write_links(cut.writer, links, manifest.derived)
+        landed[name] = feed.model_copy(update={"parts": parts, "report": _nameless(feed.report, rewriter.subject)})
+    derived = manifest.derived | write_links(rewriter.writer, landed, manifest.derived)
     return manifest.model_copy(update={"feeds": landed, "derived": derived})
 
 
@@ -98,7 +96,7 @@ def _nameless(report: Mapping[str, Any], subject: Subject) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Cut:
+class _Rewriter:
     """Writes a feed's files without the person's rows."""
 
     home: Home
@@ -109,20 +107,19 @@ class _Cut:
     def part(self, feed: str, part: Part) -> tuple[Part, int]:
         """Returns what takes a part's place, and how many rows went, lost their holder or became nameless."""
         at = {"numbers": "valid_from"}.get(feed, "event_at")
-        held = "held_id IS NOT NULL"
+        contract, held = FEEDS[feed], "held_id IS NOT NULL"
         if feed == "persons":
             held = f"person_id = {literal(self.subject.person_id)}"
-        elif feed in STAYS_WITH_THE_LINE and feed != "customers":
+        elif contract.stays_with_line and not contract.holder_columns:
             held = "held_id IS NOT NULL AND held_from IS NULL AND held_until IS NULL"
         source = (
-            f"read_parquet({literal(str(self.home.root / part.path))}, file_row_number=true) f LEFT JOIN holdings h "
+            f"{parquet([self.home.root / part.path], 'file_row_number=true')} f LEFT JOIN holdings h "
             f"ON f.customer_id = held_id AND (held_from IS NULL OR {at} >= held_from) "
             f"AND (held_until IS NULL OR {at} < held_until)"
         )
         if feed == "persons":
             source = source.split(" LEFT JOIN ", maxsplit=1)[0]
-        row = self.writer.connection.execute(f"SELECT count(*) FROM {source} WHERE {held}").fetchone()
-        gone = int(row[0]) if row else 0
+        gone = row_count(self.writer.connection, f"{source} WHERE {held}")
         if not gone:
             return part, 0
         digest = hashlib.sha256(f"{part.path}|{ERASED}|{self.token}".encode()).hexdigest()[:12]
@@ -134,9 +131,11 @@ class _Cut:
     def _select(self, feed: str, source: str, held: str) -> str:
         """Returns SQL for the rows that stay, in their order."""
         replaced, stays = "", f"NOT ({held})"
-        if feed == "customers":
+        if FEEDS[feed].holder_columns:
             whole = "held_from IS NULL AND held_until IS NULL"
-            blanked = ", ".join(f"CASE WHEN {held} THEN NULL ELSE {one} END AS {one}" for one in OF_THE_HOLDER)
+            blanked = ", ".join(
+                f"CASE WHEN {held} THEN NULL ELSE {one} END AS {one}" for one in FEEDS[feed].holder_columns
+            )
             replaced, stays = f" REPLACE ({blanked})", f"NOT ({held} AND {whole})"
         if feed == "numbers":
             name = literal(f"{ERASED}-{self.token}")

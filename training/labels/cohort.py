@@ -13,10 +13,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from features.feeds.landed.reading import known_before
 from features.kit.clock import instant_of
+from features.kit.sql import literal, literals, newest, timestamp
 from training.labels.targets import CohortRules
 
 USED = "(coalesce(voice_seconds, 0) > 0 OR coalesce(data_kb, 0) > 0 OR coalesce(sms_count, 0) > 0)"
+_NEWEST = "event_at DESC, known_at DESC, event_id"
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,11 @@ class Cohort:
 
 def cohort_rules(rules: CohortRules, as_of: date, *, time_zone: str) -> tuple[CohortRule, ...]:
     """Returns the rules that the configuration switches on, as SQL conditions for one as-of date."""
-    seen = _known_before(as_of, time_zone)
+    seen = known_before(instant_of(as_of, time_zone))
     chosen: list[CohortRule] = []
-    kinds = ", ".join(f"'{kind}'" for kind in rules.kinds)
-    chosen.append(CohortRule("kind", "customers", f"coalesce(base.kind, '{rules.kinds[0]}') IN ({kinds})"))
+    chosen.append(
+        CohortRule("kind", "customers", f"coalesce(base.kind, {literal(rules.kinds[0])}) IN ({literals(rules.kinds)})")
+    )
     if rules.not_suspended:
         chosen.append(CohortRule("not_suspended", "customers", "coalesce(base.status, 'active') = 'active'"))
     if rules.days_with_us is not None:
@@ -75,14 +79,14 @@ def cohort_rules(rules: CohortRules, as_of: date, *, time_zone: str) -> tuple[Co
         first = as_of - timedelta(days=rules.not_porting_within_days)
         sql = (
             "base.customer_id NOT IN (SELECT customer_id FROM main.port_requests "
-            f"WHERE step <> 'enquiry' AND event_at >= {_instant(first, time_zone)} AND {seen})"
+            f"WHERE step <> 'enquiry' AND event_at >= {timestamp(instant_of(first, time_zone))} AND {seen})"
         )
         chosen.append(CohortRule("not_porting", "port_requests", sql))
     if rules.no_open_ticket is not None:
         sql = (
             "base.customer_id NOT IN (SELECT customer_id FROM (SELECT customer_id, status FROM main.tickets "
-            f"WHERE kind = '{rules.no_open_ticket}' AND {seen} "
-            "QUALIFY row_number() OVER (PARTITION BY ticket_id ORDER BY event_at DESC, known_at DESC, event_id) = 1) "
+            f"WHERE kind = {literal(rules.no_open_ticket)} AND {seen} "
+            f"{newest('ticket_id', _NEWEST)}) "
             "WHERE status <> 'closed')"
         )
         chosen.append(CohortRule("no_open_ticket", "tickets", sql))
@@ -108,13 +112,13 @@ def cohort(
     if snapshot:
         skipped |= {rule.name: "snapshot" for rule in wanted if rule.name in ("active", "days_with_us")}
     applied = [rule for rule in wanted if rule.name not in skipped]
-    seen = _known_before(as_of, time_zone)
+    seen = known_before(instant_of(as_of, time_zone))
     gone = ""
     if "terminations" in feeds:
         gone = f"AND customer_id NOT IN (SELECT customer_id FROM main.terminations WHERE {seen})"
     base = (
         f"SELECT customer_id, kind, status, activated_on FROM main.customers WHERE {seen} {gone} "
-        "QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY event_at DESC, known_at DESC, event_id) = 1"
+        f"{newest('customer_id', _NEWEST)}"
     )
     flags = ", ".join(f"coalesce({rule.sql}, false) AS keeps_{rule.name}" for rule in applied)
     every = " AND ".join(f"keeps_{rule.name}" for rule in applied)
@@ -127,12 +131,3 @@ def cohort(
     dropped = {rule.name: int((~table[f"keeps_{rule.name}"].to_numpy()).sum()) for rule in applied}
     customers = table.filter(kept)["customer_id"].combine_chunks()
     return Cohort(as_of, customers, table.num_rows, dropped, skipped)
-
-
-def _known_before(as_of: date, time_zone: str) -> str:
-    moment = _instant(as_of, time_zone)
-    return f"known_at < {moment} AND (superseded_at IS NULL OR superseded_at >= {moment})"
-
-
-def _instant(day: date, time_zone: str) -> str:
-    return f"TIMESTAMP '{instant_of(day, time_zone):%Y-%m-%d %H:%M:%S}'"

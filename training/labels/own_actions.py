@@ -29,6 +29,7 @@ import pyarrow as pa
 
 from features.kit.arrays import Flags, Floats, Labels, Rows
 from features.kit.clock import instant_of, label_window
+from features.kit.sql import literals, timestamp
 from training.labels.targets import OwnActions, Target, as_known, label_date
 
 FEED = "contacts"
@@ -75,7 +76,7 @@ def marked(
         return _with(part, np.zeros(count, bool), np.ones(count), np.full(count, np.nan))
     window = label_window(as_of, target.lead_days, target.horizon_days)
     start, end = instant_of(as_of, time_zone), instant_of(window.end, time_zone)
-    wanted = ", ".join(f"'{action.replace(chr(39), '')}'" for action in target.own_actions.actions)
+    actions = target.own_actions.actions
     known = None if knows_all else label_date(target, as_of)
     connection.register("labelled_rows", part.select(["customer_id", "label", "happened_at"]))
     found = connection.execute(
@@ -83,10 +84,9 @@ def marked(
         "drawn AS (SELECT customer_id, c.event_at, c.contact_id, coalesce(c.arm, 'treated') = 'treated' AS treated, "
         "c.propensity "
         "FROM contacts c JOIN labelled_rows r USING (customer_id) "
-        f"WHERE c.event_at >= TIMESTAMP '{start:%Y-%m-%d %H:%M:%S}' "
-        f"AND c.event_at < TIMESTAMP '{end:%Y-%m-%d %H:%M:%S}' "
+        f"WHERE c.event_at >= {timestamp(start)} AND c.event_at < {timestamp(end)} "
         "AND (r.label = 0 OR c.event_at < r.happened_at)"
-        + (f" AND c.action IN ({wanted})" if wanted else "")
+        + (f" AND c.action IN ({literals(actions)})" if actions else "")
         + "), arms AS (SELECT customer_id, bool_or(treated) AS treated, "
         # What comes after the first treatment is part of it.
         "coalesce(product(1 - propensity) FILTER (NOT treated), 1) AS kept, "

@@ -21,9 +21,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from features.feeds.landed.reading import known_versions, newest_versions
 from features.kit.clock import embargo_days, instant_of, label_window
 from features.kit.config import Config, config_path, load_config
 from features.kit.errors import ConfigurationError
+from features.kit.sql import literal, newest, quoted, timestamp
 
 LABEL_COLUMNS = ("customer_id", "label", "kind", "is_decided", "happened_at")
 
@@ -292,18 +294,17 @@ def label_sql(target: Target, feeds: Collection[str], as_of: date, *, time_zone:
     needed = {feed for event in (*target.events, target.among) if event for feed in event.needs} & set(feeds)
     seen = ",\n".join(f"{feed} AS ({as_known(feed, known, time_zone)})" for feed in sorted(needed))
     unions = "\nUNION ALL\n".join(
-        f"SELECT customer_id, {_instant('event_at', time_zone)} AS event_at, {rank} AS rank, '{event.kind}' AS kind "
-        f"FROM ({event.sql})"
+        f"SELECT customer_id, {_instant('event_at', time_zone)} AS event_at, {rank} AS rank, "
+        f"{literal(event.kind)} AS kind FROM ({event.sql})"
         for rank, event in enumerate(target.supported(feeds))
     )
-    before = f"event_at < TIMESTAMP '{start:%Y-%m-%d %H:%M:%S}'"
-    inside = f"(NOT {before} AND event_at < TIMESTAMP '{end:%Y-%m-%d %H:%M:%S}')"
+    before = f"event_at < {timestamp(start)}"
+    inside = f"(NOT {before} AND event_at < {timestamp(end)})"
     counted = f"WHERE {inside}" + (f" OR {before}" if target.terminal else "")
     labelled = (
         f"SELECT customer_id, CAST({inside} AS TINYINT) AS label, kind, {before} AS is_decided, "
         "event_at AS happened_at FROM "
-        f"(SELECT * FROM events {counted} QUALIFY row_number() OVER "
-        "(PARTITION BY customer_id ORDER BY event_at, rank) = 1)"
+        f"(SELECT * FROM events {counted} {newest('customer_id', 'event_at, rank')})"
     )
     if target.among is None:
         return f"WITH {seen},\nevents AS ({unions})\n{labelled}"
@@ -334,24 +335,20 @@ def set_moment(connection: Any, target: Target, as_of: date, *, time_zone: str) 
         connection.execute(f"SET VARIABLE {name} = DATE '{day}'")
     connection.execute(
         "CREATE OR REPLACE TEMP MACRO civil_date(instant) AS "
-        f"CAST(timezone('{time_zone}', timezone('UTC', instant)) AS DATE)"
+        f"CAST(timezone({literal(time_zone)}, timezone('UTC', instant)) AS DATE)"
     )
 
 
 def as_known(feed: str, known: date | None, time_zone: str) -> str:
     """Returns the query for a feed's rows as known on a date; None: everything delivered is known."""
-    if known is None:
-        return f"SELECT * FROM main.{feed} WHERE superseded_at IS NULL"
-    moment = f"TIMESTAMP '{instant_of(known, time_zone):%Y-%m-%d %H:%M:%S}'"
-    return (
-        f"SELECT * FROM main.{feed} WHERE known_at < {moment} AND (superseded_at IS NULL OR superseded_at >= {moment})"
-    )
+    rows = f"main.{quoted(feed)}"
+    return newest_versions(rows) if known is None else known_versions(rows, known, time_zone)
 
 
 def _instant(column: str, time_zone: str) -> str:
     """Returns a column as UTC: a civil date becomes the instant at which it begins, an instant stays."""
     return (
         f"CASE WHEN typeof({column}) = 'DATE' "
-        f"THEN timezone('UTC', timezone('{time_zone}', CAST({column} AS TIMESTAMP))) "
+        f"THEN timezone('UTC', timezone({literal(time_zone)}, CAST({column} AS TIMESTAMP))) "
         f"ELSE CAST({column} AS TIMESTAMP) END"
     )

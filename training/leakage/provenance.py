@@ -21,11 +21,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from features.feeds.contracts import Feed
-from features.feeds.conversion import literal, quoted
+from features.feeds.contracts import FEEDS
+from features.feeds.landed.reading import newest_versions
 from features.feeds.landed.shape import Shape
+from features.feeds.schema import Feed
 from features.kit.clock import instant_of
 from features.kit.home import Home
+from features.kit.sql import newest, parquet, quoted, timestamp
+from features.portraits.sources.engines import FILE_OPTIONS
 from training.leakage.findings import Leak, leak
 from training.leakage.replay import Alter, aligned, differing, replayed
 
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
     from features.portraits.reading import Portraits
 
 SAMPLE = 300
-STATE_FEEDS = ("customers", "subscriptions", "fixed_services", "attributes")
 
 
 def unfounded_columns(
@@ -118,14 +120,14 @@ def _explained(name: str, rows: np.ndarray, stored: pa.Table, reveals: Mapping[s
 
 def revelations(feeds: Feeds, as_of: date) -> dict[str, dict[str, Alter]]:
     """Returns by kind what may have been added: feed -> what it would say, in the order in which they are tried."""
-    moment = f"TIMESTAMP '{instant_of(as_of, feeds.operator.time_zone):%Y-%m-%d %H:%M:%S}'"
+    moment = timestamp(instant_of(as_of, feeds.operator.time_zone))
     names = sorted(name for name in feeds.names if not feeds.contract(name).personal)
     shapes = {name: Shape(feeds.contract(name), feeds.operator.time_zone) for name in names}
     result: dict[str, dict[str, Alter]] = {}
     if "tickets" in names:
         result["closing_fields"] = {"tickets": _with_last_state(_all_of(feeds, "tickets"))}
     result["overwritten_snapshot"] = {
-        name: _with_newest_content(feeds.contract(name), _all_of(feeds, name)) for name in STATE_FEEDS if name in names
+        name: _with_newest_content(feeds.contract(name), _all_of(feeds, name)) for name in names if FEEDS[name].is_state
     }
     result["later_correction"] = {name: _in_newest_version(name, shapes[name], moment) for name in names}
     result["known_later"] = {name: _whenever_known(name) for name in names}
@@ -134,27 +136,24 @@ def revelations(feeds: Feeds, as_of: date) -> dict[str, dict[str, Alter]]:
 
 def _in_newest_version(feed: str, shape: Shape, moment: str) -> Alter:
     key = ", ".join(quoted(name) for name in shape.identity)
-    return lambda _: (
-        f"SELECT * EXCLUDE (first_known) FROM (SELECT *, min(known_at) OVER (PARTITION BY {key}) AS first_known "
-        f"FROM {quoted(feed)}) WHERE superseded_at IS NULL AND first_known < {moment}"
-    )
+    rows = f"(SELECT *, min(known_at) OVER (PARTITION BY {key}) AS first_known FROM {quoted(feed)})"
+    return lambda _: f"SELECT * EXCLUDE (first_known) FROM ({newest_versions(rows)}) WHERE first_known < {moment}"
 
 
 def _whenever_known(feed: str) -> Alter:
-    return lambda _: f"SELECT * FROM {quoted(feed)} WHERE superseded_at IS NULL"
+    return lambda _: newest_versions(quoted(feed))
 
 
 def _all_of(feeds: Feeds, feed: str) -> str:
     """Returns SQL for every landed row of a feed; a portrait's own views reach no month after its date."""
-    files = ", ".join(literal(path) for path in feeds.paths(feed))
-    return f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+    return parquet(feeds.paths(feed), *FILE_OPTIONS)
 
 
 def _with_last_state(tickets: str) -> Alter:
     return lambda known: (
         "SELECT k.* REPLACE (l.status AS status, l.closed_at AS closed_at, l.satisfaction AS satisfaction) "
         f"FROM ({known}) k JOIN (SELECT ticket_id, arg_max(status, event_at) AS status, max(closed_at) AS closed_at, "
-        f"max(satisfaction) AS satisfaction FROM {tickets} WHERE superseded_at IS NULL GROUP BY ticket_id) l "
+        f"max(satisfaction) AS satisfaction FROM ({newest_versions(tickets)}) GROUP BY ticket_id) l "
         "USING (ticket_id)"
     )
 
@@ -162,8 +161,5 @@ def _with_last_state(tickets: str) -> Alter:
 def _with_newest_content(feed: Feed, rows: str) -> Alter:
     content = ", ".join(f"n.{quoted(column.name)} AS {quoted(column.name)}" for column in feed.columns)
     owner = ", ".join(quoted(name) for name in feed.key if name in ("customer_id", "service"))
-    newest = (
-        f"SELECT * FROM {rows} WHERE superseded_at IS NULL "
-        f"QUALIFY row_number() OVER (PARTITION BY {owner} ORDER BY event_at DESC, known_at DESC) = 1"
-    )
-    return lambda known: f"SELECT k.* REPLACE ({content}) FROM ({known}) k JOIN ({newest}) n USING ({owner})"
+    last = f"{newest_versions(rows)} {newest(owner)}"
+    return lambda known: f"SELECT k.* REPLACE ({content}) FROM ({known}) k JOIN ({last}) n USING ({owner})"

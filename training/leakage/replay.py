@@ -14,9 +14,9 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from features.feeds.conversion import literal
 from features.feeds.landed.reading import Feeds
 from features.kit.arrays import Vectors
+from features.kit.sql import literals
 
 Alter = Callable[[str], str]
 """From the query for what was known to the query for what shall count as known."""
@@ -49,8 +49,7 @@ class Altered(Feeds):
             known = self.alter[feed](known)
         if feed not in PER_CUSTOMER:
             return known
-        names = ", ".join(literal(customer) for customer in self.customers)
-        return f"SELECT * FROM ({known}) WHERE customer_id IN ({names})"
+        return f"SELECT * FROM ({known}) WHERE customer_id IN ({literals(self.customers)})"
 
 
 def replayed(

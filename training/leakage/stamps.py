@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from features.feeds.contracts import FEEDS, Kind
+from features.feeds.contracts import FEEDS
 from features.feeds.conversion import to_utc
+from features.feeds.schema import Kind
 from training.leakage.findings import Leak, leak
 from training.leakage.replay import Alter, aligned, differing, replayed
 

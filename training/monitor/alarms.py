@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from features.feeds.contracts import FEEDS, Grain
+from features.feeds.contracts import FEEDS
+from features.feeds.schema import Grain
 from training.monitor.settings import MonitorSettings
 
 KINDS: dict[str, str] = {

@@ -19,6 +19,7 @@ from features.kit.arrays import Rows, Vectors
 from features.kit.clock import instant_of
 from features.kit.errors import NotReadyError
 from features.kit.files import read_json
+from features.kit.sql import timestamp
 from training.bundle import verify
 from training.knots import Calibration
 from training.monitor.drift import category_reference, compare, equal_share, estimated_auc, number_reference
@@ -139,7 +140,7 @@ def feed_state(feeds: Feeds, as_of: date) -> dict[str, dict[str, float]]:
     if feeds.operator.snapshot_on is not None:
         return {}
     zone = feeds.operator.time_zone
-    now, begin = (f"TIMESTAMP '{instant_of(day, zone):%Y-%m-%d %H:%M:%S}'" for day in (as_of, _days_before(as_of)))
+    now, begin = (timestamp(instant_of(day, zone)) for day in (as_of, as_of - timedelta(days=FEED_DAYS)))
     state: dict[str, dict[str, float]] = {}
     with feeds.connect() as connection:
         known = feeds.as_known_sql("customers", as_of)
@@ -153,8 +154,8 @@ def feed_state(feeds: Feeds, as_of: date) -> dict[str, dict[str, float]]:
                 f"SELECT sum(n) FILTER (day >= CAST({begin} AS DATE)), date_diff('day', max(newest), {now}), "
                 f"max(gap) FILTER (day >= CAST({begin} AS DATE)) "
                 "FROM (SELECT *, day - lag(day) OVER (ORDER BY day) AS gap FROM (SELECT CAST(event_at AS DATE) AS day, "
-                f"count(*) AS n, max(event_at) AS newest FROM {name} "
-                f"WHERE known_at < {now} AND event_at < {now} GROUP BY 1))"
+                f"count(*) AS n, max(event_at) AS newest FROM ({feeds.as_known_sql(name, as_of)}) "
+                f"WHERE event_at < {now} GROUP BY 1))"
             ).fetchone() or (0, None, None)
             if lag is not None:
                 state[name] = {
@@ -162,10 +163,6 @@ def feed_state(feeds: Feeds, as_of: date) -> dict[str, dict[str, float]]:
                     "gap_days": float(gap or 0),
                 }  # fmt: skip
     return state
-
-
-def _days_before(day: date) -> date:
-    return day - timedelta(days=FEED_DAYS)
 
 
 def _with_usual(columns: Sequence[Any], *, is_number: bool) -> dict[str, Any]:

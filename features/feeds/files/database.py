@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from features.feeds.conversion import literal
 from features.feeds.mapping.layout import Table
 from features.feeds.mapping.sources import Source, parse_duration
 from features.kit.errors import ConfigurationError, DataError, NotReadyError
 from features.kit.spelling import did_you_mean
+from features.kit.sql import literal, parquet, quoted
 
 _BLOCK_BYTES = 4 << 20
 _CONNECT_SECONDS = 10
@@ -92,8 +92,8 @@ class Tables:
         return {str(column): str(kind) for column, kind in rows}
 
     def _beyond(self, name: str, table: Table, kind: str, low: str) -> Part:
-        column = f't."{table.watermark}"'
-        local = f"(now() AT TIME ZONE '{self._source.operator.time_zone}')"
+        column = f"t.{quoted(table.watermark)}"
+        local = f"(now() AT TIME ZONE {literal(self._source.operator.time_zone)})"
         now = "now()" if kind == "timestamp with time zone" else f"{local}::{kind}"
         top = self._row(name, f"SELECT least(max({column}), {now})::text FROM {_sql_name(table.table)} t")[0]
         if top is None:
@@ -120,7 +120,7 @@ class Tables:
 
         table, part = self._source.tables[view], self._parts[view]
         names = list(self._columns(view, table))
-        chosen = ", ".join(f'"{column}"' for column in names)
+        chosen = ", ".join(quoted(column) for column in names)
         where = f" WHERE {part.where}" if part.where else ""
         query = f"COPY (SELECT {chosen} FROM {_sql_name(table.table)} t{where}) TO STDOUT (FORMAT csv)"
         path = folder / f"{view}.parquet"
@@ -133,7 +133,7 @@ class Tables:
                 columns = [batch.column(column) for column in names]
                 writer.write_table(pa.Table.from_arrays([*columns, file, numbers], schema=schema))
                 rows += batch.num_rows
-        return f"SELECT * FROM read_parquet({literal(str(path))})"
+        return f"SELECT * FROM {parquet([path])}"
 
     def _batches(self, query: str, names: list[str], table: Table) -> Iterator[Any]:
         """Yields Arrow tables of text. A COPY sends whole rows, so each block is parsed by itself, on this thread."""
@@ -234,7 +234,7 @@ def open_tables(source: Source) -> Iterator[Tables | None]:
 
 
 def _sql_name(table: str) -> str:
-    return ".".join(f'"{part}"' for part in table.split("."))
+    return ".".join(quoted(part) for part in table.split("."))
 
 
 def _first_line(error: Exception) -> str:

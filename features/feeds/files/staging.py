@@ -14,25 +14,17 @@ from typing import Any
 
 import duckdb
 
-from features.feeds.contracts import Column, Kind
-from features.feeds.conversion import (
-    BAD_VALUE,
-    IN_SCIENTIFIC_NOTATION,
-    converted,
-    is_lossless,
-    literal,
-    quoted,
-    scientific,
-    to_local,
-)
+from features.feeds.conversion import BAD_VALUE, IN_SCIENTIFIC_NOTATION, converted, is_lossless, scientific, to_local
 from features.feeds.files.control_files import check_rows
 from features.feeds.files.csv_files import csv_header, csv_tables
 from features.feeds.files.database import Tables
 from features.feeds.mapping.layout import File
 from features.feeds.mapping.sources import Source
+from features.feeds.schema import Column, Kind
 from features.kit.errors import ConfigurationError, DataError
 from features.kit.files import sha256_of
 from features.kit.home import Home
+from features.kit.sql import column_types, literal, literals, parquet, quoted, row_count
 
 MEMORY_LIMIT = "1400MB"
 _FILE_MONTH = r"file_month(file) AS CAST(try_strptime(regexp_extract(file, '(\d{6})[^/\d]*$', 1), '%Y%m') AS DATE)"
@@ -95,7 +87,7 @@ def open_scratch(folder: Path, *, threads: int) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(str(folder / "staging.duckdb"))
     connection.execute(f"SET threads={threads}")
     connection.execute(f"SET memory_limit='{MEMORY_LIMIT}'")
-    connection.execute(f"SET temp_directory={literal(str(folder / 'spill'))}")
+    connection.execute(f"SET temp_directory={literal(folder / 'spill')}")
     connection.execute("SET TimeZone='UTC'")
     connection.execute("SET enable_progress_bar=false")
     for macro in _MACROS:
@@ -105,7 +97,7 @@ def open_scratch(folder: Path, *, threads: int) -> duckdb.DuckDBPyConnection:
 
 def lock_down(connection: duckdb.DuckDBPyConnection, folders: list[Path]) -> None:
     """Lets a mapping's SQL read the given folders and nothing else, and keeps it from changing that."""
-    allowed = ", ".join(literal(str(folder.resolve()) + "/") for folder in folders)
+    allowed = literals(f"{folder.resolve()}/" for folder in folders)
     connection.execute(f"SET allowed_directories=[{allowed}]")
     connection.execute("SET enable_external_access=false")
     connection.execute("SET lock_configuration=true")
@@ -166,24 +158,22 @@ def stage_files(
 
 
 def _parquet_scan(connection: duckdb.DuckDBPyConnection, paths: list[Path], data: Path) -> str:
-    layout: list[tuple[Any, ...]] = []
+    layout: list[str] = []
     for path in paths:
         try:
-            found = connection.execute(
-                f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet({literal(str(path))}))"
-            ).fetchall()
+            found = list(column_types(connection, f"SELECT * FROM {parquet([path])}"))
         except duckdb.Error as error:
             first_line = str(error).splitlines()[0]
             raise DataError(
                 f"{path}: not a whole Parquet file ({first_line})", remedy="deliver the file again"
             ) from None
-        _same_layout(path, paths[0], [row[0] for row in found], [row[0] for row in layout or found])
+        _same_layout(path, paths[0], found, layout or found)
         layout = layout or found
-    names = ", ".join(literal(str(path)) for path in paths)
+    scan = parquet(paths, "filename='_path'", "file_row_number=true")
     prefix = len(str(data.as_posix()).rstrip("/")) + 2
     return (
         f"SELECT * EXCLUDE (_path, file_row_number), substr(_path, {prefix}) AS _file, file_row_number + 1 AS _row "
-        f"FROM read_parquet([{names}], filename='_path', file_row_number=true)"
+        f"FROM {scan}"
     )
 
 
@@ -235,7 +225,7 @@ def _stage_csv(
     finally:
         if writer is not None:
             writer.close()
-    return f"SELECT * FROM read_parquet({literal(str(staged))})"
+    return f"SELECT * FROM {parquet([staged])}"
 
 
 def _create_checked_view(
@@ -243,12 +233,11 @@ def _create_checked_view(
 ) -> None:
     """Creates the view a SELECT sees: declared columns typed, rows that fail the file's own checks left out."""
     raw = quoted(name + "__raw")
-    described = connection.execute(f"SELECT column_name, column_type FROM (DESCRIBE {raw})").fetchall()
-    types = {str(column): str(kind) for column, kind in described}
+    types = column_types(connection, raw)
     for column in (*file.types, *file.required, *file.words, *file.null_values_of, *file.typical):
         if column not in types:
             raise DataError(f"{next(iter(view.fingerprints))}: there is no column '{column}' (files.{name})")
-    view.rows = _count(connection, raw) + view.refused.get("wrong_column_count", 0)
+    view.rows = row_count(connection, raw) + view.refused.get("wrong_column_count", 0)
     tests: list[tuple[str, str]] = []
     selected: list[str] = []
     for column, source_type in types.items():
@@ -285,8 +274,7 @@ def _without_null_marks(value: str, marks: tuple[str, ...]) -> str:
     """Returns SQL of a value that is NULL where it is one of the texts that mean "missing"."""
     if not marks:
         return value
-    texts = ", ".join(literal(mark) for mark in marks)
-    return f"CASE WHEN trim(CAST({value} AS VARCHAR)) NOT IN ({texts}) THEN {value} END"
+    return f"CASE WHEN trim(CAST({value} AS VARCHAR)) NOT IN ({literals(marks)}) THEN {value} END"
 
 
 def _checked_value(
@@ -327,8 +315,3 @@ def _check_medians(connection: duckdb.DuckDBPyConnection, name: str, file: File)
                 f"its unit has changed (files.{name}.typical)",
                 remedy="deliver the file again, or correct the mapping",
             )
-
-
-def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
-    row = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
-    return int(row[0]) if row else 0

@@ -13,11 +13,13 @@ from typing import Any
 
 import duckdb
 
-from features.feeds.contracts import FEEDS, Grain
-from features.feeds.conversion import literal, quoted, to_local
-from features.feeds.landed.reading import Feeds
+from features.feeds.contracts import FEEDS
+from features.feeds.conversion import to_local
+from features.feeds.landed.reading import Feeds, known_before, newest_versions
 from features.feeds.mapping.expectations import Expectations
+from features.feeds.schema import Grain
 from features.kit.clock import add_months, instant_of, month_start
+from features.kit.sql import quoted, timestamp
 
 MONTHS_SHOWN = 4
 USUAL_MONTHS = 3
@@ -26,12 +28,6 @@ CHANCE = 4.0
 
 KNOWN_SHARE = 0.5
 """With fewer of a month's rows known on the as-of date, its portraits would look like those of the month before."""
-
-OWN_ROWS = ("contacts", "outcomes")
-"""Feeds that this system fills too, so that their absence says nothing about the delivery."""
-
-STATE = ("customers", "persons", "numbers", "subscriptions", "fixed_services", "consents", "attributes")
-"""Feeds whose rows say how things stand: the first month holds the whole stock, and a quiet month is no loss."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +161,7 @@ def feed_calendar(
             notes.append("no city or province is delivered, so lost cities cannot be seen")
         for name in (name for name in FEEDS if name in mapped and not FEEDS[name].reference):
             counted = _counts(connection, feeds, name, months, has_cities=has_cities)
-            whole = [one for one in months if one > begun or (one == feeds.first_day() and name not in STATE)]
+            whole = [one for one in months if one > begun or (one == feeds.first_day() and not FEEDS[name].is_state)]
             row = _Row(feeds, name, expected, months, whole, counted)
             cells += [row.cell(one) for one in months[-MONTHS_SHOWN:]]
             problems += row.problems()
@@ -187,7 +183,7 @@ def _create_cities(connection: duckdb.DuckDBPyConnection) -> bool:
     """Creates the table of each customer's newest city, else province, and tells whether there is any."""
     connection.execute(
         "CREATE TABLE cities AS SELECT customer_id, arg_max(coalesce(city, province), (event_at, known_at)) AS city "
-        "FROM customers WHERE superseded_at IS NULL GROUP BY ALL HAVING city IS NOT NULL"
+        f"FROM ({newest_versions('customers')}) GROUP BY ALL HAVING city IS NOT NULL"
     )
     return connection.execute("SELECT 1 FROM cities LIMIT 1").fetchone() is not None
 
@@ -200,14 +196,14 @@ def _counts(
         return {}
     zone = feeds.operator.time_zone
     start, end = (instant_of(day, zone) for day in (months[0], add_months(months[-1], 1)))
-    within = f"superseded_at IS NULL AND event_at >= {_moment(start)} AND event_at < {_moment(end)}"
+    within = f"event_at >= {timestamp(start)} AND event_at < {timestamp(end)}"
     local_day = f"CAST({to_local('event_at', zone)} AS DATE)"
     city = "c.city" if has_cities else "NULL"
     rows = connection.execute(
         f"SELECT date_trunc('month', day), city, sum(n), min(first), max(last), list(DISTINCT day), sum(known) FROM ("
         f"SELECT {local_day} AS day, {city} AS city, count(*) AS n, min(arrived_at) AS first, max(arrived_at) AS last, "
-        f"count(*) FILTER (known_at < {_moment(end)}) AS known "
-        f"FROM {quoted(name)} f {'LEFT JOIN cities c USING (customer_id)' if has_cities else ''} "
+        f"count(*) FILTER ({known_before(end)}) AS known "
+        f"FROM ({newest_versions(quoted(name))}) f {'LEFT JOIN cities c USING (customer_id)' if has_cities else ''} "
         f"WHERE {within} GROUP BY ALL) GROUP BY ALL"
     ).fetchall()
     found: dict[date, _Count] = {}
@@ -223,10 +219,6 @@ def _counts(
                 by_city={str(row[1]): int(row[2]) for row in mine if row[1] is not None},
             )
     return found
-
-
-def _moment(instant: datetime) -> str:
-    return f"TIMESTAMP {literal(f'{instant:%Y-%m-%d %H:%M:%S}')}"
 
 
 def _as_date(value: datetime | date) -> date:
@@ -285,10 +277,10 @@ class _Row:
         month = add_months(self.months[-1], -wanted.months_late)
         if month not in self.months:
             return []
-        cell, before = self.cell(month), self._before(month)
+        cell, before, contract = self.cell(month), self._before(month), FEEDS[self.name]
         if not cell.rows:
             usually = bool(before) and all(one in self.counted for one in before)
-            is_event = self.name not in (*STATE, *OWN_ROWS)
+            is_event = not (contract.is_state or contract.is_own)
             if wanted.required is True or (wanted.required is None and usually and is_event):
                 return [Problem("feed_missing", self.name, f"no row of {cell.period}")]
             return []
@@ -299,11 +291,11 @@ class _Row:
         if cell.days_missing:
             found.append(Problem("days_missing", self.name, f"{cell.days_missing} days of {cell.period} have no row"))
         now = self.counted[month]
-        if now.known < KNOWN_SHARE * now.rows and self.name not in OWN_ROWS:
+        if now.known < KNOWN_SHARE * now.rows and not contract.is_own:
             detail = f"{now.known:,} of {now.rows:,} rows of {cell.period} were known when the month's run looks back"
             found.append(Problem("known_too_late", self.name, f"{detail}; declare `deliveries.on_time_days`"))
         last, limit = add_months(month, -1), wanted.max_change_share or self.expected.max_change_share
-        if cell.change is not None and self.name not in OWN_ROWS:
+        if cell.change is not None and not contract.is_own:
             likely = _likely(self.counted[last], last, month)
             factor = max(cell.rows, likely) / min(cell.rows, likely)
             if factor > 1 + limit and abs(cell.rows - likely) > CHANCE * (cell.rows + likely) ** 0.5:

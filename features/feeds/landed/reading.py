@@ -1,37 +1,46 @@
 """The landed feeds as every other room sees them: views over immutable files, and what was known on a date.
 
-`as_known_sql` is the one as-known rule of the system: of every event the version that was known strictly before the
-as-of date's first instant and not yet replaced or removed then.
+`known_before` is the one as-known rule of the system: of every event the version that was known strictly before an
+instant (an as-of date's first) and not yet replaced or removed then. Nobody else writes the condition.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import duckdb
 
-from features.feeds.contracts import FEEDS, Feed
-from features.feeds.conversion import literal, quoted
+from features.feeds.contracts import FEEDS, LINKS
 from features.feeds.landed.manifest import Manifest, Operator, read_manifest, version_of
 from features.feeds.landed.shape import Shape, event_id_sql
 from features.feeds.mapping.sources import attributes_contract
+from features.feeds.schema import Feed
 from features.kit.clock import instant_of
 from features.kit.errors import NotFoundError, NotReadyError
 from features.kit.home import Home
+from features.kit.sql import parquet, quoted, timestamp
 
-DERIVED = {
-    "person_links": (
-        "customer_id VARCHAR, person_id VARCHAR, account_id VARCHAR, role VARCHAR, valid_from DATE, valid_until DATE, "
-        "is_deceased BOOLEAN, known_at TIMESTAMP, superseded_at TIMESTAMP"
-    ),
-    "number_flags": (
-        "customer_id VARCHAR, valid_from TIMESTAMP, valid_until TIMESTAMP, ported_in_on DATE, ported_out_on DATE, "
-        "is_verified BOOLEAN, is_reissued BOOLEAN, known_at TIMESTAMP, superseded_at TIMESTAMP"
-    ),
-}
-"""Views that are always there, empty without their feed: persons without names, numbers without digits."""
+
+def known_before(moment: datetime) -> str:
+    """Returns the SQL condition for the versions that were known strictly before an instant, and no others.
+
+    Example: on 2026-06-01 in Asia/Shanghai only rows with `known_at` before 2026-05-31 16:00 UTC count, and a version
+    counts until its successor is known: a correction known on that very instant is not yet there.
+    """
+    instant = timestamp(moment)
+    return f"known_at < {instant} AND (superseded_at IS NULL OR superseded_at >= {instant})"
+
+
+def known_versions(rows: str, day: date, time_zone: str) -> str:
+    """Returns SQL for the rows of a table or a scan that were known on a date, each event in the version of then."""
+    return f"SELECT * FROM {rows} WHERE {known_before(instant_of(day, time_zone))}"
+
+
+def newest_versions(rows: str) -> str:
+    """Returns SQL for the rows of a table or a scan as they are known now, each event in its newest version."""
+    return f"SELECT * FROM {rows} WHERE superseded_at IS NULL"
 
 
 @dataclass(frozen=True)
@@ -110,36 +119,29 @@ class Feeds:
             if feed.personal and not personal:
                 continue
             connection.execute(f"CREATE VIEW {quoted(name)} AS {self._view(feed)}")
-        for name, columns in DERIVED.items():
-            part = self.manifest.derived.get(name)
+        for link in LINKS.values():
+            part = self.manifest.derived.get(link.name)
             if part is None:
-                fields = ", ".join(f"CAST(NULL AS {c.split(' ')[1]}) AS {c.split(' ')[0]}" for c in columns.split(", "))
-                connection.execute(f"CREATE VIEW {name} AS SELECT {fields} WHERE false")
+                columns = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in link.types.items())
+                connection.execute(f"CREATE VIEW {link.name} AS SELECT {columns} WHERE false")
             else:
-                path = literal(str(self.home.root / part.path))
-                connection.execute(f"CREATE VIEW {name} AS FROM read_parquet({path})")
+                connection.execute(f"CREATE VIEW {link.name} AS FROM {parquet([self.home.root / part.path])}")
         return connection
 
     def _view(self, feed: Feed) -> str:
         shape = Shape(feed, self.operator.time_zone)
-        paths = ", ".join(literal(path) for path in self.paths(feed.name))
         columns = ", ".join(quoted(name) for name in shape.stored)
-        scan = f"read_parquet([{paths}], union_by_name=true)"
+        scan = parquet(self.paths(feed.name), "union_by_name=true")
         if shape.stores_event_id:
             return f"SELECT {columns} FROM {scan}"
         return f"SELECT {columns}, {event_id_sql(feed)} AS event_id FROM {scan}"
 
     def as_known_sql(self, feed: str, as_of: date) -> str:
-        """Returns SQL for the rows of a feed that were known on a date, each event in the version of that moment.
-
-        Example: on 2026-06-01 in Asia/Shanghai only rows with `known_at` before 2026-05-31 16:00 UTC count, and a
-        version counts until its successor is known: a correction known on that very instant is not yet there.
+        """Returns SQL for the rows of a feed that were known on a date (see `known_before`).
 
         Raises:
             NotFoundError: If the feed has not landed.
         """
-        if not self.has(feed) and feed not in DERIVED:
+        if not self.has(feed) and feed not in LINKS:
             raise NotFoundError(f"the feed '{feed}' has not landed")
-        moment = f"TIMESTAMP '{instant_of(as_of, self.operator.time_zone):%Y-%m-%d %H:%M:%S}'"
-        known = f"known_at < {moment} AND (superseded_at IS NULL OR superseded_at >= {moment})"
-        return f"SELECT * FROM {quoted(feed)} WHERE {known}"
+        return known_versions(quoted(feed), as_of, self.operator.time_zone)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from features.feeds.contracts import Feed, Grain
-from features.feeds.conversion import literal, quoted, to_local
+from features.feeds.conversion import to_local
+from features.feeds.schema import Feed, Grain
+from features.kit.sql import literal, quoted
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Shape:
     @property
     def by_month(self) -> bool:
         """Tells whether the feed has one file a month."""
-        return not (self.feed.reference or self.feed.personal or self.feed.name == "customers")
+        return not (self.feed.reference or self.feed.is_timeless)
 
     @property
     def order(self) -> str:

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import duckdb
 
-from features.feeds.contracts import FEEDS, Feed
-from features.feeds.conversion import literal
+from features.feeds.contracts import FEEDS
 from features.feeds.landed.manifest import LandedFeed, Part
+from features.feeds.landed.reading import newest_versions
 from features.feeds.landing.parts import Writer
-from features.feeds.landing.typing_rows import staged_name
+from features.feeds.landing.typing_rows import is_staged, staged_name
+from features.feeds.schema import Feed, Link
 from features.kit.home import Home
+from features.kit.sql import column_types, parquet
 
-_PERSON_LINKS = """
-    SELECT customer_id, person_id, account_id, role, valid_from, valid_until, is_deceased, known_at, superseded_at
-    FROM {rows} ORDER BY ALL
-"""
-# A correlated EXISTS with `<>` and `<` answers wrongly in DuckDB 1.5.6; the window does not.
-_NUMBER_FLAGS = """
-    SELECT customer_id, valid_from, valid_until, ported_in_on, ported_out_on, is_verified,
-        count(DISTINCT customer_id) OVER (
-            PARTITION BY number ORDER BY valid_from, known_at, customer_id
-            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-        ) > 1 AS is_reissued,
-        known_at, superseded_at
-    FROM {rows} ORDER BY ALL
-"""
-LINKS = {"persons": ("person_links", _PERSON_LINKS), "numbers": ("number_flags", _NUMBER_FLAGS)}
-"""Personal feed -> the view made from it that holds neither numbers nor names."""
+_COMPUTED = {
+    # A correlated EXISTS with `<>` and `<` answers wrongly in DuckDB 1.5.6; the window does not.
+    "is_reissued": (
+        "count(DISTINCT customer_id) OVER (PARTITION BY number ORDER BY valid_from, known_at, customer_id "
+        "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) > 1 AS is_reissued"
+    )
+}
+"""Columns of a link that its feed does not have."""
+
+
+def link_sql(link: Link, rows: str) -> str:
+    """Returns SQL for the view of a personal feed that holds neither numbers nor names."""
+    columns = ", ".join(_COMPUTED.get(name, name) for name in link.types)
+    return f"SELECT {columns} FROM {rows} ORDER BY ALL"
 
 
 def resolve_owners(connection: duckdb.DuckDBPyConnection, home: Home, feed: Feed, numbers: LandedFeed | None) -> None:
@@ -39,9 +40,9 @@ def resolve_owners(connection: duckdb.DuckDBPyConnection, home: Home, feed: Feed
     """
     key = "number, customer_id, valid_from"
     owners = []
-    if _exists(connection, "numbers"):
+    if is_staged(connection, "numbers"):
         staged = staged_name(FEEDS["numbers"])
-        until = "valid_until" if "valid_until" in _columns(connection, staged) else "CAST(NULL AS TIMESTAMP)"
+        until = "valid_until" if "valid_until" in column_types(connection, staged) else "CAST(NULL AS TIMESTAMP)"
         owners.append(
             f"SELECT {key}, last(until ORDER BY known_at) AS valid_until FROM "
             f"(SELECT {key}, {{'at': {until}}} AS until, known_at FROM {staged} WHERE _reason IS NULL) GROUP BY ALL"
@@ -54,9 +55,9 @@ def resolve_owners(connection: duckdb.DuckDBPyConnection, home: Home, feed: Feed
         connection.execute(f"INSERT INTO owners SELECT {key}, valid_until['at'] FROM ({select})")
     if numbers is not None:
         connection.execute(
-            f"INSERT INTO owners SELECT {key}, valid_until FROM {_scan(home, numbers)} l "
+            f"INSERT INTO owners SELECT {key}, valid_until FROM ({newest_versions(_scan(home, numbers))}) l "
             f"ANTI JOIN owners o ON o.number = l.number AND o.customer_id = l.customer_id "
-            f"AND o.valid_from = l.valid_from WHERE l.superseded_at IS NULL"
+            f"AND o.valid_from = l.valid_from"
         )
     table = staged_name(feed)
     owner = "CASE WHEN o.valid_until IS NULL OR s.event_at < o.valid_until THEN o.customer_id END"
@@ -79,7 +80,7 @@ def refuse_unknown_customers(
 ) -> None:
     """Refuses staged rows of customers that the feed `customers` has never named."""
     known = []
-    if _exists(connection, "customers"):
+    if is_staged(connection, "customers"):
         known.append(f"SELECT customer_id FROM {staged_name(FEEDS['customers'])} WHERE _reason IS NULL")
     if customers is not None:
         known.append(f"SELECT customer_id FROM {_scan(home, customers)}")
@@ -92,12 +93,14 @@ def refuse_unknown_customers(
     )
 
 
-def write_links(writer: Writer, personal: dict[str, LandedFeed], before: dict[str, Part]) -> dict[str, Part]:
-    """Writes the views without numbers and names, and returns their parts; unchanged inputs keep their file."""
+def write_links(writer: Writer, landed: Mapping[str, LandedFeed], before: dict[str, Part]) -> dict[str, Part]:
+    """Writes the links of landed personal feeds, and returns their parts; unchanged inputs keep their file."""
     derived: dict[str, Part] = {}
-    for feed, landed in personal.items():
-        name, select = LINKS[feed]
-        inputs = "|".join(part.path for part in landed.parts)
+    for feed in FEEDS.values():
+        if feed.link is None or feed.name not in landed:
+            continue
+        name = feed.link.name
+        inputs = "|".join(part.path for part in landed[feed.name].parts)
         digest = hashlib.sha256(f"{name}|{inputs}".encode()).hexdigest()[:12]
         path = writer.home.feeds / name / f"all-{digest}.parquet"
         relative = path.relative_to(writer.home.root).as_posix()
@@ -105,21 +108,10 @@ def write_links(writer: Writer, personal: dict[str, LandedFeed], before: dict[st
         if old is not None and old.path == relative:
             derived[name] = old
             continue
-        rows = writer.write_parquet(path, select.replace("{rows}", _scan(writer.home, landed)))
+        rows = writer.write_parquet(path, link_sql(feed.link, _scan(writer.home, landed[feed.name])))
         derived[name] = Part(path=relative, month="all", rows=rows)
     return derived
 
 
-def _exists(connection: duckdb.DuckDBPyConnection, feed: str) -> bool:
-    found = connection.execute(
-        "SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [f"staged__{feed}"]
-    ).fetchone()
-    return bool(found and found[0])
-
-
-def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> set[str]:
-    return {str(row[0]) for row in connection.execute(f"SELECT column_name FROM (DESCRIBE {table})").fetchall()}
-
-
 def _scan(home: Home, landed: LandedFeed) -> str:
-    return f"read_parquet([{', '.join(literal(str(home.root / part.path)) for part in landed.parts)}])"
+    return parquet(home.root / part.path for part in landed.parts)

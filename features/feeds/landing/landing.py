@@ -16,8 +16,7 @@ from typing import Any
 import duckdb
 import orjson
 
-from features.feeds.contracts import FEEDS, Feed, Grain
-from features.feeds.conversion import literal
+from features.feeds.contracts import FEEDS
 from features.feeds.files.control_files import check_deliveries
 from features.feeds.files.database import Tables, open_tables
 from features.feeds.files.staging import View, fingerprints_of, lock_down, open_scratch, scratch_folder, stage_files
@@ -32,7 +31,7 @@ from features.feeds.landed.manifest import (
     version_of,
 )
 from features.feeds.landed.shape import Shape
-from features.feeds.landing.identity import LINKS, refuse_unknown_customers, resolve_owners, write_links
+from features.feeds.landing.identity import refuse_unknown_customers, resolve_owners, write_links
 from features.feeds.landing.parts import Writer
 from features.feeds.landing.quarantine import (
     check_limits,
@@ -43,20 +42,19 @@ from features.feeds.landing.quarantine import (
     write_quarantine,
 )
 from features.feeds.landing.reports import FeedReport, LandingReport
-from features.feeds.landing.suppression import Doorkeeper
+from features.feeds.landing.suppression import Suppressor
 from features.feeds.landing.typing_rows import Load, stage_feed, staged_name
 from features.feeds.mapping.sources import FeedMapping, Source
+from features.feeds.schema import Feed, Grain
 from features.kit.clock import add_months, utc_now
 from features.kit.errors import ConfigurationError, DataError
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
+from features.kit.sql import column_types, literals, row_count
 
 RULES_VERSION = 2
 """Raised whenever landing would make other rows of the same files; part of every signature."""
-
-NOT_ACTIVITY = ("customers", "persons", "numbers", "subscriptions", "fixed_services", "consents", "attributes")
-"""Feeds whose rows may be years older than the operator's first delivered day."""
 
 
 def land(
@@ -115,9 +113,8 @@ def _land(
             for feed, mapping in todo:
                 with progress.step(f"land {feed.name}"):
                     landed[feed.name] = landing.write(writer, feed, mapping, reports[feed.name], signatures[feed.name])
-            landing.close_books(writer.connection, views, reports)
-            links = {name: landed[name] for name in LINKS if name in landed}
-            derived = write_links(writer, links, old.derived if old else {})
+            landing.write_refused(writer.connection, views, reports)
+            derived = write_links(writer, landed, old.derived if old else {})
         finally:
             writer.close()
     manifest = _manifest(source, operator, landed, derived, arrival)
@@ -228,7 +225,7 @@ class _Landing:
         if _waits(before, mapping):
             return ""
         seen = [name for name, sha in self.files_of(mapping).items() if before.files.get(name) == sha]
-        return f"_file NOT IN ({', '.join(literal(name) for name in seen)})" if seen else ""
+        return f"_file NOT IN ({literals(seen)})" if seen else ""
 
     def whole(self, feed: Feed) -> str:
         """Returns no condition for a SELECT that does not tell the file. Raises ConfigurationError if it must."""
@@ -263,30 +260,30 @@ class _Landing:
             connection.close()
         connection = open_scratch(folder, threads=self.threads)
         try:
-            door = Doorkeeper(self.home, connection)
-            door.refuse([feed for feed, _ in todo])
+            suppressor = Suppressor(self.home, connection)
+            suppressor.refuse([feed for feed, _ in todo])
             for feed, mapping in todo:
                 if mapping.keyed_by == "number":
                     resolve_owners(connection, self.home, feed, self.before("numbers"))
-                    door.refuse_ownerless(feed)
+                    suppressor.refuse_ownerless(feed)
                 if not feed.reference and feed.name != "customers":
                     refuse_unknown_customers(connection, self.home, feed, self.before("customers"))
                 collect_refused(connection, feed)
-            door.clean_refused()
+            suppressor.clean_refused()
             for feed, _ in todo:
-                reports[feed.name] = _report(connection, feed, erased=door.refused.get(feed.name, 0))
-            self.close_books(connection, views, reports)
+                reports[feed.name] = _report(connection, feed, erased=suppressor.refused.get(feed.name, 0))
+            self.write_refused(connection, views, reports)
         finally:
             connection.close()
         return views, reports
 
-    def close_books(
+    def write_refused(
         self, connection: duckdb.DuckDBPyConnection, views: dict[str, View], reports: dict[str, FeedReport]
     ) -> None:
-        """Writes the quarantine files and stops the run if too many rows are bad."""
+        """Writes the quarantine files, and stops the run if too many rows are bad."""
         by_number = {name for name, mapping in self.source.feeds.items() if mapping.keyed_by == "number"}
-        personal = frozenset({*by_number, *LINKS, *self._views_behind({*by_number, *LINKS})})
-        write_quarantine(connection, self.home, [*views, *reports], personal)
+        personal = by_number | {name for name, feed in FEEDS.items() if feed.personal}
+        write_quarantine(connection, self.home, [*views, *reports], frozenset(personal | self._views_behind(personal)))
         check_limits(connection, self.source, views, reports)
 
     def _views_behind(self, feeds: set[str]) -> set[str]:
@@ -337,10 +334,9 @@ def _waits(before: LandedFeed, mapping: FeedMapping) -> bool:
 
 
 def _report(connection: duckdb.DuckDBPyConnection, feed: Feed, *, erased: int) -> FeedReport:
-    row = connection.execute(f"SELECT count(*) FROM {staged_name(feed)} WHERE _reason IS NULL").fetchone()
     reasons = reasons_of(connection, feed.name)
     return FeedReport(
-        accepted=int(row[0]) if row else 0,
+        accepted=row_count(connection, f"{staged_name(feed)} WHERE _reason IS NULL"),
         quarantined=sum(reasons.values()),
         reasons=reasons,
         first=first_refused(connection, feed.name),
@@ -350,12 +346,9 @@ def _report(connection: duckdb.DuckDBPyConnection, feed: Feed, *, erased: int) -
 
 def _names_file(connection: duckdb.DuckDBPyConnection, mapping: FeedMapping) -> bool:
     try:
-        described = connection.execute(
-            f"SELECT column_name FROM (DESCRIBE {mapping.select.rstrip().rstrip(';')})"
-        ).fetchall()
+        return "_file" in column_types(connection, mapping.select.rstrip().rstrip(";"))
     except duckdb.Error:
         return False  # stage_feed says what is wrong
-    return any(row[0] == "_file" for row in described)
 
 
 def _days(writer: Writer, shape: Shape, before: LandedFeed | None) -> tuple[date | None, date | None]:
@@ -374,7 +367,7 @@ def _manifest(
     source: Source, operator: Operator, landed: dict[str, LandedFeed], derived: dict[str, Any], arrival: datetime
 ) -> Manifest:
     delivered = {name: feed for name, feed in landed.items() if name in source.feeds and feed.last_day}
-    activity = [feed for name, feed in delivered.items() if name not in NOT_ACTIVITY] or list(delivered.values())
+    activity = [feed for name, feed in delivered.items() if not FEEDS[name].is_state] or list(delivered.values())
     first = source.delivered_from or min((f.first_day for f in activity if f.first_day), default=None)
     until = source.delivered_until or max(
         (feed.last_day + timedelta(days=1) for feed in activity if feed.last_day), default=None

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from features.feeds.contracts import Grain
-from features.feeds.conversion import literal, to_local
+from features.feeds.conversion import to_local
 from features.feeds.files.staging import open_scratch
 from features.feeds.landed.manifest import LandedFeed, Part
 from features.feeds.landed.shape import Shape
 from features.feeds.landing.typing_rows import staged_name
-from features.feeds.landing.versions import CONFLICT, merge, month_bounds, select_incoming
+from features.feeds.landing.versions import CONFLICT, merge, select_incoming, within_month
+from features.feeds.schema import Grain
 from features.kit.errors import DataError
 from features.kit.files import atomic_path
 from features.kit.home import Home
 from features.kit.runs import hit
+from features.kit.sql import column_types, literal, parquet, row_count, timestamp
 
 SMALL_ROWS = 400_000
 """Up to so many staged rows all months are merged at once; above, memory stays flat month by month."""
@@ -62,14 +63,18 @@ class Writer:
             parts = self._with_new_columns(shape, before, f"{signature}|{arrived_at}|columns")
             before = before.model_copy(update={"columns": tuple(column.name for column in shape.feed.columns)})
         staged = staged_name(shape.feed)
-        available = self._columns(staged)
+        available = set(column_types(self.connection, staged))
         decides_month = shape.feed.grain is not Grain.INSTANT or (
             "event_id" not in available and "event_at" in shape.feed.key
         )
         months = self._staged_months(shape)
         if not months:
             return Outcome(tuple(parts[month] for month in sorted(parts)), 0, 0)
-        units = [[month] for month in months] if decides_month and self._rows(staged) > SMALL_ROWS else [months]
+        units = (
+            [[month] for month in months]
+            if decides_month and row_count(self.connection, staged) > SMALL_ROWS
+            else [months]
+        )
         repeated = conflicts = 0
         for unit in units:
             where = self._within(shape, unit if decides_month else None)
@@ -105,10 +110,6 @@ class Writer:
             parts[part.month] = self._write_month(shape, part.month, part, name, None, "landed")
         return parts
 
-    def _rows(self, table: str) -> int:
-        row = self.connection.execute(f"SELECT count(*) FROM {table}").fetchone()
-        return int(row[0]) if row else 0
-
     def _has_repeats(self, shape: Shape, available: set[str], where: str) -> bool:
         key = "event_id" if "event_id" in available else ", ".join(shape.feed.key)
         found = self.connection.execute(
@@ -119,12 +120,7 @@ class Writer:
     def _within(self, shape: Shape, months: Sequence[str] | None) -> str:
         if months is None or not shape.by_month or len(months) > 1:
             return "_reason IS NULL"
-        start, end = month_bounds(months[0], shape.zone)
-        return f"_reason IS NULL AND event_at >= TIMESTAMP '{start}' AND event_at < TIMESTAMP '{end}'"
-
-    def _columns(self, table: str) -> set[str]:
-        rows = self.connection.execute(f"SELECT column_name FROM (DESCRIBE {table})").fetchall()
-        return {str(row[0]) for row in rows}
+        return f"_reason IS NULL AND {within_month(months[0], shape.zone)}"
 
     def _staged_months(self, shape: Shape) -> list[str]:
         rows = self.connection.execute(
@@ -145,18 +141,17 @@ class Writer:
         if "delivered_at" not in available:
             return [(None, select_incoming(shape, staged, available, arrived_at, where))]
         landed = {part.month: part.delivered_at for part in old if part.delivered_at and shape.replaces_period}
+        of_month = shape.month_of("event_at")
         late = "".join(
-            f" AND NOT ({shape.month_of('event_at')} = {literal(month)} AND delivered_at <= TIMESTAMP '{moment}')"
+            f" AND NOT ({of_month} = {literal(month)} AND delivered_at <= TIMESTAMP {literal(moment)})"
             for month, moment in landed.items()
         )
         moments = self.connection.execute(
             f"SELECT DISTINCT delivered_at FROM {staged} WHERE {where}{late} ORDER BY delivered_at"
         ).fetchall()
+        where += f"{late} AND delivered_at = "
         return [
-            (
-                moment,
-                select_incoming(shape, staged, available, arrived_at, f"{where}{late} AND delivered_at = '{moment}'"),
-            )
+            (moment, select_incoming(shape, staged, available, arrived_at, f"{where}{timestamp(moment)}"))
             for (moment,) in moments
         ]
 
@@ -170,10 +165,10 @@ class Writer:
         known = set(before.columns) if before else set(shape.stored)
         absent = [column for column in shape.feed.columns if before and column.name not in known]
         extra = "".join(f", CAST(NULL AS {column.sql_type}) AS {column.name}" for column in absent)
-        paths = ", ".join(literal(str(self.home.root / part.path)) for part in old)
+        scan = parquet(self.home.root / part.path for part in old)
         self.connection.execute(
             f"CREATE OR REPLACE TEMP TABLE landed AS SELECT {', '.join(shape.stored)} "
-            f"FROM (SELECT *{extra} FROM read_parquet([{paths}]))"
+            f"FROM (SELECT *{extra} FROM {scan})"
         )
 
     def _note_conflicts(self, shape: Shape) -> None:
@@ -187,10 +182,7 @@ class Writer:
     def _write_month(
         self, shape: Shape, month: str, before: Part | None, name: str, delivery: datetime | None, relation: str
     ) -> Part:
-        where = "true"
-        if shape.by_month:
-            start, end = month_bounds(month, shape.zone)
-            where = f"event_at >= TIMESTAMP '{start}' AND event_at < TIMESTAMP '{end}'"
+        where = within_month(month, shape.zone) if shape.by_month else "true"
         select = f"SELECT {', '.join(shape.stored)} FROM {relation} WHERE {where} ORDER BY {shape.order}"
         path = self._part_path(shape, month, f"{before.path if before else ''}|{name}")
         rows = self.write_parquet(path, select)
@@ -215,7 +207,7 @@ class Writer:
             if private:
                 temporary.touch(mode=0o600)
             copied = self.connection.execute(
-                f"COPY ({select}) TO {literal(str(temporary))} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
+                f"COPY ({select}) TO {literal(temporary)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
             ).fetchone()
             rows = int(copied[0]) if copied else 0
             if pq.read_metadata(temporary).num_rows != rows:

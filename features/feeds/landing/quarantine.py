@@ -7,15 +7,16 @@ from typing import Any
 
 import duckdb
 
-from features.feeds.contracts import Feed
-from features.feeds.conversion import IN_SCIENTIFIC_NOTATION, literal, quoted, to_local
+from features.feeds.conversion import IN_SCIENTIFIC_NOTATION, to_local
 from features.feeds.files.staging import View
 from features.feeds.landing.typing_rows import staged_name
 from features.feeds.landing.versions import CONFLICT
 from features.feeds.mapping.sources import Source
+from features.feeds.schema import Feed
 from features.kit.errors import DataError, QuarantineLimitError
 from features.kit.files import atomic_path
 from features.kit.home import Home
+from features.kit.sql import column_types, literal, literals, quoted
 
 MANY_BAD = 10
 """So many refused rows of one file are more than a slip, if they are also beyond the limit's share."""
@@ -24,8 +25,8 @@ MANY_BAD = 10
 def collect_refused(connection: duckdb.DuckDBPyConnection, feed: Feed) -> None:
     """Moves a feed's refused staged rows into the table `refused_rows`."""
     table = staged_name(feed)
-    described = connection.execute(f"SELECT column_name FROM (DESCRIBE {table})").fetchall()
-    key = ", ".join(f"CAST({name} AS VARCHAR)" for name in feed.key if (name,) in described)
+    columns = column_types(connection, table)
+    key = ", ".join(f"CAST({name} AS VARCHAR)" for name in feed.key if name in columns)
     key = f"CASE WHEN _row IS NULL THEN concat_ws('|', {key}) END" if key else "NULL"
     connection.execute(
         f"INSERT INTO refused_rows SELECT {literal(feed.name)}, _reason, _file, _row, {key}, _content "
@@ -63,7 +64,7 @@ def refused_by_period(
     A refused row without a usable event time counts in the month of most of its file's rows, else of the feed's.
     """
     table, month = staged_name(feed), f"strftime({to_local('event_at', zone)}, '%Y-%m')"
-    owners = ", ".join(literal(name) for name in [feed.name, *views])
+    owners = literals([feed.name, *views])
     files = connection.execute(f"SELECT DISTINCT coalesce(_file, '') FROM {table} ORDER BY ALL").fetchall()
     found: dict[str, dict[str, int]] = {str(file): {} for (file,) in files}
     if not connection.execute(f"SELECT 1 FROM refused_rows WHERE owner IN ({owners}) LIMIT 1").fetchone():

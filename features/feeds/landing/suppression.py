@@ -19,20 +19,15 @@ import duckdb
 import orjson
 
 from features.erasure.rewriting import ERASED
-from features.feeds.contracts import FEEDS, Feed
-from features.feeds.conversion import literal
-from features.feeds.landing.typing_rows import staged_name
+from features.feeds.contracts import FEEDS
+from features.feeds.landing.typing_rows import is_staged, staged_name
+from features.feeds.schema import Feed
 from features.kit.files import read_json, write_bytes
 from features.kit.home import Home
+from features.kit.sql import literal
 
 if TYPE_CHECKING:
     from features.feeds.landed.subject import Subject
-
-STAYS_WITH_THE_LINE = ("customers", "subscriptions", "fixed_services")
-"""Feeds that describe a subscription rather than its holder: they stay where it changed hands."""
-
-OF_THE_HOLDER = ("birth_year", "language", "vip_tier")
-"""Columns of `customers` that speak of the holder; blanked where the subscription stays."""
 
 _IN_HOLDING = "(held_from IS NULL OR event_at >= held_from) AND (held_until IS NULL OR event_at < held_until)"
 Held = tuple[str | None, str | None]
@@ -104,8 +99,8 @@ def _text(moment: datetime | None) -> str | None:
     return None if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
-class Doorkeeper:
-    """Turns erased persons' staged rows away, in the scratch database of one landing."""
+class Suppressor:
+    """Refuses erased persons' staged rows, in the scratch database of one landing."""
 
     def __init__(self, home: Home, connection: duckdb.DuckDBPyConnection) -> None:
         self._home = home
@@ -124,7 +119,7 @@ class Doorkeeper:
         if "persons" in names:
             self._learn_subscriptions()
         self._show("erased_customers", self._record.customers)
-        staged = [feed for feed in feeds if not feed.reference and self._has(feed, "customer_id")]
+        staged = [feed for feed in feeds if not feed.reference and is_staged(self._connection, feed.name)]
         ids = " UNION ".join(f"SELECT customer_id FROM {staged_name(feed)}" for feed in staged)
         if not staged:
             return
@@ -135,10 +130,9 @@ class Doorkeeper:
         if "numbers" in names:
             self._learn_numbers()
         for feed in staged:
-            stays = " AND held_from IS NULL AND held_until IS NULL" if feed.name in STAYS_WITH_THE_LINE else ""
+            stays = " AND held_from IS NULL AND held_until IS NULL" if feed.stays_with_line else ""
             self._delete(feed, f"USING erased_here e WHERE s.customer_id = e.customer_id AND {_IN_HOLDING}{stays}")
-            if feed.name == "customers":
-                self._blank(feed)
+            self._blank(feed)
             if feed.name == "persons":
                 self._show("erased_persons", dict.fromkeys(self._record.persons, (None, None)))
                 self._delete(feed, f"USING erased_persons e WHERE e.hashed = {self._hash('s.person_id')}")
@@ -181,7 +175,7 @@ class Doorkeeper:
 
     def _blank(self, feed: Feed) -> None:
         """Blanks what a subscription that changed hands says of its erased holder."""
-        for column in (name for name in OF_THE_HOLDER if self._has(feed, name)):
+        for column in (name for name in feed.holder_columns if is_staged(self._connection, feed.name, name)):
             self._connection.execute(
                 f"UPDATE {staged_name(feed)} s SET {column} = NULL FROM erased_here e "
                 f"WHERE s.customer_id = e.customer_id AND {_IN_HOLDING}"
@@ -222,12 +216,6 @@ class Doorkeeper:
 
     def _hash(self, value: str) -> str:
         return f"sha256(concat({literal(self._record.salt)}, {value}))"
-
-    def _has(self, feed: Feed, column: str) -> bool:
-        found = self._connection.execute(
-            "SELECT 1 FROM duckdb_columns() WHERE table_name = ? AND column_name = ?", [f"staged__{feed.name}", column]
-        ).fetchone()
-        return found is not None
 
     def _delete(self, feed: Feed, condition: str) -> None:
         deleted = self._connection.execute(f"DELETE FROM {staged_name(feed)} s {condition}").fetchone()

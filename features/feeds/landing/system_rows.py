@@ -6,7 +6,7 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
-from features.feeds.contracts import FEEDS, Kind
+from features.feeds.contracts import FEEDS
 from features.feeds.files.staging import create_refused_table, open_scratch, scratch_folder
 from features.feeds.landed.manifest import LandedFeed, read_manifest, remove_orphans, switch_manifest
 from features.feeds.landed.shape import Shape
@@ -16,9 +16,11 @@ from features.feeds.landing.quarantine import collect_refused, first_refused
 from features.feeds.landing.typing_rows import Load, stage_feed, staged_name
 from features.feeds.mapping.layout import File
 from features.feeds.mapping.sources import Currency, FeedMapping, OperatorBlock, Source
+from features.feeds.schema import Kind
 from features.kit.errors import DataError, NotReadyError
 from features.kit.home import Home
 from features.kit.runs import hit
+from features.kit.sql import quoted, timestamp
 
 
 def land_rows(home: Home, feed: str, table: Any, *, arrived_at: datetime) -> Outcome:
@@ -100,7 +102,7 @@ def _select(table: Any, arrival: datetime) -> str:
     import pyarrow as pa
 
     instants = [field.name for field in table.schema if pa.types.is_timestamp(field.type) and field.type.tz is None]
-    replaced = [f'"{name}" AT TIME ZONE \'UTC\' AS "{name}"' for name in instants]
-    known = "" if "known_at" in table.column_names else f", TIMESTAMPTZ '{arrival:%Y-%m-%d %H:%M:%S}+00' AS known_at"
+    replaced = [f"{quoted(name)} AT TIME ZONE 'UTC' AS {quoted(name)}" for name in instants]
+    known = "" if "known_at" in table.column_names else f", {timestamp(arrival)} AT TIME ZONE 'UTC' AS known_at"
     star = f"* REPLACE ({', '.join(replaced)})" if replaced else "*"
     return f"SELECT {star}{known} FROM system_rows"

@@ -12,22 +12,21 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from features.feeds.contracts import Column, Feed, Grain, Kind
 from features.feeds.conversion import (
     BAD_VALUE,
     IN_SCIENTIFIC_NOTATION,
     converted,
     is_lossless,
-    literal,
-    quoted,
     scientific,
     to_local,
     to_utc,
 )
 from features.feeds.mapping.sources import FeedMapping, Source
+from features.feeds.schema import Column, Feed, Grain, Kind
 from features.kit.clock import instant_of
 from features.kit.errors import ConfigurationError, DataError
 from features.kit.spelling import did_you_mean
+from features.kit.sql import column_types, literal, literals, quoted, timestamp
 
 EARLIEST = datetime(1970, 1, 2)  # noqa: DTZ001 - naive means UTC in every feed
 """No operator's record is older; an earlier instant is a broken value."""
@@ -51,6 +50,14 @@ class Load:
 def staged_name(feed: Feed) -> str:
     """Returns the name of a feed's staged table."""
     return quoted(f"staged__{feed.name}")
+
+
+def is_staged(connection: duckdb.DuckDBPyConnection, feed: str, column: str = "customer_id") -> bool:
+    """Tells whether a feed has a staged table, with a given column in it."""
+    found = connection.execute(
+        "SELECT 1 FROM duckdb_columns() WHERE table_name = ? AND column_name = ?", [f"staged__{feed}", column]
+    )
+    return found.fetchone() is not None
 
 
 def stage_feed(
@@ -82,10 +89,9 @@ def select_types(
 ) -> dict[str, str]:
     """Returns the columns of a mapping's SELECT with their DuckDB types. Raises ConfigurationError."""
     try:
-        described = connection.execute(f"SELECT column_name, column_type FROM (DESCRIBE {select})").fetchall()
+        types = column_types(connection, select)
     except duckdb.Error as error:
         raise ConfigurationError(f"feeds.{feed.name}.select: {_one_line(error)}") from None
-    types = {str(name): str(kind) for name, kind in described}
     known = [*feed.by_name, "event_id", "event_at", "known_at", *_EXTRA]
     known += [] if feed.reference else ["number" if mapping.keyed_by == "number" else "customer_id"]
     for name in types:
@@ -155,7 +161,7 @@ class _Plan:
         if self.source.snapshot_at is None:
             return "CAST(NULL AS TIMESTAMP)"
         local = self.source.snapshot_at
-        return _timestamp(instant_of(local.date(), self.zone, local.time()))
+        return timestamp(instant_of(local.date(), self.zone, local.time()))
 
     def typed(self, column: Column) -> str:
         value = f"r.{quoted(column.name)}"
@@ -204,7 +210,7 @@ class _Plan:
             return f"greatest({lagged}, t.delivered_at)"
         if self.load.is_first or self.source.snapshot_at is not None:
             return lagged
-        arrived = _timestamp(self.load.arrived_at)
+        arrived = timestamp(self.load.arrived_at)
         on_time = self.source.deliveries.on_time_days
         if on_time is None:
             return f"greatest({lagged}, {arrived})"
@@ -212,10 +218,6 @@ class _Plan:
         grace = f"INTERVAL {months} MONTHS + INTERVAL {on_time} DAYS"
         until = to_utc(f"(date_trunc('month', {to_local(event, self.zone)}) + {grace})", self.zone)
         return f"CASE WHEN {arrived} < {until} THEN {lagged} ELSE greatest({lagged}, {arrived}) END"
-
-
-def _timestamp(instant: datetime) -> str:
-    return f"TIMESTAMP '{instant:%Y-%m-%d %H:%M:%S}'"
 
 
 def _create(connection: duckdb.DuckDBPyConnection, feed: Feed, select: str, plan: _Plan) -> None:
@@ -294,8 +296,9 @@ def _range_tests(plan: _Plan) -> list[str]:
         if column.high is not None:
             tests.append(f"WHEN {value} > {column.high:.15g} THEN {literal(f'above_{column.high:.15g}:{column.name}')}")
         if column.allowed:
-            words = ", ".join(literal(word) for word in column.allowed)
-            tests.append(f"WHEN {value} NOT IN ({words}) THEN {literal(f'not_allowed:{column.name}')}")
+            tests.append(
+                f"WHEN {value} NOT IN ({literals(column.allowed)}) THEN {literal(f'not_allowed:{column.name}')}"
+            )
         if column.kind is Kind.DATE and column.name != plan.feed.period:  # 9999-12-31 is many an operator's "no end"
             far = f"{value} < DATE '1900-01-01' OR ({value} > DATE '2100-12-31' AND year({value}) <> 9999)"
             tests.append(f"WHEN {far} THEN {literal(f'not_between_1900_and_2100:{column.name}')}")
@@ -316,11 +319,11 @@ def _time_tests(plan: _Plan) -> list[str]:
     tests += [
         "WHEN event_at IS NULL THEN 'missing:event_at'",
         "WHEN known_at IS NULL THEN 'missing:known_at'",
-        f"WHEN event_at < {_timestamp(EARLIEST)} AND {str(not plan.feed.reference).lower()} THEN 'too_early:event_at'",
+        f"WHEN event_at < {timestamp(EARLIEST)} AND {str(not plan.feed.reference).lower()} THEN 'too_early:event_at'",
     ]
     if not plan.feed.reference and not plan.feed.personal:
         # One day of grace: clocks differ, and a day's or a month's row is dated at its start.
-        tests.append(f"WHEN event_at > {_timestamp(latest + timedelta(days=1))} THEN 'in_the_future:event_at'")
+        tests.append(f"WHEN event_at > {timestamp(latest + timedelta(days=1))} THEN 'in_the_future:event_at'")
     if "known_at" in plan.types and not plan.feed.reference:
         tests.append("WHEN known_at < event_at THEN 'known_before_event:known_at'")
     return tests

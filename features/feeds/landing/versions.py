@@ -12,8 +12,9 @@ from datetime import date, datetime
 
 import duckdb
 
-from features.feeds.conversion import quoted
 from features.feeds.landed.shape import Shape, event_id_sql
+from features.kit.clock import add_months, instant_of
+from features.kit.sql import quoted, row_count, timestamp
 
 CONFLICT = "conflicting_duplicate"
 
@@ -27,7 +28,7 @@ def select_incoming(shape: Shape, staged: str, available: set[str], arrived_at: 
         "event_at",
         "known_at",
         "CAST(NULL AS TIMESTAMP) AS superseded_at",
-        f"TIMESTAMP '{arrived_at:%Y-%m-%d %H:%M:%S}' AS arrived_at",
+        f"{timestamp(arrived_at)} AS arrived_at",
     ]
     selected += [
         quoted(column.name) if column.name in available else f"CAST(NULL AS {column.sql_type}) AS {quoted(column.name)}"
@@ -79,9 +80,9 @@ def merge(
     content = f"hash({', '.join(quoted(name) for name in shape.content)})"
     stored = ", ".join(quoted(name) for name in shape.stored)
     same_key = " AND ".join(f"i.{quoted(name)} = l.{quoted(name)}" for name in shape.identity)
-    removal = f"TIMESTAMP '{removed_at:%Y-%m-%d %H:%M:%S}'"
+    removal = timestamp(removed_at)
     run = connection.execute
-    incoming = _count(connection, "incoming")
+    incoming = row_count(connection, "incoming")
     run(
         f"CREATE OR REPLACE TEMP TABLE repeated_keys AS SELECT {key}, known_at, count(DISTINCT {content}) AS contents "
         f"FROM incoming GROUP BY ALL HAVING count(*) > 1"
@@ -91,7 +92,7 @@ def merge(
         f"CREATE OR REPLACE TEMP TABLE conflicts AS SELECT i.* FROM incoming i "
         f"SEMI JOIN (SELECT * FROM repeated_keys WHERE contents > 1) l ON {same_moment}"
     )
-    conflicts = _count(connection, "conflicts")
+    conflicts = row_count(connection, "conflicts")
     run(
         f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT DISTINCT {stored} FROM incoming i "
         f"ANTI JOIN (SELECT * FROM repeated_keys WHERE contents > 1) l ON {same_moment}"
@@ -138,19 +139,12 @@ def merge(
     months = run(
         f"SELECT DISTINCT {shape.month_of('event_at')} AS month FROM merged WHERE _state = 1 ORDER BY month"
     ).fetchall()
-    added = _count(connection, "merged") - _count(connection, "landed")
+    added = row_count(connection, "merged") - row_count(connection, "landed")
     return Merged("merged", incoming - conflicts - added, tuple(str(row[0]) for row in months), conflicts)
 
 
-def month_bounds(month: str, zone: str) -> tuple[datetime, datetime]:
-    """Returns the UTC instants `[start, end)` of a civil month "2026-05"."""
-    from features.kit.clock import add_months, instant_of
-
+def within_month(month: str, zone: str) -> str:
+    """Returns the SQL condition for events of a civil month "2026-05"."""
     start = date.fromisoformat(f"{month}-01")
-    first, last = instant_of(start, zone), instant_of(add_months(start, 1), zone)
-    return first.replace(tzinfo=None), last.replace(tzinfo=None)
-
-
-def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
-    row = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
-    return int(row[0]) if row else 0
+    first, last = (timestamp(instant_of(day, zone)) for day in (start, add_months(start, 1)))
+    return f"event_at >= {first} AND event_at < {last}"

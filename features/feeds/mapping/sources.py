@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -21,9 +22,10 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
-from features.feeds.contracts import FEEDS, Column, Feed, Grain, Kind
+from features.feeds.contracts import FEEDS
 from features.feeds.mapping.expectations import Expectations
 from features.feeds.mapping.layout import Database, File, Table
+from features.feeds.schema import Column, Feed, Kind
 from features.feeds.units import MONEY_UNITS, UNITS
 from features.kit.config import Config, load_yaml, parse_config
 from features.kit.errors import ConfigurationError
@@ -31,10 +33,6 @@ from features.kit.spelling import did_you_mean
 
 COMMON_COLUMNS = ("event_id", "customer_id", "event_at", "known_at", "superseded_at", "arrived_at")
 """The columns of every landed feed besides the contract's own."""
-
-
-SHARED_FEEDS = ("contacts", "outcomes", "tickets", "consents")
-"""Feeds that also hold rows of this system; a re-delivered period of the operator must not remove those."""
 
 
 UNDECIDED = "TODO"
@@ -251,7 +249,7 @@ class Source(Config):
             feed = self.contract(name)
             for column, unit in mapping.units.items():
                 _check_unit(feed, column, unit)
-            if mapping.replace == "period" and name in SHARED_FEEDS:
+            if mapping.replace == "period" and FEEDS[name].has_own_rows:
                 raise ValueError(f"feeds.{name}: 'replace: period' would remove the rows that this system adds itself")
             if mapping.keyed_by == "number" and (feed.reference or feed.personal):
                 raise ValueError(f"feeds.{name}: 'keyed_by: number' needs a feed of events of one customer")
@@ -289,7 +287,7 @@ def attributes_contract(attributes: tuple[Attribute, ...]) -> Feed:
     base = FEEDS["attributes"]
     kinds = {"number": Kind.NUMBER, "category": Kind.CATEGORY}
     columns = tuple(Column(attribute.name, kinds[attribute.kind]) for attribute in attributes)
-    return Feed(base.name, base.row, base.key, columns, grain=Grain.INSTANT)
+    return replace(base, columns=columns)
 
 
 def load_source(path: Path) -> Source:

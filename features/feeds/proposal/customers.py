@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from features.feeds.contracts import FEEDS
-from features.feeds.conversion import literal, quoted
 from features.feeds.mapping.sources import UNDECIDED
 from features.feeds.proposal.columns import ColumnLook
 from features.feeds.proposal.feeds import FeedPlan
@@ -16,6 +15,7 @@ from features.feeds.proposal.matching import Match
 from features.feeds.proposal.selects import select_of
 from features.feeds.proposal.views import View
 from features.feeds.proposal.words import Words, english_name, folded
+from features.kit.sql import literal, quoted
 
 _TOO_MANY_WORDS = 100
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from features.feeds.contracts import FEEDS, Column, Feed, Grain, Kind
-from features.feeds.conversion import literal, quoted
+from features.feeds.contracts import FEEDS
 from features.feeds.mapping.sources import UNDECIDED
 from features.feeds.proposal.columns import ColumnLook, identifies
 from features.feeds.proposal.matching import Match
 from features.feeds.proposal.selects import expression, select_of, translations, unit_for
 from features.feeds.proposal.views import View
 from features.feeds.proposal.words import Words, folded, words_in
+from features.feeds.schema import Column, Feed, Grain, Kind
 from features.feeds.units import UNITS
+from features.kit.sql import literal, quoted
 
 _LAGS = {Grain.INSTANT: ("PT1H", ""), Grain.DAY: ("PT6H", ""), Grain.MONTH: ("P5D", "06:00")}
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from features.feeds.contracts import FEEDS, Column, Feed, Grain, Kind
+from features.feeds.contracts import FEEDS
 from features.feeds.proposal.columns import ColumnLook
 from features.feeds.proposal.views import View
 from features.feeds.proposal.words import Words
+from features.feeds.schema import Column, Feed, Grain, Kind
 
 GENERIC = ("customer_id", "number", "event_at", "known_at", "event_id")
 LEAST_CONFIDENCE = 0.45

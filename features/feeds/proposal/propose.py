@@ -199,8 +199,7 @@ def _plan(proposal: Proposal, owner: View | None, words: Words) -> None:
         if proposal.found[view.name] and proposal.found[view.name][0].confidence >= LEAST_CONFIDENCE
         and view.name not in summed and view is not owner
     }  # fmt: skip
-    timeless = ("customers", "persons", "numbers")
-    dated = any(not match.feed.reference and match.feed.name not in timeless for match in sure.values())
+    dated = any(not (match.feed.reference or match.feed.is_timeless) for match in sure.values())
     own = (
         next((match for match in proposal.found[owner.name] if match.feed.name == "customers"), None) if owner else None
     )

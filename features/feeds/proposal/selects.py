@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from features.feeds.contracts import Column, Kind
-from features.feeds.conversion import converted, literal, quoted
+from features.feeds.conversion import converted
 from features.feeds.proposal.columns import FORMS, ColumnLook
 from features.feeds.proposal.words import Words
+from features.feeds.schema import Column, Kind
 from features.feeds.units import MONEY_UNITS, UNITS
+from features.kit.sql import literal, quoted
 
 
 def expression(look: ColumnLook, column: Column, words: Words) -> str:

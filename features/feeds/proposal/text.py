@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 
-from features.feeds.conversion import quoted
 from features.feeds.mapping.sources import UNDECIDED
 from features.feeds.proposal.feeds import FeedPlan
 from features.feeds.proposal.propose import Proposal
 from features.feeds.proposal.selects import select_of
 from features.feeds.proposal.views import View
+from features.kit.sql import quoted
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./]*")
 _WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n", "~")

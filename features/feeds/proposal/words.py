@@ -9,7 +9,8 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from features.feeds.contracts import FEEDS, Feed
+from features.feeds.contracts import FEEDS
+from features.feeds.schema import Feed
 from features.kit.config import Config, config_path, load_config
 
 _BRACKETS = re.compile(r"[(\[【<〔{]([^()\[\]【】<>〔〕{}]*)[)\]】>〕}]")

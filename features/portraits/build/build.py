@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from features.feeds.contracts import LINKS
 from features.feeds.landed.arrival import arrived_until
 from features.kit.clock import months_between, utc_now
 from features.kit.errors import DataError
@@ -25,6 +26,7 @@ from features.kit.files import atomic_path, check_parquet, read_json, write_json
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
+from features.kit.sql import literal, timestamp
 from features.portraits.build import compute
 from features.portraits.build.specification import specification
 from features.portraits.facts.class_report import class_report
@@ -126,11 +128,11 @@ def tell(engine: Engine, request: Request, moment: Moment, present: frozenset[st
 
 def rows_sql(request: Request, moment: Moment) -> str:
     """Returns SQL for the portrait's rows sorted by customer, from `portrait_features` and `portrait_story`."""
-    instant = f"TIMESTAMP '{moment.instant:%Y-%m-%d %H:%M:%S}'"
+    instant = timestamp(moment.instant)
     names = ", ".join(f"portrait_features.{one.feature.name}" for one in request.definitions)
     return (
         f"SELECT customer_id, DATE '{moment.as_of}' AS as_of_date, {instant} AS event_timestamp, "
-        f"{instant} AS created_timestamp, TIMESTAMP '{utc_now():%Y-%m-%d %H:%M:%S}' AS built_at, "
+        f"{instant} AS created_timestamp, {timestamp(utc_now())} AS built_at, "
         f"{names}, primary_class, also_classes, facts "
         "FROM portrait_features JOIN portrait_story USING (customer_id) ORDER BY customer_id"
     )
@@ -190,7 +192,7 @@ def _show_known(engine: Engine, feeds: Feeds, staged: Staged, moment: Moment) ->
 
 def _paths_in_reach(feeds: Feeds, feed: str, day: date) -> list[str]:
     """Returns a feed's files whose month (the name's first 7 letters) is within reach of the day; others stay."""
-    if feed in staging.LINK_COLUMNS:
+    if feed in LINKS:
         part = feeds.manifest.derived.get(feed)
         return [str(feeds.home.root / part.path)] if part else []
     reaches = [one.days for one in STAGED.values() if one.feed == feed]
@@ -220,10 +222,8 @@ def _write(engine: DuckDBEngine, request: Request, moment: Moment, path: Path) -
 
     rows = int(engine.arrow("SELECT count(*) AS n FROM portrait_features").column("n")[0].as_py())
     with atomic_path(path) as temporary:
-        target = str(temporary).replace("'", "''")
-        engine.connection.execute(
-            f"COPY ({rows_sql(request, moment)}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
-        )
+        select = f"COPY ({rows_sql(request, moment)}) TO {literal(temporary)} (FORMAT parquet, COMPRESSION zstd)"
+        engine.connection.execute(select)
         written = int(pq.read_metadata(temporary).num_rows)
         if written != rows:
             raise DataError(f"{path}: wrote {written} of {rows} rows")

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from features.feeds.contracts import Kind
+from features.feeds.contracts import FEEDS
+from features.feeds.schema import Kind
 from features.portraits.dimensions.spec import Definition
 from features.portraits.feature_list import dimensions
 from features.portraits.sources import staging
@@ -21,7 +22,6 @@ from features.portraits.sources.request import Request, is_present
 from features.portraits.sources.sources import SOURCES
 from features.portraits.sources.staging import STAGED, Moment, Staged
 
-_LINK_FEEDS = {"persons": staging.PERSON_LINKS, "numbers": staging.NUMBER_FLAGS}
 _READ_ONCE = frozenset({"usage_daily", "network_experience", "month_days"})
 """Large feeds are streamed through their one aggregation; the small ones are kept, because facts read them too."""
 
@@ -70,7 +70,7 @@ def present_feeds(engine: Engine) -> frozenset[str]:
     names = {staged.feed: f"known_{staged.name}" for staged in STAGED.values()}
     parts = [f"SELECT '{feed}' AS feed WHERE EXISTS (SELECT 1 FROM {view})" for feed, view in names.items()]
     found = set(engine.arrow(" UNION ALL ".join(parts)).column("feed").to_pylist())
-    aliases = {feed for feed, view in _LINK_FEEDS.items() if view in found}
+    aliases = {name for name, feed in FEEDS.items() if feed.link and feed.link.name in found}
     return frozenset(found | aliases)
 
 

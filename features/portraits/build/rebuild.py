@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from features.feeds.conversion import quoted
+from features.feeds.contracts import FEEDS
 from features.feeds.landed.shape import Shape
-from features.feeds.landing.identity import LINKS
+from features.feeds.landing.identity import link_sql
+from features.kit.sql import literal, parquet, quoted, row_count, timestamp
 from features.portraits.build import compute
 from features.portraits.settings import PortraitSettings, load_settings
-from features.portraits.sources.engines import DuckDBEngine
+from features.portraits.sources.engines import FILE_OPTIONS, DuckDBEngine
 from features.portraits.sources.staging import Moment
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from features.feeds.landed.reading import Feeds
 from features.feeds.landed.arrival import _newest_arrival
 
-_LINKED = {view: (feed, select) for feed, (view, select) in LINKS.items()}
+_LINKED = {feed.link.name: feed for feed in FEEDS.values() if feed.link}
 
 
 def portrait_again(
@@ -58,10 +59,8 @@ def portrait_again(
         engine = ArrivedEngine(connection, feeds, until)
         plan = compute.Plan.compiled(engine.compile, request)
         tell(engine, request, moment, features_of(engine, feeds, plan, moment))
-        target = str(path).replace("'", "''")
-        connection.execute(f"COPY ({rows_sql(request, moment)}) TO '{target}' (FORMAT parquet)")
-        row = connection.execute("SELECT count(*) FROM portrait_features").fetchone()
-    return int(row[0]) if row else 0
+        connection.execute(f"COPY ({rows_sql(request, moment)}) TO {literal(path)} (FORMAT parquet)")
+        return row_count(connection, "portrait_features")
 
 
 class ArrivedEngine(DuckDBEngine):
@@ -74,12 +73,13 @@ class ArrivedEngine(DuckDBEngine):
 
     def landed(self, name: str, paths: Sequence[str], types: dict[str, str]) -> None:
         """Makes a view of a feed's files without what arrived later; a feed without late rows is read as ever."""
-        feed, select = _LINKED.get(name, (name, None))
+        linked = _LINKED.get(name)
+        feed = linked.name if linked else name
         if not paths or self._until is None or not self._is_late(feed):
             super().landed(name, paths, types)
             return
         rows = as_arrived_sql(self._feeds, feed, self._until)
-        self.view(name, rows if select is None else select.replace("{rows}", f"({rows})"))
+        self.view(name, link_sql(linked.link, f"({rows})") if linked and linked.link else rows)
 
     def _is_late(self, feed: str) -> bool:
         newest = _newest_arrival(self._feeds.paths(feed))
@@ -94,12 +94,11 @@ def as_arrived_sql(feeds: Feeds, feed: str, until: datetime) -> str:
     wherever periods are removed on arrival.
     """
     shape = Shape(feeds.contract(feed), feeds.operator.time_zone)
-    files = ", ".join("'" + path.replace("'", "''") + "'" for path in feeds.paths(feed))
-    moment = f"TIMESTAMP '{until.replace(tzinfo=None):%Y-%m-%d %H:%M:%S}'"
+    moment = timestamp(until)
     key = ", ".join(quoted(name) for name in shape.identity)
     same = " AND ".join(f"late.{quoted(name)} = kept.{quoted(name)}" for name in shape.identity)
     return (
-        f"WITH landed AS (SELECT * FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false)), "
+        f"WITH landed AS (SELECT * FROM {parquet(feeds.paths(feed), *FILE_OPTIONS)}), "
         f"late AS (SELECT DISTINCT {key}, known_at FROM landed WHERE arrived_at > {moment}), "
         f"kept AS (SELECT *, lead(known_at) OVER (PARTITION BY {key} ORDER BY known_at, superseded_at NULLS LAST) "
         f"AS _next FROM landed WHERE arrived_at <= {moment}) "

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from features.portraits.facts.classes import CLASS_NAMES, UNCLASSIFIED, ClassRule, class_rules, not_evaluable
+from features.kit.sql import parquet
 from features.portraits.sources.engines import Engine
 from features.portraits.sources.request import Request
 from features.portraits.sources.staging import Moment
@@ -51,7 +52,7 @@ _UPGRADES = (
 )
 _BEFORE = (
     "SELECT primary_class, count(*) AS size, count(*) FILTER (WHERE customer_id IN "
-    "(SELECT customer_id FROM staged_terminations)) AS lost FROM read_parquet('{path}') GROUP BY primary_class"
+    "(SELECT customer_id FROM staged_terminations)) AS lost FROM {portraits} GROUP BY primary_class"
 )
 
 
@@ -74,7 +75,7 @@ def class_report(
         for row in engine.arrow(_TOPICS).to_pylist():
             topics.setdefault(row["primary_class"], []).append(row["topic"])
     upgrades = _by_class(engine, _UPGRADES)
-    before = _by_class(engine, _BEFORE.format(path=str(month_before).replace("'", "''"))) if month_before else None
+    before = _by_class(engine, _BEFORE.format(portraits=parquet([month_before]))) if month_before else None
     total = sum(row["size"] for row in own.values())
     unclassified = (ClassRule(UNCLASSIFIED, (), "true"),) if UNCLASSIFIED in own else ()
     lines = []

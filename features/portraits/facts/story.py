@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import orjson
 
+from features.kit.sql import literal, timestamp
 from features.portraits.facts.classes import class_rules, holding_sql
 from features.portraits.facts.details import DETAILS, detail_sql
 from features.portraits.facts.facts import NO_SINGLE_CAUSE, Fact, facts
@@ -53,12 +54,10 @@ _CARD = {
 def write_story(engine: Engine, request: Request, moment: Moment, present: frozenset[str], missing: list[str]) -> None:
     """Keeps `portrait_story`: customer_id, primary_class, also_classes, facts, for every row of the features."""
     limits = request.settings.limits
-    instant = f"TIMESTAMP '{moment.instant:%Y-%m-%d %H:%M:%S}'"
     sources = frozenset(name for name in SOURCES if is_present(name, present))
     for detail in DETAILS:
-        sql = detail_sql(
-            detail, present=sources, day=moment.as_of, instant=instant, unsatisfied=limits.unsatisfied_score
-        )
+        instant, unsatisfied = timestamp(moment.instant), limits.unsatisfied_score
+        sql = detail_sql(detail, present=sources, day=moment.as_of, instant=instant, unsatisfied=unsatisfied)
         engine.keep(f"detail_{detail.name}", sql)
     rules = class_rules(request.settings.classes, request.money_scale)
     festival = next_festival(moment.as_of, limits.festival_days)
@@ -71,10 +70,10 @@ def write_story(engine: Engine, request: Request, moment: Moment, present: froze
         f"SELECT portrait_features.customer_id, {holding_sql(rules, present)} AS held, {_reasons(ours)} AS reasons, "
         f"{_object(_CARD)} AS card FROM portrait_features {joins}"
     )
-    missing_json = orjson.dumps(missing).decode().replace("'", "''")
+    members = literal(f'","missing":{orjson.dumps(missing).decode()},"reasons":{{')
     story = (
         '\'{"also":\' || CAST(to_json(held[2:]) AS VARCHAR) || \',"card":\' || card || \',"class":"\' || held[1] || '
-        f'\'","missing":{missing_json},"reasons":{{\' || CASE WHEN reasons = \'\' THEN \'"{NO_SINGLE_CAUSE}":{{}}\' '
+        f"{members} || CASE WHEN reasons = '' THEN '\"{NO_SINGLE_CAUSE}\":{{}}' "
         "ELSE reasons END || '}}'"
     )
     engine.keep(

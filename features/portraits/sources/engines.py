@@ -9,10 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from features.kit.sql import parquet, quoted
+
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
     from pyspark.sql import SparkSession
+
+
+FILE_OPTIONS = ("union_by_name = true", "hive_partitioning = false")
+"""How landed files are read: a column that one of them lacks is NULL, and the names of folders are no columns."""
 
 
 class Engine(Protocol):
@@ -43,11 +49,10 @@ class DuckDBEngine:
     def landed(self, name: str, paths: Sequence[str], types: dict[str, str]) -> None:
         """Makes a view of files; a column that a file lacks is NULL."""
         if not paths:
-            columns = ", ".join(f'CAST(NULL AS {sql}) AS "{column}"' for column, sql in types.items())
+            columns = ", ".join(f"CAST(NULL AS {sql}) AS {quoted(column)}" for column, sql in types.items())
             self.view(name, f"SELECT {columns} WHERE false")
             return
-        files = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-        self.view(name, f"SELECT * FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false)")
+        self.view(name, f"SELECT * FROM {parquet(paths, *FILE_OPTIONS)}")
 
     @staticmethod
     def compile(expression: Any) -> str:
@@ -58,11 +63,11 @@ class DuckDBEngine:
 
     def view(self, name: str, sql: str) -> None:
         """Creates a temporary view, replacing what had the name."""
-        self.connection.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {sql}')
+        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS {sql}")
 
     def keep(self, name: str, sql: str) -> None:
         """Creates a temporary table, replacing what had the name."""
-        self.connection.execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {sql}')
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS {sql}")
 
     def arrow(self, sql: str) -> pa.Table:
         """Returns an Arrow table."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from features.feeds.contracts import Column, Kind
+from features.feeds.schema import Column, Kind
 from features.portraits.dimensions.spec import Definition
 from features.portraits.settings import PortraitSettings
 from features.portraits.sources.sources import SOURCES

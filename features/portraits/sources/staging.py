@@ -22,35 +22,15 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from features.feeds.contracts import FEEDS, Column, Grain, Kind
+from features.feeds.contracts import FEEDS, LINKS
+from features.feeds.schema import Column, Grain, Kind
 from features.kit.clock import instant_of, month_start
+from features.kit.sql import timestamp
 from features.portraits.dimensions.windows import LOOK_BACK_DAYS
 
 _DAY_SECONDS = 86_400
 _EPOCH = date(1970, 1, 1)
 _FIRST_YEAR, _LAST_YEAR = 2000, 2050
-
-PERSON_LINKS = "person_links"
-NUMBER_FLAGS = "number_flags"
-LINK_COLUMNS: dict[str, tuple[Column, ...]] = {
-    PERSON_LINKS: (
-        Column("person_id", Kind.TEXT),
-        Column("account_id", Kind.TEXT),
-        Column("role", Kind.CATEGORY),
-        Column("valid_from", Kind.DATE),
-        Column("valid_until", Kind.DATE),
-        Column("is_deceased", Kind.FLAG),
-    ),
-    NUMBER_FLAGS: (
-        Column("valid_from", Kind.INSTANT),
-        Column("valid_until", Kind.INSTANT),
-        Column("ported_in_on", Kind.DATE),
-        Column("ported_out_on", Kind.DATE),
-        Column("is_verified", Kind.FLAG),
-        Column("is_reissued", Kind.FLAG),
-    ),
-}
-"""Views of the personal feeds without names and numbers; they have validity instead of an event time."""
 
 _IBIS_TYPES = {
     "VARCHAR": "string",
@@ -100,10 +80,7 @@ STAGED: dict[str, Staged] = {
     one.name: one
     for one in (
         *(Staged(name, name) for name in ("customers", "subscriptions", "fixed_services", "terminations")),
-        *(
-            Staged(name, name)
-            for name in ("attributes", "plans", "packs", "network_faults", PERSON_LINKS, NUMBER_FLAGS)
-        ),
+        *(Staged(name, name) for name in ("attributes", "plans", "packs", "network_faults", *LINKS)),
         *(Staged(name, name, _YEAR) for name in ("bills", "port_requests", "roaming_sessions", "tickets")),
         *(Staged(name, name, LOOK_BACK_DAYS) for name in ("usage_daily", "pack_orders", "hotline_calls")),
         *(Staged(name, name, LOOK_BACK_DAYS) for name in ("channel_contacts", "surveys", "contacts", "outcomes")),
@@ -117,17 +94,17 @@ STAGED: dict[str, Staged] = {
 
 def columns_of(feed: str, attributes: Sequence[Column] = ()) -> tuple[Column, ...]:
     """Returns a feed's columns besides the common ones; declared attributes for `attributes`."""
-    if feed in LINK_COLUMNS:
-        return LINK_COLUMNS[feed]
+    if feed in LINKS:
+        return LINKS[feed].columns
     return tuple(attributes) if feed == "attributes" else FEEDS[feed].columns
 
 
 def landed_types(feed: str, attributes: Sequence[Column] = ()) -> dict[str, str]:
     """Returns the DuckDB type of every column of a landed feed that the portrait may read."""
+    if feed in LINKS:
+        return LINKS[feed].types
     own = {column.name: column.sql_type for column in columns_of(feed, attributes)}
     times = {"known_at": "TIMESTAMP", "superseded_at": "TIMESTAMP"}
-    if feed in LINK_COLUMNS:
-        return {"customer_id": "VARCHAR", **own, **times}
     contract = FEEDS[feed]
     owner = {} if contract.reference else {"customer_id": "VARCHAR"}
     identity = {"event_id": "VARCHAR"} if contract.grain is Grain.INSTANT else {}
@@ -149,12 +126,12 @@ def known_sql(as_known: str, staged: Staged, moment: Moment) -> str:
         staged: Which rows are wanted.
         moment: The moment of D.
     """
-    if staged.feed in LINK_COLUMNS:
+    if staged.feed in LINKS:
         return as_known
-    bounds = f"event_at < {_timestamp(moment.instant)}"
+    bounds = f"event_at < {timestamp(moment.instant)}"
     if staged.days is not None:
         begin = instant_of(moment.as_of - timedelta(days=staged.days), moment.time_zone)
-        bounds += f" AND event_at >= {_timestamp(begin)}"
+        bounds += f" AND event_at >= {timestamp(begin)}"
     return f"SELECT * FROM ({as_known}) AS known WHERE {bounds}"
 
 
@@ -166,10 +143,6 @@ def moment_sql(moment: Moment) -> str:
         f"SELECT DATE '{moment.as_of}' AS as_of, CAST({today} AS BIGINT) AS today, "
         f"CAST({elapsed} AS BIGINT) AS month_days_elapsed"
     )
-
-
-def _timestamp(instant: datetime) -> str:
-    return f"TIMESTAMP '{instant:%Y-%m-%d %H:%M:%S}'"
 
 
 def stage(staged: Staged, time_zone: str, attributes: Sequence[Column] = ()) -> Any:

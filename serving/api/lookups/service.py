@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from features.feeds.landed.reading import Feeds
+from features.feeds.landed.reading import Feeds, newest_versions
 from features.feeds.landed.steady import on_current_feeds
 from features.kit.clock import instant_of
 from features.kit.errors import InsightError, NotFoundError, NotReadyError
@@ -22,9 +22,9 @@ from serving.database.session import writing
 _MOBILE = re.compile(r"(?:\+|00)?86(1[0-9]{10})")
 NOBODY = "no customer with this number"
 
-_OWNER_SQL = """
-SELECT customer_id FROM numbers
-WHERE number = $number AND superseded_at IS NULL AND valid_from < $until AND (valid_until IS NULL OR valid_until > $now)
+_HOLDER = f"""
+SELECT customer_id FROM ({newest_versions("numbers")})
+WHERE number = $number AND valid_from < $until AND (valid_until IS NULL OR valid_until > $now)
 ORDER BY valid_from DESC, known_at DESC LIMIT 1
 """
 
@@ -86,7 +86,7 @@ def _holder(context: Context, number: str) -> str | None:
         zone, day = feeds.operator.time_zone, max(today, feeds.latest_as_of())
         now, until = (instant_of(on, zone).replace(tzinfo=None) for on in (day, day + timedelta(days=1)))
         with feeds.connect(personal=True) as database:
-            row = database.execute(_OWNER_SQL, {"number": number, "now": now, "until": until}).fetchone()
+            row = database.execute(_HOLDER, {"number": number, "now": now, "until": until}).fetchone()
         return None if row is None else str(row[0])
 
     return on_current_feeds(context.home, read)

@@ -19,6 +19,7 @@ from features.feeds.landed.reading import Feeds
 from features.feeds.landing.suppression import Suppression
 from serving.outreach.dispositions import REACHED_NOBODY
 from serving.outreach.refusals import CHANNELS, REFUSALS
+from features.kit.sql import literal
 from serving.outreach.settings import OutreachSettings
 
 if TYPE_CHECKING:

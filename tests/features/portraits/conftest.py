@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.feeds.contracts import FEEDS, Grain, Kind
+from features.feeds.contracts import FEEDS, LINKS
 from features.feeds.landed.manifest import LandedFeed, Manifest, Operator, Part, switch_manifest
 from features.feeds.landed.reading import Feeds
 from features.feeds.mapping.sources import Attribute, attributes_contract
+from features.feeds.schema import Grain, Kind
 from features.kit.home import Home
 from features.portraits.build.build import build_portraits
-from features.portraits.sources.staging import LINK_COLUMNS
 
 AS_OF = date(2026, 6, 8)
 ARROW = {
@@ -86,8 +86,8 @@ class World:
 
     def columns(self, feed: str) -> Any:
         """Returns a feed's contract columns."""
-        if feed in LINK_COLUMNS:
-            return LINK_COLUMNS[feed]
+        if feed in LINKS:
+            return LINKS[feed].columns
         return attributes_contract(self.attributes).columns if feed == "attributes" else FEEDS[feed].columns
 
     def instant(self, civil: str) -> datetime:
@@ -109,7 +109,7 @@ class World:
         landed = {}
         derived = {}
         for feed, rows in self.rows.items():
-            if feed in LINK_COLUMNS:
+            if feed in LINKS:
                 derived[feed] = self._write(home, f"personal/{feed}/all-{_mark(rows)}.parquet", feed, rows)
                 landed["persons" if feed == "person_links" else "numbers"] = LandedFeed(
                     parts=(derived[feed],), columns=()
@@ -134,7 +134,7 @@ class World:
 
     def _write(self, home: Home, path: str, feed: str, rows: list[dict[str, Any]]) -> Part:
         fields = [] if feed in FEEDS and FEEDS[feed].reference else [pa.field("customer_id", pa.string())]
-        if feed in LINK_COLUMNS:
+        if feed in LINKS:
             fields += [pa.field(name, pa.timestamp("us")) for name in ("known_at", "superseded_at")]
         else:
             if FEEDS[feed].grain is Grain.INSTANT:

@@ -9,7 +9,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from features.feeds.contracts import FEEDS, Kind
+from features.feeds.contracts import FEEDS
+from features.feeds.landed.reading import known_versions
+from features.feeds.schema import Kind
 from features.kit.errors import NotFoundError, NotReadyError
 from serving.product_fit.fit import Fitter
 from serving.product_fit.settings import read_settings
@@ -53,7 +55,10 @@ class World:
         connection = duckdb.connect()
         for name, rows in self.rows.items():
             contract = [(c.name, ARROW[c.kind]) for c in FEEDS[name].columns]
-            common = [("customer_id", pa.string()), ("event_at", pa.timestamp("s")), ("known_at", pa.timestamp("s"))]
+            common = [
+                ("customer_id", pa.string()),
+                *((f"{name}_at", pa.timestamp("s")) for name in ("event", "known", "superseded")),
+            ]
             table = pa.Table.from_pylist(rows, schema=pa.schema([*common, *contract]))
             connection.register("incoming", table)
             connection.execute(f"CREATE TABLE {name} AS SELECT * FROM incoming")
@@ -62,7 +67,7 @@ class World:
 
     def as_known_sql(self, feed, as_of):
         """Returns the rows known before the as-of date."""
-        return f"SELECT * FROM {feed} WHERE known_at < TIMESTAMP '{as_of}'"
+        return known_versions(feed, as_of, self.operator.time_zone)
 
     def plan(self, plan_id, fee, gb, **terms):
         """Adds a plan: 5 yuan a GB beyond its GB, 0.10 a minute beyond 100, on sale since 2020."""

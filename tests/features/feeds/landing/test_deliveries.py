@@ -14,7 +14,8 @@ import duckdb
 import pytest
 import yaml
 
-from features.feeds.landed.reading import DERIVED, Feeds
+from features.feeds.contracts import LINKS
+from features.feeds.landed.reading import Feeds
 from features.feeds.landing.landing import land
 from features.feeds.mapping.sources import Source
 from features.kit.config import parse_config
@@ -116,7 +117,7 @@ def state(home: Home) -> dict[str, Any]:
     feeds = Feeds.open(home)
     connection = feeds.connect(personal=True)
     found: dict[str, Any] = {"days": (feeds.first_day(), feeds.latest_as_of())}
-    for name in [*sorted(feeds.names), *DERIVED]:
+    for name in [*sorted(feeds.names), *LINKS]:
         columns = [row[0] for row in connection.execute(f"SELECT column_name FROM (DESCRIBE {name})").fetchall()]
         kept = ", ".join(f'"{column}"' for column in sorted(columns) if column != "arrived_at")
         rows = f"SELECT {kept} FROM {name} ORDER BY ALL"

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from features.feeds.contracts import FEEDS, Kind
+from features.feeds.contracts import FEEDS
 from features.feeds.landed.reading import Feeds
+from features.feeds.schema import Kind
 from features.portraits.feature_list import dimensions
 
 
