@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from features.kit.clock import add_months
 from features.kit.errors import ConfigurationError
+from features.kit.sql import literal, newest, parquet
 
 if TYPE_CHECKING:
     import duckdb
@@ -117,23 +118,22 @@ def _rows(connection: duckdb.DuckDBPyConnection, clean: Path, extract: Extract, 
     after = add_months(month, 1)
     folder = clean / extract.feed
     if folder.is_dir():  # daily rows arrive within a week: this month's and last month's days
-        near = [
-            f"'{path}'" for day in (add_months(month, -1), month) if (path := folder / f"{day:%Y-%m}.parquet").exists()
-        ]
-        scan = f"(SELECT *, row_number() OVER () AS _place FROM read_parquet([{', '.join(near)}]))"
+        near = [folder / f"{day:%Y-%m}.parquet" for day in (add_months(month, -1), month)]
+        files = parquet(path for path in near if path.exists())
+        scan = f"(SELECT *, row_number() OVER () AS _place FROM {files})"
     else:
         options = "all_varchar=true, header=true, delim=',', quote='\"', nullstr=''"
         scan = "clean"
         connection.execute(
             f"CREATE TABLE IF NOT EXISTS clean AS SELECT *, row_number() OVER () AS _place "
-            f"FROM read_csv('{clean / extract.feed}.csv', {options})"
+            f"FROM read_csv({literal(f'{clean / extract.feed}.csv')}, {options})"
         )
     known = "CAST(known_at AS TIMESTAMP)"
     if extract.rhythm in ("snapshot", "changed"):
         since = f" AND {known} >= TIMESTAMP '{month}'" if extract.rhythm == "changed" else ""
         return (
-            f"SELECT *, '{month}' AS _month FROM {scan} WHERE {known} < TIMESTAMP '{after}'{since} QUALIFY "
-            f"row_number() OVER (PARTITION BY {extract.key} ORDER BY known_at DESC, event_at DESC, _place DESC) = 1"
+            f"SELECT *, '{month}' AS _month FROM {scan} WHERE {known} < TIMESTAMP '{after}'{since} "
+            f"{newest(extract.key, 'known_at DESC, event_at DESC, _place DESC')}"
         )
     arrived = f"({known} - INTERVAL 1 DAY)"
     earliest = date(1970, 1, 1) if is_first else month

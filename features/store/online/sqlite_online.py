@@ -16,6 +16,7 @@ from pathlib import Path
 
 from features.erasure.rewriting import compact_sqlite
 from features.kit.errors import DataError, NotReadyError
+from features.kit.sql import quoted
 from features.store.online.feast_layout import FACTS, FEATURE_LIST, FIELDS, VALUES, VIEWS, entity_key, sqlite_table
 from features.store.online.pointer import Pointer
 from features.store.online.rows import Block, StoredRow
@@ -68,7 +69,7 @@ class SqliteStore:
         table = sqlite_table(self._project, view)
         with self._writing() as database:
             database.execute(f'DROP TABLE IF EXISTS "{table}"')
-            database.execute(_TABLE.format(table=f'"{table}"'))
+            database.execute(_TABLE.format(table=quoted(table)))
 
     def fill(self, view: str, block: Block) -> None:
         """Adds one block of customers to a view. Raises DataError if a customer is in it already."""
@@ -89,7 +90,7 @@ class SqliteStore:
     def count(self, view: str, event_epoch: int) -> int:
         """Returns how many customers of a view are whole and of that event time."""
         query = (
-            f'SELECT count(*) FROM (SELECT 1 FROM "{sqlite_table(self._project, view)}" WHERE event_ts = ? '
+            f"SELECT count(*) FROM (SELECT 1 FROM {quoted(sqlite_table(self._project, view))} WHERE event_ts = ? "
             "GROUP BY entity_key HAVING count(*) = 3)"
         )
         with self._writing() as database:

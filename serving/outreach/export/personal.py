@@ -8,6 +8,7 @@ from datetime import date
 
 from features.feeds.landed.reading import Feeds
 from features.kit.clock import instant_of
+from features.kit.sql import timestamp
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ def read_personal(feeds: Feeds, customer_ids: Iterable[str], as_of: date) -> dic
     """Returns form of address and number of each subscription as known on a date; unknown ones are left out."""
     import pyarrow as pa
 
-    moment = f"TIMESTAMP '{instant_of(as_of, feeds.operator.time_zone):%Y-%m-%d %H:%M:%S}'"
+    moment = timestamp(instant_of(as_of, feeds.operator.time_zone))
     with feeds.connect(personal=True) as database:
         database.register("asked", pa.table({"customer_id": pa.array(sorted(set(customer_ids)), pa.string())}))
 
