@@ -113,12 +113,12 @@ def _map(
 
 def _print_proposal(summary: dict[str, Any]) -> None:
     rows: list[tuple[str, ...]] = []
-    for one in summary["files"]:
-        dates = ", ".join(dict.fromkeys(one["dates"].values()))
-        guess = ", ".join(f"{feed} {confidence:.2f}" for feed, confidence in list(one["feeds"].items())[:2])
-        between = repr(one["delimiter"])[1:-1] if one["delimiter"] else "Parquet"
-        key = ", ".join(one["key"]) or "-"
-        rows.append((one["path"], f"{one['rows']:,}", one["encoding"], between, dates, key, guess))
+    for file in summary["files"]:
+        dates = ", ".join(dict.fromkeys(file["dates"].values()))
+        guess = ", ".join(f"{feed} {confidence:.2f}" for feed, confidence in list(file["feeds"].items())[:2])
+        between = repr(file["delimiter"])[1:-1] if file["delimiter"] else "Parquet"
+        key = ", ".join(file["key"]) or "-"
+        rows.append((file["path"], f"{file['rows']:,}", file["encoding"], between, dates, key, guess))
     rows += [(name, "", f"not mapped: {problem}") for name, problem in summary["unreadable"].items()]
     headings = ("file", "rows", "encoding", "between", "dates", "a row is known by", "looks like")
     open_console().print(make_table(headings, rows, right=("rows",)))
@@ -167,7 +167,7 @@ def _folder(data: Path | None, mapping: Source) -> Iterator[Path]:
 
 def _print_costs(costs: dict[str, Any], stand: dict[str, dict[str, int]]) -> None:
     def named(found: list[dict[str, Any]]) -> str:
-        return ", ".join(one["name"] + ("*" if one["also_needs"] else "") for one in found)
+        return ", ".join(problem["name"] + ("*" if problem["also_needs"] else "") for problem in found)
 
     print("\nwhat is missing costs (features by number; * needs other missing feeds too):")
     rows = []
@@ -178,7 +178,7 @@ def _print_costs(costs: dict[str, Any], stand: dict[str, dict[str, int]]) -> Non
     open_console().print(make_table(headings, rows, right=("features",)))
     print(
         "what stands: "
-        + ", ".join(f"{one['stand']} of {one['of']} {_MANY[kind]}" for kind, one in stand.items())
+        + ", ".join(f"{standing['stand']} of {standing['of']} {_MANY[kind]}" for kind, standing in stand.items())
         + "\n"
     )
 

@@ -68,7 +68,7 @@ def costs_of(present: Present, items: Board | None = None) -> dict[str, dict[str
         for name in missing:
             alone = item.stands(present | {name})
             if alone or name in needed:
-                also = [] if alone else [other for other in needed if other != name]
+                also = [] if alone else [needed_feed for needed_feed in needed if needed_feed != name]
                 costs[name].setdefault(item.kind, []).append({"name": item.name, "also_needs": also})
     return costs
 

@@ -67,8 +67,8 @@ def erase(home: Home, subject: Subject, token: str) -> dict[str, dict[str, int]]
 def _prepare(database: duckdb.DuckDBPyConnection, subject: Subject) -> None:
     run = database.execute
     run("CREATE OR REPLACE TABLE holdings (held_id VARCHAR, held_from TIMESTAMP, held_until TIMESTAMP)")
-    for one in subject.holdings:
-        run("INSERT INTO holdings VALUES (?, ?, ?)", [one.customer_id, one.start, one.end])
+    for holding in subject.holdings:
+        run("INSERT INTO holdings VALUES (?, ?, ?)", [holding.customer_id, holding.start, holding.end])
     run("CREATE OR REPLACE TABLE passed_on (number VARCHAR)")
     for own in subject.numbers:
         if not own.is_only:
@@ -134,7 +134,7 @@ class _Rewriter:
         if FEEDS[feed].holder_columns:
             whole = "held_from IS NULL AND held_until IS NULL"
             blanked = ", ".join(
-                f"CASE WHEN {held} THEN NULL ELSE {one} END AS {one}" for one in FEEDS[feed].holder_columns
+                f"CASE WHEN {held} THEN NULL ELSE {column} END AS {column}" for column in FEEDS[feed].holder_columns
             )
             replaced, stays = f" REPLACE ({blanked})", f"NOT ({held} AND {whole})"
         if feed == "numbers":

@@ -21,7 +21,7 @@ _COLUMNS: dict[str, tuple[str, str]] = {
 def print_table(report: dict[str, Any]) -> None:
     """Prints the class report of one as-of date, one line per class, whatever the width of the terminal."""
     lines = [["class", *(title for title, _ in _COLUMNS.values()), "top topics"]]
-    lines += [_cells(one) for one in report["classes"]]
+    lines += [_cells(row) for row in report["classes"]]
     widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
     print(f"customer classes as of {report['as_of']}")
     for line in lines:
@@ -36,8 +36,8 @@ def print_table(report: dict[str, Any]) -> None:
 def _cells(one: dict[str, Any]) -> list[str]:
     topics = one["top_topics"]
     last = ", ".join(topics) if isinstance(topics, list) else topics or "-"
-    return [one["class"], *(_shown(one[name], form) for name, (_, form) in _COLUMNS.items()), last]
+    return [one["class"], *(_cell_text(one[name], form) for name, (_, form) in _COLUMNS.items()), last]
 
 
-def _shown(value: Any, form: str) -> str:
+def _cell_text(value: Any, form: str) -> str:
     return str(value or "-") if value is None or isinstance(value, str) else format(value, form)

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from features.feeds.costs import Board, Item, Present
+from features.portraits.dimensions.spec import Definition
 from features.portraits.facts.classes import class_rules
 from features.portraits.facts.details import DETAILS
 from features.portraits.facts.facts import Fact, facts
@@ -36,13 +37,11 @@ A soak test builds portraits without each feed in turn and compares.
 
 def costs(_: Board) -> Iterable[Item]:
     """Yields features, dimensions and classes."""
-    for one in definitions():
-        yield Item("feature", one.feature.name, _feature(one.feature.name, one.source))
+    for definition in definitions():
+        yield Item("feature", definition.feature.name, _feature(definition))
     for dimension in dimensions():
-        names = [one for one in definitions() if one.feature.dimension == dimension]
-        yield Item(
-            "dimension", dimension, _any([_feature(one.feature.name, one.source) for one in names] or [_attributes])
-        )
+        own = [definition for definition in definitions() if definition.feature.dimension == dimension]
+        yield Item("dimension", dimension, _any([_feature(definition) for definition in own] or [_attributes]))
     settings = load_settings()
     for rule in class_rules(settings.classes, money_scale=3):
         yield Item("class", rule.name, _rule(rule.needs, rule.holds))
@@ -61,8 +60,9 @@ def _facts() -> tuple[Fact, ...]:
     return facts(load_settings().limits, day=day, money_scale=3, festival=festival)
 
 
-def _feature(name: str, source: str) -> Callable[[Present], bool]:
-    return lambda present: is_present(source, present) and set(ALSO_NEEDED.get(name, ())) <= present
+def _feature(definition: Definition) -> Callable[[Present], bool]:
+    also = set(ALSO_NEEDED.get(definition.feature.name, ()))
+    return lambda present: is_present(definition.source, present) and also <= present
 
 
 def _attributes(present: Present) -> bool:
@@ -80,7 +80,7 @@ def _rule(needs: tuple[str, ...], holds: str) -> Callable[[Present], bool]:
 @cache
 def _columns(present: Present) -> Callable[[str], bool]:
     """Returns a function that tells whether a column of features or details can be filled."""
-    filled = {one.feature.name for one in definitions() if _feature(one.feature.name, one.source)(present)}
+    filled = {definition.feature.name for definition in definitions() if _feature(definition)(present)}
     for detail in DETAILS:
         if all(is_present(source, present) for source in detail.sources):
             filled |= set(detail.columns)
@@ -108,8 +108,8 @@ def _truth(node: Any, has: Callable[[str], bool]) -> bool:
         return _truth(node.left, has) or _truth(node.right, has)
     if isinstance(node, exp.And):
         return _truth(node.left, has) and _truth(node.right, has)
-    if isinstance(node, exp.Coalesce) and all(isinstance(other, exp.Boolean) for other in node.expressions):
-        return _truth(node.this, has) or any(other.this for other in node.expressions)
+    if isinstance(node, exp.Coalesce) and all(isinstance(expression, exp.Boolean) for expression in node.expressions):
+        return _truth(node.this, has) or any(expression.this for expression in node.expressions)
     if isinstance(node, exp.Not) and isinstance(node.this, exp.Is):
         return _filled(node.this.this, has)
     return _filled(node, has)

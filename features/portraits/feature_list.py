@@ -55,9 +55,9 @@ def definitions(declared: Iterable[DeclaredAttribute] = ()) -> tuple[Definition,
     Raises:
         DataError: If a declared attribute takes the name of a feature.
     """
-    ours = tuple(one for module in _DIMENSION_FILES for one in module.DEFINITIONS)
+    ours = tuple(definition for module in _DIMENSION_FILES for definition in module.DEFINITIONS)
     theirs = attributes.definitions(declared)
-    taken = {one.feature.name for one in ours} & {one.feature.name for one in theirs}
+    taken = {definition.feature.name for definition in ours} & {definition.feature.name for definition in theirs}
     if taken:
         raise DataError(
             f"attributes: '{min(taken)}' is already a feature of the portrait",
@@ -68,12 +68,12 @@ def definitions(declared: Iterable[DeclaredAttribute] = ()) -> tuple[Definition,
 
 def dimensions() -> tuple[str, ...]:
     """Returns the names of the dimensions in the order of the list, attributes last."""
-    return (*dict.fromkeys(one.feature.dimension for one in definitions()), "attributes")
+    return (*dict.fromkeys(definition.feature.dimension for definition in definitions()), "attributes")
 
 
 def identity_of(features: Iterable[Feature]) -> str:
     """Returns `portrait_v1-` and 8 hex digits over the features' names and kinds in their order."""
-    content = orjson.dumps([[one.name, one.kind] for one in features])
+    content = orjson.dumps([[feature.name, feature.kind] for feature in features])
     return f"{VERSION}-{hashlib.sha256(content).hexdigest()[:8]}"
 
 
@@ -109,7 +109,7 @@ class FeatureList:
     @classmethod
     def declared(cls, attributes_declared: Iterable[DeclaredAttribute] = ()) -> FeatureList:
         """Returns the list with the categories that are known without any data."""
-        features = tuple(one.feature for one in definitions(attributes_declared))
+        features = tuple(definition.feature for definition in definitions(attributes_declared))
         return cls(VERSION, identity_of(features), features)
 
     @classmethod
@@ -132,7 +132,9 @@ class FeatureList:
             raise NotReadyError(f"{path}: no such feature list", remedy="run `insight build`")
         content = read_json(path)
         try:
-            features = tuple(Feature(**{**one, "categories": tuple(one["categories"])}) for one in content["features"])
+            features = tuple(
+                Feature(**fields | {"categories": tuple(fields["categories"])}) for fields in content["features"]
+            )
             return cls(content["version"], content["identity"], features)
         except (KeyError, TypeError):
             raise DataError(
@@ -157,7 +159,7 @@ class FeatureList:
     @cached_property
     def open_categories(self) -> tuple[str, ...]:
         """Returns the categories whose values come from the data, not from a contract."""
-        closed = {one.feature.name for one in definitions() if one.feature.categories}
+        closed = {definition.feature.name for definition in definitions() if definition.feature.categories}
         return tuple(f.name for f in self.features if f.kind == "category" and f.name not in closed)
 
     def with_values(self, seen: Mapping[str, Iterable[str]]) -> FeatureList:

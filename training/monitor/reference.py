@@ -62,7 +62,7 @@ def reference_of(
     tables = [sampled(portraits.read(day, ["customer_id", *names])) for day in days]
     codes = [encode(table, inputs) for table in tables]
     margins = [model.booster_.predict(values, raw_score=True, num_threads=threads) for values in codes]
-    pairs = [in_both(earlier, two) for earlier, two in pairwise(tables)]
+    pairs = [in_both(earlier, later) for earlier, later in pairwise(tables)]
     features = {}
     for place, feature in enumerate(inputs.features):
         columns = [column_of(table, feature.name) for table in tables]

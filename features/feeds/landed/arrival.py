@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 def arrived_until(feeds: Feeds) -> str | None:
     """Returns the newest arrival among all landed rows, UTC, ISO, from the files' footers; None without any row."""
-    moments = [moment for feed in sorted(feeds.names) for moment in [_newest_arrival(feeds.paths(feed))] if moment]
+    moments = [moment for feed in sorted(feeds.names) for moment in [newest_arrival(feeds.paths(feed))] if moment]
     return max(moments).isoformat() if moments else None
 
 
-def _newest_arrival(paths: Sequence[str]) -> datetime | None:
+def newest_arrival(paths: Sequence[str]) -> datetime | None:
     """Returns the newest `arrived_at` in some files, naive UTC, from their footers."""
     import pyarrow.parquet as pq
 

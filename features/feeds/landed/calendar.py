@@ -146,8 +146,9 @@ def feed_calendar(
         threads: DuckDB threads.
     """
     begun = month_start(feeds.first_day())
-    depth = MONTHS_SHOWN + max((one.months_late for one in expected.feeds.values()), default=0)
-    months = [one for one in (add_months(month, -back) for back in range(depth - 1, -1, -1)) if one >= begun] or [month]
+    depth = MONTHS_SHOWN + max((expectation.months_late for expectation in expected.feeds.values()), default=0)
+    months = [add_months(month, -back) for back in range(depth - 1, -1, -1)]
+    months = [start for start in months if start >= begun] or [month]
     cells: list[Cell] = []
     problems: list[Problem] = []
     notes: list[str] = []
@@ -161,13 +162,14 @@ def feed_calendar(
             notes.append("no city or province is delivered, so lost cities cannot be seen")
         for name in (name for name in FEEDS if name in mapped and not FEEDS[name].reference):
             counted = _counts(connection, feeds, name, months, has_cities=has_cities)
-            whole = [one for one in months if one > begun or (one == feeds.first_day() and not FEEDS[name].is_state)]
+            is_whole = begun == feeds.first_day() and not FEEDS[name].is_state
+            whole = [start for start in months if start > begun or (start == begun and is_whole)]
             row = _Row(feeds, name, expected, months, whole, counted)
-            cells += [row.cell(one) for one in months[-MONTHS_SHOWN:]]
+            cells += [row.cell(start) for start in months[-MONTHS_SHOWN:]]
             problems += row.problems()
     finally:
         connection.close()
-    shown = tuple(_name(one) for one in months[-MONTHS_SHOWN:])
+    shown = tuple(_name(start) for start in months[-MONTHS_SHOWN:])
     return FeedCalendar(_name(month), shown, tuple(cells), tuple(problems), tuple(notes))
 
 
@@ -260,13 +262,13 @@ class _Row:
         )
 
     def _before(self, month: date) -> list[date]:
-        return [one for one in self.whole if one < month][-USUAL_MONTHS:]
+        return [earlier for earlier in self.whole if earlier < month][-USUAL_MONTHS:]
 
     def _cities_missing(self, month: date) -> tuple[str, ...]:
-        usual = [self.counted.get(one, _NOTHING).by_city for one in self._before(month)]
+        usual = [self.counted.get(earlier, _NOTHING).by_city for earlier in self._before(month)]
         now, missing = self.counted[month].by_city, []
-        for city in sorted({city for one in usual for city in one}):
-            typical = statistics.median(one.get(city, 0) for one in usual)
+        for city in sorted({city for counts in usual for city in counts}):
+            typical = statistics.median(counts.get(city, 0) for counts in usual)
             if typical >= self.expected.min_city_rows and now.get(city, 0) < self.expected.min_city_share * typical:
                 missing.append(city)
         return tuple(missing)
@@ -279,7 +281,7 @@ class _Row:
             return []
         cell, before, contract = self.cell(month), self._before(month), FEEDS[self.name]
         if not cell.rows:
-            usually = bool(before) and all(one in self.counted for one in before)
+            usually = bool(before) and all(earlier in self.counted for earlier in before)
             is_event = not (contract.is_state or contract.is_own)
             if wanted.required is True or (wanted.required is None and usually and is_event):
                 return [Problem("feed_missing", self.name, f"no row of {cell.period}")]

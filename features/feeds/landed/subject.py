@@ -64,17 +64,18 @@ class Subject:
     @property
     def names(self) -> frozenset[str]:
         """Returns every identifier that names this person and nobody else."""
-        numbers = {one.number for one in self.numbers if one.is_only}
+        numbers = {number.number for number in self.numbers if number.is_only}
         return frozenset({self.person_id, *self.customers, *numbers, *self.accounts})
 
     @property
     def customers(self) -> frozenset[str]:
         """Returns the subscriptions that were never anybody else's."""
-        return frozenset(one.customer_id for one in self.holdings if one.is_whole)
+        return frozenset(holding.customer_id for holding in self.holdings if holding.is_whole)
 
     def customers_as_of(self, instant: datetime) -> frozenset[str]:
         """Returns the subscriptions whose portraits as of an instant (naive UTC) tell of this person."""
-        return frozenset(one.customer_id for one in self.holdings if one.start is None or one.start < instant)
+        began = (held for held in self.holdings if held.start is None or held.start < instant)
+        return frozenset(held.customer_id for held in began)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values, as JSON has them."""
@@ -87,11 +88,12 @@ class Subject:
         return cls(
             content["person_id"],
             tuple(
-                Holding(one["customer_id"], _moment(one["start"]), _moment(one["end"])) for one in content["holdings"]
+                Holding(held["customer_id"], _moment(held["start"]), _moment(held["end"]))
+                for held in content["holdings"]
             ),
             tuple(
-                OwnNumber(one["number"], _moment(one["start"]), _moment(one["end"]), one["is_only"])
-                for one in content["numbers"]
+                OwnNumber(number["number"], _moment(number["start"]), _moment(number["end"]), number["is_only"])
+                for number in content["numbers"]
             ),
             tuple(content["accounts"]),
             content["time_zone"],
@@ -113,7 +115,7 @@ def find_subject(home: Home, person_id: str) -> Subject:
         holdings = _holdings(database, person_id, zone) if feeds.has("persons") else []
         if not holdings:
             holdings = _unlinked(database, feeds, person_id)
-        database.register("held", pa.table({"customer_id": [one.customer_id for one in holdings]}))
+        database.register("held", pa.table({"customer_id": [holding.customer_id for holding in holdings]}))
         numbers = _numbers(database, holdings) if feeds.has("numbers") else ()
         accounts: tuple[str, ...] = ()
         if feeds.has("persons"):
@@ -150,7 +152,7 @@ def _holdings(database: duckdb.DuckDBPyConnection, person_id: str, zone: str) ->
         for customer_id, person, is_first, start, until, is_whole in rows
         if person == person_id and not is_whole
     ]
-    return [*(Holding(one) for one in whole), *parts]
+    return [*(Holding(customer_id) for customer_id in whole), *parts]
 
 
 def _unlinked(database: duckdb.DuckDBPyConnection, feeds: Feeds, person_id: str) -> list[Holding]:
@@ -174,9 +176,9 @@ def _numbers(database: duckdb.DuckDBPyConnection, holdings: list[Holding]) -> tu
         "own_holdings",
         pa.table(
             {
-                "customer_id": pa.array([one.customer_id for one in holdings], pa.string()),
-                "held_from": pa.array([one.start for one in holdings], pa.timestamp("us")),
-                "held_until": pa.array([one.end for one in holdings], pa.timestamp("us")),
+                "customer_id": pa.array([holding.customer_id for holding in holdings], pa.string()),
+                "held_from": pa.array([holding.start for holding in holdings], pa.timestamp("us")),
+                "held_until": pa.array([holding.end for holding in holdings], pa.timestamp("us")),
             }
         ),
     )

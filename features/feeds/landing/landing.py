@@ -158,7 +158,7 @@ class _Landing:
         self.arrival = arrival
         self.old = old
         self.threads = threads
-        self.says_when_it_knew: set[str] = set()
+        self.with_known_at: set[str] = set()
         self.tables = tables
         self.fingerprints = {name: fingerprints_of(self.data, file) for name, file in source.files.items()}
         if tables is not None:
@@ -170,13 +170,18 @@ class _Landing:
 
     def _landed_parts(self, view: str) -> list[dict[str, str]]:
         """Returns, per feed that reads a table, the parts of it that need not be read again."""
-        parts = []
-        for name, mapping in self.source.feeds.items():
-            if view in self.views_of(mapping):
-                before = self.before(name)
-                is_same = before is not None and before.mapping == self.mapping_hash(name, mapping)
-                parts.append(before.files if before is not None and is_same and not _waits(before, mapping) else {})
-        return parts
+        return [
+            self._landed_files(name, mapping)
+            for name, mapping in self.source.feeds.items()
+            if view in self.views_of(mapping)
+        ]
+
+    def _landed_files(self, name: str, mapping: FeedMapping) -> dict[str, str]:
+        """Returns the files of a feed, with their fingerprints, that need not be read again."""
+        before = self.before(name)
+        if before is None or before.mapping != self.mapping_hash(name, mapping) or _has_waiting_rows(before, mapping):
+            return {}
+        return before.files
 
     def mapping_hash(self, name: str, mapping: FeedMapping) -> str:
         """Returns the hash of everything but the files that decides which rows a feed gets."""
@@ -219,15 +224,11 @@ class _Landing:
 
     def only_new_files(self, feed: Feed, mapping: FeedMapping) -> str:
         """Returns a condition that leaves out files landed before under the same mapping."""
-        before = self.before(feed.name)
-        if before is None or before.mapping != self.mapping_hash(feed.name, mapping):
-            return ""
-        if _waits(before, mapping):
-            return ""
-        seen = [name for name, sha in self.files_of(mapping).items() if before.files.get(name) == sha]
+        landed = self._landed_files(feed.name, mapping)
+        seen = [name for name, sha in self.files_of(mapping).items() if landed.get(name) == sha]
         return f"_file NOT IN ({literals(seen)})" if seen else ""
 
-    def whole(self, feed: Feed) -> str:
+    def refuse_parts(self, feed: Feed) -> str:
         """Returns no condition for a SELECT that does not tell the file. Raises ConfigurationError if it must."""
         parted = self.source.read_in_parts(self.source.feeds[feed.name])
         if parted:
@@ -252,9 +253,13 @@ class _Landing:
             for feed, mapping in todo:
                 with progress.step(f"check {feed.name}"):
                     load = Load(self.arrival, is_first=self.before(feed.name) is None)
-                    where = self.only_new_files(feed, mapping) if _names_file(connection, mapping) else self.whole(feed)
+                    where = (
+                        self.only_new_files(feed, mapping)
+                        if _names_file(connection, mapping)
+                        else self.refuse_parts(feed)
+                    )
                     if stage_feed(connection, self.source, feed, mapping, load, where):
-                        self.says_when_it_knew.add(feed.name)
+                        self.with_known_at.add(feed.name)
                     hit("ingest.after_check")
         finally:
             connection.close()
@@ -294,7 +299,7 @@ class _Landing:
         shape = Shape(feed, self.source.operator.time_zone, replaces_period=mapping.replace == "period")
         before = self.before(feed.name)
         outcome = writer.write_feed(
-            shape, before, self.arrival, signature, keeps_confirmations=feed.name in self.says_when_it_knew
+            shape, before, self.arrival, signature, keeps_confirmations=feed.name in self.with_known_at
         )
         if outcome.conflicts:
             report.accepted -= outcome.conflicts
@@ -323,7 +328,7 @@ class _Landing:
         )
 
 
-def _waits(before: LandedFeed, mapping: FeedMapping) -> bool:
+def _has_waiting_rows(before: LandedFeed, mapping: FeedMapping) -> bool:
     """Tells whether rows that were refused for want of their customer get another chance with everything read again.
 
     Not under `replace: period`: files read again count as one delivery with the new ones, so that a re-delivered period

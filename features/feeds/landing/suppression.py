@@ -81,8 +81,8 @@ class Suppression:
 
     def with_subject(self, subject: Subject) -> Suppression:
         """Returns the record with one more person."""
-        customers = {self.hashed(one.customer_id): (_text(one.start), _text(one.end)) for one in subject.holdings}
-        numbers = {self.hashed(one.number): (_text(one.start), _text(one.end)) for one in subject.numbers}
+        customers = {self.hashed(held.customer_id): (_text(held.start), _text(held.end)) for held in subject.holdings}
+        numbers = {self.hashed(number.number): (_text(number.start), _text(number.end)) for number in subject.numbers}
         return Suppression(
             self.salt,
             self.persons | {self.hashed(subject.person_id)},
@@ -118,7 +118,7 @@ class Suppressor:
         names = {feed.name for feed in feeds}
         if "persons" in names:
             self._learn_subscriptions()
-        self._show("erased_customers", self._record.customers)
+        self._load_hashes("erased_customers", self._record.customers)
         staged = [feed for feed in feeds if not feed.reference and is_staged(self._connection, feed.name)]
         ids = " UNION ".join(f"SELECT customer_id FROM {staged_name(feed)}" for feed in staged)
         if not staged:
@@ -134,14 +134,14 @@ class Suppressor:
             self._delete(feed, f"USING erased_here e WHERE s.customer_id = e.customer_id AND {_IN_HOLDING}{stays}")
             self._blank(feed)
             if feed.name == "persons":
-                self._show("erased_persons", dict.fromkeys(self._record.persons, (None, None)))
+                self._load_hashes("erased_persons", dict.fromkeys(self._record.persons, (None, None)))
                 self._delete(feed, f"USING erased_persons e WHERE e.hashed = {self._hash('s.person_id')}")
 
     def refuse_ownerless(self, feed: Feed) -> None:
         """Deletes rows keyed by a number that nobody owned at their time but an erased person."""
         if not self._record:
             return
-        self._show("erased_numbers", self._record.numbers)
+        self._load_hashes("erased_numbers", self._record.numbers)
         number = self._hash("json_extract_string(s._content, '$.number')")
         self._delete(feed, f"WHERE s.customer_id LIKE '{ERASED}-%'")  # the first owner of a re-issued number
         self._delete(
@@ -154,10 +154,10 @@ class Suppressor:
         """Deletes refused rows that name an erased person anywhere, so that none reaches the quarantine."""
         if not self._record:
             return
-        self._show("erased_customers", self._record.customers)
+        self._load_hashes("erased_customers", self._record.customers)
         whole = {hashed for hashed, held in self._record.customers.items() if held == (None, None)}
         names: dict[str, Held] = dict.fromkeys(whole | self._record.persons | set(self._record.numbers), (None, None))
-        self._show("erased_names", names)
+        self._load_hashes("erased_names", names)
         text = "concat_ws(' ', key, content)"
         words = " UNION ALL ".join(
             f"SELECT owner, rowid AS place, unnest(regexp_extract_all({text}, '{pattern}')) AS word FROM refused_rows"
@@ -183,7 +183,7 @@ class Suppressor:
 
     def _learn_subscriptions(self) -> None:
         """Adds the subscriptions that staged rows give to an erased person, unless they are known already."""
-        self._show("erased_persons", dict.fromkeys(self._record.persons, (None, None)))
+        self._load_hashes("erased_persons", dict.fromkeys(self._record.persons, (None, None)))
         found = self._connection.execute(
             f"SELECT DISTINCT customer_id FROM {staged_name(FEEDS['persons'])} s JOIN erased_persons e "
             f"ON e.hashed = {self._hash('s.person_id')} WHERE customer_id IS NOT NULL"
@@ -207,7 +207,7 @@ class Suppressor:
             self._record = Suppression(**fields)
             self._record.save(self._home)
 
-    def _show(self, table: str, hashes: dict[str, Held]) -> None:
+    def _load_hashes(self, table: str, hashes: dict[str, Held]) -> None:
         run = self._connection.execute
         run(f"CREATE OR REPLACE TEMP TABLE {table} (hashed VARCHAR, held_from TIMESTAMP, held_until TIMESTAMP)")
         if hashes:

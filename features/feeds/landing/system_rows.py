@@ -79,8 +79,8 @@ def land_rows(home: Home, feed: str, table: Any, *, arrived_at: datetime) -> Out
         writer = Writer(home, folder, threads=1)
         try:
             shape = Shape(contract, operator.time_zone)
-            says_when = "known_at" in table.column_names
-            outcome = writer.write_feed(shape, before, arrival, digest, keeps_confirmations=says_when)
+            has_known_at = "known_at" in table.column_names
+            outcome = writer.write_feed(shape, before, arrival, digest, keeps_confirmations=has_known_at)
             problem = first_refused(writer.connection, feed)
         finally:
             writer.close()

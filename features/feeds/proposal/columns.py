@@ -153,7 +153,7 @@ def _look(name: str, column: Any, words: Words) -> ColumnLook:
         look.kind = "empty"
     elif look.kind == "text" and len(kept) <= max(50, rows // 50) and len(kept) <= _MANY and not look.is_unique:
         look.kind = "category"
-    look.samples = tuple(shown(value, name) for value in _few(kept))
+    look.samples = tuple(masked(value, name) for value in _few(kept))
     return look
 
 
@@ -248,7 +248,7 @@ def _is_time(header: str, values: Sequence[str], form: str) -> bool:
     return len(values) >= 3 or any(word in header.lower() for word in (*_TIME_HEADERS, *_PERIOD_HEADERS))
 
 
-def shown(value: str, header: str) -> str:
+def masked(value: str, header: str) -> str:
     """Returns a value as a comment may show it: on one line, short, without a phone number, an id card or a name."""
     name = folded(header)
     if any(word in name for word in _PERSONAL_HEADERS) and not any(word in name for word in _NOT_PERSONAL):

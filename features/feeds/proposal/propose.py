@@ -104,7 +104,7 @@ class Proposal:
         look = view.first
         return {
             "view": view.name, "path": view.pattern, "files": len(view.files),
-            "rows": sum(one.rows for one in view.files), "whole": all(one.is_whole for one in view.files),
+            "rows": sum(look.rows for look in view.files), "whole": all(look.is_whole for look in view.files),
             "encoding": look.encoding, "encoding_why": look.encoding_note, "delimiter": look.delimiter,
             "compression": look.compression, "header": look.has_header, "key": list(self.key_of(view)),
             "customer": view.customer,
@@ -226,15 +226,15 @@ def _plan(proposal: Proposal, owner: View | None, words: Words) -> None:
     if owner is not None and own is not None:
         _from_the_list(proposal, owner, own, plans, words)
     proposal.plans = [plans[name] for name in FEEDS if name in plans]
-    _say_unread(proposal)
+    _note_unread(proposal)
 
 
-def _say_unread(proposal: Proposal) -> None:
+def _note_unread(proposal: Proposal) -> None:
     taken = {pattern for view in proposal.views for pattern in view.also}
     for view in proposal.views:
-        said = any(note.startswith(view.pattern) for note in proposal.notes) or view.pattern in taken
-        said = said or any(todo.startswith(f"{view.name} ") for plan in proposal.plans for todo in plan.todos)
-        if said or any(view.name in plan.views for plan in proposal.plans):
+        is_noted = any(note.startswith(view.pattern) for note in proposal.notes) or view.pattern in taken
+        is_noted = is_noted or any(todo.startswith(f"{view.name} ") for plan in proposal.plans for todo in plan.todos)
+        if is_noted or any(view.name in plan.views for plan in proposal.plans):
             continue
         best = proposal.found[view.name][0] if proposal.found[view.name] else None
         guess = f"most like {best.feed.name} ({best.confidence:.2f})" if best else "like no feed"
@@ -248,7 +248,7 @@ def _second(proposal: Proposal, view: View, match: Match, first: FeedPlan) -> No
             f"{view.pattern} lists customers as well as {first.views[0]}{known}: if they are the same people, join the "
             f"two; if not, give it its own mapping: insight map --only '{view.pattern}'"
         )
-    elif view.has_layout_of(same := next(one for one in proposal.views if one.name == first.views[0])):
+    elif view.has_layout_of(same := next(other for other in proposal.views if other.name == first.views[0])):
         same.also.append(view.pattern)
         first.todos.append(
             f"{view.pattern} has the same columns and is read with it; if it holds late records, they were known later"
@@ -267,8 +267,8 @@ def _from_the_list(proposal: Proposal, owner: View, own: Match, plans: dict[str,
         proposal.attributes, proposal.left_out = attributes_of(owner, own, answers, words)
         others = [view for view in proposal.views if view is not owner and view.customer]
         for view in others:
-            said = any(note.startswith(view.pattern) for note in proposal.notes)
-            if not said and not any(view.name in plan.views for plan in plans.values()):
+            is_noted = any(note.startswith(view.pattern) for note in proposal.notes)
+            if not is_noted and not any(view.name in plan.views for plan in plans.values()):
                 match = next((m for m in proposal.found[view.name] if m.feed.name == "customers"), None)
                 if match is not None and view.by_name[view.customer].is_unique:
                     _second(proposal, view, match, plans["customers"])

@@ -74,8 +74,8 @@ def _check_file(proposal: Proposal) -> list[str]:
 def _view(proposal: Proposal, view: View) -> list[str]:
     look = view.first
     count = f"{len(view.files)} files, " if len(view.files) > 1 else ""
-    rows = sum(one.rows for one in view.files)
-    whole = "" if all(one.is_whole for one in view.files) else "; only the beginning was looked at"
+    rows = sum(look.rows for look in view.files)
+    whole = "" if all(look.is_whole for look in view.files) else "; only the beginning was looked at"
     lines = [f"  # {view.pattern}: {count}{rows:,} rows{whole}"]
     if look.encoding:
         shown = {"\t": "tab", "\x01": "0x01", "\x1e": "0x1e", "\x7f": "0x7f"}.get(look.delimiter, look.delimiter)
@@ -131,15 +131,10 @@ def _options(proposal: Proposal, view: View) -> dict[str, str]:
         options["header"] = "[" + ", ".join(_scalar(name) for name in look.header) + "]"
     everywhere = sorted({text for column in view.columns for text in column.nothing if text not in column.nothing_here})
     if everywhere:
-        options["null_values"] = (
-            "[" + ", ".join(json.dumps(text, ensure_ascii=False) for text in ["", *everywhere]) + "]"
-        )
+        options["null_values"] = "[" + ", ".join(_json(text) for text in ["", *everywhere]) + "]"
     here = {column.name: column.nothing_here for column in view.columns if column.nothing_here}
     if here:
-        marks = (
-            f"{_scalar(name)}: [{', '.join(json.dumps(text, ensure_ascii=False) for text in texts)}]"
-            for name, texts in here.items()
-        )
+        marks = (f"{_scalar(name)}: [{', '.join(_json(text) for text in texts)}]" for name, texts in here.items())
         options["null_values_of"] = "{" + ", ".join(marks) + "}"
     need = proposal.needs.get(view.name)
     if need is not None:
@@ -174,7 +169,7 @@ def _attributes(proposal: Proposal) -> list[str]:
     if not proposal.attributes:
         return []
     view = next(view for view in proposal.views if view.name == proposal.owner)
-    parts = [(quoted(one.header), one.name) for one in proposal.attributes]
+    parts = [(quoted(attribute.header), attribute.name) for attribute in proposal.attributes]
     first = select_of(view.name, [(quoted(view.customer), "customer_id")]).splitlines()[0]
     lines = ["  # attributes: every further column of the customers that was known at the snapshot"]
     if proposal.left_out:
@@ -190,8 +185,8 @@ def _attributes(proposal: Proposal) -> list[str]:
     ]
     lines += [f"      FROM {view.name}", "attributes:"]
     lines += [
-        f"  - {{name: {one.name}, kind: {one.kind}, description: {json.dumps(one.header, ensure_ascii=False)}}}"
-        for one in proposal.attributes
+        f"  - {{name: {attribute.name}, kind: {attribute.kind}, description: {_json(attribute.header)}}}"
+        for attribute in proposal.attributes
     ]
     return lines
 
@@ -211,4 +206,8 @@ def _comments(begin: str, texts: list[str], mark: str = "") -> list[str]:
 
 
 def _scalar(text: str) -> str:
-    return text if _PLAIN.fullmatch(text) and text.lower() not in _WORDS else json.dumps(text, ensure_ascii=False)
+    return text if _PLAIN.fullmatch(text) and text.lower() not in _WORDS else _json(text)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -152,12 +152,12 @@ def _stem(name: str) -> str:
 def _names(stems: list[str]) -> list[str]:
     """Returns names for SQL: short, lower case, without a beginning that all share, each once."""
     words = [words_in(unicodedata.normalize("NFKC", stem)) for stem in stems]
-    while len(words) >= _SHARED_BEGINNINGS and all(len(one) > 1 and one[0] == words[0][0] for one in words):
-        words = [one[1:] for one in words]
+    while len(words) >= _SHARED_BEGINNINGS and all(len(parts) > 1 and parts[0] == words[0][0] for parts in words):
+        words = [parts[1:] for parts in words]
     names: list[str] = []
-    for place, one in enumerate(words):
-        name = "_".join(one)
-        name = name if len(name) <= _LONGEST_NAME else "_".join(one[-2:])[:_LONGEST_NAME].strip("_")
+    for place, parts in enumerate(words):
+        name = "_".join(parts)
+        name = name if len(name) <= _LONGEST_NAME else "_".join(parts[-2:])[:_LONGEST_NAME].strip("_")
         name = name if name and name[0].isalpha() else f"file_{place + 1}"
         while name in names:
             name += "_b"

@@ -95,7 +95,7 @@ def build_portraits(
         for day in todo:
             moment = Moment(day, zone)
             present = _fill(engine, spark, feeds, plan, moment)
-            missing = tell(engine, request, moment, present)
+            missing = keep_story(engine, request, moment, present)
             features = features.with_values(_values_seen(engine, features))
             features.save(home)
             hit("build.before_partition")
@@ -119,7 +119,7 @@ def request_of(feeds: Feeds, settings: PortraitSettings) -> Request:
     return Request(feeds.operator.time_zone, definitions(declared), settings, attributes, feeds.operator.money_scale)
 
 
-def tell(engine: Engine, request: Request, moment: Moment, present: frozenset[str]) -> list[str]:
+def keep_story(engine: Engine, request: Request, moment: Moment, present: frozenset[str]) -> list[str]:
     """Keeps `portrait_story` beside `portrait_features`; returns what no feed tells about."""
     missing = compute.missing_dimensions(present, request.definitions)
     write_story(engine, request, moment, present, missing)
@@ -129,7 +129,7 @@ def tell(engine: Engine, request: Request, moment: Moment, present: frozenset[st
 def rows_sql(request: Request, moment: Moment) -> str:
     """Returns SQL for the portrait's rows sorted by customer, from `portrait_features` and `portrait_story`."""
     instant = timestamp(moment.instant)
-    names = ", ".join(f"portrait_features.{one.feature.name}" for one in request.definitions)
+    names = ", ".join(f"portrait_features.{definition.feature.name}" for definition in request.definitions)
     return (
         f"SELECT customer_id, DATE '{moment.as_of}' AS as_of_date, {instant} AS event_timestamp, "
         f"{instant} AS created_timestamp, {timestamp(utc_now())} AS built_at, "
@@ -153,7 +153,7 @@ def is_current(feeds: Feeds, portraits: Path, as_of: date) -> bool:
 def stage(engine: Engine, feeds: Feeds, plan: compute.Plan, moment: Moment) -> frozenset[str]:
     """Makes staged rows and sources of one as-of date; returns the feeds of which anything was known."""
     for staged in STAGED.values():
-        _show_known(engine, feeds, staged, moment)
+        _view_known(engine, feeds, staged, moment)
     present = compute.present_feeds(engine)
     compute.stage_all(engine, plan, moment)
     compute.prepare(engine, plan, present)
@@ -178,7 +178,7 @@ def _fill(
     return stage(engine, feeds, plan, moment)
 
 
-def _show_known(engine: Engine, feeds: Feeds, staged: Staged, moment: Moment) -> None:
+def _view_known(engine: Engine, feeds: Feeds, staged: Staged, moment: Moment) -> None:
     """Makes `known_<name>`: the rows that were known, from the files of the months in reach only."""
     types = staging.landed_types(staged.feed, attribute_columns(feeds.operator.attributes))
     paths = _paths_in_reach(feeds, staged.feed, moment.as_of)
@@ -195,7 +195,7 @@ def _paths_in_reach(feeds: Feeds, feed: str, day: date) -> list[str]:
     if feed in LINKS:
         part = feeds.manifest.derived.get(feed)
         return [str(feeds.home.root / part.path)] if part else []
-    reaches = [one.days for one in STAGED.values() if one.feed == feed]
+    reaches = [staged.days for staged in STAGED.values() if staged.feed == feed]
     longest = None if None in reaches else max(days for days in reaches if days is not None)
     first = _EARLIEST if longest is None else day - timedelta(days=longest)
     wanted = {f"{month:%Y-%m}" for month in months_between(first, day)}
@@ -244,7 +244,7 @@ def _values_seen(engine: Engine, features: FeatureList) -> dict[str, list[str]]:
 def _month_before(root: Path, day: date) -> Path | None:
     """Returns the built partition nearest to 30 days before, if one lies 17 to 45 days before."""
     built = [date.fromisoformat(path.parent.name[6:]) for path in root.glob(f"as_of=*/{PORTRAIT_FILE}")]
-    near = sorted((abs((day - one).days - 30), one) for one in built if 17 <= (day - one).days <= 45)
+    near = sorted((abs((day - old).days - 30), old) for old in built if 17 <= (day - old).days <= 45)
     return partition(root, near[0][1]) / PORTRAIT_FILE if near else None
 
 

@@ -48,15 +48,16 @@ class Plan:
         """Returns the plan in the SQL that `compile_sql` (an engine's) makes of an Ibis expression."""
         import ibis
 
-        columns = {name: _staged_types(one, request) for name, one in STAGED.items()}
+        columns = {name: _staged_types(stage, request) for name, stage in STAGED.items()}
         staged = {name: staging.ibis_table(f"staged_{name}", types) for name, types in columns.items()}
         tables = {name: source.table(staged, request.settings) for name, source in SOURCES.items()}
         features = {}
-        for name in dict.fromkeys(one.source for one in request.definitions):
+        for name in dict.fromkeys(definition.source for definition in request.definitions):
             rows = ibis.table(tables[name].schema(), name=f"source_{name}")
-            values = {one.feature.name: one.value(rows) for one in request.definitions if one.source == name}
+            own = (definition for definition in request.definitions if definition.source == name)
+            values = {definition.feature.name: definition.value(rows) for definition in own}
             features[name] = compile_sql(rows.group_by("customer_id").aggregate(**values))
-        stages = {name: staging.stage(one, request.time_zone, request.attributes) for name, one in STAGED.items()}
+        stages = {name: staging.stage(stage, request.time_zone, request.attributes) for name, stage in STAGED.items()}
         return cls(
             request,
             {name: compile_sql(table) for name, table in stages.items()},
@@ -78,7 +79,8 @@ def missing_dimensions(present: frozenset[str], definitions: Sequence[Definition
     """Returns what no feed tells about: a dimension by name, or `dimension.feed` where only a part is missing."""
     missing: list[str] = []
     for dimension in dimensions():
-        sources = dict.fromkeys(one.source for one in definitions if one.feature.dimension == dimension)
+        own = (definition for definition in definitions if definition.feature.dimension == dimension)
+        sources = dict.fromkeys(definition.source for definition in own)
         lacking = [name for name in sources if not is_present(name, present)]
         if not lacking:
             continue
@@ -117,11 +119,12 @@ def reduce(engine: Engine, plan: Plan, present: frozenset[str]) -> None:
     for name, sql in plan.features.items():
         if is_present(name, present):
             engine.keep(f"features_{name}", sql)
-    for one in plan.request.definitions:
-        value = f"features_{one.source}.{one.feature.name}" if is_present(one.source, present) else "NULL"
-        columns.append(
-            _typed(one, value if one.absent is None or value == "NULL" else f"coalesce({value}, {one.absent})")
-        )
+    for definition in plan.request.definitions:
+        value = "NULL"
+        if is_present(definition.source, present):
+            value = f"features_{definition.source}.{definition.feature.name}"
+            value = value if definition.absent is None else f"coalesce({value}, {definition.absent})"
+        columns.append(_typed(definition, value))
     joins = " ".join(
         f"LEFT JOIN features_{name} ON features_{name}.customer_id = base.customer_id"
         for name in plan.features
@@ -149,10 +152,8 @@ def _base_sql() -> str:
 
 def _staged_types(staged: Staged, request: Request) -> dict[str, str]:
     types = staging.landed_types(staged.feed, request.attributes)
-    times = [
-        one.name for one in staging.columns_of(staged.feed, request.attributes) if one.kind in (Kind.DATE, Kind.INSTANT)
-    ]
-    since = {f"days_since_{name}": "BIGINT" for name in times}
+    columns = staging.columns_of(staged.feed, request.attributes)
+    since = {f"days_since_{column.name}": "BIGINT" for column in columns if column.kind in (Kind.DATE, Kind.INSTANT)}
     event = {"days_ago": "BIGINT", "is_this_month": "BOOLEAN"} if "event_at" in types else {}
     if "event_id" in types:
         event["civil_hour"] = "BIGINT"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from features.feeds.landed.reading import Feeds
-from features.feeds.landed.arrival import _newest_arrival
+from features.feeds.landed.arrival import newest_arrival
 
 _LINKED = {feed.link.name: feed for feed in FEEDS.values() if feed.link}
 
@@ -51,14 +51,14 @@ def portrait_again(
         threads: DuckDB threads.
         settings: The thresholds; default: the configured ones.
     """
-    from features.portraits.build.build import features_of, request_of, rows_sql, tell
+    from features.portraits.build.build import features_of, keep_story, request_of, rows_sql
 
     moment = Moment(day, feeds.operator.time_zone)
     request = request_of(feeds, settings or load_settings())
     with feeds.connect(threads=threads) as connection:
         engine = ArrivedEngine(connection, feeds, until)
         plan = compute.Plan.compiled(engine.compile, request)
-        tell(engine, request, moment, features_of(engine, feeds, plan, moment))
+        keep_story(engine, request, moment, features_of(engine, feeds, plan, moment))
         connection.execute(f"COPY ({rows_sql(request, moment)}) TO {literal(path)} (FORMAT parquet)")
         return row_count(connection, "portrait_features")
 
@@ -82,7 +82,7 @@ class ArrivedEngine(DuckDBEngine):
         self.view(name, link_sql(linked.link, f"({rows})") if linked and linked.link else rows)
 
     def _is_late(self, feed: str) -> bool:
-        newest = _newest_arrival(self._feeds.paths(feed))
+        newest = newest_arrival(self._feeds.paths(feed))
         return newest is not None and self._until is not None and newest > self._until.replace(tzinfo=None)
 
 

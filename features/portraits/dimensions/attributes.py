@@ -28,7 +28,7 @@ class DeclaredAttribute(Protocol):
 
 def definitions(declared: Iterable[DeclaredAttribute]) -> tuple[Definition, ...]:
     """Returns one feature per declared attribute: its newest known value."""
-    return tuple(_definition(one) for one in declared)
+    return tuple(_definition(attribute) for attribute in declared)
 
 
 def _definition(declared: DeclaredAttribute) -> Definition:

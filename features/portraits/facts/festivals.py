@@ -28,7 +28,7 @@ class Festival:
 
 def next_festival(day: date, within_days: int) -> Festival | None:
     """Returns the festival that begins in `[day, day + within_days]`, or None."""
-    near = [one for one in _festivals(day.year) + _festivals(day.year + 1) if one.on >= day]
+    near = [festival for festival in _festivals(day.year) + _festivals(day.year + 1) if festival.on >= day]
     return near[0] if near and near[0].on <= day + timedelta(days=within_days) else None
 
 

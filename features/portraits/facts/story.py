@@ -63,8 +63,8 @@ def write_story(engine: Engine, request: Request, moment: Moment, present: froze
     festival = next_festival(moment.as_of, limits.festival_days)
     ours = facts(limits, day=moment.as_of, money_scale=request.money_scale, festival=festival)
     joins = " ".join(
-        f"LEFT JOIN detail_{one.name} ON detail_{one.name}.customer_id = portrait_features.customer_id"
-        for one in DETAILS
+        f"LEFT JOIN detail_{detail.name} ON detail_{detail.name}.customer_id = portrait_features.customer_id"
+        for detail in DETAILS
     )
     inner = (
         f"SELECT portrait_features.customer_id, {holding_sql(rules, present)} AS held, {_reasons(ours)} AS reasons, "

@@ -117,7 +117,7 @@ class SparkEngine:
             self.session.read.parquet(*paths).createOrReplaceTempView(name)
             return
         spark_types = {"VARCHAR": "STRING", "TIMESTAMP": "TIMESTAMP_NTZ"}
-        columns = ", ".join(f"CAST(NULL AS {spark_types.get(sql, sql)}) AS `{one}`" for one, sql in types.items())
+        columns = ", ".join(f"CAST(NULL AS {spark_types.get(sql, sql)}) AS `{column}`" for column, sql in types.items())
         self.view(name, f"SELECT {columns} WHERE false")
 
     def compile(self, expression: Any) -> str:

@@ -33,7 +33,7 @@ class Request:
 
 def attribute_columns(declared: Sequence[Any]) -> tuple[Column, ...]:
     """Returns the declared attributes as columns of the attributes feed."""
-    return tuple(Column(one.name, Kind.CATEGORY if one.kind == "category" else Kind.NUMBER) for one in declared)
+    return tuple(Column(attribute.name, Kind(attribute.kind)) for attribute in declared)
 
 
 def is_present(source: str, present: frozenset[str]) -> bool:

@@ -38,8 +38,8 @@ def _as_staged(name: str) -> Prepare:
 
 
 SOURCES: dict[str, Source] = {
-    one.name: one
-    for one in (
+    source.name: source
+    for source in (
         Source("customer", ("customers",), tables.customer),
         Source("household", ("persons",), tables.household),
         Source("number", ("numbers",), tables.number),

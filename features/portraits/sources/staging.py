@@ -77,8 +77,8 @@ class Staged:
 
 _YEAR = 400
 STAGED: dict[str, Staged] = {
-    one.name: one
-    for one in (
+    staged.name: staged
+    for staged in (
         *(Staged(name, name) for name in ("customers", "subscriptions", "fixed_services", "terminations")),
         *(Staged(name, name) for name in ("attributes", "plans", "packs", "network_faults", *LINKS)),
         *(Staged(name, name, _YEAR) for name in ("bills", "port_requests", "roaming_sessions", "tickets")),
@@ -148,14 +148,14 @@ def moment_sql(moment: Moment) -> str:
 def stage(staged: Staged, time_zone: str, attributes: Sequence[Column] = ()) -> Any:
     """Returns the staged rows of `known_<name>` at the moment in the table `moment`, as an Ibis expression."""
     types = landed_types(staged.feed, attributes)
-    times = [one for one in columns_of(staged.feed, attributes) if one.kind in (Kind.DATE, Kind.INSTANT)]
+    times = [column for column in columns_of(staged.feed, attributes) if column.kind in (Kind.DATE, Kind.INSTANT)]
     now = ibis_table("moment", {"as_of": "DATE", "today": "BIGINT", "month_days_elapsed": "BIGINT"})
     rows = ibis_table(f"known_{staged.name}", types).cross_join(now)
     new = {
-        f"days_since_{one.name}": rows.as_of.delta(rows[one.name], unit="day").cast("int64")
-        if one.kind is Kind.DATE
-        else rows.today - _civil_seconds(rows[one.name], time_zone) // _DAY_SECONDS
-        for one in times
+        f"days_since_{column.name}": rows.as_of.delta(rows[column.name], unit="day").cast("int64")
+        if column.kind is Kind.DATE
+        else rows.today - _civil_seconds(rows[column.name], time_zone) // _DAY_SECONDS
+        for column in times
     }
     if "event_at" in types:
         seconds = _civil_seconds(rows.event_at, time_zone)
