@@ -261,11 +261,13 @@ def _layout(look: FileLook, text: str) -> None:
 
 def _delimiter(lines: list[str]) -> tuple[str, list[int]]:
     """Returns the delimiter that gives the most lines one number of values above one, and the numbers it gives."""
-    best, widths, score = ",", [1], (0.0, 0)
+    best, widths, score = ",", [1], (0.0, False, 0)
     for delimiter in _DELIMITERS:
-        counts = Counter(len(row) for row in csv.reader(lines, delimiter=delimiter))
+        lengths = [len(row) for row in csv.reader(lines, delimiter=delimiter)]
+        counts = Counter(lengths)
         width, count = counts.most_common(1)[0] if counts else (1, 0)
-        found = (round(count / max(1, counts.total()), 1), width)
+        # Decimal commas give the rows below the header one number of values, but not the header.
+        found = (round(count / max(1, counts.total()), 1), lengths[:1] == [width], width)
         if width > 1 and found > score:
             best, widths, score = delimiter, [w for w, _ in counts.most_common()], found
     return best, widths

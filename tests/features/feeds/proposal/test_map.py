@@ -195,9 +195,30 @@ def test_encoding_and_delimiter_are_read_from_the_bytes(tmp_path, encoding, expe
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("编号^城市^元\n" + "1^北京^2\n" * 50, ("^", True, 3)),
+        ("编号~城市~元\n" + "1~北京~2\n" * 50, ("~", True, 3)),
+        ("编号;金额;税\n" + "1;2,5;3,4\n" * 50, (";", True, 3)),
+        ("北京,active,P1\n北京,active,P2\n上海,active,P1\n" * 20, (",", False, 3)),
+        ("编号,金额,税\n" + "1,2,3\n" * 50 + "7,8\n", (",", True, 3)),
+        ("id,month,name\n" + "7,202605,9\n" * 50_000 + "9,202605,套餐\n", (",", True, 3)),
+    ],
+    ids=["caret", "tilde", "decimal_comma", "no_header", "short_row", "late_chinese"],
+)
+def test_a_layout_that_libraries_miss_is_found(tmp_path, text, expected):
+    """Each is a case on which charset-normalizer or DuckDB's sniffer answers wrongly (see DECISIONS)."""
+    (tmp_path / "x.csv").write_bytes(text.encode("gb18030"))
+    look = look_at(tmp_path / "x.csv", "x.csv")
+    assert (look.problem, look.encoding) == ("", "gb18030")
+    assert (look.delimiter, look.has_header, len(look.header)) == expected
+
+
+@pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
         ("a.csv", "编号,名\n1,好\n".encode("gb18030")[:-2] + b"\xff\n", "no one encoding"),
+        ("mixed.csv", monthly().encode() + monthly().encode("gb18030"), "no one encoding"),
         ("b.csv.gz", gzip.compress(b"a,b\n" * 9999, mtime=0)[:-20], "cut off"),
         ("c.csv.gz", b"a,b\n1,2\n", "not gzip"),
         ("d.csv", gzip.compress(b"a,b\n1,2\n", mtime=0), "without the ending .gz"),
