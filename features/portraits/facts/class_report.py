@@ -18,8 +18,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from features.portraits.facts.classes import CLASS_NAMES, UNCLASSIFIED, ClassRule, class_rules, not_evaluable
 from features.kit.sql import parquet
+from features.portraits.facts.classes import CLASS_NAMES, UNCLASSIFIED, ClassRule, class_rules, not_evaluable
 from features.portraits.sources.engines import Engine
 from features.portraits.sources.request import Request
 from features.portraits.sources.staging import Moment

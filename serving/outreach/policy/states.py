@@ -17,9 +17,9 @@ from features.feeds.conversion import literal
 from features.feeds.landed.manifest import Operator
 from features.feeds.landed.reading import Feeds
 from features.feeds.landing.suppression import Suppression
+from features.kit.sql import literal
 from serving.outreach.dispositions import REACHED_NOBODY
 from serving.outreach.refusals import CHANNELS, REFUSALS
-from features.kit.sql import literal
 from serving.outreach.settings import OutreachSettings
 
 if TYPE_CHECKING:
