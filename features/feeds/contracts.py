@@ -17,11 +17,15 @@ declared scale (CNY: li, 1/1000 yuan).
 
 from __future__ import annotations
 
+from functools import partial
+
 from features.feeds.schema import Column, Feed, Grain, Kind, Link
 
-
-def _text(name: str, *, required: bool = False) -> Column:
-    return Column(name, Kind.TEXT, required=required)
+_text = partial(Column, kind=Kind.TEXT)
+_flag = partial(Column, kind=Kind.FLAG)
+_date = partial(Column, kind=Kind.DATE)
+_instant = partial(Column, kind=Kind.INSTANT, unit="UTC")
+_money = partial(Column, kind=Kind.MONEY, unit="minor", low=0)
 
 
 def _category(name: str, *allowed: str, required: bool = False) -> Column:
@@ -30,22 +34,6 @@ def _category(name: str, *allowed: str, required: bool = False) -> Column:
 
 def _count(name: str, unit: str = "", *, required: bool = False, high: float | None = None) -> Column:
     return Column(name, Kind.INTEGER, unit=unit, low=0, high=high, required=required)
-
-
-def _money(name: str, *, required: bool = False, low: float | None = 0) -> Column:
-    return Column(name, Kind.MONEY, unit="minor", low=low, required=required)
-
-
-def _flag(name: str, *, required: bool = False) -> Column:
-    return Column(name, Kind.FLAG, required=required)
-
-
-def _instant(name: str, *, required: bool = False) -> Column:
-    return Column(name, Kind.INSTANT, unit="UTC", required=required)
-
-
-def _date(name: str, *, required: bool = False) -> Column:
-    return Column(name, Kind.DATE, required=required)
 
 
 CUSTOMER_KINDS = ("consumer", "corporate", "machine")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,13 +45,9 @@ def erase(home: Home, subject: Subject, token: str) -> dict[str, dict[str, int]]
     manifest = read_manifest(home)
     if manifest is not None:
         remove_orphans(home, manifest)
-        with scratch_folder(home) as folder:
-            writer = Writer(home, folder, threads=1)
-            try:
-                _prepare(writer.connection, subject)
-                new = _without(manifest, _Rewriter(home, writer, subject, token), removed["feeds"])
-            finally:
-                writer.close()
+        with scratch_folder(home) as folder, closing(Writer(home, folder, threads=1)) as writer:
+            _prepare(writer.connection, subject)
+            new = _without(manifest, _Rewriter(home, writer, subject, token), removed["feeds"])
         hit("erase.before_manifest")
         if new != manifest:
             switch_manifest(home, new)

@@ -155,8 +155,7 @@ def feed_calendar(
     if feeds.latest_as_of() < add_months(month, 1):
         detail = f"the feeds are complete up to {feeds.latest_as_of()}, the month ends on {add_months(month, 1)}"
         problems.append(Problem("not_delivered", "", detail))
-    connection = feeds.connect(threads=threads, personal=True)
-    try:
+    with feeds.connect(threads=threads, personal=True) as connection:
         has_cities = _create_cities(connection)
         if not has_cities:
             notes.append("no city or province is delivered, so lost cities cannot be seen")
@@ -167,8 +166,6 @@ def feed_calendar(
             row = _Row(feeds, name, expected, months, whole, counted)
             cells += [row.cell(start) for start in months[-MONTHS_SHOWN:]]
             problems += row.problems()
-    finally:
-        connection.close()
     shown = tuple(_name(start) for start in months[-MONTHS_SHOWN:])
     return FeedCalendar(_name(month), shown, tuple(cells), tuple(problems), tuple(notes))
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 import duckdb
 import orjson
 import pyarrow as pa
+from pydantic import TypeAdapter
 
 from features.feeds.landed.reading import Feeds
 from features.kit.clock import instant_of
@@ -85,19 +86,7 @@ class Subject:
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
         """Returns what `as_dict` gave, from JSON."""
-        return cls(
-            content["person_id"],
-            tuple(
-                Holding(held["customer_id"], _moment(held["start"]), _moment(held["end"]))
-                for held in content["holdings"]
-            ),
-            tuple(
-                OwnNumber(number["number"], _moment(number["start"]), _moment(number["end"]), number["is_only"])
-                for number in content["numbers"]
-            ),
-            tuple(content["accounts"]),
-            content["time_zone"],
-        )
+        return TypeAdapter(cls).validate_python(content)
 
 
 def find_subject(home: Home, person_id: str) -> Subject:
@@ -199,7 +188,3 @@ def _numbers(database: duckdb.DuckDBPyConnection, holdings: list[Holding]) -> tu
 
 def _begin(day: date | None, zone: str) -> datetime | None:
     return None if day is None else instant_of(day, zone).replace(tzinfo=None)
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

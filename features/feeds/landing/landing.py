@@ -9,6 +9,7 @@ and named by what they hold; a killed run leaves only orphans, which the next ru
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -83,40 +84,23 @@ def land(
     """
     if not data.is_dir():
         raise DataError(f"{data}: no such folder", remedy="check --data")
-    with open_tables(source) as tables:
-        return _land(source, data, home, progress, tables, threads=threads, arrived_at=arrived_at)
-
-
-def _land(
-    source: Source,
-    data: Path,
-    home: Home,
-    progress: Progress,
-    tables: Tables | None,
-    *,
-    threads: int,
-    arrived_at: datetime | None,
-) -> LandingReport:
     arrival = (arrived_at or utc_now()).replace(tzinfo=None)
     old = read_manifest(home)
     operator = Operator.of(source)
     if old is not None:
         check_same_operator(old.operator, operator)
     remove_orphans(home, old)
-    landing = _Landing(source, data, home, arrival, old, threads, tables)
-    todo, signatures = landing.plan()
-    with scratch_folder(home) as folder:
+    with open_tables(source) as tables, scratch_folder(home) as folder:
+        landing = _Landing(source, data, home, arrival, old, threads, tables)
+        todo, signatures = landing.plan()
         views, reports = landing.check_all(folder, todo, progress)
         landed = dict(old.feeds) if old else {}
-        writer = Writer(home, folder, threads=threads)
-        try:
+        with closing(Writer(home, folder, threads=threads)) as writer:
             for feed, mapping in todo:
                 with progress.step(f"land {feed.name}"):
                     landed[feed.name] = landing.write(writer, feed, mapping, reports[feed.name], signatures[feed.name])
             landing.write_refused(writer.connection, views, reports)
             derived = write_links(writer, landed, old.derived if old else {})
-        finally:
-            writer.close()
     manifest = _manifest(source, operator, landed, derived, arrival)
     hit("ingest.before_manifest")
     if old is None or manifest != old:
@@ -245,8 +229,7 @@ class _Landing:
         reports: dict[str, FeedReport] = {}
         check_deliveries(self.source, self.data)
         wanted = frozenset(view for _, mapping in todo for view in self.views_of(mapping))
-        connection = open_scratch(folder, threads=self.threads)
-        try:
+        with open_scratch(folder, threads=self.threads) as connection:
             lock_down(connection, [self.data, folder])
             with progress.step("read files"):
                 views = stage_files(connection, self.source, self.data, folder, wanted=wanted, tables=self.tables)
@@ -261,10 +244,7 @@ class _Landing:
                     if stage_feed(connection, self.source, feed, mapping, load, where):
                         self.with_known_at.add(feed.name)
                     hit("ingest.after_check")
-        finally:
-            connection.close()
-        connection = open_scratch(folder, threads=self.threads)
-        try:
+        with open_scratch(folder, threads=self.threads) as connection:
             suppressor = Suppressor(self.home, connection)
             suppressor.refuse([feed for feed, _ in todo])
             for feed, mapping in todo:
@@ -278,8 +258,6 @@ class _Landing:
             for feed, _ in todo:
                 reports[feed.name] = _report(connection, feed, erased=suppressor.refused.get(feed.name, 0))
             self.write_refused(connection, views, reports)
-        finally:
-            connection.close()
         return views, reports
 
     def write_refused(

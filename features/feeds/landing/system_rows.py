@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -62,8 +63,7 @@ def land_rows(home: Home, feed: str, table: Any, *, arrived_at: datetime) -> Out
     before = manifest.feeds.get(feed)
     remove_orphans(home, manifest)
     with scratch_folder(home) as folder:
-        connection = open_scratch(folder, threads=1)
-        try:
+        with open_scratch(folder, threads=1) as connection:
             connection.register("arrow_rows", table)
             connection.execute("CREATE TABLE system_rows AS FROM arrow_rows")
             create_refused_table(connection)
@@ -74,16 +74,11 @@ def land_rows(home: Home, feed: str, table: Any, *, arrived_at: datetime) -> Out
             digest = hashlib.sha256(
                 str(connection.execute(f"SELECT sum(hash(s)) FROM {staged_name(contract)} s").fetchone()).encode()
             ).hexdigest()
-        finally:
-            connection.close()
-        writer = Writer(home, folder, threads=1)
-        try:
+        with closing(Writer(home, folder, threads=1)) as writer:
             shape = Shape(contract, operator.time_zone)
             has_known_at = "known_at" in table.column_names
             outcome = writer.write_feed(shape, before, arrival, digest, keeps_confirmations=has_known_at)
             problem = first_refused(writer.connection, feed)
-        finally:
-            writer.close()
     if problem:
         raise DataError(f"feed {feed}: {problem}", remedy="nothing was landed; correct the row and send all again")
     if before is None or outcome.parts != before.parts:

@@ -62,19 +62,8 @@ _MANY = 200
 _PHONE = re.compile(r"(?<!\d)(?:\+?86)?1[3-9]\d{9}(?!\d)")
 _CITIZEN = re.compile(r"(?<!\d)\d{6}(?:19|20)\d{9}[\dXx](?!\d)")
 _PERSONAL_HEADERS = (
-    "姓名",
-    "名字",
-    "联系人",
-    "地址",
-    "身份证",
-    "证件号",
-    "name",
-    "address",
-    "email",
-    "邮箱地址",
-    "passport",
-    "idcard",
-)
+    "姓名", "名字", "联系人", "地址", "身份证", "证件号", "name", "address", "email", "邮箱地址", "passport", "idcard",
+)  # fmt: skip
 _NOT_PERSONAL = ("planname", "plan", "packname", "套餐", "product", "产品", "campaign", "活动", "city", "service")
 
 

@@ -21,8 +21,10 @@ CANNOT_CHANGE_A_VALUE = {
     "features.kit.errors": "refusals",
     "features.kit.files": "writes and checks files",
     "features.kit.home": "folders",
+    "features.kit.language": "which language a person reads; the texts stand where they are used",
     "features.kit.progress": "progress bars",
     "features.kit.runs": "locks and the run table",
+    "features.kit.spelling": "the nearest word, for messages",
     "features.portraits.build.specification": "this identity itself",
     "features.portraits.reading": "names of folders and files",
 }
