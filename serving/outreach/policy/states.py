@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from features.feeds.conversion import literal
 from features.feeds.landed.manifest import Operator
 from features.feeds.landed.reading import Feeds
 from features.feeds.landing.suppression import Suppression
