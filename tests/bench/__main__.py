@@ -12,7 +12,17 @@ from features.kit.errors import InsightError
 from features.kit.home import Home
 from tests.results import record
 
-SUBJECTS = ("main_job", "mapping", "benchmark", "oracle_gap", "calibration", "verdict", "retrain_cycles", "erasure")
+SUBJECTS = (
+    "house",
+    "main_job",
+    "mapping",
+    "benchmark",
+    "oracle_gap",
+    "calibration",
+    "verdict",
+    "retrain_cycles",
+    "erasure",
+)
 
 
 def main(names: list[str]) -> int:
