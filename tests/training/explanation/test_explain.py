@@ -1,6 +1,7 @@
 """Contributions add up, stay under small noise, and say in which direction the score moves; wrong ones do not."""
 
 import warnings
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -109,7 +110,8 @@ def test_customers_without_a_value_stand_apart(model, monkeypatch: pytest.Monkey
     """Blank bills are counted one by one under "blank"; SHAP's scatter draws equal blanks as one mark without a name."""
     loaded, values = model
     monkeypatch.setattr(pictures, "png", lambda figure: figure)
-    blank, known = pictures.dependence(loaded.contributions(values), values, NAMES, "bill").axes
+    drawn: Any = pictures.dependence(loaded.contributions(values), values, NAMES, "bill")
+    blank, known = drawn.axes
     missing = int(np.isnan(values[:, 1]).sum())
     dots = blank.collections[0].get_offsets()
     assert [label.get_text() for label in blank.get_xticklabels()] == ["blank"]

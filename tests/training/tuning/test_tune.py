@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -216,7 +217,7 @@ def test_a_pruned_trial_is_drawn_at_its_last_stage_and_the_configured_one_is_mar
     trials = study.trials
     trials[4].user_attrs["configured"] = True
     monkeypatch.setattr(tuning_pictures, "png", lambda figure: figure)
-    drawn = tuning_pictures.pictures_of(trials, ("l2",))
+    drawn: Any = tuning_pictures.pictures_of(trials, ("l2",))
     for figure in (drawn[HISTORY], drawn[SETTINGS]):
         dots = [part.get_offsets() for part in figure.axes[0].collections]
         assert [len(part) for part in dots] == [3, 2, 1]
