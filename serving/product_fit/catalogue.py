@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from features.kit.arrays import Integers
 from features.kit.errors import NotReadyError
 from serving.product_fit.rating import UNLIMITED, Terms
+from serving.product_fit.settings import KeepNumberSettings, minor
 
 _PLAN_SQL = """
 SELECT plan_id, name_zh, name_en, generation, monthly_fee, voice_minutes, data_kb, sms_count, voice_overage_price,
@@ -27,6 +29,9 @@ _PACK_SQL = """
 SELECT pack_id, name_zh, name_en, scope, data_kb, price, renews, on_sale_from, on_sale_until, valid_from, valid_until
 FROM ({rows}) ORDER BY pack_id, valid_from
 """
+
+
+_NOT_TERMS = ("name_zh", "name_en", "audience", "on_sale_from", "on_sale_until", "valid_from", "valid_until")
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,19 @@ class Plan:
         )
         return voice and messages and data
 
+    @property
+    def own_terms(self) -> tuple[Any, ...]:
+        """Returns what the plan costs and gives; two versions that differ in names and dates alone are the same."""
+        return tuple(value for name, value in vars(self).items() if name not in _NOT_TERMS)
+
+    def only_keeps_number(self, rules: KeepNumberSettings, money_scale: int) -> bool:
+        """Returns whether the plan is meant to keep a number alive, not to be used."""
+        names = f"{self.name_zh or ''} {self.name_en or ''} {self.plan_id}".lower()
+        limits = [kb for kb in (self.data_kb, self.throttle_after_kb) if kb is not None]
+        is_tiny = bool(limits) and min(limits) <= rules.most_data_mb * 1024
+        is_cheap = self.monthly_fee <= minor(rules.most_fee, money_scale)
+        return (is_tiny and is_cheap) or any(word.lower() in names for word in rules.names)
+
 
 @dataclass(frozen=True)
 class Pack:
@@ -115,16 +133,20 @@ class Catalogue:
         plans: Every version, by plan_id and valid_from; the position is the plan index used in arrays.
         packs: Every version, by pack_id and valid_from.
         terms: The plans' prices and allowances as arrays `[plans]`.
+        same: The first version of the same plan with the same terms `[plans]`.
     """
 
     plans: tuple[Plan, ...]
     packs: tuple[Pack, ...]
     terms: Terms
+    same: Integers
 
     @classmethod
     def of(cls, plans: list[Plan], packs: list[Pack]) -> Catalogue:
         """Returns a catalogue of the given versions."""
-        return cls(tuple(plans), tuple(packs), terms_of(plans))
+        first: dict[tuple[Any, ...], int] = {}
+        same = np.array([first.setdefault(plan.own_terms, k) for k, plan in enumerate(plans)], dtype=np.int64)
+        return cls(tuple(plans), tuple(packs), terms_of(plans), same)
 
     @classmethod
     def read(cls, connection: Any, rows: Callable[[str], str], names: frozenset[str]) -> Catalogue:
@@ -149,9 +171,9 @@ class Catalogue:
         """Returns the indices of the rateable plans sold on a day."""
         return [i for i, plan in enumerate(self.plans) if on_sale(plan, day) and plan.is_rateable]
 
-    def packs_on_sale(self, day: date, *, domestic: bool) -> list[Pack]:
-        """Returns the packs sold on a day."""
-        return [pack for pack in self.packs if on_sale(pack, day) and pack.is_domestic is domestic]
+    def monthly_packs(self, day: date) -> list[Pack]:
+        """Returns the domestic packs sold on a day that renew themselves: a pack bought by hand is not every month."""
+        return [pack for pack in self.packs if on_sale(pack, day) and pack.is_domestic and pack.renews]
 
     def unrateable(self) -> list[str]:
         """Returns the plans with a version whose price beyond the allowance is not stated."""

@@ -1,16 +1,17 @@
-"""Every plan, and every plan with a pack, over the same months: what each would cost, and which are worth offering.
+"""Every plan, and every plan with a pack that renews itself, over the same months: the costs, and what may be offered.
 
-Costs are compared over the next `horizon_months` at the observed use: the rest of a present discount, a new plan's
-opening discount and an early-exit fee all count. Each figure is one integer division of exact integer sums.
+Costs are compared over the next `horizon_months` at the observed use, recent months counting more: the rest of a
+present discount, a new plan's opening discount and an early-exit fee all count. Each figure is one integer division of
+exact integer sums.
 
-An offer saves (enough, seldom dearer than today, without one more month of over-use or throttling, and without more
-over-use fees than over-use and packs cost today), or it ends a throttled customer's shown need and may then cost a
-little more.
+An offer covers the worst of the last months, use against allowance, whatever roll-over or a cap on over-use fees would
+forgive; a keep-number plan is only for an idle line. It saves (enough, seldom dearer than today), or it ends a
+throttled customer's shown need and may then cost a little more. A plan with a pack is never offered where anything that
+is never slowed down costs less.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -20,13 +21,15 @@ import numpy as np
 from features.kit.arrays import Flags, Integers
 from features.kit.clock import add_months
 from serving.product_fit.catalogue import Catalogue, Pack, Plan
+from serving.product_fit.eligibility import may_take
 from serving.product_fit.months import Months
 from serving.product_fit.own_plan import Needs, OwnBills
 from serving.product_fit.rating import Terms, bill, data_charge, voice_and_message_fee
 from serving.product_fit.settings import FitSettings, minor
 
-NO_PACK, PACKS_AS_NOW = -1, -2
+NO_PACK = -1
 NOT_OFFERED = -(1 << 60)
+_UNKNOWN_COST = 1 << 60
 _NEEDED_FIRST = 1 << 50
 """Added to the rank of an offer that meets the need of a throttled customer: it comes before any saving."""
 
@@ -37,18 +40,18 @@ class Ranking:
 
     Attributes:
         plans: Index of each candidate plan; the own plan's column has no fixed index.
-        packs: The domestic packs on sale, by the number in `pack`.
+        packs: The packs that renew themselves, by the number in `pack`.
         key: What to sort by, descending; `NOT_OFFERED` where nothing may be offered `[n, columns]`.
         cost: Expected cost a month, minor units.
-        total: Re-rated sum of the observed months, minor units, without exit fee or discount effects.
-        pack: Number of the pack, `NO_PACK` or `PACKS_AS_NOW`.
-        throttled: Throttled months among the observed ones.
-        dearer: Observed months in which it would have cost more than today.
+        total: Re-rated sum of the months on the present plan, minor units, without exit fee or discount effects.
+        worst: The dearest of all known months, minor units, without discounts.
+        pack: Number of the pack, or `NO_PACK`.
+        dearer: Months in which it would have cost more than today.
         relieves: It ends the throttling and may therefore cost more.
         current_cost: Today's plan, expected cost a month `[n]`.
-        current_total: Today's plan, sum of the observed months `[n]`.
+        current_worst: Today's plan, the dearest of all known months `[n]`.
         exit_fee: Early-exit fee of a change now `[n]`.
-        months: Observed months `[n]`.
+        months: Months on the present plan `[n]`.
         alone: Sum over all customers of each candidate's re-rated months without packs `[candidates]`.
     """
 
@@ -57,15 +60,21 @@ class Ranking:
     key: Integers
     cost: Integers
     total: Integers
+    worst: Integers
     pack: Integers
-    throttled: Integers
     dearer: Integers
     relieves: Flags
     current_cost: Integers
-    current_total: Integers
+    current_worst: Integers
     exit_fee: Integers
     months: Integers
     alone: Integers
+
+    def hold(self, column: int, pack: int, key: Integers, **figures: Integers | Flags) -> None:
+        """Keeps a way of using a plan where it beats the one that is held; the first found wins a tie."""
+        better = key > self.key[:, column]
+        for name, values in {"key": key, "pack": np.full(len(key), pack), **figures}.items():
+            getattr(self, name)[better, column] = values[better]
 
 
 def effective_on(plan: Plan, as_of: date) -> date:
@@ -86,117 +95,80 @@ def compare(
     as_of: date,
 ) -> Ranking:
     """Returns every candidate's cost and rank for every customer; see `Ranking`."""
-    candidates = catalogue.plans_on_sale(as_of)
-    packs = catalogue.packs_on_sale(as_of, domestic=True)
-    best = _Best(months.size, len(candidates) + 1)
+    candidates, packs = catalogue.plans_on_sale(as_of), catalogue.monthly_packs(as_of)
     horizon = _Horizon(months, own, catalogue, settings, as_of)
-    now = catalogue.terms.at(np.maximum(months.people.current, 0)[:, None])
     discount = months.people.current_discount[:, None]
+    now = catalogue.terms.at(np.maximum(months.people.current, 0)[:, None])
     base = _Charges(months, now)
     stay_month = base.with_packs(months.pack_kb, months.domestic_fee, np.int64(0))
     stay_discounted = base.with_packs(months.pack_kb, months.domestic_fee, discount)
-    stay_throttled = (base.throttled & own.observed).sum(axis=1)
-    stay_over = horizon.sum(((base.overage > 0) | (months.domestic_fee > 0)).astype(np.int64))
-    stay_beyond = horizon.sum(base.overage + months.domestic_fee)
-    current_cost = horizon.monthly(
-        horizon.sum(stay_discounted), horizon.sum(stay_month), horizon.discount_left, np.int64(0)
+    current_cost = horizon.monthly(stay_discounted, stay_month, horizon.discount_left, np.int64(0))
+    shape = (months.size, len(candidates) + 1)
+    ranking = Ranking(
+        plans=candidates,
+        packs=packs,
+        key=np.full(shape, NOT_OFFERED),
+        cost=np.zeros(shape, np.int64),
+        total=np.zeros(shape, np.int64),
+        worst=np.zeros(shape, np.int64),
+        pack=np.full(shape, NO_PACK),
+        dearer=np.zeros(shape, np.int64),
+        relieves=np.zeros(shape, bool),
+        current_cost=current_cost,
+        current_worst=horizon.worst(stay_discounted, stay_month, horizon.discount_left),
+        exit_fee=horizon.exit_fee(add_months(as_of, 1)),
+        months=horizon.count,
+        alone=np.zeros(len(candidates), np.int64),
     )
     rules = settings.offers
     extra, dearer_share = Fraction(rules.most_extra_share), Fraction(rules.most_dearer_share)
-    alone = np.zeros(len(candidates), dtype=np.int64)
-    for column, index in enumerate([*candidates, None]):
+    today = current_cost  # without packs that the own plan did not need, if it covers every month alone
+    cheapest = np.full(months.size, _UNKNOWN_COST)
+    for column, index in [(len(candidates), None), *enumerate(candidates)]:
         plan = None if index is None else catalogue.plans[index]
         charges = base if index is None else _Charges(months, catalogue.terms.at(index))
-        opened = (
-            np.ones(months.size, bool) if plan is None else may_take(plan, months, catalogue, settings)
-        ) & horizon.any
+        opened = horizon.any
+        if plan is not None:
+            opened = opened & may_take(plan, months, catalogue, settings, money_scale)
         exit_fee = np.int64(0) if plan is None else horizon.exit_fee(effective_on(plan, as_of))
         opening = discount if plan is None else np.int64(plan.discount_amount or 0)
         lasts = horizon.discount_left if plan is None else np.int64(min(plan.discount_months or 0, horizon.length))
-        for pack, pack_kb, fee in _pack_choices(months, packs, own_plan=plan is None):
+        for number, pack in enumerate([None, *packs], start=NO_PACK):
+            pack_kb, fee = (np.array([value], np.int64) for value in ((pack.data_kb, pack.price) if pack else (0, 0)))
             month = charges.with_packs(pack_kb, fee, np.int64(0))
+            opened_month = charges.with_packs(pack_kb, fee, opening)
+            cost = horizon.monthly(opened_month, month, lasts, exit_fee)
             total = horizon.sum(month)
-            cost = horizon.monthly(horizon.sum(charges.with_packs(pack_kb, fee, opening)), total, lasts, exit_fee)
-            if plan is not None and pack == NO_PACK:
-                alone[column] = total.sum()
-            slow = charges.throttled & own.observed
-            throttled = slow.sum(axis=1)
-            dearer = ((month > stay_month) & own.observed).sum(axis=1)
-            saving = current_cost - cost
-            saves = (
-                (saving >= minor(rules.least_saving, money_scale))
-                & (throttled <= stay_throttled)
-                & (horizon.sum((charges.overage > 0).astype(np.int64)) <= stay_over)
-                & (horizon.sum(charges.overage) <= stay_beyond)
-                & (dearer * dearer_share.denominator <= horizon.count * dearer_share.numerator)
+            covered = charges.covers(pack_kb, Fraction(rules.most_used_share), now)
+            is_slow = charges.throttled[:, 1:].any(axis=1)
+            cheapest = np.where(opened & ~is_slow, np.minimum(cheapest, cost), cheapest)
+            if pack is None and plan is None:
+                today = np.where(covered, np.minimum(today, cost), today)
+                continue  # what the customer has is no offer
+            if pack is None:
+                ranking.alone[column] = total.sum()
+            saving = today - cost
+            dearer = ((month > stay_month) & own.present).sum(axis=1)
+            saves = (saving >= minor(rules.least_saving, money_scale)) & (
+                dearer * dearer_share.denominator <= horizon.count * dearer_share.numerator
             )
-            relieves = (
-                needs.has_throttling
-                & ((slow & needs.recent).sum(axis=1) < settings.needs.throttled_months)
-                & (-saving * extra.denominator <= current_cost * extra.numerator)
+            relieves = needs.has_throttling & (-saving * extra.denominator <= current_cost * extra.numerator)
+            key = np.where(
+                opened & covered & (saves | relieves), saving + np.where(relieves, _NEEDED_FIRST, 0), NOT_OFFERED
             )
-            key = np.where(opened & (saves | relieves), saving + np.where(relieves, _NEEDED_FIRST, 0), NOT_OFFERED)
-            best.offer(column, key, cost, total, pack, throttled, dearer, relieves)
-    return Ranking(
-        candidates,
-        packs,
-        best.key,
-        best.cost,
-        best.total,
-        best.pack,
-        best.throttled,
-        best.dearer,
-        best.relieves,
-        current_cost,
-        horizon.sum(stay_discounted),
-        horizon.exit_fee(add_months(as_of, 1)),
-        horizon.count,
-        alone,
-    )
-
-
-def may_take(plan: Plan, months: Months, catalogue: Catalogue, settings: FitSettings) -> Flags:
-    """Returns whether a plan is open to each customer; what is not known does not open a plan.
-
-    Audience, handset (no 5G plan for a 4G handset, no way back to 4G from a 5G plan that the handset can use) and the
-    secondary lines that draw on the present plan decide.
-    """
-    people, rules = months.people, settings.audiences
-    current = [catalogue.plans[index] if index >= 0 else None for index in range(-1, len(catalogue.plans))]
-    handset = people.generation
-    holds_same = np.array([held is not None and held.plan_id == plan.plan_id for held in current])
-    holds_student = np.array([held is not None and held.audience == "student" for held in current])
-    held_generation = np.array([_generation(held) for held in current])
-    held_lines = np.array([(held.shared_lines or 0) if held is not None else 0 for held in current])
-    position = people.current + 1
-    audience = plan.audience or "all"
-    belongs = {
-        "all": np.ones(months.size, bool),
-        "new": (people.days >= 0) & (people.days < rules.new_days),
-        "senior": people.age >= rules.senior_age,
-        "student": holds_student[position],
-    }.get(audience, np.zeros(months.size, bool))
-    held_now = held_generation[position]
-    most = np.where(handset > 0, handset, held_now)
-    least = np.where(handset > 0, np.minimum(handset, held_now), held_now)
-    fits_handset = (_generation(plan) <= most) & (_generation(plan) >= least)
-    shares = (held_lines[position] == 0) | (people.secondary_lines <= (plan.shared_lines or 0))
-    opened: Flags = belongs & ~holds_same[position] & fits_handset & shares
-    return opened
-
-
-def _generation(plan: Plan | None) -> int:
-    return int(plan.generation[0]) if plan is not None and plan.generation else 0
-
-
-def _pack_choices(months: Months, packs: list[Pack], *, own_plan: bool) -> Iterator[tuple[int, Integers, Integers]]:
-    """Yields every way of buying packs: none, as the customer does now, or one pack every month."""
-    zero = np.zeros(1, dtype=np.int64)
-    yield NO_PACK, zero, zero
-    if not own_plan:
-        yield PACKS_AS_NOW, months.pack_kb, months.domestic_fee
-    for number, pack in enumerate(packs):
-        yield number, np.array([pack.data_kb], np.int64), np.array([pack.price], np.int64)
+            ranking.hold(
+                column,
+                number,
+                key,
+                cost=cost,
+                total=total,
+                worst=horizon.worst(opened_month, month, lasts),
+                dearer=dearer,
+                relieves=relieves,
+            )
+    dominated = (ranking.pack != NO_PACK) & (ranking.cost > cheapest[:, None])
+    ranking.key[dominated] = NOT_OFFERED
+    return ranking
 
 
 class _Charges:
@@ -219,27 +191,61 @@ class _Charges:
         month: Integers = plan + pack_fee + self._months.other_fee
         return month
 
+    def covers(self, pack_kb: Integers, most_used_share: Fraction, now: Terms) -> Flags:
+        """Returns whether the use of every one of the last months stays within so much of each allowance.
+
+        Example: 20 GB and a pack of 10 cover months of 8, 12 and 29 GB, but not one of 31 GB. What rolls over does not
+        count, because the month after a full one has none. A month with unknown use is judged by what is known of it.
+        Minutes and messages of other lines on the allowance must fit too, unless the plan gives as many as today's.
+        """
+        terms, use, pool = self._terms, self._months.use, self._months.pool
+        data = np.where(terms.throttles > 0, terms.throttle_after_kb, terms.data_kb) + pack_kb
+
+        def fits(used: Integers, given: Integers) -> Flags:
+            needed = -(-used * most_used_share.denominator // most_used_share.numerator)
+            return np.asarray(needed <= given)
+
+        month = fits(use.data_kb, data)
+        for own, of_all, given, today in (
+            (use.minutes, pool.minutes, terms.voice_minutes, now.voice_minutes),
+            (use.sms, pool.sms, terms.sms_count, now.sms_count),
+        ):
+            month = np.asarray(month & fits(own, given) & (fits(of_all, given) | (given >= today)))
+        covered: Flags = month[:, 1:].all(axis=1)
+        return covered
+
 
 class _Horizon:
-    """Sums over the observed months, and what a month will cost on average over the horizon."""
+    """Sums over the months on the present plan, and what a month will cost on average over the horizon."""
 
     def __init__(self, months: Months, own: OwnBills, catalogue: Catalogue, settings: FitSettings, as_of: date) -> None:
-        self._observed = own.observed
+        self._present, self._weight = own.present, own.weight
+        self._known = months.use.known.copy()
+        self._known[:, 0] = False  # only lends its roll-over
         self._people = months.people
         self._exit = np.array([plan.early_exit_fee or 0 for plan in catalogue.plans], dtype=np.int64)
         self.length = settings.horizon_months
-        self.count: Integers = own.observed.sum(axis=1)
+        self.count: Integers = own.present.sum(axis=1)
         self.any: Flags = self.count > 0
         first = np.datetime64(add_months(as_of, 1), "M").astype(np.int64)
         end = months.people.discount_end
         last = end.astype("datetime64[M]").astype(np.int64) + (end.astype("datetime64[M]") < end)
-        left = np.where(np.isnat(end), 0, last - first)
+        left = np.where(np.isnat(end), self.length, last - first)
         self.discount_left: Integers = np.clip(left, 0, self.length)
 
     def sum(self, month: Integers) -> Integers:
-        """Returns each customer's sum over the observed months."""
-        total: Integers = np.where(self._observed, month, 0).sum(axis=1)
+        """Returns each customer's sum over the months on the present plan."""
+        total: Integers = np.where(self._present, month, 0).sum(axis=1)
         return total
+
+    def worst(self, discounted: Integers, plain: Integers, discounted_months: Integers | np.int64) -> Integers:
+        """Returns each customer's dearest month of those whose use is known, whichever plan was in force.
+
+        A discount counts only if it lasts over the whole horizon.
+        """
+        lasts = np.reshape(discounted_months >= self.length, (-1, 1))
+        dearest: Integers = np.where(self._known, np.where(lasts, discounted, plain), 0).max(axis=1)
+        return dearest
 
     def monthly(
         self,
@@ -248,14 +254,19 @@ class _Horizon:
         discounted_months: Integers | np.int64,
         exit_fee: Integers | np.int64,
     ) -> Integers:
-        """Returns the expected cost of a month, rounded half up.
+        """Returns the expected cost of a month, rounded half up, from each month's cost with and without a discount.
 
-        Example: 6 months sum to 360 yuan with and 420 without a discount that lasts 3 more of the next 12 months:
-        (3 x 360 + 9 x 420) / 12 / 6 = 67.50 yuan a month.
+        Example: 6 equal months sum to 360 yuan with and 420 without a discount that lasts 3 more of the next 12 months:
+        (3 x 360 + 9 x 420) / 12 / 6 = 67.50 yuan a month. If the newest 3 weigh double, the sums and the 6 become
+        weighted ones.
         """
-        count = np.maximum(self.count, 1)
-        numerator = discounted_months * discounted + (self.length - discounted_months) * plain + exit_fee * count
-        denominator = count * self.length
+        weights = np.maximum(self._weight.sum(axis=1), 1)
+        numerator = (
+            discounted_months * (discounted * self._weight).sum(axis=1)
+            + (self.length - discounted_months) * (plain * self._weight).sum(axis=1)
+            + exit_fee * weights
+        )
+        denominator = weights * self.length
         cost: Integers = (2 * numerator + denominator) // (2 * denominator)
         return cost
 
@@ -264,41 +275,3 @@ class _Horizon:
         runs = self._people.contract_end > np.datetime64(change_on, "D")
         fee: Integers = np.where(runs & (self._people.current >= 0), self._exit[np.maximum(self._people.current, 0)], 0)
         return fee
-
-
-class _Best:
-    """Keeps the best way of using each plan; the first found wins a tie."""
-
-    def __init__(self, size: int, columns: int) -> None:
-        shape = (size, columns)
-        self.key = np.full(shape, NOT_OFFERED, dtype=np.int64)
-        self.cost = np.zeros(shape, dtype=np.int64)
-        self.total = np.zeros(shape, dtype=np.int64)
-        self.pack = np.full(shape, NO_PACK, dtype=np.int64)
-        self.throttled = np.zeros(shape, dtype=np.int64)
-        self.dearer = np.zeros(shape, dtype=np.int64)
-        self.relieves = np.zeros(shape, dtype=bool)
-
-    def offer(
-        self,
-        column: int,
-        key: Integers,
-        cost: Integers,
-        total: Integers,
-        pack: int,
-        throttled: Integers,
-        dearer: Integers,
-        relieves: Flags,
-    ) -> None:
-        """Takes a variant where it beats what is held."""
-        better = key > self.key[:, column]
-        for held, new in (
-            (self.key, key),
-            (self.cost, cost),
-            (self.total, total),
-            (self.throttled, throttled),
-            (self.dearer, dearer),
-            (self.relieves, relieves),
-        ):
-            held[better, column] = new[better]
-        self.pack[better, column] = pack

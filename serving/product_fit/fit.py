@@ -7,11 +7,14 @@ Statuses, in order of precedence:
     not_active           suspended
     porting_applied      applied to leave with the number: no plans are pitched
     change_pending       a change is ordered and not yet effective
+    fit_not_proven       somebody draws on a shared allowance, and who does is not known for certain
     too_few_months       fewer complete months than configured
+    plan_changed         the plan or its terms changed so lately that no bill of it proves anything yet
     bill_not_reproduced  the own plan's re-rating misses a bill: no offer
     bill_unknown         no bill feed: the re-rating is reported, and no offer of it may be made
     ok                   at least one offer may be made unasked
-    on_request           only smaller plans for unused allowance, for when the customer asks
+    on_request           only smaller plans for unused allowance, or a keep-number plan for an idle line, for when the
+                         customer asks
     no_better_plan       the present plan fits best
 """
 
@@ -30,15 +33,16 @@ import pyarrow as pa
 from features.feeds.landed.reading import Feeds
 from features.kit.errors import NotFoundError, NotReadyError
 from features.kit.progress import SILENT, Progress
-from serving.product_fit.catalogue import Catalogue, Plan
-from serving.product_fit.compare import NOT_OFFERED, PACKS_AS_NOW, Ranking, compare, effective_on
+from serving.product_fit.catalogue import Catalogue
+from serving.product_fit.compare import Ranking, compare
 from serving.product_fit.months import Months, MonthsReader, window
-from serving.product_fit.own_plan import OVER_USE, THROTTLING, UNUSED, Needs, OwnBills, needs, own_bills
+from serving.product_fit.offered import OfferWriter
+from serving.product_fit.own_plan import OwnBills, needs, own_bills
+from serving.product_fit.people import Known
 from serving.product_fit.rating import bill, data_charge, voice_and_message_fee
-from serving.product_fit.settings import FitSettings
+from serving.product_fit.settings import FitSettings, minor
 
 BUCKET_CUSTOMERS = 25_000
-CHEAPER = "cheaper"
 
 FIT_SCHEMA = pa.schema(
     [
@@ -47,16 +51,26 @@ FIT_SCHEMA = pa.schema(
         pa.field("status", pa.string()),
         pa.field("reproduced", pa.bool_()),
         pa.field("months", pa.int32()),
+        pa.field("left_out", pa.string()),
+        pa.field("lines", pa.int32()),
         pa.field("current_plan_id", pa.string()),
+        pa.field("current_plan_zh", pa.string()),
+        pa.field("current_plan_en", pa.string()),
+        pa.field("current_fee", pa.int64()),
         pa.field("current_cost", pa.int64()),
+        pa.field("current_worst_month_cost", pa.int64()),
         pa.field("saving", pa.int64()),
         pa.field("best_plan_id", pa.string()),
         pa.field("offers", pa.string()),
         pa.field("needs", pa.string()),
     ]
 )
-"""One row per customer. Money in minor units a month; `saving` and `best_plan_id` belong to the best offer that saves
-and may be made unasked (NULL if there is none); `offers` and `needs` are JSON text."""
+"""One row per customer. Money in minor units a month. `months` are those on the present plan; `left_out` names every
+other month since the activation and why it proves nothing; `lines` are the lines whose use is rated together. `saving`
+and `best_plan_id` belong to the best offer that saves and may be made unasked (NULL if there is none). `left_out`,
+`offers` and `needs` are JSON text."""
+
+JSON_COLUMNS = ("left_out", "offers", "needs")
 
 
 @dataclass
@@ -97,9 +111,8 @@ class Fitter:
         periods = window(self._sql, self._rows, usage, as_of, settings.months.most)
         if not periods:
             raise NotReadyError(f"no complete month of use is known on {as_of}", remedy="choose a later --as-of")
-        self.reader = MonthsReader(self._sql, self._rows, feeds.names, self.catalogue, as_of, periods).in_zone(
-            feeds.operator.time_zone
-        )
+        known = Known(self._sql, self._rows, feeds.names, self.catalogue, as_of)
+        self.reader = MonthsReader(known, periods).in_zone(feeds.operator.time_zone)
 
     def _rows(self, feed: str) -> str:
         sql: str = self._feeds.as_known_sql(feed, self.as_of)
@@ -125,31 +138,38 @@ class Fitter:
         if not months.size:
             raise NotFoundError(f"customer {customer_id} is not known on {self.as_of}")
         row: dict[str, Any] = self.fit(months).to_pylist()[0]
-        row["offers"], row["needs"] = orjson.loads(row["offers"]), orjson.loads(row["needs"])
-        return row | {"currency": self.currency, "money_scale": self.scale, "rated": self._rated(months)}
+        row |= {name: orjson.loads(row[name]) for name in JSON_COLUMNS}
+        return row | {
+            "currency": self.currency,
+            "money_scale": self.scale,
+            "rated": self._rated(months) if row["status"] != "fit_not_proven" else [],
+        }
 
     def fit(self, months: Months) -> pa.Table:
         """Returns one row per customer (`FIT_SCHEMA`) and adds to the totals."""
-        terms = self.catalogue.terms
-        own = own_bills(months, terms, self.settings, self.scale, has_bills=self.has_bills)
-        shown = needs(months, own, terms, self.settings)
+        own = own_bills(months, self.catalogue, self.settings, self.scale, self.as_of, has_bills=self.has_bills)
+        shown = needs(months, own, self.catalogue.terms, self.settings)
         ranking = compare(months, own, shown, self.catalogue, self.settings, self.scale, self.as_of)
-        blocked = self._blocked(months, own, ranking)
-        rows = [self._row(i, months, own, shown, ranking, blocked[i]) for i in range(months.size)]
+        blocked = self._blocked(months, own)
+        writer = OfferWriter(months, shown, ranking, self.catalogue, self.settings, self.scale, self.as_of)
+        rows = [self._row(i, months, own, writer, blocked[i]) for i in range(months.size)]
         self._count(rows, own, ranking)
         return pa.Table.from_pylist(rows, schema=FIT_SCHEMA)
 
-    def _blocked(self, months: Months, own: OwnBills, ranking: Ranking) -> list[str]:
+    def _blocked(self, months: Months, own: OwnBills) -> list[str]:
         """Returns why a customer gets no offer, "" if nothing speaks against one."""
         people = months.people
         active = np.isin(people.status, ["", "active"])
+        too_few = own.observed.sum(axis=1) < self.settings.months.least
         reasons = [
             (people.current < 0, "plan_unknown"),
             (~np.isin(people.kind, ["", "consumer"]), "not_consumer"),
             (~active, "not_active"),
             (people.is_porting, "porting_applied"),
             (people.is_changing, "change_pending"),
-            (ranking.months < self.settings.months.least, "too_few_months"),
+            (people.is_unproven | (too_few & (people.secondary_lines > 0)), "fit_not_proven"),
+            (too_few, "too_few_months"),
+            (own.has_changed, "plan_changed"),
         ]
         if self.has_bills:
             reasons.append((~own.reproduced, "bill_not_reproduced"))
@@ -157,68 +177,34 @@ class Fitter:
             reasons.append((np.ones(months.size, bool), "bill_unknown"))
         return [str(code) for code in np.select([flags for flags, _ in reasons], [code for _, code in reasons], "")]
 
-    def _row(
-        self, i: int, months: Months, own: OwnBills, shown: Needs, ranking: Ranking, blocked: str
-    ) -> dict[str, Any]:
-        is_rated = blocked in ("", "bill_unknown")
-        offers = self._offers(i, months, shown, ranking, blocked or "ok") if is_rated else []
+    def _row(self, i: int, months: Months, own: OwnBills, writer: OfferWriter, blocked: str) -> dict[str, Any]:
+        ranking, shown = writer.ranking, writer.needs
+        offers = writer.offers(i, blocked or "ok") if blocked in ("", "bill_unknown") else []
         unasked = [offer for offer in offers if offer["status"] == "ok" and not offer["on_request"]]
         status = blocked or ("ok" if unasked else "on_request" if offers else "no_better_plan")
-        saves = max((offer for offer in unasked if offer["saving"] > 0), key=lambda o: o["saving"], default=None)
+        least = minor(self.settings.offers.least_saving, self.scale)
+        saves = max((offer for offer in unasked if offer["saving"] >= least), key=lambda o: o["saving"], default=None)
         current = int(months.people.current[i])
+        plan = self.catalogue.plans[current] if current >= 0 else None
+        is_known = plan is not None and bool(ranking.months[i]) and blocked != "fit_not_proven"
         return {
             "customer_id": months.ids[i],
             "as_of_date": self.as_of,
             "status": status,
             "reproduced": bool(own.reproduced[i]) if self.has_bills and ranking.months[i] else None,
             "months": int(ranking.months[i]),
-            "current_plan_id": self.catalogue.plans[current].plan_id if current >= 0 else None,
-            "current_cost": int(ranking.current_cost[i]) if current >= 0 and ranking.months[i] else None,
+            "left_out": orjson.dumps(own.left_out(i, months, self.as_of)).decode(),
+            "lines": int(months.people.secondary_lines[i]) + 1,
+            "current_plan_id": plan.plan_id if plan else None,
+            "current_plan_zh": plan.name_zh if plan else None,
+            "current_plan_en": plan.name_en if plan else None,
+            "current_fee": plan.monthly_fee if plan else None,
+            "current_cost": int(ranking.current_cost[i]) if is_known else None,
+            "current_worst_month_cost": int(ranking.current_worst[i]) if is_known else None,
             "saving": saves["saving"] if saves else None,
             "best_plan_id": saves["plan_id"] if saves else None,
             "offers": orjson.dumps(offers).decode(),
-            "needs": orjson.dumps(shown.of(i), option=orjson.OPT_SORT_KEYS).decode(),
-        }
-
-    def _offers(self, i: int, months: Months, shown: Needs, ranking: Ranking, status: str) -> list[dict[str, Any]]:
-        """Returns the best offers: what a throttled customer needs first, then the largest saving, then plan order."""
-        order = np.argsort(-ranking.key[i], kind="stable")[: self.settings.offers.most]
-        current = self.catalogue.plans[int(months.people.current[i])]
-        offers = []
-        for column in order:
-            if ranking.key[i, column] == NOT_OFFERED:
-                break
-            is_own = column == len(ranking.plans)
-            plan = current if is_own else self.catalogue.plans[ranking.plans[column]]
-            smaller = bool(shown.unused[i]) and not is_own and plan.monthly_fee < current.monthly_fee
-            offers.append(self._offer(i, int(column), plan, ranking, is_own=is_own) | {
-                "need": _need(i, shown, relieves=bool(ranking.relieves[i, column]), smaller=smaller),
-                "on_request": smaller,
-                "status": status,
-            })  # fmt: skip
-        return offers
-
-    def _offer(self, i: int, column: int, plan: Plan, ranking: Ranking, *, is_own: bool) -> dict[str, Any]:
-        choice = int(ranking.pack[i, column])
-        pack = ranking.packs[choice] if choice >= 0 else None
-        exit_fee = 0 if is_own else int(ranking.exit_fee[i])
-        return {
-            "kind": "pack" if is_own else "plan" if pack is None else "plan_and_pack",
-            "plan_id": plan.plan_id,
-            "name_zh": plan.name_zh,
-            "name_en": plan.name_en,
-            "pack_id": pack.pack_id if pack else None,
-            "pack_renews": bool(pack and pack.renews),
-            "packs_as_now": choice == PACKS_AS_NOW,
-            "monthly_fee": plan.monthly_fee + (pack.price if pack else 0),
-            "monthly_cost": int(ranking.cost[i, column]),
-            "saving": int(ranking.current_cost[i] - ranking.cost[i, column]),
-            "rerated_total": int(ranking.total[i, column]),
-            "throttled_months": int(ranking.throttled[i, column]),
-            "dearer_months": int(ranking.dearer[i, column]),
-            "early_exit_fee": exit_fee,
-            "contract_months": plan.contract_months or 0,
-            "effective_on": (self.as_of if is_own else effective_on(plan, self.as_of)).isoformat(),
+            "needs": orjson.dumps(shown.of(i) if is_known else {}, option=orjson.OPT_SORT_KEYS).decode(),
         }
 
     def _rated(self, months: Months) -> list[dict[str, Any]]:
@@ -241,7 +227,7 @@ class Fitter:
     def _count(self, rows: list[dict[str, Any]], own: OwnBills, ranking: Ranking) -> None:
         totals = self.totals
         totals.customers += len(rows)
-        checked = ranking.months >= self.settings.months.least
+        checked = (own.observed.sum(axis=1) >= self.settings.months.least) & ~own.has_changed
         totals.checked += int(checked.sum())
         totals.reproduced += int((own.reproduced & checked).sum())
         totals.user_months += int(ranking.months.sum())
@@ -274,12 +260,3 @@ class Fitter:
             "plans": {plan: round(total / months) for plan, total in sorted(totals.alone.items())},
             "unrateable_plans": self.catalogue.unrateable(),
         }
-
-
-def _need(i: int, shown: Needs, *, relieves: bool, smaller: bool) -> str:
-    """Returns the need that an offer meets; `cheaper` if the same use simply costs less."""
-    if relieves:
-        return THROTTLING
-    if smaller:
-        return UNUSED
-    return OVER_USE if shown.has_over_use[i] else CHEAPER

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from features.kit.arrays import Flags, Integers
+from features.kit.clock import add_months
+from serving.product_fit.catalogue import Catalogue
 from serving.product_fit.months import Months
 from serving.product_fit.rating import UNLIMITED, Terms, bill, data_charge, voice_and_message_fee
 from serving.product_fit.settings import FitSettings, minor
@@ -22,22 +25,49 @@ class OwnBills:
 
     Attributes:
         observed: Months whose use and plan (and bill, where bills are landed) are known.
+        present: Those of them on the present plan at its present terms: only they say what today's plan costs.
+        weight: What each present month counts in a mean: recent ones more, months that are not present nothing.
         total: The re-rated bill with everything on it.
         overage: Over-use fees alone.
         throttled: Whether the line was slowed down, as recorded, else as rated.
-        reproduced: Whether each of the last bills is reproduced; without bills False `[n]`.
+        reproduced: Whether each of the last bills of the present plan is reproduced; without bills False `[n]`.
+        has_bill: Whether a bill is known, or no bills are landed at all `[n, m]`.
+        has_changed: The plan or its terms changed so lately that its own bills prove nothing yet `[n]`.
     """
 
     observed: Flags
+    present: Flags
+    weight: Integers
     total: Integers
     overage: Integers
     throttled: Flags
     reproduced: Flags
+    has_bill: Flags
+    has_changed: Flags
+
+    def left_out(self, row: int, months: Months, as_of: date) -> list[dict[str, str]]:
+        """Returns the months since the activation that prove nothing about today's plan, newest first, and why."""
+        days = int(months.people.days[row])
+        since = (np.datetime64(as_of, "D") - days).astype("datetime64[M]")
+        reasons = (
+            (~months.use.known, "no_use"),
+            (months.plan < 0, "no_plan"),
+            (~self.has_bill, "no_bill"),
+            (~self.present, "other_plan"),
+        )
+        left = []
+        for m in range(len(months.periods) - 1, 0, -1):
+            why = next((code for flags, code in reasons if flags[row, m]), None)
+            if why is not None and (days < 0 or np.datetime64(months.periods[m], "M") >= since):
+                left.append({"month": months.periods[m].isoformat(), "why": why})
+        return left
 
 
-def own_bills(months: Months, terms: Terms, settings: FitSettings, money_scale: int, *, has_bills: bool) -> OwnBills:
+def own_bills(
+    months: Months, catalogue: Catalogue, settings: FitSettings, money_scale: int, as_of: date, *, has_bills: bool
+) -> OwnBills:
     """Returns the re-rating under the plan in force in each month, compared with the bills."""
-    in_force = terms.at(np.maximum(months.plan, 0))
+    in_force = catalogue.terms.at(np.maximum(months.plan, 0))
     data = data_charge(in_force, months.use, months.pack_kb)
     overage = voice_and_message_fee(in_force, months.use) + data.fee
     total = bill(in_force, overage, months.discount) + months.domestic_fee + months.other_fee
@@ -46,14 +76,28 @@ def own_bills(months: Months, terms: Terms, settings: FitSettings, money_scale: 
     allowed = np.maximum(
         minor(settings.tolerance.amount, money_scale), months.billed * share.numerator // share.denominator
     )
-    if has_bills:
-        observed = observed & months.has_bill
+    has_bill = months.has_bill | (not has_bills)
+    observed = observed & has_bill
     observed[:, 0] = False  # only lends its roll-over
     close = np.abs(total - months.billed) <= allowed
-    last = newest(observed, settings.tolerance.last_bills)
+    is_known = (months.plan >= 0) & (months.people.current >= 0)[:, None]
+    present = observed & is_known & (catalogue.same[months.plan] == catalogue.same[months.people.current][:, None])
+    last = newest(present, settings.tolerance.last_bills)
     reproduced = np.all(close | ~last, axis=1) & last.any(axis=1) & has_bills
     throttled = np.where(months.throttled >= 0, months.throttled > 0, data.throttled)
-    return OwnBills(observed, total, overage, throttled & observed, reproduced)
+    rules = settings.months
+    newest_months = newest(observed, rules.unchanged)
+    is_new = months.people.changed_on > _months_before(as_of, rules.unchanged)  # NaT compares as False
+    has_changed = is_new | (newest_months & ~present).any(axis=1)
+    weight = present * np.where(newest(present, rules.recent), rules.recent_weight, 1)
+    return OwnBills(observed, present, weight, total, overage, throttled & observed, reproduced, has_bill, has_changed)
+
+
+def _months_before(day: date, count: int) -> np.datetime64:
+    """Returns the same day so many months before. Example: 2 before 2026-06-20 is 2026-04-20, before 04-30 02-28."""
+    month = add_months(day, -count)
+    last = (add_months(month, 1) - timedelta(days=1)).day
+    return np.datetime64(month.replace(day=min(day.day, last)), "D")
 
 
 def newest(observed: Flags, count: int) -> Flags:
@@ -109,14 +153,13 @@ class Needs:
 def needs(months: Months, own: OwnBills, terms: Terms, settings: FitSettings) -> Needs:
     """Returns what the newest observed months show."""
     rules = settings.needs
-    recent = newest(own.observed, rules.recent_months)
+    recent = newest(own.present, rules.recent_months)
     beyond = own.overage + months.domestic_fee
     in_force = terms.at(np.maximum(months.plan, 0))
     allowance = np.minimum(in_force.data_kb, in_force.throttle_after_kb)
     limited = recent & (allowance < UNLIMITED) & (allowance > 0)
     share = Fraction(rules.idle_share)
     low = months.use.data_kb * share.denominator < allowance * share.numerator
-    enough = recent.sum(axis=1) >= rules.recent_months
     allowed = np.where(limited, allowance, 0).sum(axis=1)
     used = np.where(limited, months.use.data_kb, 0).sum(axis=1)
     over_use = (recent & (beyond > 0)).sum(axis=1)
@@ -129,7 +172,7 @@ def needs(months: Months, own: OwnBills, terms: Terms, settings: FitSettings) ->
         throttled_months=throttled,
         roaming_months=roaming,
         roaming_amount=np.where(recent, months.roaming_fee, 0).sum(axis=1),
-        unused=enough & limited.any(axis=1) & np.all(low & limited | ~recent, axis=1),
+        unused=limited.any(axis=1) & np.all(low & limited | ~recent, axis=1),
         used_share=np.where(allowed > 0, used / np.maximum(allowed, 1), np.nan),
         has_over_use=over_use >= rules.over_use_months,
         has_throttling=throttled >= rules.throttled_months,

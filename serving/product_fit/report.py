@@ -6,24 +6,30 @@ from typing import Any
 
 from features.kit.console import make_table, open_console
 
+from serving.product_fit.wording import lost_text, money, named
 
-def money(amount: int | None, scale: int) -> str:
-    """Returns an amount with two decimals. Example: 12,345 li (scale 3) is "12.35"; half a cent rounds up."""
-    if amount is None:
-        return "-"
-    sign, amount = ("-", -amount) if amount < 0 else ("", amount)
-    cents = (amount * 200 + 10**scale) // (2 * 10**scale)
-    return f"{sign}{cents // 100}.{cents % 100:02d}"
+LEFT_OUT = {
+    "no_use": "use not known",
+    "no_plan": "plan not known",
+    "no_bill": "bill not known",
+    "other_plan": "another plan or other terms",
+}
 
 
 def customer_report(fit: dict[str, Any]) -> None:
     """Prints one customer's offers, needs and every plan's months."""
     console = open_console()
     scale, currency = fit["money_scale"], fit["currency"]
+    plan = _plan(fit["current_plan_id"], fit["current_plan_zh"], fit["current_plan_en"])
+    lines = f"; {fit['lines']} lines share its allowance and are rated together" if fit["lines"] > 1 else ""
     console.print(
-        f"customer {fit['customer_id']} on {fit['as_of_date']}: {fit['status']}; plan {fit['current_plan_id'] or '-'}, "
-        f"{money(fit['current_cost'], scale)} {currency} a month over {fit['months']} months"
+        f"customer {fit['customer_id']} on {fit['as_of_date']}: {fit['status']}; plan {plan}, "
+        f"fee {money(fit['current_fee'], scale)}, {money(fit['current_cost'], scale)} {currency} a month over "
+        f"{fit['months']} months, worst month {money(fit['current_worst_month_cost'], scale)}{lines}"
     )
+    if fit["left_out"]:
+        left = ", ".join(f"{one['month'][:7]} ({LEFT_OUT[one['why']]})" for one in fit["left_out"])
+        console.print(f"months that are not counted: {left}")
     for need, figures in fit["needs"].items():
         told = ", ".join(
             f"{name} {money(value, scale) if name == 'amount' else value}" for name, value in figures.items()
@@ -33,25 +39,31 @@ def customer_report(fit: dict[str, Any]) -> None:
     for number, offer in enumerate(fit["offers"], start=1):
         remarks = [
             *(["only on request"] if offer["on_request"] else []),
-            *(["keeps buying packs as now"] if offer["packs_as_now"] else []),
             *([f"early exit {money(offer['early_exit_fee'], scale)} included"] if offer["early_exit_fee"] else []),
             *([offer["status"]] if offer["status"] != "ok" else []),
         ]
         offers.append(
             (
                 str(number),
-                f"{offer['plan_id']} {offer['name_zh'] or ''}".strip(),
+                _plan(offer["plan_id"], offer["name_zh"], offer["name_en"]),
+                money(offer["monthly_fee"], scale),
                 offer["pack_id"] or "-",
                 money(offer["monthly_cost"], scale),
+                money(offer["worst_month_cost"], scale),
                 money(offer["saving"], scale),
+                lost_text(offer["lost"], "en", lambda amount: money(amount, scale)) or "-",
                 offer["need"],
                 offer["effective_on"],
                 "; ".join(remarks),
             )
         )
     if offers:
-        headings = ("offer", "plan", "pack", "cost a month", "saving", "need", "effective", "")
+        headings = (
+            "offer", "plan", "fee", "pack", "cost a month", "worst month", "saving", "lost", "need", "effective", "",
+        )  # fmt: skip
         console.print(make_table(headings, offers, title="Offers"))
+    if not fit["rated"]:
+        return
     periods = sorted({period for plan in fit["rated"] for period in plan["months"]})
     rated = [
         (

@@ -10,10 +10,13 @@ from features.kit.config import Config, config_path, load_config
 
 
 class MonthsSettings(Config):
-    """How many complete months are re-rated."""
+    """How many complete months are re-rated, how many the present plan must have lasted, what recent ones weigh."""
 
     least: int = Field(ge=1, le=12)
     most: int = Field(ge=1, le=24)
+    unchanged: int = Field(ge=1, le=12)
+    recent: int = Field(ge=1, le=12)
+    recent_weight: int = Field(ge=1, le=100)
 
 
 class ToleranceSettings(Config):
@@ -29,6 +32,7 @@ class OfferSettings(Config):
     """How many offers and which differences are worth one. Amounts in whole currency units a month."""
 
     most: int = Field(ge=1, le=10)
+    most_used_share: Decimal = Field(gt=0, le=1)
     least_saving: Decimal = Field(ge=0)
     most_extra_share: Decimal = Field(ge=0, le=1)
     most_dearer_share: Decimal = Field(ge=0, le=1)
@@ -51,6 +55,17 @@ class AudienceSettings(Config):
     new_days: int = Field(ge=0)
 
 
+class KeepNumberSettings(Config):
+    """Which plans only keep a number alive, and which lines are idle enough for one."""
+
+    names: tuple[str, ...]
+    most_fee: Decimal = Field(ge=0)
+    most_data_mb: int = Field(ge=0)
+    idle_data_mb: int = Field(ge=0)
+    idle_minutes: int = Field(ge=0)
+    idle_messages: int = Field(ge=0)
+
+
 class FitSettings(Config):
     """Everything that can change an answer of product fit."""
 
@@ -60,6 +75,7 @@ class FitSettings(Config):
     offers: OfferSettings
     needs: NeedSettings
     audiences: AudienceSettings
+    keep_number: KeepNumberSettings
 
 
 def read_settings() -> FitSettings:
