@@ -211,7 +211,7 @@ class _Charges:
             (use.sms, pool.sms, terms.sms_count, now.sms_count),
         ):
             month = np.asarray(month & fits(own, given) & (fits(of_all, given) | (given >= today)))
-        covered: Flags = month[:, 1:].all(axis=1)
+        covered: Flags = np.all(month[:, 1:], axis=1)
         return covered
 
 
