@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from features.kit.console import make_table, open_console
-
 from serving.product_fit.wording import lost_text, money, named
 
 LEFT_OUT = {
@@ -75,6 +74,12 @@ def customer_report(fit: dict[str, Any]) -> None:
     ]
     headings = ("plan, without packs", *(period[:7] for period in periods), "total")
     console.print(make_table(headings, rated, title="What each month would have cost"))
+
+
+def _plan(plan_id: str | None, zh: str | None, en: str | None) -> str:
+    """Returns a plan's id with its name."""
+    name = named(zh, en, plan_id, "zh")
+    return (plan_id or "-") if name in ("", plan_id) else f"{plan_id} {name}"
 
 
 def totals_report(summary: dict[str, Any]) -> None:

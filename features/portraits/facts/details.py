@@ -82,7 +82,8 @@ DETAILS: tuple[Detail, ...] = (
         },
         "SELECT customer_id, strftime(max(period) FILTER (WHERE rank = 1), '%Y-%m') AS bill_month, "
         "max(total) FILTER (WHERE rank = 1) AS last_bill, "
-        f"{_mean('total', 'rank <= 3')} AS mean_bill, {_mean('total', 'rank BETWEEN 2 AND 4')} AS mean_before, "
+        f"{_mean('total', 'rank <= 3')} AS mean_bill, "
+        f"{_mean('total', 'total >= 0 AND rank BETWEEN 2 AND 4')} AS mean_before, "  # a credit note is not usual
         "count(*) FILTER (WHERE rank <= 3 AND overage_fee > 0) AS overage_months, "
         "CAST(sum(overage_fee) FILTER (WHERE rank <= 3) AS BIGINT) AS overage_amount, "
         "max(value_added_item) FILTER (WHERE rank = 1 AND new_charge > 0) AS new_item, "

@@ -106,7 +106,7 @@ def bills(staged: Tables, _: PortraitSettings) -> Any:
     rows = rows.left_join(_first_charges(staged), ["customer_id", "value_added_item", "days_ago"])
     rows = rows.drop("customer_id_right", "value_added_item_right", "days_ago_right")
     is_paid = yes(rows.days_since_paid_at >= 1)
-    is_due = yes(rows.days_since_due_at >= 1)
+    is_due = yes(rows.days_since_due_at >= 1) & (rows.total >= 0)  # nobody owes a credit note
     owed = ibis.ifelse(is_paid | ~is_due, 0, rows.arrears.fill_null(rows.total))
     return rows.mutate(
         is_late=is_due & (~is_paid | yes(rows.days_since_paid_at < rows.days_since_due_at)),

@@ -29,11 +29,14 @@ def spoil(text, row, old, new):
     return "".join(lines)
 
 
+NEGATIVE_ARREARS = GOOD.replace("total,paid_at", "total,arrears").replace("10.5,", "10.5,0")
+NEGATIVE_ARREARS = spoil(NEGATIVE_ARREARS, 4, "10.5,0", "10.5,-1")
+
 REFUSED = [
     ("amount", spoil(GOOD, 4, "10.5", "ten"), "not_an_amount:total", "bills.csv row 4"),
     ("amount in another notation", spoil(GOOD, 4, "10.5", '"10,5"'), "not_an_amount:total", "bills.csv row 4"),
     ("too many decimals", spoil(GOOD, 4, "10.5", "10.50001"), "not_an_amount:total", "bills.csv row 4"),
-    ("negative amount", spoil(GOOD, 4, "10.5", "-1"), "below_0:total", "bills.csv row 4"),
+    ("negative amount", NEGATIVE_ARREARS, "below_0:arrears", "bills.csv row 4"),
     ("no amount", spoil(GOOD, 4, "10.5", ""), "missing:total", "bills.csv row 4"),
     ("date", spoil(GOOD, 4, "2026-01-01", "2026-13-01"), "not_a_date:period", "bills.csv row 4"),
     ("day within the month", spoil(GOOD, 4, "2026-01-01", "2026-01-31"), "not_the_first_of_a_month:period", "row 4"),
@@ -70,6 +73,13 @@ def test_below_the_limit_a_bad_row_is_quarantined_and_counted(operator, text, re
     assert list(counted) == [reason]
     assert {row[0] for row in operator.refused("bills")} == {reason}
     assert operator.rows("SELECT count(*) FROM bills")[0][0] >= 7
+
+
+def test_a_credit_note_is_a_bill(operator):
+    """A negative total lands like any other; nothing is refused."""
+    bills(operator, spoil(GOOD, 4, "10.5", "-20"))
+    assert operator.land().feeds["bills"].reasons == {}
+    assert operator.rows("SELECT min(total) FROM bills") == [(-20_000,)]
 
 
 @pytest.mark.parametrize("bad", [12, 1])
