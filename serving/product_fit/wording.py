@@ -3,37 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 
-Locale = Literal["zh", "en"]
+from features.kit.language import Locale, Text
 
-_LOST: dict[str, dict[Locale, tuple[str, str]]] = {
-    "data_kb": {"zh": ("流量", "{}GB"), "en": ("data", "{} GB")},
-    "voice_minutes": {"zh": ("通话", "{}分钟"), "en": ("calls", "{} min")},
-    "sms_count": {"zh": ("短信", "{}条"), "en": ("messages", "{}")},
-    "rollover_months": {"zh": ("流量结转", "{}个月"), "en": ("roll-over", "{} months")},
-    "shared_lines": {"zh": ("副卡共享", "{}张"), "en": ("shared lines", "{}")},
-    "generation": {"zh": ("网络", "{}G"), "en": ("network", "{}G")},
-    "discount": {"zh": ("每月优惠", "{}"), "en": ("monthly discount", "{}")},
+_LOST: dict[str, tuple[Text, Text]] = {
+    "data_kb": (Text(zh="流量", en="data"), Text(zh="{}GB", en="{} GB")),
+    "voice_minutes": (Text(zh="通话", en="calls"), Text(zh="{}分钟", en="{} min")),
+    "sms_count": (Text(zh="短信", en="messages"), Text(zh="{}条", en="{}")),
+    "rollover_months": (Text(zh="流量结转", en="roll-over"), Text(zh="{}个月", en="{} months")),
+    "shared_lines": (Text(zh="副卡共享", en="shared lines"), Text(zh="{}张", en="{}")),
+    "generation": (Text(zh="网络", en="network"), Text(zh="{}G", en="{}G")),
+    "discount": (Text(zh="每月优惠", en="monthly discount"), Text(zh="{}", en="{}")),
 }
+_UNLIMITED = Text(zh="不限量", en="unlimited")
 
 
 def lost_text(lost: Mapping[str, Mapping[str, int | None]], locale: Locale, write_money: Callable[[int], str]) -> str:
     """Returns what is lost in words, "" if nothing is. Example: 流量由60GB变为20GB，通话由500分钟变为300分钟."""
     parts = []
     for name, change in lost.items():
-        label, unit = _LOST[name][locale]
-        now, then = (_amount(name, change[key], unit, locale, write_money) for key in ("now", "then"))
+        label, unit = (text.get(locale) for text in _LOST[name])
+        now, then = (
+            _UNLIMITED.get(locale) if value is None else unit.format(_amount(name, value, write_money))
+            for value in (change["now"], change["then"])
+        )
         parts.append(f"{label}由{now}变为{then}" if locale == "zh" else f"{label} from {now} to {then}")
     return ("，" if locale == "zh" else ", ").join(parts)
 
 
-def _amount(name: str, value: int | None, unit: str, locale: Locale, write_money: Callable[[int], str]) -> str:
-    if value is None:
-        return "不限量" if locale == "zh" else "unlimited"
+def _amount(name: str, value: int, write_money: Callable[[int], str]) -> str:
     if name == "discount":
         return write_money(value)
-    return unit.format(f"{value / (1024 * 1024 if name == 'data_kb' else 1):.2f}".rstrip("0").rstrip("."))
+    return f"{value / (1024 * 1024 if name == 'data_kb' else 1):.2f}".rstrip("0").rstrip(".")
 
 
 def named(zh: str | None, en: str | None, plan_id: str | None, locale: Locale) -> str:

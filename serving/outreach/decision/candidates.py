@@ -20,6 +20,10 @@ from serving.scoring.ranks import scores_folder
 ROAMING_ASKED = "roaming_enquiries_count_30d"
 IDLE_DAYS = "use_recency_days"
 NO_BAND = "normal"
+_FIT_COLUMNS = (
+    "customer_id", "status", "months", "saving", "best_plan_id", "offers", "current_plan_id", "current_fee",
+    "current_cost", "current_worst_month_cost",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,5 +194,6 @@ def _read_fit(home: Home, as_of: date) -> dict[str, dict[str, Any]] | None:
     import pyarrow.parquet as pq
 
     table = pq.read_table(path, partitioning=None)
-    rows = table.select(["customer_id", "status", "months", "saving", "best_plan_id", "offers"]).to_pylist()
+    known = [name for name in _FIT_COLUMNS if name in table.column_names]
+    rows = table.select(known).to_pylist()
     return {row["customer_id"]: row for row in rows}

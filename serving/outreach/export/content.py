@@ -11,6 +11,7 @@ from features.kit.home import Home
 from features.kit.language import LOCALES, Locale
 from serving.outreach.decision.actions import NO_CAUSE, Option, strongest
 from serving.outreach.decision.catalogue import Pack, pack_on_sale
+from serving.outreach.export.offers import offer_of
 from serving.outreach.export.wording import Wording
 from serving.outreach.policy.calendar import best_open_hours
 from serving.outreach.policy.policy import PolicyBook
@@ -44,7 +45,10 @@ class ContentWriter:
         spoken = strongest(candidate, option.target)
         codes = self.reason_codes(option)
         reasons = [self._reason(code, candidate.reasons, action.kind) for code in codes]
-        grant = {"refund": None if action.refund_limit is None else self._wording.minor(action.refund_limit)}
+        offer = offer_of(option, self._wording.writer)
+        refund = None if action.refund_limit is None else self._wording.minor(action.refund_limit)
+        grant = {"refund": refund, **offer.slots}
+        values = self._values(option) | offer.slots
         score = None
         if spoken is not None:
             target, of_target = spoken
@@ -59,7 +63,8 @@ class ContentWriter:
             "card": {name: card.get(name) for name in _CARD},
             "score": score,
             "reasons": reasons,
-            "opening": self._wording.opening(action, option.channel, self._values(option), triggers=option.triggers),
+            "opening": self._wording.opening(action, option.channel, values, triggers=option.triggers),
+            "offer": offer.data,
             "authority": {
                 locale: self._wording.fill(action.authority.get(locale), grant, locale) for locale in LOCALES
             },

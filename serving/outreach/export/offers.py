@@ -1,0 +1,102 @@
+"""The offer of a line by name: the plan, its fee, the worst month, what is lost; of a renewal, the plan it is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import Any
+
+import orjson
+
+from features.kit.language import LOCALES, Locale, Text
+from serving.outreach.decision.actions import Option
+from serving.product_fit.wording import lost_text, named
+from serving.scoring.reasons.reasons import ReasonWriter
+
+_NO_OFFER = Text(zh="改用更合适的方案", en="a plan that fits better")
+_NO_TERMS = Text(zh="产品适配列出的方案", en="the offers that product fit lists")
+
+
+@dataclass(frozen=True)
+class LineOffer:
+    """What a line offers, as data and as slots of its sentences.
+
+    Attributes:
+        data: Plain values for programs; None if the line offers nothing by name.
+        slots: `offer` and `lost` or `plan` for the customer's ear, `terms` for the agent's eye.
+    """
+
+    data: dict[str, Any] | None
+    slots: dict[str, Text | str]
+
+
+def offer_of(option: Option, writer: ReasonWriter) -> LineOffer:
+    """Returns the offer of a line; texts that name nothing where product fit or the plan is not known."""
+    if option.action == "plan_fit_offer":
+        return _fit_offer(option.candidate.fit or {}, writer)
+    if option.action == "contract_renewal":
+        return _renewal(option.candidate.card, option.candidate.fit or {})
+    return LineOffer(None, {})
+
+
+def _fit_offer(fit: dict[str, Any], writer: ReasonWriter) -> LineOffer:
+    offers = orjson.loads(fit.get("offers") or "[]")
+    mine = (fit.get("best_plan_id"), fit.get("saving"))
+    offer = next((one for one in offers if (one["plan_id"], one["saving"]) == mine and "lost" in one), None)
+    if offer is None:  # a fit of an older version names no worst month
+        return LineOffer(None, {"offer": _NO_OFFER, "terms": _NO_TERMS, "lost": ""})
+    now = {name: fit.get(name) for name in ("current_plan_id", "current_cost", "current_worst_month_cost")}
+    less = {locale: lost_text(offer["lost"], locale, partial(writer.money, locale=locale)) for locale in LOCALES}
+    pitch = {locale: _pitch(offer, writer, locale) for locale in LOCALES}
+    terms = {locale: _terms(offer, now, pitch[locale], less[locale], writer, locale) for locale in LOCALES}
+    lost = Text(zh=f"，但{less['zh']}", en=f", with less than today: {less['en']}") if less["zh"] else ""
+    return LineOffer(offer | now, {"offer": Text(**pitch), "terms": Text(**terms), "lost": lost})
+
+
+def _pitch(offer: dict[str, Any], writer: ReasonWriter, locale: Locale) -> str:
+    """Returns the offer with its fee. Example: 改用“4G飞享59”（月费59.00元）."""
+    fee = writer.money(offer["monthly_fee"], locale)
+    plan = named(offer["name_zh"], offer["name_en"], offer["plan_id"], locale)
+    pack = named(offer["pack_zh"], offer["pack_en"], offer["pack_id"], locale)
+    if locale == "zh":
+        what = "保留现套餐" if offer["kind"] == "pack" else f"改用“{plan}”"
+        return f"{what}并开通自动续订的“{pack}”（每月共{fee}）" if pack else f"{what}（月费{fee}）"
+    what = "keeping your plan" if offer["kind"] == "pack" else f"changing to {plan}"
+    return f"{what} with {pack}, which renews itself ({fee} a month in all)" if pack else f"{what} ({fee} a month)"
+
+
+def _terms(
+    offer: dict[str, Any], now: dict[str, Any], pitch: str, less: str, writer: ReasonWriter, locale: Locale
+) -> str:
+    """Returns everything that the agent must know of the offer."""
+    zh = locale == "zh"
+    worst, worst_now = (
+        writer.money(amount, locale) for amount in (offer["worst_month_cost"], now["current_worst_month_cost"] or 0)
+    )
+    fee = writer.money(offer["early_exit_fee"], locale)
+    months = offer["contract_months"]
+    on = writer.day(date.fromisoformat(offer["effective_on"]), locale)
+    parts = [
+        pitch,
+        f"最贵的一个月{worst}（现套餐{worst_now}）" if zh else f"most expensive month {worst} ({worst_now} today)",
+        (f"会减少：{less}" if zh else f"less: {less}") if less else ("不减少任何内容" if zh else "nothing is less"),
+        (f"提前解约费{fee}已计入" if zh else f"the early-exit fee of {fee} is counted") if offer["early_exit_fee"] else "",
+        (f"合约期{months}个月" if zh else f"contract of {months} months") if months else "",
+        f"{on}生效" if zh else f"from {on}",
+    ]  # fmt: skip
+    return ("；" if zh else "; ").join(part for part in parts if part)
+
+
+def _renewal(card: dict[str, Any], fit: dict[str, Any]) -> LineOffer:
+    names = {locale: named(card.get("plan_zh"), card.get("plan_en"), card.get("plan_id"), locale) for locale in LOCALES}
+    if not names["zh"]:
+        return LineOffer(None, {"plan": ""})
+    fee = fit.get("current_fee") if fit.get("current_plan_id") == card.get("plan_id") else None
+    data = {
+        "plan_id": card.get("plan_id"),
+        "name_zh": card.get("plan_zh"),
+        "name_en": card.get("plan_en"),
+        "monthly_fee": fee,
+    }
+    return LineOffer(data, {"plan": Text(zh=f"“{names['zh']}”", en=f" for {names['en']}")})
