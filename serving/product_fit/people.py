@@ -78,7 +78,7 @@ class Known:
     def customers(self, *, with_ended: bool = False) -> str:
         """Returns the SQL of every customer's newest row; subscriptions that have ended are left out unless asked."""
         newest = (
-            "SELECT customer_id, activated_on, kind, status, birth_year, device_generation "
+            f"SELECT customer_id, {finite('activated_on')} AS activated_on, kind, status, birth_year, device_generation "
             f"FROM ({self.rows('customers')}) "
             "QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY event_at DESC, known_at DESC) = 1"
         )
@@ -189,7 +189,8 @@ def read_people(known: Known, base: dict[str, Any], size: int) -> People:
 
 def finite(column: str) -> str:
     """Returns a date column's SQL with `infinity`, which is "no end" and which no array can hold, as 9999-12-31."""
-    return f"least(greatest({column}, DATE '0001-01-01'), DATE '9999-12-31')"
+    far = f"CASE WHEN {column} > DATE '1970-01-01' THEN DATE '9999-12-31' ELSE DATE '0001-01-01' END"
+    return f"CASE WHEN {column} IS NULL OR isfinite({column}) THEN {column} ELSE {far} END"
 
 
 def _pools(known: Known, size: int) -> tuple[Integers, Flags]:

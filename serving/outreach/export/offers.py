@@ -74,14 +74,14 @@ def _terms(
     worst, worst_now = (
         writer.money(amount, locale) for amount in (offer["worst_month_cost"], now["current_worst_month_cost"] or 0)
     )
-    fee = writer.money(offer["early_exit_fee"], locale)
+    fee = writer.money(offer["early_exit_fee"], locale) if offer["early_exit_fee"] else ""
     months = offer["contract_months"]
     on = writer.day(date.fromisoformat(offer["effective_on"]), locale)
     parts = [
         pitch,
         f"最贵的一个月{worst}（现套餐{worst_now}）" if zh else f"most expensive month {worst} ({worst_now} today)",
         (f"会减少：{less}" if zh else f"less: {less}") if less else ("不减少任何内容" if zh else "nothing is less"),
-        (f"提前解约费{fee}已计入" if zh else f"the early-exit fee of {fee} is counted") if offer["early_exit_fee"] else "",
+        (f"提前解约费{fee}已计入" if zh else f"the early-exit fee of {fee} is counted") if fee else "",
         (f"合约期{months}个月" if zh else f"contract of {months} months") if months else "",
         f"{on}生效" if zh else f"from {on}",
     ]  # fmt: skip

@@ -1,112 +1,14 @@
 """Product fit on small tables: who gets which offer, who gets none, and why."""
 
 import json
-from dataclasses import dataclass, field
-from datetime import date, datetime
-from types import SimpleNamespace
+from datetime import date
 
-import duckdb
-import pyarrow as pa
 import pytest
 
-from features.feeds.contracts import FEEDS
-from features.feeds.landed.reading import known_versions
-from features.feeds.schema import Kind
 from features.kit.errors import NotFoundError, NotReadyError
 from serving.product_fit.fit import Fitter
 from serving.product_fit.settings import read_settings
-
-GB = 1024 * 1024
-AS_OF = date(2026, 6, 1)
-PERIODS = [date(2025, 11, 1), *(date(2026, month, 1) for month in range(1, 6))]
-PERIODS.insert(1, date(2025, 12, 1))
-
-
-def moment(*parts):
-    """Returns an instant as the feeds keep it: UTC without a zone."""
-    return datetime(*parts)  # noqa: DTZ001 - naive means UTC in the feeds
-
-
-KNOWN = moment(2020, 1, 1)
-ARROW = {
-    Kind.TEXT: pa.string(), Kind.CATEGORY: pa.string(), Kind.INTEGER: pa.int64(), Kind.MONEY: pa.int64(),
-    Kind.NUMBER: pa.float64(), Kind.FLAG: pa.bool_(), Kind.INSTANT: pa.timestamp("s"), Kind.DATE: pa.date32(),
-}  # fmt: skip
-
-
-@dataclass
-class World:
-    """Feeds made of plain rows: every row was known in 2020 unless it says otherwise."""
-
-    rows: dict = field(default_factory=dict)
-    operator = SimpleNamespace(money_scale=3, currency="CNY", time_zone="Asia/Shanghai")
-
-    @property
-    def names(self):
-        return frozenset(name for name, rows in self.rows.items() if rows)
-
-    def add(self, feed, **row):
-        """Adds a row to a feed."""
-        self.rows.setdefault(feed, []).append({"known_at": KNOWN, "event_at": KNOWN} | row)
-        return self
-
-    def connect(self, **_):
-        """Returns one table per feed, as `Feeds.connect` does."""
-        connection = duckdb.connect()
-        for name, rows in self.rows.items():
-            contract = [(c.name, ARROW[c.kind]) for c in FEEDS[name].columns]
-            common = [
-                ("customer_id", pa.string()),
-                *((f"{name}_at", pa.timestamp("s")) for name in ("event", "known", "superseded")),
-            ]
-            table = pa.Table.from_pylist(rows, schema=pa.schema([*common, *contract]))
-            connection.register("incoming", table)
-            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM incoming")
-            connection.unregister("incoming")
-        return connection
-
-    def as_known_sql(self, feed, as_of):
-        """Returns the rows known before the as-of date."""
-        return known_versions(feed, as_of, self.operator.time_zone)
-
-    def plan(self, plan_id, fee, gb, **terms):
-        """Adds a plan: 5 yuan a GB beyond its GB, 0.10 a minute beyond 100, on sale since 2020."""
-        base = {
-            "plan_id": plan_id, "monthly_fee": fee * 1000, "voice_minutes": 100, "voice_overage_price": 100,
-            "sms_count": 100, "sms_overage_price": 100, "data_kb": None if gb is None else gb * GB,
-            "data_overage_price": 5_000, "data_block_kb": GB, "effective": "next_month",
-            "valid_from": date(2020, 1, 1), "on_sale_from": date(2020, 1, 1),
-        }  # fmt: skip
-        return self.add("plans", **base | terms)
-
-    def customer(self, customer_id, plan_id, *gb, bills=None, minutes=50, **facts):
-        """Adds a customer with so many GB in each month up to May 2026 and, if told, the months' bills in yuan."""
-        who = {"activated_on": date(2020, 5, 1), "kind": "consumer", "status": "active", "birth_year": 1980}
-        subscription = {key: facts.pop(key) for key in list(facts) if key in FEEDS["subscriptions"].by_name}
-        self.add("customers", customer_id=customer_id, **who | facts)
-        self.add("subscriptions", customer_id=customer_id, plan_id=plan_id, ordered_at=KNOWN,
-                 **{"effective_on": date(2020, 5, 1)} | subscription)  # fmt: skip
-        for month, used in zip(PERIODS[len(PERIODS) - len(gb) :], gb, strict=True):
-            self.add("usage_monthly", customer_id=customer_id, period=month, data_kb=round(used * GB),
-                     billed_minutes=minutes, sms_count=0)  # fmt: skip
-        for month, total in zip(PERIODS[-len(bills or gb) :], bills or (), strict=bool(bills)):
-            self.add("bills", customer_id=customer_id, period=month, total=round(total * 1000))
-        return self
-
-
-def catalogue():
-    """Returns a world with three plans on sale: 39 yuan with 5 GB, 59 with 10 and 99 with 30."""
-    return World().plan("A39", 39, 5).plan("B59", 59, 10).plan("C99", 99, 30)
-
-
-def fit(world, customer_id="1", as_of=AS_OF):
-    """Returns one customer's fit."""
-    return Fitter(world, as_of, read_settings()).one(customer_id)
-
-
-def told(row):
-    """Returns the offers as (plan, pack, monthly cost in yuan, need)."""
-    return [(o["plan_id"], o["pack_id"], o["monthly_cost"] / 1000, o["need"]) for o in row["offers"]]
+from tests.serving.product_fit.world import AS_OF, GB, KNOWN, PERIODS, World, catalogue, fit, moment, told
 
 
 def test_an_over_user_is_offered_the_plan_that_costs_less():
@@ -174,8 +76,8 @@ def test_an_idle_customer_gets_a_smaller_plan_only_on_request():
 
 def test_at_most_three_offers_largest_saving_first():
     """Five plans would save; the three that save most are told, equal savings in plan order."""
-    world = catalogue().plan("D40", 40, 10).plan("E40", 40, 10).plan("F50", 50, 10).plan("G41", 41, 10)
-    row = fit(world.customer("1", "C99", 10, 10, 10, bills=(99, 99, 99)))
+    world = World().plan("C99", 99, 30).plan("D40", 40, 10).plan("E40", 40, 10).plan("F50", 50, 14).plan("G41", 41, 12)
+    row = fit(world.plan("H60", 60, 20).customer("1", "C99", 10, 10, 10, bills=(99, 99, 99)))
     assert [offer["plan_id"] for offer in row["offers"]] == ["D40", "E40", "G41"]
 
 
@@ -288,14 +190,11 @@ def test_what_is_left_of_a_discount_counts():
     assert (row["current_cost"], row["saving"]) == (94_000, 4_000)
 
 
-def test_packs_are_compared_with_plans():
+def test_packs_that_renew_themselves_are_compared_with_plans():
     """5 GB over each month: the 10-yuan pack of 5 GB on the own plan beats both over-use and the larger plan."""
-    world = catalogue().add(
-        "packs", pack_id="D5", scope="domestic", data_kb=5 * GB, price=10_000, valid_from=date(2020, 1, 1)
-    )
-    row = fit(world.customer("1", "A39", 10, 10, 10, bills=(64, 64, 64)))
-    assert told(row) == [("A39", "D5", 49.0, "over_use"), ("B59", None, 59.0, "over_use")]
-    assert [offer["kind"] for offer in row["offers"]] == ["pack", "plan"]
+    row = fit(catalogue().pack("D5", 10, 5).customer("1", "A39", 10, 10, 10, bills=(64, 64, 64)))
+    assert told(row)[0] == ("A39", "D5", 49.0, "over_use")
+    assert row["offers"][0]["kind"] == "pack"
 
 
 def test_packs_and_roaming_on_the_bill_are_reproduced():
@@ -334,16 +233,6 @@ def test_what_was_not_known_does_not_count():
     )
     world.add("bills", customer_id="1", period=date(2026, 2, 1), total=1, known_at=moment(2026, 6, 1))
     assert before == fit(world)
-
-
-def test_secondary_lines_keep_their_shared_allowance():
-    """A main line whose plan feeds two secondary lines is offered only plans that feed as many."""
-    world = World().plan("C99", 99, 30, shared_lines=2).plan("X49", 49, 30).plan("Y59", 59, 30, shared_lines=2)
-    world.customer("1", "C99", 10, 10, 10, bills=(99, 99, 99))
-    for line, role in (("1", "main"), ("2", "secondary"), ("3", "secondary")):
-        world.add("persons", customer_id=line, person_id=line, account_id="H", role=role, valid_from=date(2020, 1, 1))
-    world.as_known_sql = lambda feed, as_of: World.as_known_sql(world, feed.replace("person_links", "persons"), as_of)
-    assert [offer["plan_id"] for offer in fit(world)["offers"]] == ["Y59"]
 
 
 def test_daily_use_is_summed_to_months_where_no_monthly_feed_exists():
