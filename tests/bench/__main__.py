@@ -22,6 +22,7 @@ SUBJECTS = (
     "verdict",
     "retrain_cycles",
     "erasure",
+    "offers",
 )
 
 

@@ -4,6 +4,7 @@ import json
 from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -17,8 +18,9 @@ from features.kit.progress import SILENT
 from features.kit.runs import FAILPOINT_VARIABLE, FailpointError
 from features.simulator.step import simulate_to
 from serving.product_fit.fit import FIT_SCHEMA
-from serving.product_fit.report import money
 from serving.product_fit.step import fit, fit_base, fit_path
+from serving.product_fit.wording import money
+from tests.bench.offers import Reviewer
 
 AS_OF = date(2026, 6, 1)
 pytestmark = pytest.mark.xdist_group("fit_step")
@@ -66,6 +68,14 @@ def test_the_file_holds_everybody_once(home, summary):
         assert bool(offers) == (row["status"] in ("ok", "on_request"))
         assert len(offers) <= 3
         assert row["saving"] is None or row["saving"] == max(o["saving"] for o in offers if not o["on_request"])
+
+
+def test_a_strict_reviewer_refuses_nothing(home, summary):
+    """None of the offers breaks a rule that is written a second time, over the operator's raw files."""
+    reviewer = Reviewer(home.root.parent / "sim" / "files", AS_OF)
+    offers, refused, by_rule = reviewer.review(pd.read_parquet(fit_path(home, AS_OF)))
+    assert (refused, sum(by_rule.values())) == (0, 0)
+    assert offers > 20
 
 
 def test_one_customer_for_people_and_for_programs(home, summary):
