@@ -78,7 +78,8 @@ class Known:
     def customers(self, *, with_ended: bool = False) -> str:
         """Returns the SQL of every customer's newest row; subscriptions that have ended are left out unless asked."""
         newest = (
-            f"SELECT customer_id, kind, status, birth_year, device_generation, {finite('activated_on')} AS activated_on "
+            "SELECT customer_id, kind, status, birth_year, device_generation, "
+            f"{finite('activated_on')} AS activated_on "
             f"FROM ({self.rows('customers')}) "
             "QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY event_at DESC, known_at DESC) = 1"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import date, time
 from typing import Any
@@ -165,6 +166,75 @@ def test_openings_carry_the_customers_own_figures(chooser, content):
     )
     assert "“视频会员”" in charge["opening"]["zh"]
     assert charge["may_grant"]["en"] == "cancel at once; refund this month's charge, at most 30.00 yuan"
+
+
+OFFER = {
+    "kind": "plan", "plan_id": "F69", "name_zh": "5G智享69", "name_en": "5G Smart 69", "pack_id": None, "pack_zh": None,
+    "pack_en": None, "monthly_fee": 69_000, "monthly_cost": 69_000, "worst_month_cost": 76_000, "saving": 30_000,
+    "early_exit_fee": 0, "contract_months": 12, "effective_on": "2026-07-01", "on_request": False, "status": "ok",
+    "lost": {"data_kb": {"now": None, "then": 15 * 1024 * 1024}, "generation": {"now": 5, "then": 4}},
+}  # fmt: skip
+FIT = {
+    "status": "ok", "saving": 30_000, "months": 5, "best_plan_id": "F69", "current_plan_id": "F99",
+    "current_fee": 99_000, "current_cost": 99_000, "current_worst_month_cost": 106_000,
+}  # fmt: skip
+FREQUENT = {"packs.frequent": {"n": 3, "amount": 30_000}}
+
+
+def test_a_line_names_its_offer(chooser, content):
+    """Plan, fee and loss are said to the customer; the agent reads the worst month, the contract and the day too."""
+    asked = {"plan_id": "L08", "saving": 95_000, "on_request": True, "lost": {}}
+    fit = FIT | {"offers": json.dumps([OFFER | asked, OFFER])}
+    caller = card(best_channel="call")
+    line = written(chooser, content, candidate(reasons=FREQUENT, fit=fit, card=caller))
+    assert line["opening"] == {
+        "zh": "您好，根据您近5个月的实际用量，改用“5G智享69”（月费69.00元）每月大约可省30.00元，"
+        "但流量由不限量变为15GB，网络由5G变为4G，想听一下吗？",
+        "en": "Hello, from your real use of 5 months, changing to 5G Smart 69 (69.00 yuan a month) would save about 30.00 "
+        "yuan a month, with less than today: data from unlimited to 15 GB, network from 5G to 4G. Shall I explain?",
+    }
+    assert line["may_grant"] == {
+        "zh": "改用“5G智享69”（月费69.00元）；最贵的一个月76.00元（现套餐106.00元）；"
+        "会减少：流量由不限量变为15GB，网络由5G变为4G；合约期12个月；2026年7月1日生效",
+        "en": "changing to 5G Smart 69 (69.00 yuan a month); most expensive month 76.00 yuan (106.00 yuan today); "
+        "less: data from unlimited to 15 GB, network from 5G to 4G; contract of 12 months; from 1 July 2026",
+    }
+    assert {name: line["offer"][name] for name in ("plan_id", "monthly_fee", "worst_month_cost", "lost")} == {
+        name: OFFER[name] for name in ("plan_id", "monthly_fee", "worst_month_cost", "lost")
+    }
+    assert (line["offer"]["current_plan_id"], line["offer"]["current_worst_month_cost"]) == ("F99", 106_000)
+
+
+def test_a_pack_in_an_offer_is_named_as_renewing_itself(chooser, content):
+    """The own plan with a pack, by message: nothing is lost, and both are said."""
+    pack = {
+        "kind": "pack",
+        "plan_id": "F99",
+        "pack_id": "D5",
+        "pack_zh": "流量包5GB",
+        "pack_en": "Data 5 GB",
+        "lost": {},
+    }
+    fit = FIT | {"best_plan_id": "F99", "offers": json.dumps([OFFER | pack | {"monthly_fee": 114_000}])}
+    line = written(chooser, content, candidate(reasons=FREQUENT, fit=fit))
+    assert "保留现套餐并开通自动续订的“流量包5GB”（每月共114.00元）每月大约可省30.00元；可在" in line["opening"]["zh"]
+    assert "keeping your plan with Data 5 GB, which renews itself (114.00 yuan a month in all)" in line["opening"]["en"]
+    assert "不减少任何内容" in line["may_grant"]["zh"]
+    assert "nothing is less" in line["may_grant"]["en"]
+
+
+def test_a_renewal_names_its_plan(chooser, content):
+    """The plan of the contract is said, and the line's data hold its fee if product fit knows it."""
+    mine = card(plan_id="F99", plan_zh="5G智享99", plan_en="5G Smart 99")
+    ending = {"contract.ending": {"date": "2026-06-20"}}
+    line = written(chooser, content, candidate(reasons=ending, card=mine, fit=FIT | {"offers": "[]"}))
+    assert line["opening"]["zh"].startswith("您好，您的“5G智享99”合约2026年6月20日到期，")
+    assert line["opening"]["en"].startswith("Hello, your contract for 5G Smart 99 ends on 20 June 2026;")
+    assert line["may_grant"] == {
+        "zh": "“5G智享99”已公布的续约方案", "en": "published renewal offers for 5G Smart 99",
+    }  # fmt: skip
+    assert line["offer"] == {"plan_id": "F99", "name_zh": "5G智享99", "name_en": "5G Smart 99", "monthly_fee": 99_000}
+    assert written(chooser, content, candidate())["offer"] is None
 
 
 def test_a_service_line_carries_no_offer(chooser, content):
