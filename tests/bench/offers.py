@@ -52,8 +52,8 @@ class Reviewer:
 
     def __init__(self, files: Path, as_of: date) -> None:
         self.as_of = pd.Timestamp(as_of)
-        self.plans = {row["plan_id"]: row for row in pd.read_csv(files / "plans.csv").to_dict("records")}
-        self.packs = {row["pack_id"]: row for row in pd.read_csv(files / "packs.csv").to_dict("records")}
+        self.plans = {str(row["plan_id"]): row for row in _rows(pd.read_csv(files / "plans.csv"))}
+        self.packs = {str(row["pack_id"]): row for row in _rows(pd.read_csv(files / "packs.csv"))}
         use = self._known(files / "usage_monthly.csv", ["customer_id", "period"])
         newest = pd.to_datetime(use["period"].max())
         use = use[pd.to_datetime(use["period"]) > newest - pd.DateOffset(months=6)]
@@ -78,7 +78,7 @@ class Reviewer:
     def review(self, fits: pd.DataFrame) -> tuple[int, int, Counter[str]]:
         """Returns how many offers there are, how many are refused, and how often by each rule."""
         offers, refused, by_rule = 0, 0, Counter(dict.fromkeys(RULES, 0))
-        for row in fits[fits["offers"] != "[]"].to_dict("records"):
+        for row in _rows(fits[fits["offers"] != "[]"]):
             made = json.loads(row["offers"])
             for offer in made:
                 rules = self.refusals(row, offer, made)
@@ -128,7 +128,7 @@ class Reviewer:
     ) -> bool:
         """Returns whether the plan alone is cheaper and never slowed down, or another offer gives as much for less."""
         if pack is not None and _never_slow(plan, use):
-            alone = sum(_cost(plan, month) for month in use.to_dict("records")) / len(use)
+            alone = sum(_cost(plan, month) for month in _rows(use)) / len(use)
             if alone < offer["monthly_fee"] / 1000 and offer["kind"] == "plan_and_pack":
                 return True
         mine = _gives(plan, pack)
@@ -137,6 +137,10 @@ class Reviewer:
             if other["monthly_cost"] < offer["monthly_cost"] and all(t >= m for t, m in zip(theirs, mine, strict=True)):
                 return True
         return False
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def _gives(plan: dict[str, Any], pack: dict[str, Any] | None) -> tuple[float, ...]:
