@@ -114,6 +114,15 @@ def test_a_keep_number_plan_is_for_idle_lines_on_request(terms):
     assert (row(0.15)["offers"], row(0, minutes=11)["offers"]) == ([], [])
 
 
+def test_a_keep_number_plan_waits_for_the_question_whatever_the_plan_today():
+    """Of unlimited data no share is unused, and still an idle line is not pitched a plan that only keeps its number."""
+    world = World().plan("U39", 39, None).plan("K8", 8, 1, name_zh="停机保号")
+    row = fit(world.customer("1", "U39", 0, 0, 0, minutes=0, bills=(39, 39, 39)))
+    assert (row["status"], [(one["plan_id"], one["on_request"]) for one in row["offers"]]) == (
+        "on_request", [("K8", True)],
+    )  # fmt: skip
+
+
 def test_a_cheap_plan_that_can_be_used_is_no_keep_number_plan():
     """Without the name and with 1 GB the same fee is an ordinary small plan: shown to a line that is hardly used."""
     world = World().plan("C39", 39, 5).plan("K8", 8, 1)
@@ -302,6 +311,15 @@ def test_a_pool_that_fits_is_offered_only_plans_for_as_many_lines():
     world = with_lines(family().plan("X49", 49, 60), "S1", "S2", gb=0.5)
     row = fit(world.account("H", M="main", S1="secondary", S2="secondary"), "M")
     assert (offered(row), row["offers"][0]["saving"]) == (["F99"], 100_000)
+
+
+def test_minutes_of_a_pool_fit_or_do_not_shrink():
+    """Three lines talk 150 minutes on 300: a plan of 100 might not carry them and is not offered, one of 150 is."""
+    for minutes, expected in ((100, []), (150, ["F99"])):
+        world = World().plan("F199", 199, 60, shared_lines=2, voice_minutes=300).plan("SEC", 10, 0)
+        world.plan("F99", 99, 30, shared_lines=2, voice_minutes=minutes)
+        with_lines(world, "S1", "S2", gb=1).account("H", M="main", S1="secondary", S2="secondary")
+        assert offered(fit(world, "M")) == expected
 
 
 def test_a_line_alone_on_its_account_is_rated_alone():
