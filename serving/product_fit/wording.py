@@ -15,6 +15,11 @@ _LOST: dict[str, tuple[Text, Text]] = {
     "generation": (Text(zh="网络", en="network"), Text(zh="{}G", en="{}G")),
     "discount": (Text(zh="每月优惠", en="monthly discount"), Text(zh="{}", en="{}")),
 }
+_GONE: dict[str, Text] = {
+    "rollover_months": Text(zh="剩余流量不再结转", en="unused data no longer rolls over"),
+    "shared_lines": Text(zh="副卡不再共享流量", en="no other line shares the data"),
+    "discount": Text(zh="每月{}的优惠取消", en="the discount of {} a month ends"),
+}
 _UNLIMITED = Text(zh="不限量", en="unlimited")
 
 
@@ -22,6 +27,9 @@ def lost_text(lost: Mapping[str, Mapping[str, int | None]], locale: Locale, writ
     """Returns what is lost in words, "" if nothing is. Example: 流量由60GB变为20GB，通话由500分钟变为300分钟."""
     parts = []
     for name, change in lost.items():
+        if change["then"] == 0 and name in _GONE:
+            parts.append(_GONE[name].get(locale).format(_amount(name, change["now"] or 0, write_money)))
+            continue
         label, unit = (text.get(locale) for text in _LOST[name])
         now, then = (
             _UNLIMITED.get(locale) if value is None else unit.format(_amount(name, value, write_money))

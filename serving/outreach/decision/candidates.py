@@ -194,6 +194,7 @@ def _read_fit(home: Home, as_of: date) -> dict[str, dict[str, Any]] | None:
     import pyarrow.parquet as pq
 
     table = pq.read_table(path, partitioning=None)
-    known = [name for name in _FIT_COLUMNS if name in table.column_names]
-    rows = table.select(known).to_pylist()
+    if not set(_FIT_COLUMNS) <= set(table.column_names):  # offers of an older version prove too little to be made
+        return None
+    rows = table.select(list(_FIT_COLUMNS)).to_pylist()
     return {row["customer_id"]: row for row in rows}

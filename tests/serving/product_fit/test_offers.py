@@ -8,6 +8,7 @@ import pytest
 from serving.product_fit.compare import _Charges
 from serving.product_fit.fit import Fitter
 from serving.product_fit.settings import read_settings
+from serving.product_fit.wording import lost_text
 from tests.serving.product_fit.world import AS_OF, GB, KNOWN, PERIODS, World, catalogue, fit, moment, told
 
 JUNE_20 = date(2026, 6, 20)
@@ -442,3 +443,20 @@ def test_an_offer_that_takes_nothing_away_says_so():
     """More data for less money: nothing is lost."""
     world = World().plan("C99", 99, 30).plan("D59", 59, 40)
     assert fit(world.customer("1", "C99", 9, 9, 9, bills=(99,) * 3))["offers"][0]["lost"] == {}
+
+
+def test_what_is_lost_is_read_aloud_in_both_languages():
+    """What shrinks is said from and to; what ends is said to end."""
+    lost = {
+        "data_kb": {"now": None, "then": int(1.5 * GB)}, "voice_minutes": {"now": 500, "then": 300},
+        "rollover_months": {"now": 1, "then": 0}, "shared_lines": {"now": 2, "then": 0},
+        "discount": {"now": 40_000, "then": 0},
+    }  # fmt: skip
+    assert lost_text(lost, "zh", lambda amount: f"{amount // 1000}元") == (
+        "流量由不限量变为1.5GB，通话由500分钟变为300分钟，剩余流量不再结转，副卡不再共享流量，每月40元的优惠取消"
+    )
+    assert lost_text(lost, "en", lambda amount: f"{amount // 1000} yuan") == (
+        "data from unlimited to 1.5 GB, calls from 500 min to 300 min, unused data no longer rolls over, "
+        "no other line shares the data, the discount of 40 yuan a month ends"
+    )
+    assert lost_text({}, "zh", str) == ""
