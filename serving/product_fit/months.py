@@ -14,6 +14,7 @@ import numpy as np
 
 from features.kit.arrays import Flags, Integers
 from features.kit.clock import add_months, month_start
+from features.kit.sql import literal, newest
 from serving.product_fit.people import Known, People, ReadFeed, read_people
 from serving.product_fit.rating import Use
 
@@ -178,7 +179,7 @@ class MonthsReader:
     def _packs(self, size: int) -> dict[str, Integers]:
         if self._known.catalogue.packs:
             scopes = ", ".join(
-                f"('{pack.pack_id.replace(chr(39), chr(39) * 2)}', {str(pack.is_domestic).lower()})"
+                f"({literal(pack.pack_id)}, {str(pack.is_domestic).lower()})"
                 for pack in {pack.pack_id: pack for pack in self._known.catalogue.packs}.values()
             )
             join = f"LEFT JOIN (VALUES {scopes}) s(pack_id, domestic) USING (pack_id)"
@@ -211,7 +212,7 @@ class MonthsReader:
             "coalesce(f.discount_end > p.period, true) AS runs "
             f"FROM ({self._rows('subscriptions')}) f JOIN fit_customers c USING (customer_id) "
             "JOIN fit_periods p ON f.effective_on <= p.period "
-            "QUALIFY row_number() OVER (PARTITION BY c.i, p.m ORDER BY f.effective_on DESC, f.ordered_at DESC) = 1"
+            + newest("c.i, p.m", "f.effective_on DESC, f.ordered_at DESC")
         ).fetchnumpy()
         for m, period in enumerate(self._periods):
             here = rows["m"] == m

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.kit.arrays import Days, Flags, Integers
+from features.kit.sql import literal, newest
 from serving.product_fit.catalogue import Catalogue, in_force
 
 ReadFeed = Callable[[str], str]
@@ -27,7 +28,7 @@ CREATE OR REPLACE TEMP TABLE fit_pools AS
 WITH shares AS (SELECT * FROM (VALUES {shares}) v(plan_id, lines)),
 held AS (
     SELECT customer_id, plan_id FROM ({subscriptions}) WHERE effective_on <= {day}
-    QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY effective_on DESC, ordered_at DESC) = 1
+    {latest}
 ),
 links AS (
     SELECT DISTINCT k.customer_id, k.account_id, k.role, coalesce(s.lines, -1) AS lines
@@ -77,13 +78,13 @@ class Known:
 
     def customers(self, *, with_ended: bool = False) -> str:
         """Returns the SQL of every customer's newest row; subscriptions that have ended are left out unless asked."""
-        newest = (
+        customers = (
             "SELECT customer_id, kind, status, birth_year, device_generation, "
-            f"{finite('activated_on')} AS activated_on "
-            f"FROM ({self.rows('customers')}) "
-            "QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY event_at DESC, known_at DESC) = 1"
+            f"{finite('activated_on')} AS activated_on FROM ({self.rows('customers')}) {newest('customer_id')}"
         )
-        return newest if with_ended else f"SELECT * FROM ({newest}) ANTI JOIN ({self.ended()}) USING (customer_id)"
+        if with_ended:
+            return customers
+        return f"SELECT * FROM ({customers}) ANTI JOIN ({self.ended()}) USING (customer_id)"
 
     def ended(self) -> str:
         """Returns the SQL of the subscriptions that have ended."""
@@ -153,8 +154,8 @@ def read_people(known: Known, base: dict[str, Any], size: int) -> People:
             f"{finite('f.discount_end')} AS discount_end, {finite('f.contract_end')} AS contract_end, "
             f"max(CASE WHEN before <> plan_id THEN {finite('effective_on')} END) "
             "OVER (PARTITION BY c.i, f.effective_on > $day) AS changed_on "
-            "FROM orders f JOIN fit_customers c USING (customer_id) QUALIFY row_number() "
-            "OVER (PARTITION BY c.i, f.effective_on > $day ORDER BY f.effective_on DESC, f.ordered_at DESC) = 1",
+            "FROM orders f JOIN fit_customers c USING (customer_id) "
+            + newest("c.i, f.effective_on > $day", "f.effective_on DESC, f.ordered_at DESC"),
             {"day": known.as_of},
         ).fetchnumpy()
         pending = np.asarray(rows["pending"], dtype=bool)
@@ -207,11 +208,12 @@ def _pools(known: Known, size: int) -> tuple[Integers, Flags]:
     known.sql.execute(
         _POOLS.format(
             shares=", ".join(
-                f"({_quoted(p.plan_id)}, {-1 if p.shared_lines is None else p.shared_lines})" for p in plans
+                f"({literal(p.plan_id)}, {-1 if p.shared_lines is None else p.shared_lines})" for p in plans
             ),
             subscriptions=known.rows("subscriptions"),
             links=known.rows("person_links") if "persons" in known.names else f"{no_links} WHERE false",
             ended=known.ended(),
+            latest=newest("customer_id", "effective_on DESC, ordered_at DESC"),
             day=f"DATE '{known.as_of}'",
         )
     )
@@ -231,10 +233,6 @@ def _porting(known: Known, size: int) -> Flags:
         ).fetchnumpy()
         flags[rows["i"]] = True
     return flags
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _text_column(values: Any) -> NDArray[np.str_]:
