@@ -75,6 +75,41 @@ def test_every_room_has_a_page_whose_table_is_true() -> None:
     assert [str(page.relative_to(ROOT)) for page, text in made.items() if page.read_text() != text] == []
 
 
+def gone(page: Path, text: str) -> list[str]:
+    """Returns the files that a page names in backquotes and that lie neither beside it nor at a path from the root.
+
+    A bare name in a line that speaks of another folder is looked for there: `rows/usage.py`, `billing.py`.
+    """
+    found = []
+    for line in text.splitlines():
+        places = [page.parent, ROOT]
+        for name in re.findall(r"`([\w./-]+\.(?:py|yaml|toml|md))`", line):
+            if not any((place / name).exists() for place in places):
+                found.append(name)
+            places += [place / Path(name).parent for place in (page.parent, ROOT) if "/" in name]
+    return [name for name in found if name not in MADE]
+
+
+MADE = {"card.md", "evaluation.md", "step.py", "endpoints.py", "schemas.py", "service.py", "erasure.py"}
+"""Names that no single file has: what a run writes, and what every room or slice calls its own."""
+
+
+def test_rooms_name_only_files_that_are_there() -> None:
+    """Every file that a room's page names is found from the page's folder or from the root; each page says In and Out."""
+    rooms = {page: page.read_text(encoding="utf-8") for page in pages()}
+    assert {str(page.relative_to(ROOT)): gone(page, text) for page, text in rooms.items() if gone(page, text)} == {}
+    wanted = ("**In**", "**Out**"), ("| in | out |",)
+    silent = [page for page, text in rooms.items() if not any(all(one in text for one in way) for way in wanted)]
+    assert [str(page.relative_to(ROOT)) for page in silent] == []
+
+
+def test_a_file_that_is_gone_is_noticed() -> None:
+    """The canary: a page that names a file by its old place is not true."""
+    page = ROOT / "features" / "feeds" / "README.md"
+    assert gone(page, "read `contracts.py`, `landing/versions.py`, `configs/outreach.yaml`, `typing_rows.py`") == []
+    assert gone(page, "first `proposal_columns.py`, then `versions.py`") == ["proposal_columns.py", "versions.py"]
+
+
 def test_a_file_that_is_missing_in_a_table_is_noticed() -> None:
     """The canary: a page with an older table is not what would be written."""
     page, text = next(iter(pages().items()))
