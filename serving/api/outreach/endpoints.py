@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 
+from features.kit.language import Locale
 from serving.api.answers import body_example, documented, json_response
 from serving.api.auth import needs
 from serving.api.context import ContextOf
@@ -28,6 +29,7 @@ Reader = Annotated[ApiKey, needs("outreach:read", "outreach:write")]
 ListId = Annotated[
     str, Path(max_length=20, pattern=r"^[A-Za-z0-9_-]+$", description="The list's id.", examples=["L260601-01"])
 ]
+Language = Annotated[Locale | None, Query(description="Language; the one the list was drawn in unless given.")]
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 CSV = "text/csv; charset=utf-8"
@@ -78,9 +80,16 @@ def get_list(list_id: ListId, context: ContextOf, key: Reader) -> Response:
     responses=documented(LinesAnswer, LINES_EXAMPLE, 404),
     summary="A list's lines",
 )
-def get_lines(list_id: ListId, context: ContextOf, key: Reader, limit: Limit = 100, cursor: Cursor = None) -> Response:
+def get_lines(
+    list_id: ListId,
+    context: ContextOf,
+    key: Reader,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    locale: Language = None,
+) -> Response:
     """Shows what the agent reads, line by line; whoever may no longer be contacted is left out."""
-    return json_response(lines(context, key, list_id, limit, cursor))
+    return json_response(lines(context, key, list_id, limit, cursor, locale))
 
 
 @router.get(
@@ -91,8 +100,9 @@ def get_export(
     context: ContextOf,
     key: Reader,
     file: Annotated[Literal["xlsx", "csv"], Query(alias="format", description="Excel, or CSV for programs.")] = "xlsx",
+    locale: Language = None,
 ) -> Response:
     """Gives the list as XLSX or CSV; it holds no full number. Every export is audited."""
-    content = export(context, key, list_id, file)
+    content = export(context, key, list_id, file, locale)
     headers = {"Content-Disposition": f'attachment; filename="{list_id}.{file}"'}
     return Response(content, headers=headers, media_type=XLSX if file == "xlsx" else CSV)

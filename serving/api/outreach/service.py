@@ -10,6 +10,7 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from features.kit.errors import NotFoundError
+from features.kit.language import Locale
 from serving.api.answers import from_cursor, to_cursor
 from serving.api.auth import is_row_scoped, may_see
 from serving.api.context import Context
@@ -71,7 +72,9 @@ def one_list(context: Context, key: ApiKey, list_id: str) -> ListOut:
         return _list_out(session, _visible_list(session, key, list_id))
 
 
-def lines(context: Context, key: ApiKey, list_id: str, limit: int, cursor: str | None) -> LinesAnswer:
+def lines(
+    context: Context, key: ApiKey, list_id: str, limit: int, cursor: str | None, locale: Locale | None
+) -> LinesAnswer:
     """Returns a page of a list's lines, suppressions checked again. Raises NotFoundError."""
     from serving.outreach.export.columns import COLUMNS
     from serving.outreach.export.export import rows_of
@@ -84,7 +87,8 @@ def lines(context: Context, key: ApiKey, list_id: str, limit: int, cursor: str |
     release(context.home, context.engine, list_id, context.book, is_replay=True)
     with reading(context.engine) as session:
         row = _visible_list(session, key, list_id)
-        entries, page = read_entries(session, context.home, row, load_settings(), context.book)
+        language = locale or ("en" if row.locale == "en" else "zh")
+        entries, page = read_entries(session, context.home, row, load_settings(), context.book, language)
         entries = [
             entry for entry in entries if may_see(key, {"province": entry.line.province, "city": entry.line.city})
         ]
@@ -96,8 +100,10 @@ def lines(context: Context, key: ApiKey, list_id: str, limit: int, cursor: str |
     return LinesAnswer(items=items, next_cursor=position and to_cursor(position))
 
 
-def export(context: Context, key: ApiKey, list_id: str, kind: Literal["xlsx", "csv"]) -> bytes:
+def export(context: Context, key: ApiKey, list_id: str, kind: Literal["xlsx", "csv"], locale: Locale | None) -> bytes:
     """Returns a list's file, suppressions checked again; the export is audited.
+
+    Without `locale` it is in the language the list was drawn in.
 
     Raises:
         NotFoundError: If there is no such list, or one with lines that are not the key's to see.
@@ -106,7 +112,7 @@ def export(context: Context, key: ApiKey, list_id: str, kind: Literal["xlsx", "c
 
     with reading(context.engine) as session:
         _visible_list(session, key, list_id)
-    released = release(context.home, context.engine, list_id, context.book, is_replay=True)
+    released = release(context.home, context.engine, list_id, context.book, is_replay=True, locale=locale)
     with writing(context.engine) as session:
         places = session.execute(
             select(OutreachLineRow.province, OutreachLineRow.city)

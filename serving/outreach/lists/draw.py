@@ -54,7 +54,7 @@ def draw_list(
     with opened(home) as engine:
         list_id = find_list(engine, claim)
         if list_id is not None:
-            return release(home, engine, list_id, book, is_replay=True)
+            return release(home, engine, list_id, book, is_replay=True, locale=request.locale)
         with progress.step("outreach: policy and candidates"):
             policy = read_policy(home, engine, request.as_of, settings, threads=threads)
             policy.check_place(province=request.province, city=request.city)
@@ -66,4 +66,4 @@ def draw_list(
             list_id = claim_list(engine, claim, settings, policy, decision, content)
         hit("outreach.after_claims")
         with progress.step("outreach: files"):
-            return release(home, engine, list_id, book, is_replay=False)
+            return release(home, engine, list_id, book, is_replay=False, locale=request.locale)

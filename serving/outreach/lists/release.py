@@ -7,7 +7,7 @@ that is asked for again leaves out whatever was withdrawn since.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from features.feeds.landed.steady import on_current_feeds
 from features.kit.clock import utc_now
 from features.kit.files import write_bytes
 from features.kit.home import Home
+from features.kit.language import LOCALES, Locale
 from features.kit.runs import hit
 from serving.database.session import reading, writing
 from serving.database.tables_outreach import OutreachListRow
@@ -41,7 +42,12 @@ from serving.outreach.lists.recheck import recheck
 from serving.outreach.settings import OutreachSettings, load_settings
 from serving.scoring.reasons.reasons import ReasonBook
 
-FILES = {"xlsx": "list.xlsx", "csv": "list.csv"}
+FILES: dict[tuple[Locale, str], str] = {
+    ("zh", "xlsx"): "list.xlsx", ("zh", "csv"): "list.csv",
+    ("en", "xlsx"): "list_en.xlsx", ("en", "csv"): "list_en.csv",
+}  # fmt: skip
+"""The files of a list in its folder, per language and form; a language is written once it has been asked for."""
+_KINDS = ("xlsx", "csv")
 TRIES = 3
 """Drafts made without the lock before one is made with it."""
 
@@ -55,7 +61,7 @@ class Released:
         as_of: Its day.
         lines: Lines on it now.
         summary: What was counted when it was drawn.
-        xlsx: The workbook.
+        xlsx: The workbook in the language asked for.
         csv: The same as CSV.
         first_lines: The first five lines as header -> cell, numbers masked.
         is_replay: The list had been drawn before.
@@ -71,8 +77,20 @@ class Released:
     is_replay: bool
 
 
-def release(home: Home, engine: Engine, list_id: str, book: ReasonBook, *, is_replay: bool) -> Released:
+def release(
+    home: Home, engine: Engine, list_id: str, book: ReasonBook, *, is_replay: bool, locale: Locale | None = None
+) -> Released:
     """Returns a claimed list with whole files; whoever may no longer be contacted is left out.
+
+    A language is a view of the list: each one that has files is written anew together with the one asked for.
+
+    Args:
+        home: The state.
+        engine: The ledger.
+        list_id: The list.
+        book: The sentences of the reasons.
+        is_replay: Whether the list had been drawn before.
+        locale: The language asked for; None means the one that the list was drawn in.
 
     Raises:
         NotFoundError: If there is no such list.
@@ -81,19 +99,19 @@ def release(home: Home, engine: Engine, list_id: str, book: ReasonBook, *, is_re
     settings = load_settings()
     for _ in range(TRIES):  # the files are made before the lock is taken; who opts out meanwhile makes them anew
         with reading(engine) as session:
-            draft = _draft(session, home, list_id, settings, book)
+            draft = _draft(session, home, list_id, settings, book, locale)
         if patiently(partial(_publish, engine, home, draft, settings)):
             break
     else:
         with writing(engine) as session:
             lock_ledger(session)
             recheck(session, list_row(session, list_id), settings)
-            draft = _draft(session, home, list_id, settings, book)
+            draft = _draft(session, home, list_id, settings, book, locale)
             _write(session, home, draft)
     hit("outreach.after_release")
     return Released(
-        list_id, draft.as_of, len(draft.line_ids), draft.summary, home.lists / list_id / FILES["xlsx"],
-        home.lists / list_id / FILES["csv"], draft.first_lines, is_replay,
+        list_id, draft.as_of, len(draft.line_ids), draft.summary, home.lists / list_id / FILES[draft.locale, "xlsx"],
+        home.lists / list_id / FILES[draft.locale, "csv"], draft.first_lines, is_replay,
     )  # fmt: skip
 
 
@@ -103,25 +121,36 @@ class _Draft:
 
     list_id: str
     as_of: date
+    locale: Locale
+    locales: list[Locale]
     line_ids: list[str]
     summary: dict[str, Any]
-    contents: dict[str, bytes]
+    contents: dict[tuple[Locale, str], bytes]
     first_lines: list[dict[str, Any]]
 
 
-def _draft(session: Session, home: Home, list_id: str, settings: OutreachSettings, book: ReasonBook) -> _Draft:
-    row = list_row(session, list_id)
-    entries, page = read_entries(session, home, row, settings, book)
+def _draft(
+    session: Session, home: Home, list_id: str, settings: OutreachSettings, book: ReasonBook, locale: Locale | None
+) -> _Draft:
+    row, folder = list_row(session, list_id), home.lists / list_id
+    locale = locale or ("en" if row.locale == "en" else "zh")
+    entries, page = read_entries(session, home, row, settings, book, locale)
     summary = orjson.loads(row.summary)
     kept = [entry.line.line_id for entry in entries]
-    contents = {}
-    if not _are_whole(home.lists / list_id, orjson.loads(row.files), kept):
-        note = _note(summary, len(entries), row.locale)
-        contents = {
-            "xlsx": to_xlsx(entries, page, title=title_of(row.as_of, list_id, row.locale), note=note),
-            "csv": to_csv(entries, page),
-        }
-    return _Draft(list_id, row.as_of, kept, summary, contents, _first_lines(entries[:5], page))
+    locales = _locales(folder, locale)
+    contents: dict[tuple[Locale, str], bytes] = {}
+    if not _are_whole(folder, orjson.loads(row.files), kept, locales):
+        for language in locales:
+            view, note = replace(page, locale=language), _note(summary, len(entries), language)
+            title = title_of(row.as_of, list_id, language)
+            contents[language, "xlsx"] = to_xlsx(entries, view, title=title, note=note)
+            contents[language, "csv"] = to_csv(entries, view)
+    return _Draft(list_id, row.as_of, locale, locales, kept, summary, contents, _first_lines(entries[:5], page))
+
+
+def _locales(folder: Path, asked: Locale) -> list[Locale]:
+    """Returns the language asked for and those whose files lie there: none of them may show who was withdrawn."""
+    return [one for one in LOCALES if one == asked or any((folder / FILES[one, kind]).exists() for kind in _KINDS)]
 
 
 def _publish(engine: Engine, home: Home, draft: _Draft, settings: OutreachSettings) -> bool:
@@ -129,7 +158,8 @@ def _publish(engine: Engine, home: Home, draft: _Draft, settings: OutreachSettin
     with writing(engine) as session:
         lock_ledger(session)
         recheck(session, list_row(session, draft.list_id), settings)
-        if [line.line_id for _, line in lines_of(session, draft.list_id)] != draft.line_ids:
+        lines = [line.line_id for _, line in lines_of(session, draft.list_id)]
+        if (lines, _locales(home.lists / draft.list_id, draft.locale)) != (draft.line_ids, draft.locales):
             return False
         _write(session, home, draft)
     return True
@@ -139,17 +169,17 @@ def _write(session: Session, home: Home, draft: _Draft) -> None:
     row = list_row(session, draft.list_id)
     if draft.contents:
         hit("outreach.before_export")
-        for name, content in draft.contents.items():
-            write_bytes(home.lists / draft.list_id / FILES[name], content, mode=0o600)
-            hit(f"outreach.after_{name}")
-        digests = {name: hashlib.sha256(content).hexdigest() for name, content in draft.contents.items()}
+        for (locale, kind), content in draft.contents.items():
+            write_bytes(home.lists / draft.list_id / FILES[locale, kind], content, mode=0o600)
+            hit(f"outreach.after_{kind}")
+        digests = {FILES[name]: hashlib.sha256(content).hexdigest() for name, content in draft.contents.items()}
         row.files = orjson.dumps({"lines": draft.line_ids, **digests}).decode()
     row.status, row.released_at = RELEASED, row.released_at or utc_now()
     hit("outreach.before_release")
 
 
 def read_entries(
-    session: Session, home: Home, row: OutreachListRow, settings: OutreachSettings, book: ReasonBook
+    session: Session, home: Home, row: OutreachListRow, settings: OutreachSettings, book: ReasonBook, locale: Locale
 ) -> tuple[list[Entry], Page]:
     """Returns a list's lines with names and numbers, and the page they are written on."""
     placed = lines_of(session, row.list_id)
@@ -163,14 +193,15 @@ def read_entries(
         for place, line in placed
     ]
     wording = Wording(settings, book, operator)
-    return entries, Page(settings, wording, "en" if row.locale == "en" else "zh", operator.time_zone)
+    return entries, Page(settings, wording, locale, operator.time_zone)
 
 
-def _are_whole(folder: Path, files: dict[str, Any], kept: list[str]) -> bool:
+def _are_whole(folder: Path, files: dict[str, Any], kept: list[str], locales: list[Locale]) -> bool:
     """Returns whether the files on disk are those that were written for exactly these lines."""
+    names = [FILES[locale, kind] for locale in locales for kind in _KINDS]
     return files.get("lines") == kept and all(
-        (folder / name).exists() and hashlib.sha256((folder / name).read_bytes()).hexdigest() == files.get(kind)
-        for kind, name in FILES.items()
+        (folder / name).exists() and hashlib.sha256((folder / name).read_bytes()).hexdigest() == files.get(name)
+        for name in names
     )
 
 

@@ -18,7 +18,7 @@ class ListRequest:
     Attributes:
         as_of: The day of the list.
         capacity: Attempts to share among the teams; None means as configured.
-        locale: zh or en.
+        locale: zh or en; a view of the list, not part of what makes it another one.
         province: Only this province.
         city: Only this city.
     """
@@ -30,8 +30,8 @@ class ListRequest:
     city: str | None = None
 
     def body(self) -> bytes:
-        """Returns the canonical bytes of the request."""
-        return orjson.dumps(self.__dict__, option=orjson.OPT_SORT_KEYS)
+        """Returns the canonical bytes of the request, without its language: that draws no other list."""
+        return orjson.dumps({**self.__dict__, "locale": "zh"}, option=orjson.OPT_SORT_KEYS)
 
     def digest(self) -> str:
         """Returns the hash of the request."""

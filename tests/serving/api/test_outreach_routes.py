@@ -73,6 +73,24 @@ def test_lists_are_read_paged_and_exported(fresh):
     assert table.text.count("\n") >= first["lines"]
 
 
+def test_the_other_language_is_the_same_list(fresh):
+    """A repeat in English is the list of its key; its lines and its file are given in either language."""
+    _, client, headers = fresh
+    chinese, english = (draw(client, headers, "a", capacity=40, locale=one).json() for one in ("zh", "en"))
+    assert (english["list_id"], english["lines"]) == (chinese["list_id"], chinese["lines"])
+    path = f"/v1/outreach/lists/{chinese['list_id']}"
+    zh, en = (
+        client.get(f"{path}/lines", params={"locale": one}, headers=headers).json()["items"] for one in ("zh", "en")
+    )
+    assert [line["line_id"] for line in zh] == [line["line_id"] for line in en]
+    assert all(one["action"] != other["action"] for one, other in zip(zh, en, strict=True))
+    tables = [
+        client.get(f"{path}/export", params={"format": "csv", "locale": one}, headers=headers).text
+        for one in ("zh", "en")
+    ]
+    assert ["行号" in table for table in tables] == [True, False]
+
+
 def test_a_row_scoped_key_draws_and_sees_its_own_province_only(fresh):
     """Its list holds its province alone; another key's list does not exist for it."""
     world, client, headers = fresh

@@ -75,6 +75,27 @@ def test_the_same_request_is_the_same_list_to_the_byte(crowd):
     assert not set(ids_of(first)) & set(ids_of(other))
 
 
+def test_the_other_language_is_a_view_of_the_same_list(crowd):
+    """The same request in English, with a key and without, is the same list with files beside the Chinese ones."""
+    for key in (None, "morning"):
+        chinese = draw_list(crowd, ListRequest(AS_OF, 30), key=key)
+        english = draw_list(crowd, ListRequest(AS_OF, 30, "en"), key=key)
+        assert (english.list_id, english.is_replay, english.lines) == (chinese.list_id, True, chinese.lines)
+        assert chinese.lines > 0
+        with english.csv.open(encoding="utf-8-sig", newline="") as file:
+            assert [row["line_id"] for row in csv.DictReader(file)] == ids_of(chinese)
+
+
+def test_who_opted_out_leaves_the_files_of_both_languages(crowd):
+    """A list that is asked for in Chinese again takes whoever was withdrawn off the English files too."""
+    chinese, english = (draw_list(crowd, ListRequest(AS_OF, 30, locale)) for locale in ("zh", "en"))
+    gone = ids_of(chinese)[0]
+    import_outcomes(crowd, [report(gone, "never_again")])
+    assert gone not in ids_of(draw_list(crowd, ListRequest(AS_OF, 30)))
+    assert gone not in english.csv.read_text(encoding="utf-8-sig")
+    assert english.csv.read_bytes().count(b"\r\n") == len(ids_of(chinese)) + 1
+
+
 def test_capacity_bounds_the_list_and_duties_come_first(crowd):
     """Thirty attempts give at most thirty lines; the overdue tickets are before everything else of their team."""
     released = draw_list(crowd, ListRequest(AS_OF, 30))
