@@ -89,3 +89,25 @@ def test_a_hollow_test_is_found(body: str, why: str) -> None:
     """The canary: each kind of hollow test is named, and what surely asserts is not."""
     found = hollow(f"def test_x():\n    {body}\n")
     assert found == ([f"test_x: {why}"] if why else [])
+
+
+def unmirrored(tests: list[Path], root: Path) -> list[str]:
+    """Returns the folders of tests of a floor that no folder of the code has."""
+    rooms = {path.parent for path in tests if path.parent.relative_to(TESTS).parts[:1] in FLOORS}
+    return sorted(str(room.relative_to(TESTS)) for room in rooms if not (root / room.relative_to(TESTS)).is_dir())
+
+
+FLOORS = {("features",), ("training",), ("serving",)}
+
+
+def test_tests_mirror_the_tree() -> None:
+    """Each folder of tests is named as the room that it tests; what belongs to no room lies in arrows, journeys or bench."""
+    assert unmirrored(sorted(TESTS.rglob("test_*.py")), TESTS.parent) == []
+    others = {path.name for path in TESTS.iterdir() if path.is_dir() and not path.name.startswith("__")}
+    assert others - {floor for (floor,) in FLOORS} == {"arrows", "journeys", "bench"}
+
+
+def test_a_folder_of_tests_without_a_room_is_found() -> None:
+    """The canary: tests that stayed behind when their room moved are named."""
+    files = [TESTS / "features" / "kit" / "test_x.py", TESTS / "training" / "tunes" / "test_y.py"]
+    assert unmirrored(files, TESTS.parent) == ["training/tunes"]

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pytest
 
 from features.kit.clock import instant_of
-from features.kit.files import write_json, write_parquet
 from features.kit.home import Home
 from features.portraits.dimensions.spec import Feature
 from features.portraits.feature_list import FeatureList
 from features.store.settings import RedisOnline, SqliteOnline, StoreSettings
+from tests.world import write_portraits
 
 FEATURES = FeatureList(
     "portrait_v1",
@@ -59,22 +59,12 @@ def portrait_rows(as_of, ids, *, seed=0, built_at=datetime(2026, 11, 1, tzinfo=U
     return pa.table(columns)
 
 
-def write_portraits(home, tables):
-    """Writes `{as_of: table}` as a home's portraits."""
-    FEATURES.save(home)
-    write_json(home.portraits / "current.json", {"identity": FEATURES.identity})
-    for as_of, table in tables.items():
-        folder = home.portraits / FEATURES.identity / f"as_of={as_of.isoformat()}"
-        folder.mkdir(parents=True, exist_ok=True)
-        write_parquet(folder / "portrait.parquet", table)
-
-
 @pytest.fixture
 def home(tmp_path):
     """A home with three customers on two days in a row."""
     place = Home.at(tmp_path / "home")
     days = [date(2026, 3, 8), date(2026, 3, 9)]
-    write_portraits(place, {day: portrait_rows(day, ["c1", "c2", "c10"]) for day in days})
+    write_portraits(place, FEATURES, {day: portrait_rows(day, ["c1", "c2", "c10"]) for day in days})
     return place
 
 
@@ -150,7 +140,12 @@ def portraits():
 
     class Makers:
         rows = staticmethod(portrait_rows)
-        write = staticmethod(write_portraits)
+
+        @staticmethod
+        def write(home, tables):
+            """Writes `{as_of: table}` as a home's portraits."""
+            write_portraits(home, FEATURES, tables)
+
         features = FEATURES
         redis = staticmethod(start_redis)
 

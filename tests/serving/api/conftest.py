@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from fastapi.testclient import TestClient
 from features.feeds.landed.reading import Feeds
 from features.feeds.landing.landing import land
 from features.feeds.mapping.sources import load_source
-from features.kit.files import write_json
 from features.kit.home import Home
 from features.portraits.build.build import build_portraits
 from features.portraits.reading import Portraits
@@ -25,10 +23,8 @@ from serving.database.keys import SCOPES, create_key
 from serving.database.session import open_database
 from serving.product_fit.step import fit_base
 from serving.scoring.batch import score_base
-from training.bundle import BundleFeature, Manifest, import_lightgbm, write
-from training.knots import Calibration
+from tests.world import AS_OF, boosted, promote, write_bundle
 
-AS_OF = date(2026, 6, 1)
 TARGETS = ("churn", "complaint")
 
 
@@ -53,25 +49,14 @@ def train_bundle(home, portraits, target, *, seed, version="v1"):
     """Writes and promotes a small real LightGBM model of a made-up risk."""
     features, table = portraits.feature_list, portraits.read(AS_OF)
     values = encode(table, features)
-    lightgbm = import_lightgbm()
     dice = np.random.default_rng(seed)
     weights = dice.normal(size=values.shape[1])
     spread = np.nan_to_num(values.astype(np.float64))
     spread = (spread - spread.mean(0)) / (spread.std(0) + 1e-9)
     labels = (spread @ weights + dice.normal(size=len(values)) > 0).astype(np.float64)
-    data = lightgbm.Dataset(values, labels, feature_name=list(features.names), params={"verbosity": -1})
-    settings = {"objective": "binary", "num_leaves": 7, "min_data_in_leaf": 5, "num_threads": 1, "verbosity": -1,
-                "deterministic": True, "force_row_wise": True, "seed": seed}  # fmt: skip
-    text = lightgbm.train(settings, data, num_boost_round=30).model_to_string()
-    manifest = Manifest(
-        target=target, version=version, created_at="2026-06-01T00:00:00+00:00", portrait_identity=features.identity,
-        features=tuple(BundleFeature(f.name, f.kind, f.categories) for f in features.features), base_rate=0.02,
-        lead_days=0, horizon_days=30, label_delay_days=30, data_hash="d", config_hash="c", code_version="0",
-    )  # fmt: skip
-    knots = np.array([0.001, 0.004, 0.01, 0.02, 0.05, 0.1, 0.3, 0.5, 0.9])
-    write(home.bundles, manifest, text, Calibration(np.linspace(-3, 3, 9), knots), values[:100], "# card\n")
-    champion = {"version": version, "previous": None, "promoted_at": "now"}
-    write_json(home.bundles / target / "champion.json", champion)
+    model = boosted(values, labels, features, seed=seed, trees=30, leaves=7)
+    write_bundle(home, features, values, model, target=target, version=version, widest=3.0)
+    promote(home, target, version)
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,11 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import select
 
-from features.feeds.landing.landing import land
 from features.feeds.landing.reports import LandingReport
-from features.feeds.mapping.sources import Source
 from features.kit.clock import instant_of
-from features.kit.config import parse_config
 from features.kit.files import sha256_of, write_json, write_parquet
 from features.kit.home import Home
 from features.portraits.feature_list import FeatureList
@@ -43,7 +38,7 @@ from serving.outreach.lists.outcomes import record_reports
 from serving.outreach.lists.request import ListRequest
 from serving.outreach.lists.returns import Report
 from serving.outreach.settings import load_settings
-from tests.serving.outreach.conftest import AS_OF, Town, card, write_portraits, write_scores
+from tests.world import AS_OF, Town, card, write_people, write_scores
 from training import bundle
 
 PERSON, ACCOUNT = "CANARYPERSON00", "CANARYACCOUNT01"
@@ -95,27 +90,12 @@ def erase_in_a_fresh_process(home: Home, **environment: str) -> subprocess.Compl
     return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
 
 
-@dataclass
 class MarkedTown(Town):
     """A town whose files may hold a bad row or two, as an operator's do."""
 
-    raw: dict[str, str] = field(default_factory=dict)
-
-    def deliver(self, name: str = "") -> LandingReport:
-        """Writes the rows as the operator's files, beside those delivered under another name, and lands all."""
-        data = self.root / "data"
-        data.mkdir(exist_ok=True)
-        for feed, rows in self.rows.items():
-            names = sorted({column for row in rows for column in row})
-            with (data / f"{feed}{name}.csv").open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, names)
-                writer.writeheader()
-                writer.writerows(rows)
-                file.write(self.raw.get(feed, ""))
-        feeds = {feed: {"select": f"SELECT * FROM {feed}", "max_quarantine_share": 1} for feed in self.rows}
-        files = {feed: {"path": f"{feed}*.csv", "max_quarantine_share": 1} for feed in self.rows}
-        content = {"operator": {"name": "town"}, "files": files, "feeds": feeds, "delivered_until": AS_OF}
-        return land(parse_config(Source, content, source="town.yaml"), data, self.home)
+    def deliver(self, name: str = "", **limits: float) -> LandingReport:
+        """Lands whatever is good, however much is refused."""
+        return super().deliver(name, **{"max_quarantine_share": 1} | limits)
 
 
 def make_town(root: Path) -> MarkedTown:
@@ -158,7 +138,7 @@ def fill_rooms(home: Home, store: StoreSettings = EMBEDDED) -> None:
     tickets = {"C0000": "T9", "C0001": "T8", "C0002": "T7", CUSTOMERS[0]: canary(38), CUSTOMERS[1]: canary(39)}
     ids = sorted(tickets)
     overdue = {one: {"service.ticket_overdue": {"ticket": ticket, "hours": 30}} for one, ticket in tickets.items()}
-    write_portraits(home, {one: {"reasons": overdue[one], "card": card()} for one in ids})
+    write_people(home, {one: {"reasons": overdue[one], "card": card()} for one in ids})
     codes = {one: [canary(40)] if one in CUSTOMERS else [] for one in ids}
     write_scores(home, "churn", {one: {"p": 0.3, "band": "very_high", "codes": codes[one]} for one in ids})
     _publish(home, ids, store)

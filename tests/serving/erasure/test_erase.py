@@ -26,7 +26,7 @@ from serving.outreach.policy.ledger_facts import read_facts
 from serving.outreach.policy.policy import PolicyBook
 from serving.outreach.policy.states import FeedStates, read_states
 from serving.outreach.settings import load_settings
-from tests.serving.outreach.conftest import AS_OF, Town
+from tests.world import AS_OF, Town
 from training import bundle
 
 from .conftest import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +11,15 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from features.kit.files import write_json, write_parquet
 from features.kit.home import Home
 from features.portraits.feature_list import FeatureList
-from features.portraits.reading import PORTRAIT_FILE, partition
 from features.portraits.vector import encode
 from serving.scoring.reasons.reasons import ReasonWriter, load_book
 from serving.scoring.scorer import Scorer
 from serving.scoring.settings import load_settings
-from training.bundle import BundleFeature, LoadedBundle, Manifest, import_lightgbm, load, write
-from training.knots import Calibration
+from tests.world import AS_OF, boosted, promote, write_bundle, write_portraits
+from training.bundle import LoadedBundle, load
 
-AS_OF = date(2026, 6, 1)
 CUSTOMERS = 600
 SKEWED = ("manual_calls_count_30d", "arrears_amount", "data_trend_90d", "poor_network_days_14d", "contract_left_days")
 
@@ -107,55 +104,26 @@ def _facts(row: dict[str, float]) -> str:
 
 def train(values: np.ndarray, features: FeatureList, *, seed: int = 3, trees: int = 40) -> str:
     """Returns the text of a small LightGBM model whose risk grows with the skewed features."""
-    lightgbm = import_lightgbm()
     rng = np.random.default_rng(seed)
     at = [features.names.index(name) for name in SKEWED]
     signs = np.array([0.6, 0.8, -1.2, 0.9, -0.7])
     logit = (np.nan_to_num(values[:, at]) @ signs) - 1.5
     labels = (rng.random(len(values)) < 1 / (1 + np.exp(-logit))).astype(np.float64)
-    data = lightgbm.Dataset(
-        values, labels, feature_name=list(features.names), categorical_feature=list(features.category_indices),
-        params={"verbosity": -1, "min_data_per_group": 5, "max_bin": 63},
-    )  # fmt: skip
-    settings = {
-        "objective": "binary", "num_leaves": 15, "min_data_in_leaf": 5, "num_threads": 1, "deterministic": True,
-        "force_row_wise": True, "seed": seed, "verbosity": -1, "min_data_per_group": 5, "cat_smooth": 1.0,
-    }  # fmt: skip
-    return lightgbm.train(settings, data, num_boost_round=trees).model_to_string()
+    return boosted(
+        values, labels, features, seed=seed, trees=trees, categorical_feature=list(features.category_indices)
+    )
 
 
 def make_bundle(
     home: Home, features: FeatureList, values: np.ndarray, *, target: str = "churn", version: str = "v1", seed: int = 3
 ) -> Path:
     """Writes a bundle and returns its folder."""
-    manifest = Manifest(
-        target=target,
-        version=version,
-        created_at="2026-06-01T00:00:00+00:00",
-        portrait_identity=features.identity,
-        features=tuple(BundleFeature(f.name, f.kind, f.categories) for f in features.features),
-        base_rate=0.02,
-        lead_days=0,
-        horizon_days=30,
-        label_delay_days=30,
-        data_hash="d",
-        config_hash="c",
-        code_version="0",
-    )
-    calibration = Calibration(np.linspace(-6.0, 6.0, 9), np.array([0.001, 0.004, 0.01, 0.02, 0.05, 0.1, 0.3, 0.5, 0.9]))
-    return write(home.bundles, manifest, train(values, features, seed=seed), calibration, values[:100], "# card\n")
-
-
-def promote(home: Home, target: str, version: str) -> None:
-    """Points the champion at a version."""
-    write_json(home.bundles / target / "champion.json", {"version": version, "previous": None, "promoted_at": "now"})
+    return write_bundle(home, features, values, train(values, features, seed=seed), target=target, version=version)
 
 
 def save_portraits(home: Home, features: FeatureList, table: pa.Table) -> None:
-    """Writes portraits the way the portraits room does."""
-    features.save(home)
-    write_json(home.portraits / "current.json", {"identity": features.identity})
-    write_parquet(partition(home.portraits / features.identity, AS_OF) / PORTRAIT_FILE, table, row_group_size=250)
+    """Writes the world's portraits in several row groups."""
+    write_portraits(home, features, {AS_OF: table}, row_group_size=250)
 
 
 def build_world(root: Path) -> World:

@@ -19,8 +19,9 @@ from features.kit.progress import SILENT
 from serving.scoring.batch import Scores, explain_customers, score_base
 from serving.scoring.ranks import RankTables
 from serving.scoring.step import score
+from tests.world import AS_OF, promote
 
-from .conftest import AS_OF, CUSTOMERS, make_bundle, promote, save_portraits
+from .conftest import CUSTOMERS, make_bundle, save_portraits
 
 
 def test_batch_equals_single_customers_to_the_last_bit(fresh):

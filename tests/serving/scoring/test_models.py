@@ -11,8 +11,9 @@ from features.kit.errors import BundleError, NotReadyError
 from serving.scoring.models import Models
 from serving.scoring.reasons.reasons import ReasonWriter, load_book
 from serving.scoring.settings import load_settings
+from tests.world import promote
 
-from .conftest import make_bundle, promote
+from .conftest import make_bundle
 
 
 def models_of(home) -> Models:

@@ -16,8 +16,9 @@ from features.store.online.online import OnlinePortraits
 from features.store.publish import publish
 from serving.scoring.batch import Scores, score_base
 from serving.scoring.ranks import RankTables
+from tests.world import AS_OF, promote
 
-from .conftest import AS_OF, make_bundle, make_features, make_portraits, make_scorer, promote, save_portraits
+from .conftest import make_bundle, make_features, make_portraits, make_scorer, save_portraits
 from .slow import walk
 
 ROWS = 1000

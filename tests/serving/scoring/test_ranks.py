@@ -10,8 +10,7 @@ from features.kit.errors import ConfigurationError, DataError
 from features.kit.home import Home
 from serving.scoring.ranks import Bands, RankTable, RankTables, percentile_of, scores_folder
 from serving.scoring.settings import ScoreSettings
-
-from .conftest import AS_OF
+from tests.world import AS_OF
 
 SHARES = {"very_high": 0.01, "high": 0.05, "raised": 0.2}
 

@@ -28,8 +28,9 @@ from features.portraits.reading import Portraits
 from features.portraits.vector import encode
 from serving.scoring.batch import score_base
 from serving.scoring.replay import replay
+from tests.world import promote
 
-from .conftest import make_bundle, promote
+from .conftest import make_bundle
 
 AS_OF = date(2026, 6, 1)
 MAPPING = """

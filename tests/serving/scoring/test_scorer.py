@@ -9,8 +9,9 @@ import pytest
 
 from features.kit.errors import BundleError
 from serving.scoring.ranks import RankTable
+from tests.world import AS_OF
 
-from .conftest import AS_OF, make_scorer
+from .conftest import make_scorer
 from .slow import walk
 
 

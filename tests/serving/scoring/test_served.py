@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from serving.scoring.served import ServedModel
+from tests.world import promote
 from training.bundle import champion
 
-from .conftest import make_bundle, promote
+from .conftest import make_bundle
 
 
 def test_the_last_good_bundle_keeps_serving(fresh):

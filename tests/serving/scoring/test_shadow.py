@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 from features.kit.cli import create_app
 from serving.scoring.batch import Scores, score_base
 from serving.scoring.shadow import compare
+from tests.world import AS_OF
 
-from .conftest import AS_OF, CUSTOMERS, make_bundle
+from .conftest import CUSTOMERS, make_bundle
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ from serving.outreach.policy.control import in_control_group
 from serving.outreach.policy.ledger_facts import LedgerFacts
 from serving.outreach.settings import Capacity, load_settings
 from serving.scoring.reasons.reasons import load_book
-from tests.serving.outreach.conftest import AS_OF, Town, card, policy_of, states_of, write_portraits, write_scores
+from tests.serving.outreach.conftest import policy_of, states_of
+from tests.world import AS_OF, Town, card, write_people, write_scores
 
 
 @pytest.fixture(scope="module")
@@ -311,7 +312,7 @@ def test_no_cell_is_a_formula_and_dispositions_have_a_drop_down(tmp_path):
     town.customer("C0001")
     town.land()
     evil = card(city="=1+1", plan_zh="+cmd")
-    write_portraits(
+    write_people(
         town.home, {"C0001": {"reasons": {"service.ticket_overdue": {"ticket": "=1+1", "hours": 3}}, "card": evil}}
     )
     write_scores(town.home, "churn", {"C0001": {"p": 0.1, "band": "high"}})

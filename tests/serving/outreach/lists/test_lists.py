@@ -26,7 +26,8 @@ from serving.outreach.lists.feedback import import_outcomes
 from serving.outreach.lists.release import Released
 from serving.outreach.lists.request import ListRequest
 from serving.outreach.lists.returns import Report
-from tests.serving.outreach.conftest import AS_OF, Town, at, card, write_portraits, write_scores
+from tests.serving.outreach.conftest import at
+from tests.world import AS_OF, Town, card, write_people, write_scores
 
 JUNE_2, JUNE_3, JUNE_4 = date(2026, 6, 2), date(2026, 6, 3), date(2026, 6, 4)
 
@@ -262,7 +263,7 @@ def test_two_lines_of_one_person_get_one_call(tmp_path):
     town.customer("C0003", person="P2")
     town.land()
     overdue = {"reasons": {"service.ticket_overdue": {"ticket": "T1", "hours": 30}}}
-    write_portraits(town.home, dict.fromkeys(("C0001", "C0002", "C0003"), overdue))
+    write_people(town.home, dict.fromkeys(("C0001", "C0002", "C0003"), overdue))
     released = draw_list(town.home, ListRequest(AS_OF))
     assert sorted(one.customer_id for one in lines(town.home).values()) == ["C0001", "C0003"]
     assert released.lines == 2
@@ -275,7 +276,7 @@ def test_a_new_opt_out_in_the_feeds_takes_a_carried_line_back(tmp_path):
     town.consent("C0002", "retention", granted=False, at="2026-06-01 20:00:00")
     town.land()
     for day in (AS_OF, JUNE_2):
-        write_portraits(town.home, {"C0002": {"card": card(mean_bill=300_000)}}, day)
+        write_people(town.home, {"C0002": {"card": card(mean_bill=300_000)}}, day)
         write_scores(town.home, "churn", {"C0002": {"p": 0.5, "band": "very_high"}}, day)
     assert draw_list(town.home, ListRequest(AS_OF)).lines == 1
     second = draw_list(town.home, ListRequest(JUNE_2))

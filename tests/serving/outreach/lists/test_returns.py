@@ -27,7 +27,8 @@ from serving.outreach.lists.outcomes import record_reports
 from serving.outreach.lists.request import ListRequest
 from serving.outreach.lists.returns import Report, read_reports
 from serving.outreach.settings import load_settings
-from tests.serving.outreach.conftest import AS_OF, Town, at, policy_of, states_of, write_portraits, write_scores
+from tests.serving.outreach.conftest import at, policy_of, states_of
+from tests.world import AS_OF, Town, write_people, write_scores
 
 TEN = at("2026-06-01T02:30:00")
 
@@ -294,7 +295,7 @@ def test_handover_asks_the_feeds_again(tmp_path):
         town.customer(one)
     town.land()
     overdue = {"reasons": {"service.ticket_overdue": {"ticket": "T", "hours": 30}}}
-    write_portraits(town.home, dict.fromkeys(ids, overdue))
+    write_people(town.home, dict.fromkeys(ids, overdue))
     write_scores(town.home, "churn", {one: {"p": 0.3, "band": "very_high"} for one in ids})
     released = draw_list(town.home, ListRequest(AS_OF, 60))
     assert sorted(line_of(town.home, row[0]).customer_id for row in table_of(released)[1:]) == ids

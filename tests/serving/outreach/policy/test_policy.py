@@ -11,7 +11,8 @@ from features.kit.errors import DataError
 from serving.outreach.policy.ledger_facts import LedgerFacts, Refusal
 from serving.outreach.policy.policy import Verdict
 from serving.outreach.settings import OutreachSettings
-from tests.serving.outreach.conftest import AS_OF, Town, policy_of, states_of
+from tests.serving.outreach.conftest import policy_of, states_of
+from tests.world import AS_OF, Town
 
 MAY = "2026-05-20 10:00:00"
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from features.journey.journey import Journey
 from features.kit.progress import SILENT
 from serving.outreach.step import outreach
-
-from .conftest import AS_OF
+from tests.world import AS_OF
 
 
 def insight(home, *words: str) -> subprocess.CompletedProcess[str]:
