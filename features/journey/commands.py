@@ -71,7 +71,9 @@ def run(
         str | None, typer.Option("--as-of", help="As-of date; the latest the feeds allow if left out.")
     ] = None,
     target: Annotated[list[str] | None, typer.Option(help="Train only these targets; may be repeated.")] = None,
-    capacity: Annotated[int | None, typer.Option(min=0, help="Attempts on the outreach list.")] = None,
+    capacity: Annotated[
+        int | None, typer.Option(min=0, help="Attempts of people on the outreach list; messages have their own.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the learners.")] = 7,
     through: Annotated[
         str | None, typer.Option(help="The month's run: take in this month, as 202606; promote nothing, list nobody.")

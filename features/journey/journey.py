@@ -39,7 +39,7 @@ class Journey(Config):
         months: Months of synthetic history (demo only).
         seed: Seed of the simulator and of every learner.
         targets: The targets to train; empty means all of `configs/targets/` that the feeds can support.
-        capacity: Attempts on the outreach list; None means what `configs/outreach.yaml` says.
+        capacity: Attempts of people on the outreach list; None means what `configs/outreach.yaml` says.
         threads: Native threads of DuckDB and LightGBM.
         through: The first day of the month that a month's run is for; None for any other journey.
         accept: Why a month is published though its calendar objects; empty means it is not.

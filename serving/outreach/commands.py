@@ -31,7 +31,9 @@ def draw(
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="Day of the list; the newest portraits if not given.")
     ] = None,
-    capacity: Annotated[int | None, typer.Option(min=1, help="Attempts to share among the teams.")] = None,
+    capacity: Annotated[
+        int | None, typer.Option(min=1, help="Attempts to share among the teams of people; messages have their own.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write LIST.xlsx; LIST.csv is written beside it.")] = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key; a new one draws a further list.")] = None,
     locale: Annotated[str, typer.Option(help="Language of the list: zh or en.")] = "zh",

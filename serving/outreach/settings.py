@@ -97,19 +97,24 @@ class ClaimSettings(Config):
 
 
 class Capacity(Config):
-    """Attempts that one team can make in a day with one skill."""
+    """Attempts that one team can make in a day with one skill; `shared` if a total asked for is shared with it."""
 
     team: str
     skill: str
     attempts: int = Field(ge=0)
+    shared: bool = True
 
 
 class ChannelSettings(Text):
-    """What an attempt on a channel costs, and which team sends it if not the action's own."""
+    """What an attempt on a channel costs, and which team sends it if not the action's own.
+
+    Actions of kind S take the attempts of `service_skill`, so that no offer uses up what the operator owes.
+    """
 
     cost: Decimal
     team: str = ""
     skill: str = ""
+    service_skill: str = ""
 
 
 class ValueSettings(Config):
@@ -202,7 +207,9 @@ class OutreachSettings(Config):
     @model_validator(mode="after")
     def _teams_exist(self) -> OutreachSettings:
         wanted = {(a.team, a.skill) for a in self.actions.values() if {"call", "hall"} & set(a.channels)}
-        wanted |= {(c.team, c.skill) for c in self.channels.values() if c.team}
+        wanted |= {
+            (c.team, skill) for c in self.channels.values() if c.team for skill in {c.skill, c.service_skill or c.skill}
+        }
         missing = sorted(wanted - {(c.team, c.skill) for c in self.capacity})
         if missing:
             raise ValueError(f"no capacity is given for team and skill {missing[0]}")
@@ -237,7 +244,10 @@ class OutreachSettings(Config):
     def route(self, action: Action, channel: str) -> tuple[str, str]:
         """Returns the team and the skill that work an action on a channel."""
         settings = self.channels[channel]  # type: ignore[index]
-        return (settings.team, settings.skill) if settings.team else (action.team, action.skill)
+        if not settings.team:
+            return action.team, action.skill
+        is_service = action.kind == "S" and settings.service_skill
+        return settings.team, settings.service_skill if is_service else settings.skill
 
     def attempt_cost(self, action: Action, channel: str) -> Decimal:
         """Returns the cost of one attempt in currency units."""

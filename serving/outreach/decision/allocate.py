@@ -15,18 +15,22 @@ Places = dict[tuple[str, str], int]
 def shared_capacity(capacity: Iterable[Capacity], total: int | None) -> Places:
     """Returns the attempts per team and skill; `total` is shared in the configured proportions, largest rest first.
 
+    Attempts that are not shared, those of messages, stay what they are; a total of 0 leaves nobody any.
+
     Example: teams of 90 and 60 attempts share a total of 7 as 4 and 3 (4.2 and 2.8).
     """
-    configured = {(team.team, team.skill): team.attempts for team in capacity}
+    teams = list(capacity)
+    configured = {(team.team, team.skill): team.attempts for team in teams if team.shared}
+    apart = {(team.team, team.skill): 0 if total == 0 else team.attempts for team in teams if not team.shared}
     whole = sum(configured.values())
     if total is None or not whole:
-        return configured
+        return configured | apart
     shares = {key: attempts * total / whole for key, attempts in configured.items()}
     places = {key: int(share) for key, share in shares.items()}
     by_rest = sorted(shares, key=lambda key: (places[key] - shares[key], key))
     for key in by_rest[: total - sum(places.values())]:
         places[key] += 1
-    return places
+    return places | apart
 
 
 def allocate(

@@ -17,7 +17,7 @@ class ListRequest:
 
     Attributes:
         as_of: The day of the list.
-        capacity: Attempts to share among the teams; None means as configured.
+        capacity: Attempts to share among the teams of people; None means as configured.
         locale: zh or en; a view of the list, not part of what makes it another one.
         province: Only this province.
         city: Only this city.

@@ -132,6 +132,22 @@ def test_capacity_is_shared_in_proportion_and_adds_up():
     assert shared_capacity(teams, None) == {("a", "x"): 90, ("b", "y"): 60}
 
 
+def test_messages_keep_their_own_attempts():
+    """A total of 7 is shared by people alone; the attempts of messages stay, and 0 stops them too."""
+    teams = [Capacity(team="a", skill="x", attempts=90), Capacity(team="m", skill="n", attempts=900, shared=False)]
+    assert shared_capacity(teams, 7) == {("a", "x"): 7, ("m", "n"): 900}
+    assert shared_capacity(teams, None) == {("a", "x"): 90, ("m", "n"): 900}
+    assert shared_capacity(teams, 0) == {("a", "x"): 0, ("m", "n"): 0}
+
+
+def test_a_service_message_and_an_offer_take_different_attempts(settings):
+    """A reminder of arrears is a notice; an offer by message is not, and a call takes the action's own team."""
+    reminder, offer = settings.actions["arrears_reminder"], settings.actions["upgrade_invite"]
+    assert [settings.route(reminder, one) for one in ("message", "app")] == [("digital", "notices")] * 2
+    assert settings.route(offer, "message") == ("digital", "messages")
+    assert settings.route(reminder, "call") == ("care", "service")
+
+
 def test_places_go_by_value_with_ties_by_customer_whatever_the_input_order(chooser):
     """Three equal customers and one place: the first by id; a lost claim passes the place on."""
     options = decision_on(chooser, [candidate(f"C000{k}") for k in (3, 1, 2)]).options

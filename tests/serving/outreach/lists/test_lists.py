@@ -107,6 +107,26 @@ def test_capacity_bounds_the_list_and_duties_come_first(crowd):
     assert released.summary["over_capacity"] > 0
 
 
+def test_every_duty_by_message_is_told_whatever_people_can_call(tmp_path):
+    """One call a day among the teams: 150 outage notices and 150 reminders of arrears go out all the same."""
+    town = Town(tmp_path)
+    people = {}
+    for k in range(300):
+        one = f"C{k:04d}"
+        town.customer(one)
+        arrears = {"bill.arrears": {"amount": 59_000, "days": 9}}
+        outage = {"network.grid_fault": {"ticket": "G1", "date": "2026-06-02"}}
+        people[one] = {"reasons": arrears if k % 2 else outage}
+    town.land()
+    write_portraits(town.home, people)
+    write_scores(town.home, "churn", {one: {"p": 0.1, "band": "normal"} for one in people})
+    released = draw_list(town.home, ListRequest(AS_OF, 1))
+    told = Counter(row["建议动作"] for row in rows_of(released))
+    control = released.summary["suppressed"]
+    assert told == Counter({"抢修告知": 150, "缴费提醒": 150}), control
+    assert released.summary["over_capacity"] == 0
+
+
 def test_the_lists_of_a_day_share_its_capacity(crowd, settings, monkeypatch):
     """Of 12 care attempts a day, six are left to the second list and none to the third; the next day has its own."""
     small = [one.model_copy(update={"attempts": 12}) for one in settings.capacity]
