@@ -118,7 +118,7 @@ def test_every_duty_by_message_is_told_whatever_people_can_call(tmp_path):
         outage = {"network.grid_fault": {"ticket": "G1", "date": "2026-06-02"}}
         people[one] = {"reasons": arrears if k % 2 else outage}
     town.land()
-    write_portraits(town.home, people)
+    write_people(town.home, people)
     write_scores(town.home, "churn", {one: {"p": 0.1, "band": "normal"} for one in people})
     released = draw_list(town.home, ListRequest(AS_OF, 1))
     told = Counter(row["建议动作"] for row in rows_of(released))
