@@ -114,6 +114,7 @@ class RefusalCode(StrEnum):
     NEVER_ASKED = "never_asked", "未曾咨询", "the customer has not asked about it", _ACTION
     POOR_EXPERIENCE = "poor_experience", "近期体验不佳", "poor network or a complaint lately", _ACTION
     CHANGED_HANDS = "changed_hands", "已过户", "another person holds the subscription by now", _LINE
+    NO_LONGER_TRUE = "no_longer_true", "情况已变", "the fact behind the line does not hold any more", _LINE
     WINDOW_PASSED = "window_passed", "已过有效期", "the line's last day is over", _LINE
 
 

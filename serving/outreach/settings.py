@@ -86,10 +86,14 @@ class ControlSettings(Config):
 
 
 class ClaimSettings(Config):
-    """How long a person is reserved, which attempts count, and how long they rest afterwards (days)."""
+    """How long a person is reserved, which attempts count, and how long they rest afterwards (days).
+
+    `new_share` of a team's attempts are kept for new lines, so that carried ones do not starve them.
+    """
 
     days: int = Field(gt=0)
     attempts: int = Field(gt=0)
+    new_share: float = Field(default=0.3, ge=0, le=1)
     attempt_gap_hours: int = Field(ge=0)
     unreached_rest_days: int
     solved_rest_days: int

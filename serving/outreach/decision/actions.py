@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import calendar
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
 from features.kit.arrays import Flags
 from serving.outreach.decision.candidates import Candidate, Candidates, Sources, TargetScore
@@ -19,8 +20,15 @@ from serving.scoring.reasons.reasons import ReasonBook
 SMALLEST_REST_OF_MONTH = 3
 """A data pack is not offered with fewer days of the month left."""
 
+PROMISES = frozenset({"network.grid_fault"})
+"""Facts that promise a date to the customer; a date that has passed is told to nobody."""
+
 NO_CAUSE = "mixed.no_single_cause"
 REVIEW = "service_review"
+
+
+Started = tuple[str, str, str]
+"""What an unfinished line is about: subscription, action, channel."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +76,20 @@ class Decision:
         options: Unordered.
         suppressed: Code to subscriptions for which it stopped at least one action that was due.
         without_value: Subscriptions whose actions are all worth less than doing nothing.
+        again: Unfinished line to what it is today, or to None if its fact holds no longer.
     """
 
     sources: Sources
     options: tuple[Option, ...]
     suppressed: Counter[str]
     without_value: int = 0
+    again: dict[Started, Option | None] = field(default_factory=dict)
 
 
-def decide(candidates: Candidates, policy: PolicyBook, book: ReasonBook) -> Decision:
-    """Returns what each candidate could be offered on the policy's day."""
-    return Chooser(policy, book).offer(candidates)
+def decide(candidates: Candidates, policy: PolicyBook, book: ReasonBook, started: Collection[Started] = ()) -> Decision:
+    """Returns what each candidate could be offered on the policy's day, and the lines of earlier days as of today."""
+    chooser = Chooser(policy, book)
+    return replace(chooser.offer(candidates), again=chooser.again(candidates, started))
 
 
 class Chooser:
@@ -126,7 +137,7 @@ class Chooser:
         """
         due: dict[str, list[str]] = {}
         for code in sorted(candidate.reasons, key=lambda code: (self._duties.get(code, len(self._duties)), code)):
-            if code not in self._book.reasons or not self._book.holds(code, candidate.reasons):
+            if not self._holds(code, candidate):
                 continue
             for name in self._book.actions(code):
                 if name in self._settings.actions and name != ON_REQUEST:
@@ -138,6 +149,35 @@ class Chooser:
             for name, codes in due.items()
             if self._is_owed(name, codes) or self._reaches_band(candidate, self._settings.actions[name])
         }
+
+    def _holds(self, code: str, candidate: Candidate) -> bool:
+        if code not in self._book.reasons or not self._book.holds(code, candidate.reasons):
+            return False
+        promised = candidate.reasons[code].get("date") if code in PROMISES else None
+        return promised is None or str(promised) >= self._as_of.isoformat()
+
+    def again(self, candidates: Candidates, started: Collection[Started]) -> dict[Started, Option | None]:
+        """Returns unfinished lines as they are today; None for one whose fact or condition holds no longer.
+
+        A line stays whatever the score is by now: only its facts are asked for. One without a candidate is left out.
+        """
+        by_customer = {candidate.customer_id: candidate for candidate in candidates.rows}
+        found: dict[Started, Option | None] = {}
+        for customer_id, name, channel in started:
+            candidate, row = by_customer.get(customer_id), self._policy.row_of.get(customer_id)
+            if candidate is not None and row is not None and name in self._settings.actions:
+                found[customer_id, name, channel] = self._once_more(candidate, row, name, channel)
+        return found
+
+    def _once_more(self, candidate: Candidate, row: int, name: str, channel: str) -> Option | None:
+        action = self._settings.actions[name]
+        order = sorted(candidate.reasons, key=lambda code: (self._duties.get(code, len(self._duties)), code))
+        codes = [code for code in order if self._holds(code, candidate) and name in self._book.actions(code)]
+        if not codes and name == REVIEW:
+            codes = [NO_CAUSE]
+        if not codes or any(self._is_stopped(code, action, candidate, row) for code in action.not_when.codes):
+            return None
+        return self._made(candidate, row, name, channel, tuple(codes))
 
     def _is_owed(self, name: str, codes: list[str]) -> bool:
         return self._settings.actions[name].kind == "S" and any(code in self._duties for code in codes)
@@ -161,14 +201,18 @@ class Chooser:
             if stopped:
                 codes |= stopped
                 continue
-            team, skill = self._settings.route(action, channel)
-            owed = self._is_owed(name, list(triggers))
-            duty = min((self._duties[code] for code in triggers if code in self._duties), default=0) if owed else 0
-            tier = 0 if owed else 1 if action.kind == "S" else 2
-            value, target = self.value(candidate, action, channel)
-            person_id = self._policy.person_ids[row]
-            return Option(candidate, person_id, name, channel, team, skill, triggers, target, value, tier, duty), set()
+            return self._made(candidate, row, name, channel, triggers), set()
         return None, codes
+
+    def _made(self, candidate: Candidate, row: int, name: str, channel: str, triggers: tuple[str, ...]) -> Option:
+        action = self._settings.actions[name]
+        team, skill = self._settings.route(action, channel)
+        owed = self._is_owed(name, list(triggers))
+        duty = min((self._duties[code] for code in triggers if code in self._duties), default=0) if owed else 0
+        tier = 0 if owed else 1 if action.kind == "S" else 2
+        value, target = self.value(candidate, action, channel)
+        person_id = self._policy.person_ids[row]
+        return Option(candidate, person_id, name, channel, team, skill, triggers, target, value, tier, duty)
 
     def _refusals(self, purpose: str, channel: str) -> dict[str, Flags]:
         if (purpose, channel) not in self._cache:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 from serving.outreach.decision.actions import Option
 from serving.outreach.settings import Capacity
 
+Rank = tuple[int, int, int, str, str]
 Places = dict[tuple[str, str], int]
 """Attempts left per (team, skill)."""
 
@@ -33,37 +36,125 @@ def shared_capacity(capacity: Iterable[Capacity], total: int | None) -> Places:
     return places | apart
 
 
+@dataclass(frozen=True)
+class Held:
+    """An unfinished line of an earlier day that wants a place again.
+
+    Attributes:
+        line_id: Which.
+        team: Who works it.
+        skill: With which capacity.
+        rank: Its place among new options, see `Option.rank`.
+        next_at: The time of its appointment today, if it has one.
+    """
+
+    line_id: str
+    team: str
+    skill: str
+    rank: Rank
+    next_at: datetime | None = None
+
+
 def allocate(
-    options: Iterable[Option], places: Mapping[tuple[str, str], int], claim: Callable[[Option], bool]
-) -> tuple[list[Option], Counter[str]]:
-    """Returns the chosen options in list order, and how many persons were left out and why.
+    options: Iterable[Option],
+    places: Mapping[tuple[str, str], int],
+    claim: Callable[[Option], bool],
+    held: Iterable[Held] = (),
+    new_share: float = 0.0,
+) -> tuple[list[Option], list[Held], Counter[str]]:
+    """Returns the chosen options in list order, the lines that go on, and how many persons were left out and why.
+
+    Appointments come first. Then lines and options share one order, except that a line leaves `new_share` of its team's
+    places to new options of its own tier or a better one, as long as there are any.
 
     Args:
         options: Every allowed option; a person may have several, also through several subscriptions.
         places: Attempts that are left per team and skill.
         claim: Reserves the person of an option; False if somebody else holds the person.
+        held: The unfinished lines.
+        new_share: The share of the places that new options get at least.
     """
-    left = Counter(dict(places))
-    chosen: list[Option] = []
-    taken: set[str] = set()
-    waiting: set[str] = set()
-    lost: set[str] = set()
-    for option in sorted(options, key=lambda option: option.rank):
-        person = option.person_id
-        if person in taken or person in lost:
-            continue
-        if left[option.team, option.skill] <= 0:
-            waiting.add(person)
-        elif claim(option):
-            left[option.team, option.skill] -= 1
-            taken.add(person)
-            chosen.append(option)
+    draft = _Places(options, places, claim, new_share)
+    lines = list(held)
+    for line in sorted((line for line in lines if line.next_at), key=lambda line: (line.next_at, line.rank)):
+        draft.keep(line)
+    later: list[Held] = []
+    waiting = [(line.rank, line) for line in lines if line.next_at is None]
+    ranked: list[tuple[Rank, Option | Held]] = sorted(
+        [*waiting, *((option.rank, option) for option in draft.options)], key=lambda pair: pair[0]
+    )
+    for _, wanted in ranked:
+        if isinstance(wanted, Option):
+            draft.choose(wanted)
+        elif draft.is_kept_for_new(wanted):
+            later.append(wanted)
         else:
-            lost.add(person)
-    return chosen, Counter({"over_capacity": len(waiting - taken - lost), "claimed": len(lost)})
+            draft.keep(wanted)
+    for line in later:
+        draft.keep(line)
+    left_out = {"over_capacity": len(draft.waiting - draft.taken - draft.lost), "claimed": len(draft.lost)}
+    return draft.chosen, draft.kept, Counter(left_out)
 
 
-def in_list_order(chosen: Iterable[Option], capacity: Iterable[Capacity]) -> list[Option]:
-    """Returns chosen options as a list shows them: each team's lines together, best first."""
+class _Places:
+    """The places of one list while they are given away."""
+
+    def __init__(
+        self,
+        options: Iterable[Option],
+        places: Mapping[tuple[str, str], int],
+        claim: Callable[[Option], bool],
+        new_share: float,
+    ) -> None:
+        self.options = list(options)
+        self.left = Counter(dict(places))
+        self.chosen: list[Option] = []
+        self.kept: list[Held] = []
+        self.taken: set[str] = set()
+        self.waiting: set[str] = set()
+        self.lost: set[str] = set()
+        self._claim = claim
+        self._share = {key: int(new_share * count) for key, count in places.items()}
+        self._new: Counter[tuple[str, str]] = Counter()
+        self._tiers = Counter((option.team, option.skill, option.tier) for option in self.options)
+
+    def keep(self, line: Held) -> None:
+        """Gives a line a place if one is left."""
+        if self.left[line.team, line.skill] > 0:
+            self.left[line.team, line.skill] -= 1
+            self.kept.append(line)
+
+    def is_kept_for_new(self, line: Held) -> bool:
+        """Returns whether the places that are left are those of new options."""
+        team = (line.team, line.skill)
+        wanting = sum(self._tiers[*team, tier] for tier in range(line.rank[0] + 1))
+        return self.left[team] <= min(self._share.get(team, 0), wanting) - self._new[team]
+
+    def choose(self, option: Option) -> None:
+        """Gives an option a place if one is left and its person is free."""
+        team, person = (option.team, option.skill), option.person_id
+        if person in self.taken or person in self.lost:
+            return
+        if self.left[team] <= 0:
+            self.waiting.add(person)
+        elif self._claim(option):
+            self.left[team] -= 1
+            self._new[team] += 1
+            self.taken.add(person)
+            self.chosen.append(option)
+        else:
+            self.lost.add(person)
+
+
+def in_list_order(
+    chosen: Iterable[Option], capacity: Iterable[Capacity], kept: Iterable[Held] = ()
+) -> list[Option | Held]:
+    """Returns a list's lines as it shows them: each team's together, its appointments by time, then best first."""
     teams = [(team.team, team.skill) for team in capacity]
-    return sorted(chosen, key=lambda option: (teams.index((option.team, option.skill)), option.rank))
+
+    def key(line: Option | Held) -> tuple[int, float, Rank]:
+        at = line.next_at.timestamp() if isinstance(line, Held) and line.next_at else float("inf")
+        place = (line.team, line.skill)
+        return (teams.index(place) if place in teams else len(teams), at, line.rank)
+
+    return sorted([*chosen, *kept], key=key)

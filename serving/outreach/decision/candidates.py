@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -117,7 +117,11 @@ def find_scores(home: Home, as_of: date) -> tuple[dict[str, Scores], tuple[str, 
 
 
 def read_candidates(
-    home: Home, as_of: date, settings: OutreachSettings, scores: dict[str, Scores] | None = None
+    home: Home,
+    as_of: date,
+    settings: OutreachSettings,
+    scores: dict[str, Scores] | None = None,
+    also: Collection[str] = (),
 ) -> Candidates:
     """Returns the candidates of a day.
 
@@ -129,6 +133,7 @@ def read_candidates(
         as_of: The date.
         settings: The shipped configuration.
         scores: Target to the scores to choose by; None means those that count now.
+        also: Subscriptions that are read in any case: those of unfinished lines.
 
     Raises:
         NotReadyError: If there is no portrait or no score of this date.
@@ -149,7 +154,7 @@ def read_candidates(
         of_customer = table.get(row["customer_id"], {})
         is_raised = any(score.band in wanted for score in of_customer.values())
         text = row["facts"]
-        if not is_raised and not any(duty in text.replace(" ", "") for duty in duties):
+        if not (is_raised or row["customer_id"] in also or any(duty in text.replace(" ", "") for duty in duties)):
             continue
         facts = orjson.loads(text)
         candidates.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -12,17 +12,18 @@ from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from features.kit.clock import instant_of, utc_now
+from features.kit.clock import utc_now
 from features.kit.errors import ConflictError
 from features.kit.runs import hit
 from serving.database.session import reading, writing
 from serving.database.tables_outreach import ClaimDayRow, ListLineRow, OutreachLineRow, OutreachListRow
 from serving.outreach.decision.actions import Decision, Option
-from serving.outreach.decision.allocate import Places, allocate, in_list_order, shared_capacity
+from serving.outreach.decision.allocate import Held, Places, allocate, in_list_order, shared_capacity
 from serving.outreach.export.content import Content, ContentWriter
 from serving.outreach.lists.ledger import (
     CLAIMED,
     OPEN,
+    content_of,
     expire_lines,
     line_id_of,
     listed_on,
@@ -35,6 +36,7 @@ from serving.outreach.lists.recheck import stopped_by
 from serving.outreach.lists.request import ListRequest
 from serving.outreach.policy.ledger_facts import LedgerFacts, read_facts
 from serving.outreach.policy.policy import PolicyBook
+from serving.outreach.refusals import RefusalCode
 from serving.outreach.settings import OutreachSettings
 
 
@@ -125,16 +127,20 @@ def _claim(
     expired = expire_lines(session, as_of)
     new_list = _NewList(session, list_id, as_of, settings.claim.days, facts.claimed_until)
     places = _places(session, settings, request)
-    carried, withdrawn = _carry_over(session, policy, request, new_list, places, touched)
+    unfinished, held, withdrawn = _carry_over(session, policy, request, decision, content, touched)
     options = [option for option in decision.options if option.person_id not in touched]
-    chosen, left_out = allocate(options, places, new_list.claim)
-    for option in in_list_order(chosen, settings.capacity):
-        purpose = settings.actions[option.action].purpose
-        new_list.add_line(option, content.write(option, new_list.valid_until), purpose)
+    chosen, kept, left_out = allocate(options, places, new_list.claim, held, settings.claim.new_share)
+    for line in in_list_order(chosen, settings.capacity, kept):
+        if isinstance(line, Held):
+            new_list.carry(unfinished[line.line_id])
+        else:
+            purpose = settings.actions[line.action].purpose
+            new_list.add_line(line, content.write(line, new_list.valid_until), purpose)
     suppressed = decision.suppressed + Counter({"claimed": left_out["claimed"]})
     summary = {
         "new": len(chosen),
-        "carried": carried,
+        "carried": len(kept),
+        "postponed": len(held) - len(kept),
         "withdrawn": dict(sorted(withdrawn.items())),
         "expired": expired,
         "suppressed": dict(sorted(suppressed.items())),
@@ -174,27 +180,44 @@ def _carry_over(
     session: Session,
     policy: PolicyBook,
     request: ListRequest,
-    new_list: _NewList,
-    places: Places,
-    touched: Iterable[str],
-) -> tuple[int, Counter[str]]:
-    """Checks unfinished lines again: what is stopped is withdrawn, the rest goes on this list while attempts last."""
-    as_of = request.as_of
+    decision: Decision,
+    content: ContentWriter,
+    touched: Collection[str],
+) -> tuple[dict[str, OutreachLineRow], list[Held], Counter[str]]:
+    """Checks unfinished lines again: what is stopped is withdrawn, what goes on is written anew from today's facts.
+
+    A line whose fact holds no longer is withdrawn as `no_longer_true`, unless a time was promised to the customer.
+    """
     stopped: Counter[str] = Counter()
-    carried = 0
-    lines = unfinished_lines(session, as_of, instant_of(as_of + timedelta(days=1), policy.operator.time_zone))
-    for line in sorted(lines, key=lambda line: (line.next_at is None, line.drawn_on, line.line_id)):
+    unfinished: dict[str, OutreachLineRow] = {}
+    held: list[Held] = []
+    for line in unfinished_lines(session, request.as_of, policy.operator.time_zone):
         if request.province not in (None, line.province) or request.city not in (None, line.city):
             continue
-        code = stopped_by(policy, line, as_of)
+        about = (line.customer_id, line.action, line.channel)
+        option = decision.again.get(about)
+        code = stopped_by(policy, line, request.as_of)
+        if code is None and option is None and about in decision.again and line.next_at is None:
+            code = RefusalCode.NO_LONGER_TRUE.value
         if code is not None:
             withdraw(session, [(line, code)])
             stopped[code] += 1
-        elif line.person_id not in touched and places.get((line.team, line.skill), 0) > 0:
-            places[line.team, line.skill] -= 1
-            new_list.carry(line)
-            carried += 1
-    return carried, stopped
+        elif line.person_id not in touched:
+            unfinished[line.line_id] = line
+            held.append(_refreshed(line, option, content))
+    return unfinished, held, stopped
+
+
+def _refreshed(line: OutreachLineRow, option: Option | None, content: ContentWriter) -> Held:
+    """Returns a line's claim to a place; its content is what today's facts say, if they say anything of it."""
+    if option is None:
+        known = content_of(line)
+        rank = (int(known.get("tier", 2)), 0, -int(known.get("value", 0)), line.customer_id, line.action)
+    else:
+        rank = option.rank
+        line.team, line.skill = option.team, option.skill
+        line.content = orjson.dumps(content.write(option, line.valid_until), option=orjson.OPT_SORT_KEYS).decode()
+    return Held(line.line_id, line.team, line.skill, rank, line.next_at)
 
 
 class _NewList:

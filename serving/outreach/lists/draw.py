@@ -13,11 +13,12 @@ from __future__ import annotations
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
-from serving.database.session import opened
+from serving.database.session import opened, reading
 from serving.outreach.decision.actions import decide
 from serving.outreach.decision.candidates import read_candidates
 from serving.outreach.export.content import content_writer
 from serving.outreach.lists.claim import Claim, claim_list, find_list
+from serving.outreach.lists.ledger import unfinished_lines
 from serving.outreach.lists.release import Released, release
 from serving.outreach.lists.request import ListRequest
 from serving.outreach.policy.read import read_policy
@@ -58,8 +59,11 @@ def draw_list(
         with progress.step("outreach: policy and candidates"):
             policy = read_policy(home, engine, request.as_of, settings, threads=threads)
             policy.check_place(province=request.province, city=request.city)
-            candidates = read_candidates(home, request.as_of, settings).in_place(request.province, request.city)
-            decision = decide(candidates, policy, book)
+            with reading(engine) as session:
+                lines = unfinished_lines(session, request.as_of, policy.operator.time_zone)
+                started = {(line.customer_id, line.action, line.channel) for line in lines}
+            candidates = read_candidates(home, request.as_of, settings, also={one for one, *_ in started})
+            decision = decide(candidates.in_place(request.province, request.city), policy, book, started)
             content = content_writer(home, policy, book)
         hit("outreach.before_claims")
         with progress.step("outreach: claims"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from datetime import date, datetime
+from datetime import date, timedelta
 from typing import Any, TypeVar
 
 import orjson
@@ -17,6 +17,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from features.kit.clock import instant_of
 from features.kit.errors import NotFoundError, NotReadyError
 from serving.database.tables_outreach import (
     AttemptRow,
@@ -86,11 +87,12 @@ def expire_lines(session: Session, on: date) -> int:
     return int(result.rowcount)  # type: ignore[attr-defined]
 
 
-def unfinished_lines(session: Session, on: date, until: datetime) -> list[OutreachLineRow]:
+def unfinished_lines(session: Session, on: date, time_zone: str) -> list[OutreachLineRow]:
     """Returns the open lines of earlier days that are due on a day and on no list of that day yet, oldest first.
 
-    A line with an appointment is due on the day of the appointment: before `until`, the end of the day.
+    A line with an appointment is due on the day of the appointment, which ends at midnight of the time zone.
     """
+    until = instant_of(on + timedelta(days=1), time_zone)
     listed = select(ListLineRow.line_id).where(ListLineRow.day == on)
     lines = session.scalars(
         select(OutreachLineRow)

@@ -8,14 +8,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from features.journey.journey import Journey
-from features.kit.clock import instant_of
 from features.kit.errors import BundleError, NotReadyError
 from features.kit.home import Home
 from features.kit.progress import Progress
@@ -172,8 +171,8 @@ def _dry_choice(home: Home, as_of: date, capacity: int | None, threads: int) -> 
 
     def choose(scores: dict[str, Scores]) -> list[Option]:
         options = decide(read_candidates(home, as_of, settings, scores), policy, book).options
-        chosen, _ = allocate(options, left, lambda option: option.person_id not in facts.claimed_until)
-        return in_list_order(chosen, settings.capacity)
+        chosen, *_ = allocate(options, left, lambda option: option.person_id not in facts.claimed_until)
+        return [line for line in in_list_order(chosen, settings.capacity) if isinstance(line, Option)]
 
     return choose
 
@@ -193,7 +192,7 @@ def _carried(engine: Engine, policy: PolicyBook, as_of: date) -> Places:
     """Returns the places that unfinished lines of earlier days will take."""
     taken: Places = {}
     with reading(engine) as session:
-        for line in unfinished_lines(session, as_of, instant_of(as_of + timedelta(days=1), policy.operator.time_zone)):
+        for line in unfinished_lines(session, as_of, policy.operator.time_zone):
             if stopped_by(policy, line, as_of) is None:
                 taken[line.team, line.skill] = taken.get((line.team, line.skill), 0) + 1
     return taken

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from datetime import date, time
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
 from typing import Any
 from zipfile import ZipFile
 
@@ -12,8 +13,8 @@ import pytest
 
 from features.kit.config import config_path
 from features.kit.errors import ConfigurationError
-from serving.outreach.decision.actions import Chooser, Decision
-from serving.outreach.decision.allocate import allocate, shared_capacity
+from serving.outreach.decision.actions import Chooser, Decision, Option
+from serving.outreach.decision.allocate import Held, allocate, in_list_order, shared_capacity
 from serving.outreach.decision.candidates import Candidate, Candidates, Sources, TargetScore
 from serving.outreach.export.content import ContentWriter
 from serving.outreach.export.wording import address_text, band_text, masked
@@ -154,9 +155,43 @@ def test_places_go_by_value_with_ties_by_customer_whatever_the_input_order(choos
     places = {("care", "retention"): 1}
     assert [one.candidate.customer_id for one in allocate(options, places, lambda _: True)[0]] == ["C0001"]
     assert [one.candidate.customer_id for one in allocate(options[::-1], places, lambda _: True)[0]] == ["C0001"]
-    chosen, left_out = allocate(options, places, lambda one: one.candidate.customer_id != "C0001")
+    chosen, _, left_out = allocate(options, places, lambda one: one.candidate.customer_id != "C0001")
     assert [one.candidate.customer_id for one in chosen] == ["C0002"]
     assert left_out == Counter({"over_capacity": 1, "claimed": 1})
+
+
+def line(name: str, tier: int, value: int = 0, next_at: datetime | None = None) -> Held:
+    """Returns an unfinished line of the retention team."""
+    return Held(name, "care", "retention", (tier, 0, -value, name, "a"), next_at)
+
+
+def test_unfinished_lines_take_their_place_in_one_order_after_appointments(chooser):
+    """A new duty comes before carried courtesy, the nearest appointment before all, and what has no place waits."""
+    options = decision_on(chooser, [candidate("C0001")]).options
+    duty = replace(options[0], tier=0)
+    eight, nine = (datetime(2026, 6, 2, hour, tzinfo=UTC) for hour in (8, 9))
+    held = [line("courtesy", 2), line("nine", 2, next_at=nine), line("eight", 2, next_at=eight), line("service", 1)]
+    chosen, kept, _ = allocate([duty], {("care", "retention"): 4}, lambda _: True, held)
+    capacity = [Capacity(team="care", skill="retention", attempts=4)]
+    assert [one if isinstance(one, Option) else one.line_id for one in in_list_order(chosen, capacity, kept)] == [
+        "eight", "nine", duty, "service",
+    ]  # fmt: skip
+
+
+def test_new_lines_are_not_starved_but_never_before_a_carried_duty(chooser):
+    """Of 4 places a half is for new courtesy beside better carried courtesy; carried duties leave none of theirs."""
+    options = decision_on(chooser, [candidate(f"C000{k}") for k in range(1, 6)]).options
+    assert {option.tier for option in options} == {2}
+    places = {("care", "retention"): 4}
+    courtesy = [line(f"L{k}", 2, value=10**9) for k in range(6)]
+    duties = [line(f"D{k}", 0) for k in range(6)]
+
+    def counts(new, held, claim=lambda _: True) -> tuple[int, int]:
+        chosen, kept, _ = allocate(new, places, claim, held, 0.5)
+        return len(chosen), len(kept)
+
+    assert (counts(options, courtesy), counts([], courtesy), counts(options, duties)) == ((2, 2), (0, 4), (0, 4))
+    assert counts(options, courtesy, lambda _: False) == (0, 4)
 
 
 @pytest.fixture(scope="module")

@@ -127,6 +127,35 @@ def test_every_duty_by_message_is_told_whatever_people_can_call(tmp_path):
     assert released.summary["over_capacity"] == 0
 
 
+def test_carried_lines_say_what_holds_today(tmp_path):
+    """Repair put off is told anew, a repair that is over withdraws its line, and a promised call stays whatever holds."""
+    town = Town(tmp_path)
+    facts = {
+        "C0001": {"network.grid_fault": {"ticket": "G1", "date": "2026-06-01"}},
+        "C0002": {"network.grid_fault": {"ticket": "G2", "date": "2026-06-01"}},
+        "C0003": {"network.grid_fault": {"ticket": "G3", "date": "2026-06-01"}},
+        "C0004": {"service.ticket_overdue": {"ticket": "T4", "hours": 30}},
+        "C0005": {"service.ticket_overdue": {"ticket": "T5", "hours": 30}},
+    }
+    for one in facts:
+        town.customer(one)
+    town.land()
+    write_scores(town.home, "churn", {one: {"p": 0.1, "band": "normal"} for one in facts})
+    write_people(town.home, {one: {"reasons": reasons} for one, reasons in facts.items()})
+    first = draw_list(town.home, ListRequest(AS_OF))
+    assert first.lines == 5
+    line_of = {row.customer_id: row.line_id for row in lines(town.home).values()}
+    import_outcomes(town.home, [report(line_of["C0004"], "callback", next_at=at("2026-06-02T07:00:00"), agent="7")])
+    facts["C0001"] = {"network.grid_fault": {"ticket": "G1", "date": "2026-06-05"}}
+    facts["C0003"] = facts["C0004"] = facts["C0005"] = {}
+    write_people(town.home, {one: {"reasons": reasons} for one, reasons in facts.items()}, JUNE_2)
+    write_scores(town.home, "churn", {one: {"p": 0.1, "band": "normal"} for one in facts}, JUNE_2)
+    second = draw_list(town.home, ListRequest(JUNE_2))
+    assert ids_of(second) == [line_of["C0004"], line_of["C0001"]]
+    assert "6月5日" in rows_of(second)[1]["开场白"], rows_of(second)[1]["开场白"]
+    assert second.summary["withdrawn"] == {"no_longer_true": 3}
+
+
 def test_the_lists_of_a_day_share_its_capacity(crowd, settings, monkeypatch):
     """Of 12 care attempts a day, six are left to the second list and none to the third; the next day has its own."""
     small = [one.model_copy(update={"attempts": 12}) for one in settings.capacity]
