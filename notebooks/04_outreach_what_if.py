@@ -33,8 +33,8 @@ from serving.outreach.policy.ledger_facts import LedgerFacts
 from serving.outreach.policy.policy import PolicyBook
 from serving.outreach.policy.states import read_states
 from serving.outreach.settings import OutreachSettings, load_settings
-from serving.scoring.batch import Scores
-from serving.scoring.reasons.reasons import load_book
+from serving.scoring.batch.stored import Scores
+from serving.scoring.reasons.book import load_book
 
 home = Home.at()
 as_of = max(Scores.current(home, path.name).as_of for path in home.scores.iterdir() if path.is_dir())

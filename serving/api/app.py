@@ -48,7 +48,7 @@ def create_app(
 
     Args:
         home: The state to serve.
-        figures: What `/metrics` tells; needed with `context`.
+        figures: What `/metrics` shows; needed with `context`.
         context: What is open already; closed with the application.
         check_in_child: First load each model in a child process (see `training.bundle.load`).
         most_at_once: Requests answered at the same time; more are refused with 503 and Retry-After.

@@ -23,7 +23,8 @@ from serving.database.session import open_database, reading
 from serving.database.tables_outreach import ClaimDayRow, ContactRow, RefusalRow
 from serving.scoring.models import Models
 from serving.scoring.ranks import RankTables
-from serving.scoring.reasons.reasons import ReasonBook, ReasonWriter, load_book
+from serving.scoring.reasons.book import ReasonBook, load_book
+from serving.scoring.reasons.writing import ReasonWriter
 from serving.scoring.settings import load_settings
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Context:
         home: The state.
         engine: The operational database.
         keys: The API keys.
-        figures: What `/metrics` tells.
+        figures: What `/metrics` shows.
         models: Every target's champion.
         ranks: Rank tables of the batches.
         portraits: The live portraits.

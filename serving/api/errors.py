@@ -131,9 +131,9 @@ async def _on_insight_error(request: Request, error: Exception) -> Response:
 
 
 def without_folders(message: str) -> str:
-    """Returns a message without the folders of this machine: of a path only its last part is told.
+    """Returns a message without the folders of this machine: of a path only its last part is shown.
 
-    Example: "/data/insight/bundles/churn/v3: its golden row comes out differently" tells "v3: its golden ...".
+    Example: "/data/insight/bundles/churn/v3: its golden row comes out differently" gives "v3: its golden ...".
     """
     return _FOLDERS.sub("", message)
 
@@ -142,11 +142,11 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = [
         {
-            "loc": [str(part) for part in one["loc"]],
-            "code": one["type"],
-            "detail": str(one["msg"]).removeprefix("Value error, "),
+            "loc": [str(part) for part in problem["loc"]],
+            "code": problem["type"],
+            "detail": str(problem["msg"]).removeprefix("Value error, "),
         }
-        for one in error.errors()
+        for problem in error.errors()
     ]
     if errors and errors[0]["code"] == "json_invalid":
         detail = f"the body is not JSON (at character {errors[0]['loc'][-1]})"

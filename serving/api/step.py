@@ -34,7 +34,7 @@ def access(journey: Journey, progress: Progress) -> dict[str, Any]:
                 revoke_key(engine, old.key_id, actor="demo")
         scopes = frozenset(SCOPES) - {"handover"}
         _, key = create_key(engine, KEY_NAME, scopes, valid_days=VALID_DAYS, actor="demo")
-    return {"key": key, "valid_days": VALID_DAYS, "curl": _calls(key, [str(one) for one in ids])}
+    return {"key": key, "valid_days": VALID_DAYS, "curl": _calls(key, [str(customer_id) for customer_id in ids])}
 
 
 def _calls(key: str, ids: list[str]) -> list[str]:

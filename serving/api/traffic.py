@@ -51,7 +51,7 @@ class Traffic:
         started = time.perf_counter()
         answer = {"status": 500}
 
-        async def told(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer["status"] = message["status"]
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
@@ -61,7 +61,7 @@ class Traffic:
         self._now += bounded
         try:
             refusal = self._refusal(scope, request_id) if bounded else None
-            await (refusal or self._app)(scope, receive, told)
+            await (refusal or self._app)(scope, receive, send_with_id)
         finally:
             self._now -= bounded
             self._record(scope, answer["status"], time.perf_counter() - started, request_id)

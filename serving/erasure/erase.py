@@ -33,7 +33,7 @@ from serving.database import erasure as database
 from serving.database.session import opened
 from serving.outreach import erasure as outreach
 from serving.product_fit import erasure as product_fit
-from serving.scoring import erasure as scoring
+from serving.scoring.batch import erasure as scoring
 from training.bundle import forget
 
 KEPT = {

@@ -9,7 +9,7 @@ from features.feeds.costs import Board, Item, Present
 from features.portraits.costs import fact_stands
 from serving.outreach.decision.actions import NO_CAUSE, REVIEW
 from serving.outreach.settings import ON_REQUEST, Action, OutreachSettings, load_settings
-from serving.scoring.reasons.reasons import ReasonBook, ReasonSpec, load_book
+from serving.scoring.reasons.book import ReasonBook, ReasonSpec, load_book
 
 _FIT = ("plans", "subscriptions", "bills")
 _USE = ("usage_monthly", "usage_daily")

@@ -118,7 +118,7 @@ def _handed_over(home: Home) -> Path:
 
 def _erase_lists(home: Home, engine: Engine) -> int:
     from serving.outreach.lists.release import FILES, release
-    from serving.scoring.reasons.reasons import load_book
+    from serving.scoring.reasons.book import load_book
 
     with reading(engine) as session:
         rows = list(session.execute(select(OutreachListRow.list_id, OutreachListRow.status, OutreachListRow.files)))

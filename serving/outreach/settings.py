@@ -14,7 +14,7 @@ from features.kit.config import Config, check_known, config_path, load_config
 from features.kit.errors import ConfigurationError
 from features.kit.language import Locale, Text
 from serving.outreach.refusals import Channel, codes_that
-from serving.scoring.reasons.reasons import load_book
+from serving.scoring.reasons.book import load_book
 
 Band = Literal["very_high", "high", "raised", "normal"]
 Purpose = Literal["service", "care", "retention", "marketing"]

@@ -43,16 +43,16 @@ def score(
 ) -> None:
     """Score the whole base on every target that has a model.
 
-    Where `insight shadow` has set a challenger, it scores beside the champion and the difference is told; lists and API
-    go by the champion alone.
+    Where `insight shadow` has set a challenger, it scores beside the champion and the difference is shown; lists and
+    API go by the champion alone.
     """
     from features.kit.errors import NotReadyError
     from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
     from features.portraits.reading import Portraits
-    from serving.scoring.batch import score_base
-    from serving.scoring.shadow import told
-    from serving.scoring.table import write_csv
+    from serving.scoring.batch.base import score_base
+    from serving.scoring.batch.export import write_csv
+    from serving.scoring.batch.shadow import summary_line
 
     if reasons not in ("top", "all", "none"):
         raise ConfigurationError(f"--reasons: '{reasons}' is not one of top, all, none")
@@ -93,7 +93,7 @@ def score(
             f"{report.target}: {report.rows:,} customers, {mean}, {report.refused:,} without enough data, {report.path}"
         )
         if report.shadow is not None:
-            print(f"  {told(report.shadow)}")
+            print(f"  {summary_line(report.shadow)}")
 
 
 def replay(
@@ -112,7 +112,7 @@ def replay(
     1 if any differs. Nothing is written.
     """
     from features.kit.progress import Progress
-    from serving.scoring.replay import replay as make_again
+    from serving.scoring.batch.replay import replay as make_again
 
     day = parse_date(as_of, flag="--as-of")
     assert day is not None
@@ -120,19 +120,18 @@ def replay(
         open_home(home), day, customer_id=customer, target=target, version=version, threads=threads,
         progress=Progress(quiet=as_json),
     )  # fmt: skip
+    is_equal = all(batch.is_equal for batch in found)
     if as_json:
-        print_json(
-            {"as_of": day, "equal": all(one.is_equal for one in found), "replays": [asdict(one) for one in found]}
-        )
+        print_json({"as_of": day, "equal": is_equal, "replays": [asdict(batch) for batch in found]})
     else:
-        for one in found:
-            said = "equal to the last bit" if one.is_equal else f"{one.different} of {one.compared:,} DIFFER"
-            print(f"{one.target} {one.version}: {one.compared:,} stored scores of {day} made again, {said}")
-            for note in one.notes:
+        for batch in found:
+            result = "equal to the last bit" if batch.is_equal else f"{batch.different} of {batch.compared:,} DIFFER"
+            print(f"{batch.target} {batch.version}: {batch.compared:,} stored scores of {day} made again, {result}")
+            for note in batch.notes:
                 print(f"  {note}")
-            for other in one.differences:
-                print(f"  {other.customer_id} {other.name}: stored {other.stored}, now {other.again}")
-    if not all(one.is_equal for one in found):
+            for value in batch.differences:
+                print(f"  {value.customer_id} {value.name}: stored {value.stored}, now {value.again}")
+    if not is_equal:
         raise typer.Exit(ExitCode.DIFFERENT)
 
 
@@ -156,9 +155,9 @@ def reasons(
         if as_json:
             print_json({"models": found})
         else:
-            for one in found:
-                print(f"{one['target']} {one['version']}: uncovered {', '.join(one['uncovered']) or 'none'}")
-                figures = one["figures"]
+            for model in found:
+                print(f"{model['target']} {model['version']}: uncovered {', '.join(model['uncovered']) or 'none'}")
+                figures = model["figures"]
                 if figures is None:
                     print("  too few customers with a reason to measure anything")
                     continue
@@ -167,7 +166,7 @@ def reasons(
                 )
                 print(f"  without its first reason's features the score falls for {figures['falls']:.1%}")
                 print(f"  (without the features of the reason that lowers it most: {figures['falls_unsaid']:.1%})")
-        if any(one["uncovered"] for one in found):
+        if any(model["uncovered"] for model in found):
             raise typer.Exit(ExitCode.DIFFERENT)
     elif out is None:
         print(page(), end="")
@@ -179,9 +178,9 @@ def _check_reasons(home: Path | None, day: date | None) -> list[dict[str, Any]]:
     from features.kit.errors import NotReadyError
     from features.portraits.reading import Portraits
     from features.portraits.vector import encode
-    from serving.scoring.batch import load_champion, scorer_of
-    from serving.scoring.reasons.checks import reason_figures
-    from serving.scoring.reasons.reasons import load_book
+    from serving.scoring.champion import load_champion, scorer_of
+    from serving.scoring.reason_checks import reason_figures
+    from serving.scoring.reasons.book import load_book
 
     place = open_home(home)
     pointers = sorted(place.bundles.glob("*/champion.json"))

@@ -11,7 +11,8 @@ from features.kit.errors import BundleError, InsightError, NotReadyError
 from features.kit.files import read_json
 from features.kit.home import Home
 from features.kit.log import get_logger
-from serving.scoring.reasons.reasons import ReasonBook, ReasonWriter
+from serving.scoring.reasons.book import ReasonBook
+from serving.scoring.reasons.writing import ReasonWriter
 from serving.scoring.scorer import PortraitList, Scorer
 from serving.scoring.served import ServedModel
 from serving.scoring.settings import ScoreSettings

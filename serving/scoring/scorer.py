@@ -17,7 +17,9 @@ import orjson
 from features.kit.arrays import Flags, Floats, Vectors
 from features.kit.language import Locale
 from serving.scoring.ranks import Bands, RankTable, percentile_of
-from serving.scoring.reasons.reasons import Reason, ReasonBook, ReasonPicker, ReasonWriter
+from serving.scoring.reasons.book import ReasonBook
+from serving.scoring.reasons.choice import ReasonPicker
+from serving.scoring.reasons.writing import Reason, ReasonWriter
 from serving.scoring.settings import ScoreSettings
 from training.bundle import LoadedBundle, NamedFeature
 
@@ -254,7 +256,7 @@ class Scorer:
 
     def _pick(self, values: Vectors, facts: list[dict[str, Any]], most: int, threads: int) -> list[list[str]]:
         """Returns reason codes; contributions are worked out only for whoever has a fact that could be a reason."""
-        held = [self._picker.held(one) for one in facts]
+        held = [self._picker.held(of_customer) for of_customer in facts]
         codes = [[self._picker.fallback] for _ in facts]
         rows = [row for row, of_row in enumerate(held) if of_row]
         if not rows:

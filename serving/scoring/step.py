@@ -13,13 +13,13 @@ from features.kit.runs import recorded_run, run_lock
 def score(journey: Journey, progress: Progress) -> dict[str, Any]:
     """Returns `{"targets": {target: {"rows", "refused", "version", "base_rate", "mean", "explained", "seconds"}}}`.
 
-    A target without a champion is left out: its refusal is told by the training. A champion that must not be loaded,
-    or does not fit these portraits, is told as `{"rows": 0, "reason": ...}`; the other targets go on.
+    A target without a champion is left out: the training names its refusal. A champion that must not be loaded,
+    or does not fit these portraits, is answered as `{"rows": 0, "reason": ...}`; the other targets go on.
 
     Raises:
         NotReadyError: If the journey has no as-of date or the portraits of it are not built.
     """
-    from serving.scoring.batch import score_base
+    from serving.scoring.batch.base import score_base
 
     if journey.as_of is None:
         raise NotReadyError("score: no as-of date", remedy="run `insight ingest` first, or give --as-of")

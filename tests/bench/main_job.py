@@ -20,7 +20,7 @@ def scoring(home: Home) -> dict[str, Any]:
     """Compares the one scoring path with LightGBM's bare prediction on the same rows."""
     from features.portraits.reading import Portraits
     from features.portraits.vector import encode
-    from serving.scoring.batch import load_champion, scorer_of
+    from serving.scoring.champion import load_champion, scorer_of
 
     portraits = Portraits.open(home)
     bundle = load_champion(home, "churn", check_in_child=False)

@@ -76,7 +76,7 @@ def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, 
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from serving.scoring.batch import Scores
+    from serving.scoring.batch.stored import Scores
 
     scores = Scores.current(context.home, query.target)
     if scores is None:

@@ -48,7 +48,7 @@ def _record(context: Context, key: ApiKey, book: PolicyBook, zone: str, contact:
 def _check(contact: ContactIn, book: PolicyBook) -> None:
     """Raises InvalidRequestError for a contact of the future or an action that nobody knows."""
     if contact.at > utc_now() + _AHEAD:
-        raise InvalidRequestError("at: a contact of the future; tell it once it has been made")
+        raise InvalidRequestError("at: a contact of the future; send it once it has been made")
     if contact.action not in book.settings.actions:
         known = ", ".join(sorted(book.settings.actions))
         raise InvalidRequestError(f"action: no action '{contact.action}'; known: {known}")

@@ -15,7 +15,7 @@ from features.kit.arrays import Flags
 from serving.outreach.decision.candidates import Candidate, Candidates, Sources, TargetScore
 from serving.outreach.policy.policy import PolicyBook
 from serving.outreach.settings import ON_REQUEST, Action
-from serving.scoring.reasons.reasons import ReasonBook
+from serving.scoring.reasons.book import ReasonBook
 
 SMALLEST_REST_OF_MONTH = 3
 """A data pack is not offered with fewer days of the month left."""

@@ -14,7 +14,7 @@ from features.kit.errors import NotReadyError
 from features.kit.home import Home
 from features.portraits.reading import Portraits
 from serving.outreach.settings import OutreachSettings
-from serving.scoring.batch import Scores
+from serving.scoring.batch.stored import Scores
 from serving.scoring.ranks import scores_folder
 
 ROAMING_ASKED = "roaming_enquiries_count_30d"

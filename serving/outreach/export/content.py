@@ -15,7 +15,7 @@ from serving.outreach.export.offers import offer_of
 from serving.outreach.export.wording import Wording
 from serving.outreach.policy.calendar import best_open_hours
 from serving.outreach.policy.policy import PolicyBook
-from serving.scoring.reasons.reasons import ReasonBook
+from serving.scoring.reasons.book import ReasonBook
 
 MOST_REASONS = 3
 MOST_PER_DIMENSION = 2

@@ -12,7 +12,7 @@ import orjson
 from features.kit.language import LOCALES, Locale, Text
 from serving.outreach.decision.actions import Option
 from serving.product_fit.wording import lost_text, named
-from serving.scoring.reasons.reasons import ReasonWriter
+from serving.scoring.reasons.writing import ReasonWriter
 
 _NO_OFFER = Text(zh="改用更合适的方案", en="a plan that fits better")
 _NO_TERMS = Text(zh="产品适配列出的方案", en="the offers that product fit lists")

@@ -11,7 +11,8 @@ from typing import Any
 from features.feeds.landed.manifest import Operator
 from features.kit.language import LOCALES, Locale, Text
 from serving.outreach.settings import Action, OutreachSettings
-from serving.scoring.reasons.reasons import SLOTS, ReasonBook, ReasonWriter, slots_of
+from serving.scoring.reasons.book import SLOTS, ReasonBook, slots_of
+from serving.scoring.reasons.writing import ReasonWriter
 
 _MONTHS = ("Jan.", "Feb.", "March", "April", "May", "June", "July", "Aug.", "Sept.", "Oct.", "Nov.", "Dec.")
 

@@ -23,7 +23,7 @@ from serving.outreach.lists.release import Released, release
 from serving.outreach.lists.request import ListRequest
 from serving.outreach.policy.read import read_policy
 from serving.outreach.settings import load_settings
-from serving.scoring.reasons.reasons import load_book
+from serving.scoring.reasons.book import load_book
 
 
 def draw_list(

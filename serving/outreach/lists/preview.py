@@ -29,8 +29,9 @@ from serving.outreach.policy.ledger_facts import read_facts
 from serving.outreach.policy.policy import PolicyBook
 from serving.outreach.policy.read import read_policy
 from serving.outreach.settings import load_settings
-from serving.scoring.batch import Scores, score_base
-from serving.scoring.reasons.reasons import load_book
+from serving.scoring.batch.base import score_base
+from serving.scoring.batch.stored import Scores
+from serving.scoring.reasons.book import load_book
 
 EXAMPLES = 20
 

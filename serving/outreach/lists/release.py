@@ -40,7 +40,7 @@ from serving.outreach.lists.ledger import (
 )
 from serving.outreach.lists.recheck import recheck
 from serving.outreach.settings import OutreachSettings, load_settings
-from serving.scoring.reasons.reasons import ReasonBook
+from serving.scoring.reasons.book import ReasonBook
 
 FILES: dict[tuple[Locale, str], str] = {
     ("zh", "xlsx"): "list.xlsx", ("zh", "csv"): "list.csv",

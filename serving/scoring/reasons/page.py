@@ -6,7 +6,7 @@ from features.kit.config import config_path
 from features.kit.language import LOCALES, Text
 from features.kit.pages import render
 from features.portraits.feature_list import FeatureList
-from serving.scoring.reasons.reasons import ReasonBook, load_book
+from serving.scoring.reasons.book import ReasonBook, load_book
 
 
 def page(book: ReasonBook | None = None) -> str:

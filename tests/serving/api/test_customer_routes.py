@@ -14,7 +14,7 @@ from serving.database.session import open_database, reading
 from serving.database.tables_access import AuditRow
 from serving.outreach.policy.states import read_states
 from serving.outreach.settings import load_settings
-from serving.scoring.batch import Scores
+from serving.scoring.batch.stored import Scores
 
 pytestmark = pytest.mark.xdist_group("api")
 

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from serving.scoring.batch import Scores
+from serving.scoring.batch.stored import Scores
 
 pytestmark = pytest.mark.xdist_group("api")
 

@@ -14,7 +14,8 @@ import pytest
 from features.kit.home import Home
 from features.portraits.feature_list import FeatureList
 from features.portraits.vector import encode
-from serving.scoring.reasons.reasons import ReasonWriter, load_book
+from serving.scoring.reasons.book import load_book
+from serving.scoring.reasons.writing import ReasonWriter
 from serving.scoring.scorer import Scorer
 from serving.scoring.settings import load_settings
 from tests.world import AS_OF, boosted, promote, write_bundle, write_portraits

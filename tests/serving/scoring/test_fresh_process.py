@@ -14,7 +14,8 @@ from features.kit.home import Home
 from features.portraits.feature_list import FeatureList
 from serving.scoring.models import Models
 from serving.scoring.ranks import RankTables
-from serving.scoring.reasons.reasons import ReasonWriter, load_book
+from serving.scoring.reasons.book import load_book
+from serving.scoring.reasons.writing import ReasonWriter
 from serving.scoring.settings import load_settings
 from datetime import date
 home, book = Home.at(sys.argv[1]), load_book()
@@ -32,7 +33,7 @@ BATCH = """
 import sys
 from datetime import date
 from features.kit.home import Home
-from serving.scoring.batch import score_base
+from serving.scoring.batch.base import score_base
 score_base(Home.at(sys.argv[1]), "churn", date(2026, 6, 1), explain="all")
 """
 

@@ -9,7 +9,8 @@ import pytest
 
 from features.kit.errors import BundleError, NotReadyError
 from serving.scoring.models import Models
-from serving.scoring.reasons.reasons import ReasonWriter, load_book
+from serving.scoring.reasons.book import load_book
+from serving.scoring.reasons.writing import ReasonWriter
 from serving.scoring.settings import load_settings
 from tests.world import promote
 

@@ -14,7 +14,8 @@ from features.portraits.vector import encode
 from features.store.offline import point_in_time_join
 from features.store.online.online import OnlinePortraits
 from features.store.publish import publish
-from serving.scoring.batch import Scores, score_base
+from serving.scoring.batch.base import score_base
+from serving.scoring.batch.stored import Scores
 from serving.scoring.ranks import RankTables
 from tests.world import AS_OF, promote
 

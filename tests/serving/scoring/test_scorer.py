@@ -48,7 +48,7 @@ def test_contributions_add_up_to_the_raw_score(world):
 
 def test_group_sums_equal_plain_python(world):
     """A feature group's sum is the plain sum of its features in the order of the file; the mean score is not in it."""
-    from serving.scoring.reasons.reasons import load_book
+    from serving.scoring.reasons.book import load_book
 
     scorer, names = world.scorer, list(world.bundle.manifest.feature_names)
     contributions = scorer.contributions(world.values[:40])

@@ -24,7 +24,7 @@ from features.kit.progress import SILENT
 from features.portraits.reading import Portraits
 from features.portraits.step import build
 from features.simulator.step import simulate_to
-from serving.scoring.batch import score_base
+from serving.scoring.batch.base import score_base
 from tests.results import figure, record
 from tests.training.planted_drifts import alarmed, plant
 from tests.training.planted_history import PLANTED, found_in, plant_value, small_home

@@ -25,7 +25,7 @@ from serving.outreach.policy.calendar import best_open_hours, festival_days, is_
 from serving.outreach.policy.control import in_control_group
 from serving.outreach.policy.ledger_facts import LedgerFacts
 from serving.outreach.settings import Capacity, load_settings
-from serving.scoring.reasons.reasons import load_book
+from serving.scoring.reasons.book import load_book
 from tests.serving.outreach.conftest import policy_of, states_of
 from tests.world import AS_OF, Town, card, write_people, write_scores
 

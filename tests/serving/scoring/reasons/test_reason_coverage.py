@@ -11,9 +11,9 @@ from features.kit.errors import NotReadyError
 from features.kit.language import Text
 from features.portraits.feature_list import FeatureList, dimensions
 from features.store.definitions import service_features
-from serving.scoring.reasons.checks import reason_figures
+from serving.scoring.reason_checks import reason_figures
+from serving.scoring.reasons.book import NeverSaid, ReasonBook, load_book
 from serving.scoring.reasons.page import page, targets_known
-from serving.scoring.reasons.reasons import NeverSaid, ReasonBook, load_book
 
 FEATURES = {feature.name: feature.dimension for feature in FeatureList.declared().features}
 

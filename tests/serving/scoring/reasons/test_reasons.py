@@ -12,7 +12,9 @@ from features.kit.config import config_path, load_yaml, parse_config
 from features.kit.errors import ConfigurationError
 from features.kit.language import LOCALES
 from features.portraits.feature_list import FeatureList, dimensions
-from serving.scoring.reasons.reasons import ReasonBook, ReasonPicker, ReasonWriter, load_book
+from serving.scoring.reasons.book import ReasonBook, load_book
+from serving.scoring.reasons.choice import ReasonPicker
+from serving.scoring.reasons.writing import ReasonWriter
 
 BOOK = load_book()
 WRITER = ReasonWriter(BOOK)

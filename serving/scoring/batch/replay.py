@@ -25,7 +25,9 @@ from features.kit.progress import SILENT, Progress
 from features.portraits.build.rebuild import portrait_again
 from features.portraits.feature_list import FeatureList
 from features.portraits.reading import Portraits
-from serving.scoring.batch import PROVENANCE, SCORES, provenance_of, score_file, scorer_of
+from serving.scoring.batch.file import score_file
+from serving.scoring.batch.stored import PROVENANCE, SCORES, provenance_of
+from serving.scoring.champion import scorer_of
 from serving.scoring.ranks import RankTable
 from training.bundle import LoadedBundle, load
 
@@ -109,7 +111,7 @@ def replay(
         BundleError: If a model version is gone or damaged.
     """
     folders = stored_folders(home, as_of, customer_id, target, version)
-    # A version that is gone must be told before minutes of building.
+    # A version that is gone must be named before minutes of building.
     models = [load(home.bundles / Path(*folder.parts[-3:-1]), check_in_child=check_in_child) for folder in folders]
     feeds = Feeds.open(home)
     found: list[Replay] = []
@@ -144,7 +146,7 @@ def stored_folders(
         days = sorted(
             {path.parent.name.removeprefix("as_of=") for path in home.scores.glob(f"{pattern}/as_of=*/{SCORES}")}
         )
-        what = " ".join(one for one in (target, version) if one)
+        what = " ".join(filter(None, (target, version)))
         unknown = "insight models lists targets and versions" if what else f"insight score --as-of {as_of}"
         raise NotFoundError(
             f"no score{f' of {what}' if what else ''} is stored as of {as_of}",
@@ -179,13 +181,13 @@ def _compared(
     portraits = Portraits(home.portraits / identity, FeatureList.load_identity(home, identity))
     scorer = scorer_of(bundle, portraits)
     stored = {row["customer_id"]: row for row in _rows(folder / SCORES, customer_id)}
-    explained = frozenset(one for one, row in stored.items() if row["reason_codes"] is not None)
+    explained = frozenset(key for key, row in stored.items() if row["reason_codes"] is not None)
     scored = score_file(
         scorer, portraits, portrait, as_of, explain="none", ids=explained, threads=threads, progress=progress
     )
     again = {row["customer_id"]: row for row in _only(scored.table, customer_id).to_pylist()}
     differences = [
-        one for key in sorted(stored | again) for one in _row_differences(key, stored.get(key), again.get(key))
+        value for key in sorted(stored | again) for value in _row_differences(key, stored.get(key), again.get(key))
     ]
     ranks = RankTable.load(folder)
     if _knots(ranks) != _knots(scored.ranks):
@@ -195,7 +197,7 @@ def _compared(
         version=bundle.manifest.version,
         as_of=as_of,
         compared=len(stored),
-        different=len({one.customer_id for one in differences}),
+        different=len({value.customer_id for value in differences}),
         differences=tuple(differences[:MOST_SHOWN]),
         notes=_notes(origin, provenance_now(scorer, portraits, as_of)),
         stored=stored[customer_id] if customer_id else {},

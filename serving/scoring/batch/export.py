@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from features.kit.files import atomic_path
-from serving.scoring.batch import ScoreReport
+from serving.scoring.batch.base import ScoreReport
 
 COLUMNS = (
     "customer_id", "target", "status", "propensity", "percentile", "times_base", "band", "reason_codes",
@@ -24,7 +24,7 @@ def write_csv(reports: Sequence[ScoreReport], path: Path) -> None:
         "array_to_string(missing, '|') AS missing, array_to_string(flags, '|') AS flags FROM read_parquet(?)"
         for _ in reports
     ]
-    values = [value for one in reports for value in (one.target, one.version, one.as_of, str(one.path))]
+    values = [value for report in reports for value in (report.target, report.version, report.as_of, str(report.path))]
     query = f"SELECT {', '.join(COLUMNS)} FROM ({' UNION ALL '.join(parts)}) ORDER BY target, customer_id"
     with atomic_path(path) as temporary, duckdb.connect() as database:
         database.sql(query, params=values).write_csv(str(temporary), header=True)

@@ -16,12 +16,13 @@ import pytest
 from features.journey.journey import Journey
 from features.kit.errors import BundleError, NotReadyError
 from features.kit.progress import SILENT
-from serving.scoring.batch import Scores, explain_customers, score_base
+from serving.scoring.batch.base import score_base
+from serving.scoring.batch.file import explain_customers
+from serving.scoring.batch.stored import Scores
 from serving.scoring.ranks import RankTables
 from serving.scoring.step import score
+from tests.serving.scoring.conftest import CUSTOMERS, make_bundle, save_portraits
 from tests.world import AS_OF, promote
-
-from .conftest import CUSTOMERS, make_bundle, save_portraits
 
 
 def test_batch_equals_single_customers_to_the_last_bit(fresh):

@@ -3,7 +3,7 @@
     challenger.json --> its scorer --> <home>/scores/<target>/<challenger>/as_of=DATE/{shadow.parquet, shadow.json}
 
 Nothing that serves reads these files: lists, API and rank tables know only the champion's. Whatever goes wrong with a
-challenger is told in the report, and the champion's scores stay as they are.
+challenger stands in the report, and the champion's scores stay as they are.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def score_shadow(
         version = folder.name
         scorer = scorer_of(load(folder, check_in_child=check_in_child))
         rows = rows_of(scorer)
-        return _written(home, target, as_of, champion, version, customers, served, rows)
+        return _write(home, target, as_of, champion, version, customers, served, rows)
     except InsightError as error:
         return {"challenger": version, "champion": champion, "rows": 0, "reason": error.message}
 
@@ -86,7 +86,7 @@ def compare(served: Floats, beside: Floats, margins: Floats, beside_margins: Flo
     }
 
 
-def told(report: dict[str, Any]) -> str:
+def summary_line(report: dict[str, Any]) -> str:
     """Returns the report as one line for a person."""
     who = f"in its shadow {report['challenger']}"
     if not report["rows"]:
@@ -98,7 +98,7 @@ def told(report: dict[str, Any]) -> str:
     )
 
 
-def _written(
+def _write(
     home: Home, target: str, as_of: date, champion: str, version: str, customers: Sequence[str], served: ScoredRows,
     rows: ScoredRows,
 ) -> dict[str, Any]:  # fmt: skip

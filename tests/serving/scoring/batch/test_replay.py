@@ -26,11 +26,10 @@ from features.portraits.build import rebuild as arrivals
 from features.portraits.build.build import build_portraits
 from features.portraits.reading import Portraits
 from features.portraits.vector import encode
-from serving.scoring.batch import score_base
-from serving.scoring.replay import replay
+from serving.scoring.batch.base import score_base
+from serving.scoring.batch.replay import replay
+from tests.serving.scoring.conftest import make_bundle
 from tests.world import promote
-
-from .conftest import make_bundle
 
 AS_OF = date(2026, 6, 1)
 MAPPING = """
@@ -126,7 +125,7 @@ def test_a_stored_score_comes_out_again(scored: World):
 def test_a_version_that_is_gone_is_told_before_anything_is_built(world: World, monkeypatch: pytest.MonkeyPatch):
     """The error names the folder and says what to do; no portrait is built for it."""
     shutil.rmtree(world.home.bundles / "churn" / "v1")
-    monkeypatch.setattr("serving.scoring.replay.portrait_again", lambda *_, **__: pytest.fail("built a portrait"))
+    monkeypatch.setattr("serving.scoring.batch.replay.portrait_again", lambda *_, **__: pytest.fail("built a portrait"))
     with pytest.raises(BundleError, match=r"churn/v1") as refused:
         replay(world.home, AS_OF, check_in_child=False)
     assert refused.value.remedy

@@ -9,11 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from features.kit.cli import create_app
-from serving.scoring.batch import Scores, score_base
-from serving.scoring.shadow import compare
+from serving.scoring.batch.base import score_base
+from serving.scoring.batch.shadow import compare
+from serving.scoring.batch.stored import Scores
+from tests.serving.scoring.conftest import CUSTOMERS, make_bundle
 from tests.world import AS_OF
-
-from .conftest import CUSTOMERS, make_bundle
 
 
 @pytest.fixture

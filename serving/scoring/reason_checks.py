@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.kit.arrays import Vectors
-from serving.scoring.reasons.reasons import ReasonBook
+from serving.scoring.reasons.book import ReasonBook
 from serving.scoring.scorer import PortraitList, Scorer
 
 NOISE = 0.01
@@ -116,10 +116,10 @@ def _unsaid(scorer: Scorer, book: ReasonBook, groups: dict[str, list[int]], valu
     return found
 
 
-def _falls(scorer: Scorer, one: Vectors, others: Vectors, group: Sequence[int]) -> bool:
-    many = np.repeat(one.reshape(1, -1), len(others), axis=0)
+def _falls(scorer: Scorer, portrait: Vectors, others: Vectors, group: Sequence[int]) -> bool:
+    many = np.repeat(portrait.reshape(1, -1), len(others), axis=0)
     many[:, group] = others[:, group]
-    return bool(scorer.rows(many).margins.mean() < scorer.rows(one.reshape(1, -1)).margins[0])
+    return bool(scorer.rows(many).margins.mean() < scorer.rows(portrait.reshape(1, -1)).margins[0])
 
 
 def _overlap(first: Sequence[str], second: Sequence[str]) -> float:

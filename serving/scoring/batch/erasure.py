@@ -5,7 +5,7 @@ from __future__ import annotations
 from features.erasure.rewriting import remove_from_dates, remove_leftovers
 from features.feeds.landed.subject import Subject
 from features.kit.home import Home
-from serving.scoring.batch import SCORES
+from serving.scoring.batch.stored import SCORES
 
 
 def erase(home: Home, subject: Subject) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""Scores of the whole base: written, read, compared with a challenger, and made again."""
