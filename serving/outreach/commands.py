@@ -167,16 +167,19 @@ def import_file(
     from serving.outreach.lists.returns import read_reports
 
     place = open_home(home)
-    reports, errors = read_reports(file, Feeds.open(place).operator.time_zone)
-    result = import_outcomes(place, reports)
-    errors = sorted([*errors, *result.errors], key=lambda error: error.row)
+    returned = read_reports(file, Feeds.open(place).operator.time_zone)
+    result = import_outcomes(place, returned.reports)
+    errors = sorted([*returned.errors, *result.errors], key=lambda error: (error.sheet, error.row))
     if as_json:
         counts = {"imported": result.imported, "repeated": result.repeated, "withdrawn": result.withdrawn}
-        print_json({**counts, "errors": [error.__dict__ for error in errors]})
+        shown = {"errors": [vars(error) for error in errors], "notes": [vars(note) for note in returned.notes]}
+        print_json({**counts, **shown})
     else:
         print(f"{result.imported} imported, {result.repeated} known already, {result.withdrawn} other lines withdrawn")
-    for error in errors:
-        print(f"{file}: row {error.row}, {error.column}: {error.message}", file=sys.stderr)
+    for kind, found in (("", errors), ("not kept: ", returned.notes)):
+        for one in found:
+            sheet = f"sheet '{one.sheet}', " if one.sheet else ""
+            print(f"{file}: {sheet}row {one.row}, {one.column}: {kind}{one.message}", file=sys.stderr)
     if errors:
         raise DataError(
             f"{file}: {len(errors)} rows were not imported", remedy="correct them and import the file again"

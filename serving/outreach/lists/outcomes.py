@@ -72,7 +72,7 @@ def record_reports(
         try:
             withdrawn = patiently(partial(_record, engine, report, settings, time_zone))
         except ReportError as error:
-            result.errors.append(RowError(report.row, error.column, error.message))
+            result.errors.append(RowError(report.row, error.column, error.message, report.sheet))
             continue
         hit("outreach.after_report")
         if withdrawn is None:

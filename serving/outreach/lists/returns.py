@@ -1,11 +1,14 @@
-"""What agents send back: a filled-in list (XLSX or CSV) read into reports, with one error per bad row."""
+"""What agents send back: a filled-in list (XLSX or CSV) read into reports, with one error per bad row.
+
+What a person filled in is read, or refused by sheet, row and column; nothing is skipped in silence.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
+import re
+import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,13 @@ from features.kit.errors import DataError
 from serving.outreach.dispositions import DISPOSITIONS, Disposition
 from serving.outreach.export.columns import COLUMNS
 from serving.outreach.lists.ledger import is_line_id
+from serving.outreach.lists.returned_file import Comment, Sheet, column_letters, read_sheets
 
 _TIME_FORMATS = ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
 _DATE_FORMATS = ("%Y-%m-%d", "%Y/%m/%d")
+_ROUNDED_FROM = 10**15
+_SPOILED_NUMBER = re.compile(r"#+|\d(\.\d+)?[eE]\+?\d+|\d{15}0{3,}")
+"""Hidden digits, an exponent, or a number of which a spreadsheet kept 15 digits."""
 MORNING = time(10, 0)
 """When an appointment without a time is due."""
 
@@ -35,6 +42,7 @@ class Report:
         ticket_id: The ticket, for `ticket_opened`; optional for `complained`.
         next_at: The appointment, for `thinking` and `callback`.
         agent: Who reports.
+        sheet: Sheet of the workbook; empty for CSV and requests.
     """
 
     row: int
@@ -45,6 +53,7 @@ class Report:
     ticket_id: str | None = None
     next_at: datetime | None = None
     agent: str | None = None
+    sheet: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,29 +63,63 @@ class RowError:
     row: int
     column: str
     message: str
+    sheet: str = ""
 
 
-def read_reports(path: Path, time_zone: str) -> tuple[list[Report], list[RowError]]:
-    """Returns the reports of a filled-in list and the rows that cannot be read.
+@dataclass
+class Returned:
+    """What a filled-in list says.
 
-    Rows without a disposition are left out.
+    Attributes:
+        reports: What agents report, sheet by sheet and row by row.
+        errors: What cannot be read.
+        notes: What is no report and is not kept: notes beside the list's columns and comments.
+    """
+
+    reports: list[Report] = field(default_factory=list)
+    errors: list[RowError] = field(default_factory=list)
+    notes: list[RowError] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Head:
+    """One row of headings: the column of `line_id`, one set of filled-in columns per attempt, and all others."""
+
+    line_id: int
+    attempts: list[dict[str, int]]
+    known: frozenset[int]
+
+
+def read_reports(path: Path, time_zone: str) -> Returned:
+    """Returns what agents filled in, from every sheet that carries the list's headings.
+
+    Rows in which nothing is filled in are left out. A heading that stands twice is a second attempt on the line.
 
     Raises:
-        DataError: If the file is missing, is neither XLSX nor CSV, or has no column `line_id` or `disposition`.
+        DataError: If the file is missing, is neither XLSX nor CSV, has no column `line_id` or `disposition`, or has
+            lines on a sheet without headings.
     """
-    rows = _rows(path)
-    head, places = _header(path, rows)
-    reports: list[Report] = []
-    errors: list[RowError] = []
-    for number, row in enumerate(rows[head + 1 :], start=head + 2):
-        cells = {name: row[place] if place < len(row) else "" for name, place in places.items()}
-        if not str(cells["disposition"]).strip():
-            continue
-        try:
-            reports.append(_report(number, cells, time_zone))
-        except ReportError as error:
-            errors.append(RowError(number, error.column, error.message))
-    return reports, errors
+    sheets, comments = read_sheets(path)
+    found = Returned()
+    headless, has_head = [], False
+    for sheet in sheets:
+        if any(_head(path, sheet, row) for row in sheet.rows):
+            has_head = True
+            _read_sheet(path, sheet, time_zone, found)
+        else:
+            headless.append(sheet)
+    if not has_head:
+        raise DataError(f"{path}: no column 'line_id' ('行号')", remedy="use the exported list")
+    for sheet in headless:
+        for number, row in enumerate(sheet.rows, start=1):
+            if _has_line(row):
+                raise DataError(
+                    f"{path}: sheet '{sheet.name}', row {number}: a line without headings above it",
+                    remedy="copy the row of headings ('行号', '联系结果*' ...) onto this sheet",
+                )
+    for comment in comments:
+        _add_comment(comment, found)
+    return found
 
 
 class ReportError(Exception):
@@ -88,57 +131,148 @@ class ReportError(Exception):
         self.message = message
 
 
-def _rows(path: Path) -> list[list[Any]]:
-    if not path.exists():
-        raise DataError(f"{path}: no such file")
-    if path.suffix.lower() == ".xlsx":
-        from python_calamine import CalamineWorkbook
+def _key(text: Any) -> str:
+    """Returns a heading or a disposition without what typing changes: width, case, blanks, hyphens, a star."""
+    return re.sub(r"[\s_*\-]+", "", unicodedata.normalize("NFKC", str(text))).casefold()
 
+
+_HEADINGS = {
+    _key(spelling): column for column in COLUMNS for spelling in (column.name, column.header.zh, column.header.en)
+}
+_SPOKEN = {
+    _key(spelling): code.value
+    for code in Disposition
+    for spelling in (
+        code.value, code.text.zh, code.text.en, *(f"{code.value}{text}" for text in (code.text.zh, code.text.en)),
+        *(f"{text}{code.value}" for text in (code.text.zh, code.text.en)),
+    )
+}  # fmt: skip
+_BINDING = tuple(_key(text) for code in Disposition if code.outcome.on_closed_line
+                 for text in (code.value, code.text.zh, code.text.en))  # fmt: skip
+"""Words that may not be lost in a note: what a customer forbade or complained about."""
+_LONGEST_HEADING = 40
+_LINE = re.compile(r"[0-9A-Z]{4}-[0-9A-Z]{5}")
+
+
+def _head(path: Path, sheet: Sheet, row: Sequence[Any]) -> _Head | None:
+    """Returns the headings of a row, or None if it is no row of headings."""
+    keys = [_key(cell) if isinstance(cell, str) and len(cell) <= _LONGEST_HEADING else "" for cell in row]
+    found = [(place, _HEADINGS[key]) for place, key in enumerate(keys) if key in _HEADINGS]
+    lines = [place for place, column in found if column.name == "line_id"]
+    if not lines:
+        return None
+    where = f"{path}: sheet '{sheet.name}'" if sheet.name else str(path)
+    if len(lines) > 1:
+        raise DataError(f"{where}: column 'line_id' ('行号') stands twice", remedy="delete the second one")
+    attempts: list[dict[str, int]] = []
+    for place, column in found:
+        if column.fill is None:
+            free = next((attempt for attempt in attempts if column.name not in attempt), None)
+            if free is None:
+                attempts.append(free := {})
+            free[column.name] = place
+    if not any("disposition" in attempt for attempt in attempts):
+        raise DataError(f"{where}: no column 'disposition' ('联系结果*')", remedy="use the exported list")
+    return _Head(lines[0], attempts, frozenset(place for place, _ in found))
+
+
+def _read_sheet(path: Path, sheet: Sheet, time_zone: str, found: Returned) -> None:
+    head: _Head | None = None
+    headings: Sequence[Any] = ()
+    for number, row in enumerate(sheet.rows, start=1):
+        new = _head(path, sheet, row)
+        if new is not None:
+            head, headings = new, row
+        elif head is None:
+            if _has_line(row):
+                found.errors.append(RowError(number, "line_id", "the line stands above the headings", sheet.name))
+        else:
+            _read_notes(number, row, sheet, head, headings, found)
+            _read_row(number, row, sheet, head, time_zone, found)
+
+
+def _read_row(number: int, row: Sequence[Any], sheet: Sheet, head: _Head, time_zone: str, found: Returned) -> None:
+    def cell(place: int | None) -> Any:
+        return row[place] if place is not None and place < len(row) else ""
+
+    def fail(column: str, message: str) -> None:
+        found.errors.append(RowError(number, column, message, sheet.name))
+
+    merged = _merged(number - 1, sheet, head)
+    if merged is not None:
+        fail(merged, "the cell is merged with others; unmerge it and fill in each row")
+        return
+    for attempt in head.attempts:
+        cells = {name: cell(place) for name, place in attempt.items()}
+        if not any(str(value).strip() for value in cells.values()):
+            continue
+        if not str(cells.get("disposition", "")).strip():
+            filled = next(name for name, value in cells.items() if str(value).strip())
+            fail("disposition", f"'{filled}' is filled in, but no disposition; choose one from the drop-down")
+            continue
+        cells.setdefault("agent", cell(head.attempts[0].get("agent")))
         try:
-            with CalamineWorkbook.from_path(str(path)) as book:
-                return list(book.get_sheet_by_index(0).to_python(skip_empty_area=False))
-        except Exception as error:  # noqa: BLE001 - the reader raises its own kinds for a damaged file
-            raise DataError(f"{path}: not a readable workbook ({error})", remedy="save it as .xlsx again") from None
-    if path.suffix.lower() != ".csv":
-        raise DataError(f"{path}: neither .xlsx nor .csv")
-    content = path.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        try:
-            text = content.decode("gb18030")  # how Chinese Excel saves CSV
-        except UnicodeDecodeError:
-            raise DataError(f"{path}: neither UTF-8 nor GB18030", remedy="save it as UTF-8 CSV") from None
-    return [list(row) for row in csv.reader(io.StringIO(text))]
+            found.reports.append(_report(number, cells | {"line_id": cell(head.line_id)}, time_zone, sheet.name))
+        except ReportError as error:
+            fail(error.column, error.message)
 
 
-def _header(path: Path, rows: Sequence[Sequence[Any]]) -> tuple[int, dict[str, int]]:
-    names = {
-        spelling: column.name for column in COLUMNS for spelling in (column.name, column.header.zh, column.header.en)
-    }
-    for number, row in enumerate(rows[:20]):
-        places = {names[str(cell).strip()]: k for k, cell in enumerate(row) if str(cell).strip() in names}
-        if "line_id" in places:
-            if "disposition" not in places:
-                raise DataError(f"{path}: no column 'disposition' ('联系结果*')", remedy="use the exported list")
-            return number, places
-    raise DataError(f"{path}: no column 'line_id' ('行号') in the first 20 rows", remedy="use the exported list")
+def _read_notes(
+    number: int, row: Sequence[Any], sheet: Sheet, head: _Head, headings: Sequence[Any], found: Returned
+) -> None:
+    """Takes up what stands outside the list's columns: a disposition there is an error, all else a note."""
+    for place, value in enumerate(row):
+        if place in head.known or not str(value).strip():
+            continue
+        name = (str(headings[place]).strip() if place < len(headings) else "") or column_letters(place)
+        if _key(value) in _SPOKEN or any(word in _key(value) for word in _BINDING):
+            message = f"'{value}' stands outside the list's columns; put it under '联系结果*' ('disposition*')"
+            found.errors.append(RowError(number, name, message, sheet.name))
+        else:
+            found.notes.append(RowError(number, name, str(value).strip(), sheet.name))
 
 
-def _report(number: int, cells: dict[str, Any], time_zone: str) -> Report:
-    line_id = str(cells["line_id"]).strip().upper()
+def _merged(row: int, sheet: Sheet, head: _Head) -> str | None:
+    """Returns the filled-in column of a row that is merged with other cells that hold something."""
+    for (top, left), (bottom, right) in sheet.merged:
+        if top <= row <= bottom and top < len(sheet.rows) and left < len(sheet.rows[top]):
+            for attempt in head.attempts:
+                for name, place in attempt.items():
+                    if left <= place <= right and str(sheet.rows[top][left]).strip():
+                        return name
+    return None
+
+
+def _has_line(row: Sequence[Any]) -> bool:
+    short = (cell for cell in row if isinstance(cell, str) and len(cell) <= _LONGEST_HEADING)
+    texts = (unicodedata.normalize("NFKC", cell).strip().upper() for cell in short)
+    return any(_LINE.fullmatch(text) and is_line_id(text) for text in texts)
+
+
+def _add_comment(comment: Comment, found: Returned) -> None:
+    if any(word in _key(comment.text) for word in _BINDING):
+        message = f"'{comment.text}' is a comment; put it under '联系结果*' ('disposition*') and delete the comment"
+        found.errors.append(RowError(comment.row, comment.column, message))
+    else:
+        found.notes.append(RowError(comment.row, comment.column, comment.text))
+
+
+def _report(number: int, cells: dict[str, Any], time_zone: str, sheet: str) -> Report:
+    bare = re.sub(r"[\s\-\u2010-\u2015\u2212]", "", unicodedata.normalize("NFKC", str(cells["line_id"]))).upper()
+    line_id = f"{bare[:4]}-{bare[4:]}"
     if not is_line_id(line_id):
-        raise ReportError("line_id", f"'{line_id}' is not a line id; compare it with the list")
-    code = _disposition(str(cells["disposition"]).strip())
+        raise ReportError("line_id", f"'{cells['line_id']}' is not a line id; compare it with the list")
+    code = _disposition(str(cells["disposition"]))
     report = Report(
         row=number,
         line_id=line_id,
         disposition=code,
         attempted_at=_instant(cells, "attempted_at", time_zone),
-        order_reference=_words(cells.get("order_reference")),
-        ticket_id=_words(cells.get("ticket_id")),
+        order_reference=_reference(cells, "order_reference"),
+        ticket_id=_reference(cells, "ticket_id"),
         next_at=_instant(cells, "next_at", time_zone, date_is_enough=code == "thinking"),
         agent=_words(cells.get("agent")),
+        sheet=sheet,
     )
     check_needs(report)
     return report
@@ -152,12 +286,20 @@ def check_needs(report: Report) -> None:
 
 
 def _disposition(text: str) -> str:
-    spoken = {code.text.zh: code.value for code in Disposition}
-    for part in (text, text.split(maxsplit=1)[0], text.rsplit(maxsplit=1)[-1]):
-        code = spoken.get(part, part)
-        if code in DISPOSITIONS:
-            return code
-    raise ReportError("disposition", f"'{text}' is not a disposition; choose from the drop-down")
+    code = _SPOKEN.get(_key(text))
+    if code is None:
+        raise ReportError("disposition", f"'{text.strip()}' is not a disposition; choose from the drop-down")
+    return code
+
+
+def _reference(cells: dict[str, Any], name: str) -> str | None:
+    """Returns an order or ticket number as written; refuses what a spreadsheet made of a long one."""
+    cell = cells.get(name)
+    text = _words(cell)
+    is_rounded = isinstance(cell, (int, float)) and abs(cell) >= _ROUNDED_FROM
+    if text is not None and (is_rounded or _SPOILED_NUMBER.fullmatch(text)):
+        raise ReportError(name, f"'{text}' was rounded or hidden by the spreadsheet; write it again into a text cell")
+    return text
 
 
 def _words(cell: Any) -> str | None:

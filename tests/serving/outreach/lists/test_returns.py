@@ -152,10 +152,10 @@ def test_a_filled_in_list_comes_back_with_one_error_per_bad_row(crowd, tmp_path)
         9: {result: "callback", back: "2026-09-01 10:00", when: "2026-06-01 11:00"},
     }
     file = filled(released, tmp_path / "back.csv", changes, encoding="gb18030")
-    reports, unread = read_reports(file, "Asia/Shanghai")
-    outcome = import_outcomes(crowd, reports)
+    returned = read_reports(file, "Asia/Shanghai")
+    outcome = import_outcomes(crowd, returned.reports)
     assert outcome.imported == 3
-    found = sorted((error.row, error.column) for error in [*unread, *outcome.errors])
+    found = sorted((error.row, error.column) for error in [*returned.errors, *outcome.errors])
     assert found == [
         (4, "order_reference"), (5, "disposition"), (6, "next_at"), (7, "line_id"), (8, "attempted_at"),
         (9, "attempted_at"), (11, "next_at"),
@@ -178,9 +178,9 @@ def test_the_workbook_itself_comes_back(crowd, tmp_path):
             sheet.write_row(number, 0, row)
         moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm"})
         sheet.write_datetime(3, head.index("联系时间"), at("2026-06-01T10:30:00").replace(tzinfo=None), moment)
-    reports, errors = read_reports(path, "Asia/Shanghai")
-    assert errors == []
-    assert [(one.row, one.line_id, one.disposition, one.attempted_at) for one in reports] == [
+    returned = read_reports(path, "Asia/Shanghai")
+    assert returned.errors == []
+    assert [(one.row, one.line_id, one.disposition, one.attempted_at) for one in returned.reports] == [
         (4, rows[3][0], "solved", TEN)
     ]
 
