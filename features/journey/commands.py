@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     """Adds `demo`, `run` and `runs` to `insight`."""
     app.command(name="demo")(demo)
     app.command(name="run")(run)
+    app.command(name="day")(day)
     app.command(name="runs")(runs)
 
 
@@ -122,6 +123,43 @@ def run(
         _run_month_and_print(journey, as_json=as_json)
     else:
         _run_and_print(RUN_STEPS, journey, synthetic=False, as_json=as_json)
+
+
+def day(
+    source: Annotated[Path, typer.Option(help="Source mapping, the same as for `insight run`.")],
+    data: Annotated[Path, typer.Option(help="Folder with the operator's files.")],
+    home: HomeOption = None,
+    on: Annotated[str | None, typer.Option("--on", help="Day of the list; today if left out.")] = None,
+    capacity: Annotated[int | None, typer.Option(min=0, help="Attempts of people; messages have their own.")] = None,
+    threads: _THREADS = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """The day of the care team: take in what is new, score it, and draw the list of the day.
+
+    Where nothing new arrived, or a step fails, the list is drawn from the newest day that is whole; its age stands at
+    the head of the list. Appointments of the day come first, unfinished lines are checked again. Killed at any moment,
+    the same command continues.
+
+    Exit codes: 0 done; 2 no list could be drawn; 4 the list is drawn, and a person must see to a step that failed.
+    """
+    from features.journey.day import run_day
+    from features.journey.journey import Journey
+    from features.kit.clock import utc_now
+    from features.kit.progress import Progress
+
+    journey = Journey(home=open_home(home), source=source, data=data, capacity=capacity, threads=threads)
+    result = run_day(journey, parse_date(on, flag="--on") or utc_now().astimezone().date(), Progress(quiet=as_json))
+    drawn = result.summary["outreach"]
+    if as_json:
+        print_json(result.summary)
+    else:
+        print(
+            f"{drawn['list_id']}: {drawn['lines']} lines, {drawn.get('carried', 0)} carried; known on {drawn['basis']}"
+        )
+        print(drawn["xlsx"])
+    for reason in result.summary["reasons"]:
+        print(f"failed, the list is drawn without it: {reason}", file=sys.stderr)
+    raise typer.Exit(int(result.ending))
 
 
 def runs(

@@ -43,6 +43,7 @@ class Journey(Config):
         threads: Native threads of DuckDB and LightGBM.
         through: The first day of the month that a month's run is for; None for any other journey.
         accept: Why a month is published though its calendar objects; empty means it is not.
+        daily: Whether it is a day's run: portraits of the newest day alone, and a list from what is known by then.
         may_promote: Whether training may make a model the champion by the written rule.
         challengers: Target -> version that a month's run has trained and not promoted.
         recommended: Targets whose challenger the written rule would promote.
@@ -60,6 +61,7 @@ class Journey(Config):
     threads: int = 2
     through: date | None = None
     accept: str = ""
+    daily: bool = False
     may_promote: bool = True
     challengers: dict[str, str] = Field(default_factory=dict)
     recommended: tuple[str, ...] = ()

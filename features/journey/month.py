@@ -118,15 +118,11 @@ class _Month:
 
     def inputs(self) -> str:
         """Returns the hash of all that could change a step's answer: request, feeds, models, configuration, code."""
-        configs = config_path(".")
-        files = sorted(path for path in configs.rglob("*.yaml") if path.is_file())
-        pointers = sorted(self.journey.home.bundles.glob("*/champion.json"))
         request = self.journey.model_dump(mode="json", exclude={"home", "threads", "accept"})
         content = [
             request,
             self.summary.get("ingest", {}).get("version"),
-            [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*files, *pointers)],
-            installed_version("customer-insight"),
+            *config_digests(self.journey.home),
         ]
         return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:16]
 
@@ -144,6 +140,14 @@ _PLAIN = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 
 def _what(problem: dict[str, Any]) -> str:
     return f"{problem['feed']}: {problem['detail']}" if problem["feed"] else str(problem["detail"])
+
+
+def config_digests(home: Home) -> list[Any]:
+    """Returns what names the configuration, the champions and the code."""
+    files = sorted(path for path in config_path(".").rglob("*.yaml") if path.is_file())
+    pointers = sorted(home.bundles.glob("*/champion.json"))
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*files, *pointers)]
+    return [digests, installed_version("customer-insight")]
 
 
 def read_step(home: Home, name: str, inputs: str) -> dict[str, Any] | None:

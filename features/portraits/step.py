@@ -31,7 +31,7 @@ def build(journey: Journey, progress: Progress) -> dict[str, Any]:
     with run_lock(journey.home, "build"), recorded_run(journey.home, "build"):
         feeds = Feeds.open(journey.home)
         settings = load_settings()
-        dates = grid(feeds, journey.as_of, settings)
+        dates = [newest_of(feeds, journey.as_of)] if journey.daily else grid(feeds, journey.as_of, settings)
         report = build_portraits(
             journey.home, feeds, dates, threads=journey.threads, progress=progress, settings=settings
         )

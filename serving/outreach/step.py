@@ -24,11 +24,19 @@ def outreach(journey: Journey, progress: Progress) -> dict[str, Any]:
     if journey.as_of is None:
         raise NotReadyError("outreach: no as-of date", remedy="run `insight ingest` first, or give --as-of")
     request = ListRequest(journey.as_of, journey.capacity)
-    return list_summary(run(journey.home, request, progress=progress, threads=journey.threads))
+    return list_summary(
+        run(journey.home, request, progress=progress, threads=journey.threads, may_be_older=journey.daily)
+    )
 
 
 def run(
-    home: Home, request: ListRequest, *, key: str | None = None, progress: Progress = SILENT, threads: int = 1
+    home: Home,
+    request: ListRequest,
+    *,
+    key: str | None = None,
+    progress: Progress = SILENT,
+    threads: int = 1,
+    may_be_older: bool = False,
 ) -> Released:
     """Returns the list of a request, drawn as the one run of this home; reports that wait are landed first."""
     from serving.outreach.lists.draw import draw_list
@@ -36,7 +44,7 @@ def run(
 
     with run_lock(home, "outreach"), recorded_run(home, "outreach"):
         land_pending(home)
-        return draw_list(home, request, key=key, progress=progress, threads=threads)
+        return draw_list(home, request, key=key, progress=progress, threads=threads, may_be_older=may_be_older)
 
 
 def list_summary(released: Released) -> dict[str, Any]:
@@ -54,8 +62,8 @@ def list_summary(released: Released) -> dict[str, Any]:
 
 
 _COUNTS = (
-    "new", "carried", "withdrawn", "expired", "suppressed", "over_capacity", "without_value", "models", "unscored",
-    "assumed", "not_evaluable",
+    "basis", "new", "carried", "postponed", "withdrawn", "expired", "suppressed", "over_capacity", "without_value",
+    "models", "unscored", "assumed", "not_evaluable",
 )  # fmt: skip
 
 

@@ -71,12 +71,14 @@ class Sources:
         models: Target to model version.
         unscored: Targets with a model but without scores of this date.
         has_fit: Whether product fit was calculated.
+        basis: The day of the portraits and scores.
     """
 
     portraits: str
     models: dict[str, str] = field(default_factory=dict)
     unscored: tuple[str, ...] = ()
     has_fit: bool = False
+    basis: date | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,23 @@ def find_scores(home: Home, as_of: date) -> tuple[dict[str, Scores], tuple[str, 
     if unscored and not found:
         raise NotReadyError(f"{home.scores}: no scores of {as_of}", remedy=f"run `insight score --as-of {as_of}`")
     return found, tuple(unscored)
+
+
+def newest_basis(home: Home, on: date) -> date:
+    """Returns the newest day up to `on` whose portraits and scores are whole.
+
+    Raises:
+        NotReadyError: If there is none.
+    """
+    for day in reversed(Portraits.open(home).as_of_dates()):
+        if day > on:
+            continue
+        try:
+            find_scores(home, day)
+        except NotReadyError:
+            continue
+        return day
+    raise NotReadyError(f"{home.portraits}: nothing is built and scored up to {on}", remedy="run `insight run` first")
 
 
 def read_candidates(
@@ -170,7 +189,8 @@ def read_candidates(
             )
         )
     models = {target: of_target.version for target, of_target in scores.items()}
-    return Candidates(tuple(candidates), Sources(portraits.feature_list.identity, models, unscored, fit is not None))
+    sources = Sources(portraits.feature_list.identity, models, unscored, fit is not None, as_of)
+    return Candidates(tuple(candidates), sources)
 
 
 def _read_scores(scores: Scores) -> Iterator[tuple[str, TargetScore]]:

@@ -150,6 +150,7 @@ def _claim(
         "models": decision.sources.models,
         "unscored": list(decision.sources.unscored),
         "portraits": decision.sources.portraits,
+        "basis": decision.sources.basis,
         "has_fit": decision.sources.has_fit,
         "policy": settings.content_hash(),
         "assumed": True,

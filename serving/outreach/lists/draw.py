@@ -15,7 +15,7 @@ from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
 from serving.database.session import opened, reading
 from serving.outreach.decision.actions import decide
-from serving.outreach.decision.candidates import read_candidates
+from serving.outreach.decision.candidates import newest_basis, read_candidates
 from serving.outreach.export.content import content_writer
 from serving.outreach.lists.claim import Claim, claim_list, find_list
 from serving.outreach.lists.ledger import unfinished_lines
@@ -34,6 +34,7 @@ def draw_list(
     owner: str = "cli",
     progress: Progress = SILENT,
     threads: int = 1,
+    may_be_older: bool = False,
 ) -> Released:
     """Returns the list of a request: claimed now, completed after a kill, or the same again for the same key.
 
@@ -44,6 +45,7 @@ def draw_list(
         owner: Whose key it is.
         progress: Shows the steps.
         threads: DuckDB threads.
+        may_be_older: Whether portraits and scores of an earlier day will do.
 
     Raises:
         ConflictError: If the key was used with another request.
@@ -62,7 +64,8 @@ def draw_list(
             with reading(engine) as session:
                 lines = unfinished_lines(session, request.as_of, policy.operator.time_zone)
                 started = {(line.customer_id, line.action, line.channel) for line in lines}
-            candidates = read_candidates(home, request.as_of, settings, also={one for one, *_ in started})
+            basis = newest_basis(home, request.as_of) if may_be_older else request.as_of
+            candidates = read_candidates(home, basis, settings, also={one for one, *_ in started})
             decision = decide(candidates.in_place(request.province, request.city), policy, book, started)
             content = content_writer(home, policy, book)
         hit("outreach.before_claims")

@@ -141,7 +141,7 @@ def _draft(
     contents: dict[tuple[Locale, str], bytes] = {}
     if not _are_whole(folder, orjson.loads(row.files), kept, locales):
         for language in locales:
-            view, note = replace(page, locale=language), _note(summary, len(entries), language)
+            view, note = replace(page, locale=language), _note(summary, len(entries), language, row.as_of)
             title = title_of(row.as_of, list_id, language)
             contents[language, "xlsx"] = to_xlsx(entries, view, title=title, note=note)
             contents[language, "csv"] = to_csv(entries, view)
@@ -210,7 +210,21 @@ def _first_lines(entries: list[Entry], page: Page) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=False)) for row in rows_of(entries, page)]
 
 
-def _note(summary: dict[str, Any], lines: int, locale: str) -> str:
+def _note(summary: dict[str, Any], lines: int, locale: str, as_of: date) -> str:
+    known = date.fromisoformat(summary.get("basis") or as_of.isoformat())
+    return _age(known, (as_of - known).days, locale) + _counted(summary, lines, locale)
+
+
+def _age(known: date, days: int, locale: str) -> str:
+    """Returns what the head of a list says of an older basis; nothing if it is of the day."""
+    if days <= 0:
+        return ""
+    if locale == "zh":
+        return f"数据截至{known}（{days}天前），此后的变化未包含在内。"
+    return f"Customers are known as of {known} ({days} days ago); what changed since is not in the list. "
+
+
+def _counted(summary: dict[str, Any], lines: int, locale: str) -> str:
     new, carried = summary.get("new", 0), summary.get("carried", 0)
     unchecked = ", ".join(summary.get("not_evaluable", ()))
     if locale == "zh":

@@ -1,0 +1,108 @@
+"""`insight day`: the list of the day comes out, whatever is old, missing or fails before it."""
+
+from __future__ import annotations
+
+import csv
+from datetime import date
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+
+from features.journey import day
+from features.journey.journey import Journey, load_step
+from features.kit.errors import DataError, NotReadyError
+from features.kit.exit_codes import ExitCode
+from features.kit.home import Home
+from features.kit.progress import SILENT
+from serving.outreach.lists.feedback import import_outcomes
+from serving.outreach.lists.returns import Report
+from tests.serving.outreach.conftest import at
+
+JUNE_4, JUNE_5, JUNE_6 = date(2026, 6, 4), date(2026, 6, 5), date(2026, 6, 6)
+
+
+class Operator:
+    """An operator whose files are of 4 June; the steps before the list are counted instead of taken."""
+
+    def __init__(self, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.home, self.version, self.taken = home, "1", list[str]()
+        self.fails: str | None = None
+        monkeypatch.setattr(day, "load_step", self.step)
+
+    def step(self, name: str) -> Any:
+        if name == "outreach":
+            return load_step(name)
+
+        def take(journey: Journey, _: object) -> dict[str, Any]:
+            if name == self.fails:
+                raise DataError("poison", remedy="mend it")
+            self.taken.append(f"{name} {journey.as_of}")
+            return {"version": self.version, "latest_as_of": "2026-06-04"}
+
+        return take
+
+    def run(self, on: date) -> Any:
+        return day.run_day(Journey(home=self.home, source=Path("x"), data=Path(), capacity=30), on, SILENT)
+
+
+@pytest.fixture
+def operator(crowd, monkeypatch) -> Operator:
+    """Returns the crowd as an operator."""
+    return Operator(crowd, monkeypatch)
+
+
+def ids_of(result: Any) -> list[str]:
+    """Returns the lines of a day's list in order."""
+    with Path(result.summary["outreach"]["csv"]).open(encoding="utf-8-sig", newline="") as file:
+        return [row["行号"] for row in csv.DictReader(file)]
+
+
+def test_a_day_without_new_files_has_its_list_with_appointments_first_and_its_age(operator):
+    """5 June lists from 4 June; 6 June takes nothing in, calls back whom it promised, and says how old it is."""
+    first = operator.run(JUNE_5)
+    assert first.ending is ExitCode.DONE
+    assert operator.taken == ["ingest 2026-06-05", *(f"{one} 2026-06-04" for one in day.NEW_STEPS)]
+    called, solved = ids_of(first)[3], ids_of(first)[0]
+    when = at("2026-06-05T02:00:00")
+    import_outcomes(
+        operator.home,
+        [
+            Report(1, called, "callback", attempted_at=when, next_at=at("2026-06-06T07:00:00"), agent="7"),
+            Report(2, solved, "solved", attempted_at=when),
+        ],
+    )
+    operator.taken.clear()
+    second = operator.run(JUNE_6)
+    assert (second.ending, operator.taken) == (ExitCode.DONE, ["ingest 2026-06-06"])
+    assert ids_of(second)[0] == called
+    assert solved not in ids_of(second)
+    assert second.summary["basis"] == "2026-06-04"
+    with ZipFile(second.summary["outreach"]["xlsx"]) as book:
+        assert "数据截至2026-06-04（2天前）" in book.read("xl/sharedStrings.xml").decode()
+    operator.version = "2"
+    operator.run(JUNE_6)
+    assert len(operator.taken) == 2 + len(day.NEW_STEPS)
+
+
+@pytest.mark.parametrize("step", ["ingest", "build", "publish", "score", "fit"])
+def test_a_step_that_fails_is_named_and_stops_no_list(operator, step):
+    """The list comes out, the exit code asks for a person, and the next run takes only what was not done."""
+    operator.fails = step
+    result = operator.run(JUNE_5)
+    assert (result.ending, len(ids_of(result)) > 0) == (ExitCode.UNDECIDED, True)
+    assert [reason.split(":")[0] for reason in result.summary["reasons"]] == [step]
+    operator.fails, done = None, list(operator.taken)
+    again = operator.run(JUNE_5)
+    assert (again.ending, ids_of(again)) == (ExitCode.DONE, ids_of(result))
+    assert sorted({*done, *operator.taken}) == sorted(
+        {"ingest 2026-06-05", *(f"{n} 2026-06-04" for n in day.NEW_STEPS)}
+    )
+    assert len(operator.taken) == len(set(operator.taken)) + (step != "ingest")
+
+
+def test_without_anything_built_there_is_no_list(operator):
+    """A day before the first portraits is refused: an empty list would say that nobody is owed anything."""
+    with pytest.raises(NotReadyError, match="nothing is built and scored up to 2026-05-01"):
+        operator.run(date(2026, 5, 1))
