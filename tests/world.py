@@ -143,6 +143,7 @@ def write_people(home: Home, people: dict[str, dict[str, Any]], as_of: date = AS
             "roaming_enquiries_count_30d": pa.array(asked, pa.float32()),
             "use_recency_days": pa.array([people[one].get("idle_days", 1) for one in ids], pa.float32()),
             "primary_class": [people[one].get("class", "self_served") for one in ids],
+            "also_classes": [people[one].get("also", "") for one in ids],
             "facts": facts,
         }
     )

@@ -29,6 +29,7 @@ from serving.scoring.settings import load_settings
 
 if TYPE_CHECKING:
     from features.feeds.landed.reading import Feeds
+    from features.store.online.pointer import Pointer
     from serving.outreach.policy.policy import PolicyBook
     from serving.outreach.policy.states import FeedStates
     from serving.outreach.settings import OutreachSettings
@@ -70,7 +71,7 @@ class Context:
     writer: ReasonWriter
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _feeds: tuple[int, Feeds] | None = None
-    _states: tuple[tuple[Feeds, date], FeedStates, OutreachSettings] | None = None
+    _states: tuple[tuple[Feeds, date, Pointer], FeedStates, OutreachSettings] | None = None
     _policy: tuple[tuple[object, ...], PolicyBook] | None = None
 
     @classmethod
@@ -129,9 +130,10 @@ class Context:
         from serving.outreach.settings import load_settings as load_outreach
 
         feeds = self.feeds()
-        as_of = max(self.today(), feeds.latest_as_of())
+        live = self.portraits.pointer()
+        as_of = max(live.as_of, feeds.latest_as_of())
         with self._lock, reading(self.engine) as session:
-            key = (feeds, as_of)
+            key = (feeds, as_of, live)  # classes are read from portraits
             if self._states is None or self._states[0] != key:
                 settings = load_outreach()
                 states = on_current_feeds(self.home, lambda current: read_states(current, as_of, settings))

@@ -86,6 +86,11 @@ class RefusalCode(StrEnum):
     OPEN_COMPLAINT = "open_complaint", "投诉未结", "a complaint or appeal is open", Effect(feed="tickets")
     OPEN_TICKET = "open_ticket", "工单未结", "a ticket that an agent opened is not closed yet"
     MINOR = "minor", "未成年", "under age"
+    NO_SALE_TODAY = (
+        "no_sale_today", "近期投诉、反复来电或咨询过离网，不推销",
+        "no pitch: a complaint, repeated calls or a question about leaving lately",
+        Effect(feed="tickets"),
+    )  # fmt: skip
     NUMBER_UNVERIFIED = (
         "number_unverified", "未实名核验", "the number's owner is not verified", Effect(feed="numbers"),
     )  # fmt: skip

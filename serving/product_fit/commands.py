@@ -28,6 +28,7 @@ def fit(
     from features.feeds.landed.reading import Feeds
     from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
+    from serving.no_sale import no_sale_today
     from serving.product_fit.fit import Fitter
     from serving.product_fit.report import customer_report, totals_report
     from serving.product_fit.settings import read_settings
@@ -38,7 +39,7 @@ def fit(
     day = parse_date(as_of, flag="--as-of") or feeds.latest_as_of()
     result: dict[str, Any]
     if customer is not None:
-        result = Fitter(feeds, day, read_settings()).one(customer)
+        result = Fitter(feeds, day, read_settings(), no_sale=no_sale_today(feeds, day)).one(customer)
     else:
         with run_lock(place, "fit"), recorded_run(place, "fit"):
             result = fit_base(place, day, out=out, progress=Progress(quiet=False))

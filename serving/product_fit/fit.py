@@ -21,7 +21,7 @@ Statuses, in order of precedence:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -59,6 +59,7 @@ FIT_SCHEMA = pa.schema(
         pa.field("current_fee", pa.int64()),
         pa.field("current_cost", pa.int64()),
         pa.field("current_worst_month_cost", pa.int64()),
+        pa.field("no_sale_today", pa.bool_()),
         pa.field("saving", pa.int64()),
         pa.field("best_plan_id", pa.string()),
         pa.field("offers", pa.string()),
@@ -87,19 +88,32 @@ class FitTotals:
     alone: Counter[str] = field(default_factory=Counter)
 
 
+def held_back(row: dict[str, Any]) -> dict[str, Any]:
+    """Returns a fit that pitches nothing: its figures stay, and every offer waits until the customer asks."""
+    offers = [offer | {"on_request": True} for offer in row["offers"]]
+    status = "on_request" if row["status"] == "ok" else row["status"]
+    held = {"status": status, "no_sale_today": True, "saving": None, "best_plan_id": None, "offers": offers}
+    return row | held
+
+
 class Fitter:
     """Product fit of one operator on one as-of date; opens the feeds once.
+
+    Whoever stands in `no_sale` is pitched nothing: offers wait until the customer asks.
 
     Raises:
         NotReadyError: If there is no plan catalogue, no subscription or no monthly use known on the date.
     """
 
-    def __init__(self, feeds: Feeds, as_of: date, settings: FitSettings, *, threads: int = 1) -> None:
+    def __init__(
+        self, feeds: Feeds, as_of: date, settings: FitSettings, *, no_sale: Collection[str] = (), threads: int = 1
+    ) -> None:
         self.as_of = as_of
         self.settings = settings
         self.scale = feeds.operator.money_scale
         self.currency = feeds.operator.currency
         self.totals = FitTotals()
+        self._no_sale = no_sale
         self._feeds = feeds
         self.has_bills = "bills" in feeds.names
         self._sql = feeds.connect(threads=threads)
@@ -187,7 +201,7 @@ class Fitter:
         current = int(months.people.current[i])
         plan = self.catalogue.plans[current] if current >= 0 else None
         is_known = plan is not None and bool(ranking.months[i]) and blocked != "fit_not_proven"
-        return {
+        row = {
             "customer_id": months.ids[i],
             "as_of_date": self.as_of,
             "status": status,
@@ -201,11 +215,14 @@ class Fitter:
             "current_fee": plan.monthly_fee if plan else None,
             "current_cost": int(ranking.current_cost[i]) if is_known else None,
             "current_worst_month_cost": int(ranking.current_worst[i]) if is_known else None,
+            "no_sale_today": False,
             "saving": saves["saving"] if saves else None,
             "best_plan_id": saves["plan_id"] if saves else None,
-            "offers": orjson.dumps(offers).decode(),
+            "offers": offers,
             "needs": orjson.dumps(shown.of(i) if is_known else {}, option=orjson.OPT_SORT_KEYS).decode(),
         }
+        row = held_back(row) if months.ids[i] in self._no_sale else row
+        return row | {"offers": orjson.dumps(row["offers"]).decode()}
 
     def _rated(self, months: Months) -> list[dict[str, Any]]:
         """Returns the one customer's months under every rateable plan sold now, without packs, cheapest first."""

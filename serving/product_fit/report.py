@@ -26,6 +26,8 @@ def customer_report(fit: dict[str, Any]) -> None:
         f"fee {money(fit['current_fee'], scale)}, {money(fit['current_cost'], scale)} {currency} a month over "
         f"{fit['months']} months, worst month {money(fit['current_worst_month_cost'], scale)}{lines}"
     )
+    if fit["no_sale_today"]:
+        console.print("no sale today: pitch nothing; these figures are for a customer who asks")
     if fit["left_out"]:
         left = ", ".join(f"{one['month'][:7]} ({LEFT_OUT[one['why']]})" for one in fit["left_out"])
         console.print(f"months that are not counted: {left}")

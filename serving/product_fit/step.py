@@ -13,6 +13,7 @@ from features.kit.files import atomic_path, write_json
 from features.kit.home import Home
 from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit, recorded_run, run_lock
+from serving.no_sale import no_sale_today
 from serving.product_fit.fit import FIT_SCHEMA, Fitter
 from serving.product_fit.settings import read_settings
 
@@ -32,7 +33,8 @@ def fit_base(
     """
     import pyarrow.parquet as pq
 
-    fitter = Fitter(Feeds.open(home), as_of, read_settings(), threads=threads)
+    feeds = Feeds.open(home)
+    fitter = Fitter(feeds, as_of, read_settings(), no_sale=no_sale_today(feeds, as_of), threads=threads)
     path = out or fit_path(home, as_of)
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, FIT_SCHEMA, compression="zstd") as writer:
         for table in fitter.tables(progress):

@@ -9,7 +9,7 @@ import orjson
 from pydantic import BaseModel
 
 from serving.api.context import Context
-from serving.product_fit.fit import JSON_COLUMNS
+from serving.product_fit.fit import JSON_COLUMNS, held_back
 
 
 class LostOut(BaseModel):
@@ -59,7 +59,8 @@ class FitAnswer(BaseModel):
     """What the customer's use would have cost, and what may be offered.
 
     `months` are those on the present plan, `left_out` the others and why; `lines` share its allowance and are rated
-    together. Worst-month costs are those of the dearest known month.
+    together. With `no_sale_today` nothing is pitched: figures and offers are for a customer who asks.
+    Worst-month costs are those of the dearest known month.
     """
 
     customer_id: str
@@ -77,6 +78,7 @@ class FitAnswer(BaseModel):
     current_fee: int | None
     current_cost: int | None
     current_worst_month_cost: int | None
+    no_sale_today: bool
     saving: int | None
     best_plan_id: str | None
     offers: list[OfferOut]
@@ -88,7 +90,8 @@ EXAMPLE = {
     "status": "ok", "reproduced": True, "months": 5, "lines": 1,
     "left_out": [{"month": "2026-02-01", "why": "no_bill"}],
     "current_plan_id": "F99", "current_plan_zh": "5G智享99", "current_plan_en": "5G Smart 99", "current_fee": 99000,
-    "current_cost": 99000, "current_worst_month_cost": 99000, "saving": 30000, "best_plan_id": "F69",
+    "current_cost": 99000, "current_worst_month_cost": 99000, "no_sale_today": False, "saving": 30000,
+    "best_plan_id": "F69",
     "offers": [
         {
             "kind": "plan", "plan_id": "F69", "name_zh": "5G智享69", "name_en": "5G Smart 69", "pack_id": None,
@@ -115,4 +118,7 @@ def fit_of(context: Context, customer_id: str) -> FitAnswer | None:
         return None
     operator = context.feeds().operator
     lists = {name: orjson.loads(rows[0][name]) for name in JSON_COLUMNS}
-    return FitAnswer(**rows[0] | lists, currency=operator.currency, money_scale=operator.money_scale)
+    row = {"no_sale_today": False} | rows[0] | lists
+    if context.policy().is_no_sale(customer_id):  # feeds may know more than on the day of the fit
+        row = held_back(row)
+    return FitAnswer(**row, currency=operator.currency, money_scale=operator.money_scale)

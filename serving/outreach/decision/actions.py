@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from features.kit.arrays import Flags
+from serving.no_sale import CODE as NO_SALE
 from serving.outreach.decision.candidates import Candidate, Candidates, Sources, TargetScore
 from serving.outreach.policy.policy import PolicyBook
 from serving.outreach.settings import ON_REQUEST, Action
@@ -192,6 +193,9 @@ class Chooser:
         self, candidate: Candidate, row: int, name: str, triggers: tuple[str, ...]
     ) -> tuple[Option | None, set[str]]:
         action = self._settings.actions[name]
+        pitched = self._refusals(action.purpose, action.channels[0]).get(NO_SALE)
+        if pitched is not None and pitched[row]:  # named as itself: product fit holds back whom it stops, too
+            return None, {NO_SALE}
         codes = set(self._policy.action_codes(row, name, self._as_of)) & {*action.not_when.codes, "declined_recently"}
         codes |= {code for code in action.not_when.codes if self._is_stopped(code, action, candidate, row)}
         if codes:

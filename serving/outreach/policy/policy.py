@@ -15,6 +15,7 @@ import numpy as np
 from features.feeds.landing.suppression import Suppression
 from features.kit.arrays import Flags, Labels, Rows
 from features.kit.errors import DataError, NotFoundError
+from serving.no_sale import CODE as NO_SALE
 from serving.outreach.policy.calendar import is_festival, is_quiet, next_working_day, open_hours
 from serving.outreach.policy.control import in_control_group
 from serving.outreach.policy.ledger_facts import HASHED, LedgerFacts, Refusal
@@ -76,6 +77,11 @@ class PolicyBook:
         """Returns a subscription's province, if it is known."""
         row = self.row_of.get(customer_id)
         return None if row is None else self.provinces[row]
+
+    def is_no_sale(self, customer_id: str) -> bool:
+        """Returns whether this subscription's holder is pitched nothing today; product fit then waits to be asked."""
+        row = self.row_of.get(customer_id)
+        return row is not None and bool(self.table.column(NO_SALE)[row].as_py())
 
     def __len__(self) -> int:
         return len(self.customer_ids)

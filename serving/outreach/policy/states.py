@@ -17,6 +17,7 @@ from features.feeds.landed.manifest import Operator
 from features.feeds.landed.reading import Feeds
 from features.feeds.landing.suppression import Suppression
 from features.kit.sql import literal
+from serving.no_sale import no_sale_today
 from serving.outreach.dispositions import REACHED_NOBODY
 from serving.outreach.refusals import CHANNELS, REFUSALS
 from serving.outreach.settings import OutreachSettings
@@ -50,7 +51,11 @@ class FeedStates:
 
 def read_states(feeds: Feeds, as_of: date, settings: OutreachSettings, *, threads: int = 1) -> FeedStates:
     """Returns the states of every subscription known before the as-of date."""
+    import pyarrow as pa
+
+    no_sale = pa.table({"customer_id": pa.array(sorted(no_sale_today(feeds, as_of)), pa.string())})
     with feeds.connect(threads=threads) as database:
+        database.register("no_sale", no_sale)
         _Known(database, feeds, as_of, settings).make_views()
         return FeedStates(
             database.execute(_states_sql(as_of, settings)).to_arrow_table(),
@@ -248,6 +253,7 @@ def _states_sql(as_of: date, settings: OutreachSettings) -> str:
         coalesce(b.person_id IN (FROM port), false) AS porting,
         coalesce(b.status LIKE 'suspended%', false) AS suspended,
         coalesce(b.person_id IN (FROM open_complaints), false) AS open_complaint,
+        (b.customer_id IN (FROM no_sale)) AS no_sale_today,
         coalesce({as_of.year} - b.birth_year <= {policy.adult_age}, false) AS minor,
         coalesce(NOT n.is_verified, false) AS number_unverified,
         coalesce(n.is_reissued AND n.since >= {d} - {policy.reissued_days}, false) AS number_reissued,

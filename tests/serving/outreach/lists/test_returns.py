@@ -311,3 +311,49 @@ def test_handover_asks_the_feeds_again(tmp_path):
         closed = {row.customer_id: (row.status, row.closed_code) for row in session.scalars(select(OutreachLineRow))}
     assert closed[ids[0]] == ("withdrawn", "terminated")
     assert closed[ids[1]] == ("withdrawn", "changed_hands")
+
+
+def test_no_sale_today_holds_in_list_and_handover(tmp_path, monkeypatch):
+    """A class or a complaint keeps a renewal off the list, a complaint after the draw off the dialler; canary: the rule."""
+
+    def world(root, *, is_on: bool) -> Town:
+        root.mkdir()
+        town = Town(root)
+        for k in range(4):
+            town.customer(f"C{k:04d}")
+        town.add("tickets", customer_id="C0001", ticket_id="T1", kind="complaint", topic="network", status="closed",
+                 event_at="2026-05-20 10:00:00")  # fmt: skip
+        town.land()
+        ending = {"reasons": {"contract.ending": {"date": "2026-06-20"}}}
+        people = {f"C{k:04d}": ending for k in range(4)}
+        write_people(town.home, people | {"C0000": ending | {"class": "repeat_caller"}})
+        write_scores(town.home, "churn", {one: {"p": 0.3, "band": "very_high"} for one in people})
+        if not is_on:
+            monkeypatch.setattr("serving.outreach.policy.states.no_sale_today", lambda feeds, as_of: frozenset())
+        return town
+
+    def drawn(town: Town):
+        released = draw_list(town.home, ListRequest(AS_OF, 60))
+        lines = [line_of(town.home, row[0]) for row in table_of(released)[1:]]
+        assert {line.action for line in lines} == {"contract_renewal"}
+        return released, {line.customer_id for line in lines}
+
+    def handed(town: Town, released) -> set[str]:
+        town.add("tickets", customer_id="C0002", ticket_id="T2", kind="complaint", topic="network", status="closed",
+                 event_at="2026-05-31 10:00:00")  # fmt: skip
+        town.land()
+        engine = open_database(town.home)
+        dialler = find_key(engine, create_key(engine, "dialler", frozenset({"handover"}), actor="t")[1])
+        done = hand_over(town.home, engine, released.list_id, dialler, reason="morning calls")
+        lines = [row[0] for row in list(csv.reader(io.StringIO(done.path.read_text())))[1:]]
+        return {line_of(town.home, line).customer_id for line in lines}
+
+    town = world(tmp_path / "on", is_on=True)
+    released, on_list = drawn(town)
+    assert on_list == {"C0002", "C0003"}
+    assert released.summary["suppressed"] == {"no_sale_today": 2}
+    assert handed(town, released) == {"C0003"}
+    town = world(tmp_path / "off", is_on=False)
+    released, on_list = drawn(town)
+    assert on_list == {"C0000", "C0001", "C0002", "C0003"}
+    assert handed(town, released) == on_list

@@ -25,10 +25,10 @@ CASES: dict[str, tuple[str, str]] = {
     "C0005": ("withdrew even service contacts", "do_not_contact"),
     "C0006": ("applied for porting", "porting"),
     "C0007": ("got a port code", "porting"),
-    "C0008": ("only asked about porting", ""),
+    "C0008": ("only asked about porting", "no_sale_today"),
     "C0009": ("suspended by authority", "suspended"),
     "C0010": ("open complaint", "open_complaint"),
-    "C0011": ("complaint closed", ""),
+    "C0011": ("complaint closed twelve days ago", "no_sale_today"),
     "C0012": ("seventeen or eighteen", "minor"),
     "C0013": ("holder died", "deceased"),
     "C0014": ("number not verified", "number_unverified"),
@@ -65,6 +65,7 @@ def make_town(root) -> Town:
         town.add("port_requests", customer_id=one, step=step, event_at=when)
     for one, status in (("C0010", "open"), ("C0011", "open"), ("C0011", "closed")):
         when = "2026-05-22 10:00:00" if status == "closed" else MAY
+        when = "2026-04-20 10:00:00" if one == "C0010" else when  # open for longer than no sale lasts
         town.add("tickets", customer_id=one, ticket_id=f"T{one}", kind="complaint", topic="network", status=status,
                  event_at=when)  # fmt: skip
     town.rows["persons"][list(CASES).index("C0013")]["is_deceased"] = True
@@ -219,7 +220,7 @@ def test_the_ledger_refuses_at_once(feeds, settings, refusal, code):
 def test_a_ticket_of_an_agent_ends_with_its_ticket(feeds, settings):
     """The refusal names ticket TC0011, which the feeds know as closed."""
     refusal = Refusal("open_ticket", "P0011", None, None, "TC0011", AS_OF, None)
-    assert verdict(policy_of(feeds, settings, LedgerFacts(refusals=(refusal,))), "C0011").ok
+    assert verdict(policy_of(feeds, settings, LedgerFacts(refusals=(refusal,))), "C0011").codes == ("no_sale_today",)
 
 
 def test_never_again_binds_every_number_of_the_person(feeds, settings):
