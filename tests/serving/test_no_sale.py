@@ -22,7 +22,7 @@ def feeds(tmp_path_factory):
     """Lands one customer of every cause, and one on the other side of every border."""
     town = Town(tmp_path_factory.mktemp("no_sale"))
     for one in NAMES:
-        town.customer(ID[one], **({"person": "P-LINES"} if one.startswith("LINE") else {}))
+        town.customer(ID[one], person="P-LINES" if one.startswith("LINE") else None)
     for one, kind, status, when in (
         ("FILED", "complaint", "open", "2026-05-20 10:00:00"), ("FILED", "complaint", "closed", "2026-05-21 10:00:00"),
         ("LINE1", "complaint", "open", "2026-05-20 10:00:00"), ("NETWORK", "fault", "open", "2026-05-20 10:00:00"),

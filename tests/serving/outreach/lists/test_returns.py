@@ -319,13 +319,13 @@ def test_no_sale_today_holds_in_list_and_handover(tmp_path, monkeypatch):
     def world(root, *, is_on: bool) -> Town:
         root.mkdir()
         town = Town(root)
-        for k in range(4):
+        for k in (0, 2, 3, 4):
             town.customer(f"C{k:04d}")
-        town.add("tickets", customer_id="C0001", ticket_id="T1", kind="complaint", topic="network", status="closed",
+        town.add("tickets", customer_id="C0004", ticket_id="T1", kind="complaint", topic="network", status="closed",
                  event_at="2026-05-20 10:00:00")  # fmt: skip
         town.land()
         ending = {"reasons": {"contract.ending": {"date": "2026-06-20"}}}
-        people = {f"C{k:04d}": ending for k in range(4)}
+        people = {f"C{k:04d}": ending for k in (0, 2, 3, 4)}
         write_people(town.home, people | {"C0000": ending | {"class": "repeat_caller"}})
         write_scores(town.home, "churn", {one: {"p": 0.3, "band": "very_high"} for one in people})
         if not is_on:
@@ -355,5 +355,5 @@ def test_no_sale_today_holds_in_list_and_handover(tmp_path, monkeypatch):
     assert handed(town, released) == {"C0003"}
     town = world(tmp_path / "off", is_on=False)
     released, on_list = drawn(town)
-    assert on_list == {"C0000", "C0001", "C0002", "C0003"}
+    assert on_list == {"C0000", "C0004", "C0002", "C0003"}
     assert handed(town, released) == on_list
