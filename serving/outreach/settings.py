@@ -74,6 +74,7 @@ class PolicySettings(Config):
     caps: tuple[Cap, ...]
     cool_down_days: int
     complaint_quiet_days: int
+    general_yes_lifts_channel_no: bool = False
     quiet_hours: QuietHours
     holidays: Holidays
 

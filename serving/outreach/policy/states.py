@@ -184,11 +184,12 @@ _DECLINES = """
 def _states_sql(as_of: date, settings: OutreachSettings) -> str:
     policy = settings.policy
     consents = ",\n".join(
-        f"bool_and(granted) FILTER (WHERE purpose = '{purpose}' AND channel_asked = '{channel}' AND place = 1) "
+        f"bool_and(granted) FILTER (WHERE purpose = '{purpose}' AND channel_asked = '{channel}' AND counts) "
         f"AS {consent_column(purpose, channel)}"
         for purpose in CONSENT_PURPOSES
         for channel in CHANNELS
     )
+    own_no = "false" if policy.general_yes_lifts_channel_no else "k.channel <> 'all' AND NOT granted"
     d = f"DATE '{as_of}'"
     return f"""
     WITH newest AS (
@@ -235,7 +236,9 @@ def _states_sql(as_of: date, settings: OutreachSettings) -> str:
         SELECT DISTINCT person_id FROM k_outcomes WHERE outcome = 'never_again'
     ), asked AS (
         SELECT person_id, purpose, c.channel AS channel_asked, granted, row_number() OVER (
-            PARTITION BY person_id, purpose, c.channel ORDER BY event_at DESC, known_at DESC, granted) AS place
+            PARTITION BY person_id, purpose, c.channel ORDER BY event_at DESC, known_at DESC, granted) = 1 OR ({own_no} AND row_number() OVER (
+            PARTITION BY person_id, purpose, c.channel, k.channel ORDER BY event_at DESC, known_at DESC, granted) = 1
+            ) AS counts  -- the newest answer, and the channel's own newest if it is no
         FROM k_consents k JOIN (SELECT unnest({list(CHANNELS)}) AS channel) c
             ON k.channel IN (c.channel, 'all')
         WHERE person_id IS NOT NULL

@@ -10,6 +10,7 @@ import pytest
 from features.kit.errors import DataError
 from serving.outreach.policy.ledger_facts import LedgerFacts, Refusal
 from serving.outreach.policy.policy import Verdict
+from serving.outreach.policy.states import read_states
 from serving.outreach.settings import OutreachSettings
 from tests.serving.outreach.conftest import policy_of, states_of
 from tests.world import AS_OF, Town
@@ -330,3 +331,25 @@ def test_an_opt_out_outside_the_links_binds_its_holder_and_no_next_one(tmp_path,
     assert (person in states.contacts.column("person_id").to_pylist()) == is_bound
     assert (person in states.declines.column("person_id").to_pylist()) == is_bound
     assert person in {"P1", "P2"}
+
+
+def test_a_later_general_yes_does_not_lift_a_channels_no(tmp_path, settings):
+    """C0001 said no to all, C0002 to calls and then yes to all, C0003 no to all and yes to calls; canary: the key."""
+    town = Town(tmp_path)
+    for one in ("C0001", "C0002", "C0003"):
+        town.customer(one)
+    town.consent("C0001", "marketing", granted=False, at="2026-03-05 09:00:00")
+    town.consent("C0002", "marketing", channel="call", granted=False, at="2026-03-05 09:00:00")
+    town.consent("C0002", "marketing", at="2026-04-01 09:00:00")
+    town.consent("C0003", "marketing", granted=False, at="2026-03-05 09:00:00")
+    town.consent("C0003", "marketing", channel="call", at="2026-03-05 09:00:00")
+    feeds = town.land()
+
+    def withdrawn(channel: str) -> set[str]:
+        book = policy_of(read_states(feeds, AS_OF, settings), settings)
+        return {one for one in book.row_of if "consent_withdrawn" in verdict(book, one, channel=channel).codes}
+
+    assert (withdrawn("call"), withdrawn("app")) == ({"C0001", "C0002", "C0003"}, {"C0001", "C0003"})
+    declared = settings.policy.model_copy(update={"general_yes_lifts_channel_no": True})
+    settings = settings.model_copy(update={"policy": declared})
+    assert withdrawn("call") == {"C0001", "C0003"}
