@@ -236,7 +236,8 @@ def _states_sql(as_of: date, settings: OutreachSettings) -> str:
         SELECT DISTINCT person_id FROM k_outcomes WHERE outcome = 'never_again'
     ), asked AS (
         SELECT person_id, purpose, c.channel AS channel_asked, granted, row_number() OVER (
-            PARTITION BY person_id, purpose, c.channel ORDER BY event_at DESC, known_at DESC, granted) = 1 OR ({own_no} AND row_number() OVER (
+            PARTITION BY person_id, purpose, c.channel ORDER BY event_at DESC, known_at DESC, granted) = 1
+            OR ({own_no} AND row_number() OVER (
             PARTITION BY person_id, purpose, c.channel, k.channel ORDER BY event_at DESC, known_at DESC, granted) = 1
             ) AS counts  -- the newest answer, and the channel's own newest if it is no
         FROM k_consents k JOIN (SELECT unnest({list(CHANNELS)}) AS channel) c
