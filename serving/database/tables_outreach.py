@@ -103,6 +103,8 @@ class AttemptRow(Base):
     agent: Mapped[str | None] = mapped_column(String(60))
     reported_at: Mapped[datetime] = mapped_column(Instant)
     landed_at: Mapped[datetime | None] = mapped_column(Instant, index=True)
+    held_reason: Mapped[str | None] = mapped_column(String(200))  # why landing refuses it; every landing tries again
+    dropped_at: Mapped[datetime | None] = mapped_column(Instant)  # never to land
 
     __table_args__ = (UniqueConstraint("line_id", "ordinal"),)
 
@@ -122,6 +124,8 @@ class ContactRow(Base):
     campaign: Mapped[str | None] = mapped_column(String(100))
     reported_at: Mapped[datetime] = mapped_column(Instant)
     landed_at: Mapped[datetime | None] = mapped_column(Instant, index=True)
+    held_reason: Mapped[str | None] = mapped_column(String(200))  # why landing refuses it; every landing tries again
+    dropped_at: Mapped[datetime | None] = mapped_column(Instant)  # never to land
 
 
 class RefusalRow(Base):

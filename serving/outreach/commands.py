@@ -1,4 +1,4 @@
-"""The commands of this room: `insight outreach`, `insight outreach handover | lists`, `insight outcomes import`."""
+"""The commands of this room: `insight outreach [handover | lists]`, `insight outcomes import | held | mend | drop`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
 from features.kit.errors import ConfigurationError, DataError
+from features.kit.home import Home
 from features.kit.language import parse_locale
 
 
@@ -23,6 +24,9 @@ def register(app: typer.Typer) -> None:
     outcomes = typer.Typer(name="outcomes", help="What came of the contacts.", no_args_is_help=True)
     outcomes.callback()(lambda: None)
     outcomes.command("import")(import_file)
+    outcomes.command("held")(show_held)
+    outcomes.command("mend")(mend)
+    outcomes.command("drop")(drop)
     app.add_typer(outcomes)
 
 
@@ -63,6 +67,7 @@ def draw(
     request = ListRequest(day, capacity, language, province, city)
     released = run(place, request, key=key, progress=Progress(quiet=as_json))
     summary = list_summary(released)
+    _print_held_note(place)
     if out is not None:
         write_bytes(out, released.xlsx.read_bytes(), mode=0o600)
         write_bytes(out.with_suffix(".csv"), released.csv.read_bytes(), mode=0o600)
@@ -170,6 +175,7 @@ def import_file(
     returned = read_reports(file, Feeds.open(place).operator.time_zone)
     result = import_outcomes(place, returned.reports)
     errors = sorted([*returned.errors, *result.errors], key=lambda error: (error.sheet, error.row))
+    _print_held_note(place)
     if as_json:
         counts = {"imported": result.imported, "repeated": result.repeated, "withdrawn": result.withdrawn}
         shown = {"errors": [vars(error) for error in errors], "notes": [vars(note) for note in returned.notes]}
@@ -184,3 +190,75 @@ def import_file(
         raise DataError(
             f"{file}: {len(errors)} rows were not imported", remedy="correct them and import the file again"
         )
+
+
+def _print_held_note(home: Home) -> None:
+    from serving.database.session import open_database
+    from serving.outreach.lists.held import held_note
+
+    note = held_note(open_database(home))
+    if note:
+        print(note, file=sys.stderr)
+
+
+def show_held(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the reports that were set aside because the feeds refuse them, each with its reason."""
+    from serving.database.session import open_database
+    from serving.outreach.lists.held import held_reports
+
+    found = held_reports(open_database(open_home(home)))
+    if as_json:
+        times = ("at", "reported_at")
+        print_json([{**one.__dict__, **{name: getattr(one, name).isoformat() for name in times}} for one in found])
+        return
+    for one in found:
+        print(f"{one.held_id}  {one.kind} '{one.report_id}'  {one.what}  {one.at:%Y-%m-%d %H:%M} UTC  {one.reason}")
+    if not found:
+        print("nothing is set aside")
+
+
+HeldId = Annotated[str, typer.Argument(help="The id that `insight outcomes held` shows.")]
+
+
+def mend(
+    held_id: HeldId,
+    at: Annotated[
+        str | None, typer.Option("--at", help="When it happened, as 2026-06-01T14:30, in the operator's time.")
+    ] = None,
+    contact_id: Annotated[str | None, typer.Option("--contact-id", help="The right id of the contact.")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Correct a report that was set aside and land it; audited."""
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from features.feeds.landed.reading import Feeds
+    from serving.database.session import open_database
+    from serving.outreach.lists.feedback import try_landing
+    from serving.outreach.lists.held import mend_report
+
+    place = open_home(home)
+    engine, zone = open_database(place), Feeds.open(place).operator.time_zone
+    try:
+        moment = None if at is None else datetime.fromisoformat(at)
+    except ValueError:
+        raise ConfigurationError(f"--at: '{at}' is not a time", remedy="write it as 2026-06-01T14:30") from None
+    if moment is not None and moment.tzinfo is None:
+        moment = moment.replace(tzinfo=ZoneInfo(zone))
+    mend_report(engine, held_id, zone, at=moment, contact_id=contact_id)
+    try_landing(place, engine)
+    print(f"{held_id} is mended")
+    _print_held_note(place)
+
+
+def drop(
+    held_id: HeldId,
+    why: Annotated[str, typer.Option("--why", help="Why it shall never land, at least 5 characters; audited.")],
+    home: HomeOption = None,
+) -> None:
+    """Keep a report that was set aside out of the feeds for good; what it forbids stays forbidden."""
+    from serving.database.session import open_database
+    from serving.outreach.lists.held import drop_report
+
+    drop_report(open_database(open_home(home)), held_id, why)
+    print(f"{held_id} is dropped; the ledger keeps it")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import duckdb
 
 from features.feeds.contracts import FEEDS
 from features.feeds.files.staging import create_refused_table, open_scratch, scratch_folder
@@ -13,22 +16,31 @@ from features.feeds.landed.manifest import LandedFeed, read_manifest, remove_orp
 from features.feeds.landed.shape import Shape
 from features.feeds.landing.identity import refuse_unknown_customers
 from features.feeds.landing.parts import Outcome, Writer
-from features.feeds.landing.quarantine import collect_refused, first_refused
+from features.feeds.landing.quarantine import collect_refused
 from features.feeds.landing.typing_rows import Load, stage_feed, staged_name
 from features.feeds.mapping.layout import File
 from features.feeds.mapping.sources import Currency, FeedMapping, OperatorBlock, Source
-from features.feeds.schema import Kind
-from features.kit.errors import DataError, NotReadyError
+from features.feeds.schema import Feed, Kind
+from features.kit.errors import NotReadyError
 from features.kit.home import Home
 from features.kit.runs import hit
 from features.kit.sql import quoted, timestamp
 
 
-def land_rows(home: Home, feed: str, table: Any, *, arrived_at: datetime) -> Outcome:
+@dataclass(frozen=True)
+class Landed:
+    """What landing our own rows did: the feed's parts, and row of the table (from 0) -> why it was set aside."""
+
+    outcome: Outcome
+    refused: dict[int, str]
+
+
+def land_rows(home: Home, feed: str, table: Any, *, arrived_at: datetime) -> Landed:
     """Appends rows made by this system to a feed, with the same checks and versions as delivered ones.
 
-    Rows repeated byte for byte change nothing, so a replay is harmless. The caller holds the run lock. The feeds'
-    `latest_as_of` stays what the operator's delivery made it.
+    A bad row is left out by itself and returned with its reason. Rows repeated byte for byte change nothing, so a
+    replay is harmless. The caller holds the run lock. The feeds' `latest_as_of` stays what the operator's delivery
+    made it.
 
     Args:
         home: The folder of the state.
@@ -39,35 +51,23 @@ def land_rows(home: Home, feed: str, table: Any, *, arrived_at: datetime) -> Out
 
     Raises:
         NotReadyError: If nothing has landed yet, so that no customer is known.
-        DataError: Naming the first bad row and its reason; nothing is landed then.
     """
     manifest = read_manifest(home)
     if manifest is None:
         raise NotReadyError(f"{home.root}: no feeds have landed", remedy="run `insight ingest` first")
     arrival = arrived_at.replace(tzinfo=None)
-    contract = FEEDS[feed]
-    operator = manifest.operator
-    mapping = FeedMapping(
-        select=_select(table, arrival),
-        units={column.name: "minor" for column in contract.columns if column.kind is Kind.MONEY},
-    )
-    source = Source(
-        operator=OperatorBlock(
-            name=operator.name,
-            time_zone=operator.time_zone,
-            currency=Currency(code=operator.currency, scale=operator.money_scale),
-        ),
-        files={"system_rows": File(path="system_rows")},
-        feeds={"customers": mapping, feed: mapping},
+    contract, operator = FEEDS[feed], manifest.operator
+    block = OperatorBlock(
+        name=operator.name,
+        time_zone=operator.time_zone,
+        currency=Currency(code=operator.currency, scale=operator.money_scale),
     )
     before = manifest.feeds.get(feed)
     remove_orphans(home, manifest)
     with scratch_folder(home) as folder:
         with open_scratch(folder, threads=1) as connection:
-            connection.register("arrow_rows", table)
-            connection.execute("CREATE TABLE system_rows AS FROM arrow_rows")
             create_refused_table(connection)
-            stage_feed(connection, source, contract, mapping, Load(arrival, is_first=before is None))
+            _stage(connection, block, contract, table, Load(arrival, is_first=before is None))
             if not contract.reference:
                 refuse_unknown_customers(connection, home, contract, manifest.feeds["customers"])
             collect_refused(connection, contract)
@@ -78,10 +78,8 @@ def land_rows(home: Home, feed: str, table: Any, *, arrived_at: datetime) -> Out
             shape = Shape(contract, operator.time_zone)
             has_known_at = "known_at" in table.column_names
             outcome = writer.write_feed(shape, before, arrival, digest, keeps_confirmations=has_known_at)
-            problem = first_refused(writer.connection, feed)
-    if problem:
-        raise DataError(f"feed {feed}: {problem}", remedy="nothing was landed; correct the row and send all again")
-    if before is None or outcome.parts != before.parts:
+            refused = _reasons(writer.connection, "refused_rows", "row_number", "reason")
+    if outcome.parts != (before.parts if before else ()):
         columns = tuple(column.name for column in contract.columns)
         landed = LandedFeed(parts=outcome.parts, columns=columns)
         if before is not None:
@@ -89,7 +87,52 @@ def land_rows(home: Home, feed: str, table: Any, *, arrived_at: datetime) -> Out
         hit("ingest.before_manifest")
         switch_manifest(home, manifest.model_copy(update={"feeds": manifest.feeds | {feed: landed}}))
         hit("ingest.after_manifest")
-    return outcome
+    return Landed(outcome, refused)
+
+
+def check_rows(feed: str, table: Any, *, time_zone: str, arrived_at: datetime) -> dict[int, str]:
+    """Returns row of the table (from 0) -> why `land_rows` would refuse it, before anything is recorded anywhere.
+
+    Whether the customer is known and whether two rows contradict each other only landing can say.
+
+    Args:
+        feed: The feed's name.
+        table: As `land_rows` takes it.
+        time_zone: The operator's.
+        arrived_at: When the rows came in, UTC.
+    """
+    contract = FEEDS[feed]
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone='UTC'")
+        connection.execute("SET threads=1")
+        load = Load(arrived_at.replace(tzinfo=None), is_first=False)
+        _stage(connection, OperatorBlock(name="own rows", time_zone=time_zone), contract, table, load)
+        return _reasons(connection, staged_name(contract), "_row", "_reason")
+
+
+def _stage(
+    connection: duckdb.DuckDBPyConnection, operator: OperatorBlock, contract: Feed, table: Any, load: Load
+) -> None:
+    """Stages our own rows by the contract that delivered rows are staged by; `_row` is the row of the table."""
+    import pyarrow as pa
+
+    mapping = FeedMapping(
+        select=_select(table, load.arrived_at),
+        units={column.name: "minor" for column in contract.columns if column.kind is Kind.MONEY},
+    )
+    source = Source(
+        operator=operator,
+        files={"system_rows": File(path="system_rows")},
+        feeds={"customers": mapping, contract.name: mapping},
+    )
+    connection.register("arrow_rows", table.append_column("_row", pa.array(range(table.num_rows), pa.int64())))
+    connection.execute("CREATE TABLE system_rows AS FROM arrow_rows")
+    stage_feed(connection, source, contract, mapping, load)
+
+
+def _reasons(connection: duckdb.DuckDBPyConnection, table: str, row: str, reason: str) -> dict[int, str]:
+    found = connection.execute(f"SELECT {row}, {reason} FROM {table} WHERE {reason} IS NOT NULL ORDER BY ALL")
+    return {int(number): str(why) for number, why in found.fetchall()}
 
 
 def _select(table: Any, arrival: datetime) -> str:

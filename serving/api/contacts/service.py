@@ -13,7 +13,8 @@ from serving.api.context import Context
 from serving.api.customer.portrait import UNKNOWN_CUSTOMER
 from serving.api.errors import InvalidRequestError
 from serving.database.keys import ApiKey
-from serving.outreach.lists.feedback import ReportedContact, record_contacts
+from serving.outreach.lists.feedback import record_contacts
+from serving.outreach.lists.reported_rows import ReportedContact, contact_row, refused_rows
 from serving.outreach.policy.policy import PolicyBook
 
 _AHEAD = timedelta(minutes=5)
@@ -25,17 +26,22 @@ def record(context: Context, key: ApiKey, request: ContactsRequest) -> ContactsA
     Raises:
         NotReadyError: Before the first landing or publish.
     """
-    book, zone = context.policy(), context.feeds().operator.time_zone
-    items = [_record(context, key, book, zone, contact) for contact in request.contacts]
+    book, zone, now = context.policy(), context.feeds().operator.time_zone, utc_now()
+    refused = refused_rows("contacts", [contact_row(contact, now) for contact in request.contacts], zone, now)
+    items = [
+        _record(context, key, book, zone, contact, refused.get(place)) for place, contact in enumerate(request.contacts)
+    ]
     return ContactsAnswer(recorded=sum(item.status == "recorded" for item in items), items=items)
 
 
-def _record(context: Context, key: ApiKey, book: PolicyBook, zone: str, contact: ContactIn) -> ContactOut:
+def _record(
+    context: Context, key: ApiKey, book: PolicyBook, zone: str, contact: ContactIn, refused: str | None
+) -> ContactOut:
     row = book.row_of.get(contact.customer_id)
     if row is None or not may_see(key, {name: book.table[name][row].as_py() for name in ("province", "city")}):
         return ContactOut(contact_id=contact.contact_id, status="unknown_customer", error=UNKNOWN_CUSTOMER)
     try:
-        _check(contact, book)
+        _check(contact, book, refused)
         made = ReportedContact(**contact.model_dump() | {"at": contact.at.replace(microsecond=0)})
         record_contacts(context.engine, [made], {contact.customer_id: book.person_ids[row]}, zone)
     except InvalidRequestError as error:
@@ -45,8 +51,11 @@ def _record(context: Context, key: ApiKey, book: PolicyBook, zone: str, contact:
     return ContactOut(contact_id=contact.contact_id, status="recorded", error=None)
 
 
-def _check(contact: ContactIn, book: PolicyBook) -> None:
-    """Raises InvalidRequestError for a contact of the future or an action that nobody knows."""
+def _check(contact: ContactIn, book: PolicyBook, refused: str | None) -> None:
+    """Raises InvalidRequestError for a contact that the feed refuses or of the future, or an action nobody knows."""
+    if refused is not None:
+        reason, _, column = refused.partition(":")
+        raise InvalidRequestError(f"{'at' if column == 'event_at' else column}: {reason}; the feed refuses it")
     if contact.at > utc_now() + _AHEAD:
         raise InvalidRequestError("at: a contact of the future; send it once it has been made")
     if contact.action not in book.settings.actions:

@@ -23,20 +23,19 @@ def record(context: Context, key: ApiKey, request: OutcomesRequest) -> OutcomesA
         NotReadyError: Before the first landing.
     """
     settings, zone = load_settings(), context.feeds().operator.time_zone
-    items: list[OutcomeOut] = []
-    withdrawn = 0
-    for place, outcome in enumerate(request.outcomes, start=1):
-        if not _may_report(context, key, outcome.line_id):
-            items.append(OutcomeOut(line_id=outcome.line_id, status="unknown_line", error=UNKNOWN_LINE))
-            continue
-        result = record_reports(context.engine, [_report(place, outcome)], settings, zone)
-        withdrawn += result.withdrawn
-        error = None
-        if result.errors:
-            error = ErrorOut(code="data_error", detail=f"{result.errors[0].column}: {result.errors[0].message}")
-        items.append(OutcomeOut(line_id=outcome.line_id, status="refused" if error else "recorded", error=error))
-    recorded = sum(item.status == "recorded" for item in items)
-    return OutcomesAnswer(recorded=recorded, withdrawn=withdrawn, items=items)
+    outcomes = list(enumerate(request.outcomes, start=1))
+    known = [(place, outcome) for place, outcome in outcomes if _may_report(context, key, outcome.line_id)]
+    result = record_reports(context.engine, [_report(place, outcome) for place, outcome in known], settings, zone)
+    errors = {
+        error.row: ErrorOut(code="data_error", detail=f"{error.column}: {error.message}") for error in result.errors
+    }
+    allowed = {place for place, _ in known}
+    items = []
+    for place, outcome in outcomes:
+        error = errors.get(place) if place in allowed else UNKNOWN_LINE
+        status = "unknown_line" if place not in allowed else "refused" if error else "recorded"
+        items.append(OutcomeOut(line_id=outcome.line_id, status=status, error=error))
+    return OutcomesAnswer(recorded=len(known) - len(errors), withdrawn=result.withdrawn, items=items)
 
 
 def _may_report(context: Context, key: ApiKey, line_id: str) -> bool:

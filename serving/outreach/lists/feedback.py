@@ -7,11 +7,9 @@ time of the report as their knowledge time, so the same row lands once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, inspect, select, update
 from sqlalchemy.orm import Session
 
 from features.feeds.landed.reading import Feeds
@@ -22,29 +20,9 @@ from features.kit.runs import hit, run_lock
 from serving.database.session import open_database, reading, writing
 from serving.database.tables_outreach import AttemptRow, ContactRow, OutreachLineRow
 from serving.outreach.lists.outcomes import ImportResult, complaint_ticket, record_reports
+from serving.outreach.lists.reported_rows import ReportedContact, contact_row, outcome_row, table_of, timed
 from serving.outreach.lists.returns import Report
 from serving.outreach.settings import load_settings
-
-
-@dataclass(frozen=True)
-class ReportedContact:
-    """A contact that a campaign tool made.
-
-    Attributes:
-        contact_id: The tool's own id.
-        customer_id: Whom.
-        at: When, aware.
-        action: What.
-        channel: How.
-        campaign: As part of which campaign, if any.
-    """
-
-    contact_id: str
-    customer_id: str
-    at: datetime
-    action: str
-    channel: str | None = None
-    campaign: str | None = None
 
 
 def import_outcomes(home: Home, reports: Sequence[Report]) -> ImportResult:
@@ -105,6 +83,8 @@ def try_landing(home: Home, engine: Engine | None = None) -> dict[str, int] | No
 def land_pending(home: Home, engine: Engine | None = None) -> dict[str, int]:
     """Lands every report that is in the ledger and not yet in the feeds; the caller holds the run lock.
 
+    A report that landing refuses is set aside alone, with the reason; every landing tries it again.
+
     Returns:
         Feed to rows landed.
     """
@@ -112,87 +92,63 @@ def land_pending(home: Home, engine: Engine | None = None) -> dict[str, int]:
 
     engine = engine or open_database(home)
     with reading(engine) as session:
-        contacts, outcomes, tickets = _pending_contacts(session), *_pending_outcomes(session)
-    landed = {}
+        pending = _pending(session)
+    landed: dict[str, int] = {}
+    refused: dict[tuple[Any, str], str] = {}
     arrived = utc_now()
-    for feed, rows in (("contacts", contacts), ("outcomes", outcomes), ("tickets", tickets)):
-        if rows:
-            land_rows(home, feed, _table(rows), arrived_at=arrived)
-            landed[feed] = len(rows)
+    for feed, waiting in pending.items():
+        if waiting:
+            found = land_rows(home, feed, table_of([row for _, row in waiting]), arrived_at=arrived).refused
+            refused |= {waiting[place][0]: f"{feed}: {reason}" for place, reason in found.items()}
+            landed |= {feed: len(waiting) - len(found)} if len(waiting) > len(found) else {}
             hit(f"outreach.after_{feed}")
-    if landed:
+    owners = [owner for waiting in pending.values() for owner, _ in waiting]
+    if owners:
         with writing(engine) as session:
-            _mark(session, ContactRow, ContactRow.contact_id, [row["contact_id"] for row in contacts], arrived)
-            _mark(session, AttemptRow, AttemptRow.attempt_id, [row["event_id"] for row in outcomes], arrived)
+            for table in (ContactRow, AttemptRow):
+                done = {key for kind, key in owners if kind is table and (kind, key) not in refused}
+                _mark(session, table, sorted(done), landed_at=arrived, held_reason=None)
+            for (table, key), reason in refused.items():
+                _mark(session, table, [key], held_reason=reason)
     return landed
 
 
-def _pending_contacts(session: Session) -> list[dict[str, Any]]:
-    rows = session.scalars(select(ContactRow).where(ContactRow.landed_at.is_(None)).order_by(ContactRow.contact_id))
-    return [
-        {
-            "customer_id": row.customer_id,
-            "event_at": row.at,
-            "known_at": row.reported_at,
-            "contact_id": row.contact_id,
-            "campaign": row.campaign,
-            "action": row.action,
-            "channel": row.channel,
-            "arm": "treated",
-        }
-        for row in rows
-    ]
+def _pending(session: Session) -> dict[str, list[tuple[tuple[Any, str], dict[str, Any]]]]:
+    """Returns feed -> (table and key of the report, row to land), in landing order.
 
-
-def _pending_outcomes(session: Session) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Returns the pending rows of outcomes, and of tickets for complaints made on the spot."""
+    A complaint made on the spot is an outcome and a ticket.
+    """
+    contacts = session.scalars(select(ContactRow).where(*_waiting(ContactRow)).order_by(ContactRow.contact_id))
     rows = session.execute(
         select(AttemptRow, OutreachLineRow)
         .join(OutreachLineRow, OutreachLineRow.line_id == AttemptRow.line_id)
-        .where(AttemptRow.landed_at.is_(None))
+        .where(*_waiting(AttemptRow))
         .order_by(AttemptRow.attempt_id)
     )
     outcomes, tickets = [], []
     for attempt, line in rows:
-        common = {"customer_id": line.customer_id, "event_at": attempt.at, "known_at": attempt.reported_at}
-        outcomes.append(
-            {
-                **common,
-                "event_id": attempt.attempt_id,
-                "contact_id": line.line_id,
-                "outcome": attempt.disposition,
-                "accepted": attempt.disposition == "accepted",
-                "order_reference": attempt.order_reference,
-            }
-        )
+        owner = (AttemptRow, attempt.attempt_id)
+        common = timed(line.customer_id, attempt.at, attempt.reported_at)
+        outcome = outcome_row(attempt.attempt_id, line.line_id, attempt.disposition, attempt.order_reference)
+        outcomes.append((owner, {**common, **outcome}))
         if attempt.disposition == "complained" and attempt.ticket_id is None:
-            tickets.append(
-                {
-                    **common,
-                    "ticket_id": complaint_ticket(attempt.attempt_id),
-                    "kind": "complaint",
-                    "channel": line.channel,
-                    "status": "open",
-                    "opened_at": attempt.at,
-                }
-            )
-    return outcomes, tickets
+            ticket = {
+                "ticket_id": complaint_ticket(attempt.attempt_id),
+                "kind": "complaint",
+                "channel": line.channel,
+                "status": "open",
+                "opened_at": attempt.at,
+            }
+            tickets.append((owner, {**common, **ticket}))
+    talks = [((ContactRow, row.contact_id), contact_row(row, row.reported_at)) for row in contacts]
+    return {"contacts": talks, "outcomes": outcomes, "tickets": tickets}
 
 
-def _table(rows: list[dict[str, Any]]) -> Any:
-    import pyarrow as pa
-
-    naive = [{name: _naive(value) for name, value in row.items()} for row in rows]
-    table = pa.Table.from_pylist(naive)
-    text = [pa.field(f.name, pa.string()) if pa.types.is_null(f.type) else f for f in table.schema]
-    seconds = [pa.field(f.name, pa.timestamp("s")) if pa.types.is_timestamp(f.type) else f for f in text]
-    return table.cast(pa.schema(seconds))
+def _waiting(table: Any) -> tuple[Any, ...]:
+    return table.landed_at.is_(None), table.dropped_at.is_(None)
 
 
-def _naive(value: Any) -> Any:
-    return value.replace(tzinfo=None) if isinstance(value, datetime) else value
-
-
-def _mark(session: Session, table: Any, column: Any, ids: list[str], at: datetime) -> None:
-    for start in range(0, len(ids), 500):
-        session.execute(update(table).where(column.in_(ids[start : start + 500])).values(landed_at=at))
+def _mark(session: Session, table: Any, keys: list[str], **values: Any) -> None:
+    (column,) = inspect(table).primary_key
+    for start in range(0, len(keys), 500):
+        session.execute(update(table).where(column.in_(keys[start : start + 500])).values(**values))

@@ -7,7 +7,7 @@ next list of the same day knows.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -37,6 +37,7 @@ from serving.outreach.lists.ledger import (
     withdraw_from_lists,
 )
 from serving.outreach.lists.recheck import refused_code
+from serving.outreach.lists.reported_rows import on_calendar, outcome_row, refused_rows, timed
 from serving.outreach.lists.returns import Report, ReportError, RowError, check_needs
 from serving.outreach.policy.ledger_facts import read_facts
 from serving.outreach.settings import OutreachSettings
@@ -68,8 +69,12 @@ def record_reports(
 ) -> ImportResult:
     """Records each report in its own transaction; a bad one is returned as an error and stops no other."""
     result = ImportResult()
-    for report in reports:
+    reports = list(reports)
+    refused = _refused(reports, time_zone)
+    for place, report in enumerate(reports):
         try:
+            if place in refused:
+                raise refused[place]
             withdrawn = patiently(partial(_record, engine, report, settings, time_zone))
         except ReportError as error:
             result.errors.append(RowError(report.row, error.column, error.message, report.sheet))
@@ -81,6 +86,26 @@ def record_reports(
             result.imported += 1
             result.withdrawn += withdrawn
     return result
+
+
+def _refused(reports: Sequence[Report], time_zone: str) -> dict[int, ReportError]:
+    """Returns place -> why the feed `outcomes` would refuse the report."""
+    now = utc_now()
+    rows = [
+        {
+            **timed("any", report.attempted_at or now, now),
+            **outcome_row(attempt_id_of(report), report.line_id, report.disposition, report.order_reference),
+        }
+        for report in reports
+    ]
+    refused = {}
+    for place, reason in refused_rows("outcomes", rows, time_zone, now).items():
+        why, _, column = reason.partition(":")
+        refused[place] = ReportError({"event_at": "attempted_at"}.get(column, column), f"{why}: the feed refuses it")
+    for place, report in enumerate(reports):
+        if report.next_at is not None and not on_calendar(report.next_at):
+            refused[place] = ReportError("next_at", "not_a_time: no calendar has this day")
+    return refused
 
 
 def _record(engine: Engine, report: Report, settings: OutreachSettings, time_zone: str) -> int | None:

@@ -11,6 +11,8 @@ from fastapi.testclient import TestClient
 from features.feeds.landed.reading import Feeds
 from features.kit.home import Home
 from serving.api.app import create_app
+from serving.database.session import open_database
+from serving.outreach.lists.held import held_reports
 
 pytestmark = pytest.mark.xdist_group("api")
 
@@ -219,3 +221,22 @@ def test_parallel_lists_share_nobody(fresh):
     answers = at_once([lambda key=key: draw(client, headers, key, capacity=15) for key in "abcd"])
     lines = [line["line_id"] for one in answers for line in lines_of(client, headers, one.json()["list_id"])]
     assert len(lines) == len(set(lines)) > 0
+
+
+def test_what_landing_would_refuse_is_refused_at_the_door(fresh):
+    """Times of no feed, a lost id and a blank are items; a clock three minutes ahead is taken; the list comes out."""
+    world, client, headers = fresh
+    one = world.ids[0]
+    ahead = (datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=3)).isoformat()
+    bad = [
+        contact(one, "b1", at="1969-12-31T00:00:00Z"), contact(one, "b2", at="0001-01-01T00:00:00+08:00"),
+        contact(one, "b3", at="9999-12-31T23:59:59-08:00"), contact(one, "2.02606E+17"), contact(one, " "),
+    ]  # fmt: skip
+    answer = tell(client, headers, "k", *bad, contact(one, "c1", at=ahead)).json()
+    assert [item["status"] for item in answer["items"]] == ["refused"] * 5 + ["recorded"]
+    columns = [item["error"]["detail"].partition(":")[0] for item in answer["items"][:5]]
+    assert columns == ["at", "at", "at", "contact_id", "contact_id"]
+    assert draw(client, headers, "a").status_code == 201
+    assert held_reports(open_database(world.home)) == []
+    with Feeds.open(world.home).connect() as database:
+        assert database.execute("SELECT count(*) FROM contacts WHERE contact_id = 'c1'").fetchall() == [(1,)]

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from features.feeds.landing.system_rows import land_rows
-from features.kit.errors import DataError, NotReadyError
+from features.feeds.landing.system_rows import check_rows, land_rows
+from features.kit.errors import NotReadyError
 
 MADE = datetime(2026, 6, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -50,12 +50,37 @@ def test_system_rows_survive_the_next_delivery_of_the_same_feed(operator):
     assert str(report.as_of) == "2026-05-10"
 
 
-def test_a_bad_system_row_is_named_and_nothing_lands(operator):
-    """An unknown customer among our own rows is an error, not a quarantine."""
+def test_a_bad_system_row_is_set_aside_alone(operator):
+    """An unknown customer, a lost id and a contradicted one are returned with their rows; the good row lands."""
     operator.land()
-    with pytest.raises(DataError, match="unknown_customer:customer_id"):
-        land_rows(operator.home, "contacts", contacts(("1", "a", "x"), ("77", "b", "x")), arrived_at=MADE)
+    table = contacts(
+        ("77", "a", "x"), ("1", "b", "x"), ("1", "2.02606E+17", "x"), ("1", " ", "x"), ("1", "c", "x"), ("2", "c", "x")
+    )
+    reasons = {
+        0: "unknown_customer:customer_id", 2: "scientific_notation:contact_id", 3: "missing:contact_id",
+        4: "conflicting_duplicate:contact_id", 5: "conflicting_duplicate:contact_id",
+    }  # fmt: skip
+    assert land_rows(operator.home, "contacts", table, arrived_at=MADE).refused == reasons
+    assert operator.rows("SELECT customer_id, contact_id FROM contacts") == [("1", "b")]
+
+
+def test_only_bad_rows_make_no_feed(operator):
+    """A feed of no row would be one that readers cannot open."""
+    operator.land()
+    refused = land_rows(operator.home, "contacts", contacts(("77", "a", "x")), arrived_at=MADE).refused
+    assert refused == {0: "unknown_customer:customer_id"}
     assert not operator.open().has("contacts")
+
+
+def test_rows_are_judged_before_landing_as_landing_judges(operator):
+    """The door and the landing give the same reasons for the same rows."""
+    operator.land()
+    table = contacts(("1", "a", "x"), ("1", "2.02606E+17", "x"), ("1", " ", "x"), ("1", "d", " "))
+    early = table.set_column(1, "event_at", pa.array([datetime(1960, 1, 1)] * 4, pa.timestamp("s")))  # noqa: DTZ001 - naive means UTC
+    for rows, count in ((table, 3), (early, 4)):
+        judged = check_rows("contacts", rows, time_zone="Asia/Shanghai", arrived_at=MADE)
+        assert len(judged) == count
+        assert judged == land_rows(operator.home, "contacts", rows, arrived_at=MADE).refused
 
 
 def test_system_rows_need_landed_customers(operator):
