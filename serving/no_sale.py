@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from features.feeds.landed.reading import Feeds
 from features.kit.config import Config, check_known, config_path, load_config
 from features.kit.errors import NotReadyError
-from features.kit.sql import literal
+from features.kit.sql import literal, parquet
 from features.portraits.facts.classes import CLASS_NAMES
 from features.portraits.reading import Portraits
 
@@ -60,7 +60,7 @@ def no_sale_today(feeds: Feeds, as_of: date) -> frozenset[str]:
     if portrait is not None and rule.classes:
         classes = f"[{', '.join(map(literal, rule.classes))}]"
         causes.append(
-            f"SELECT customer_id FROM read_parquet({literal(portrait)}, hive_partitioning = false) WHERE "
+            f"SELECT customer_id FROM {parquet([portrait], 'hive_partitioning=false')} WHERE "
             f"list_has_any(list_append(string_split(coalesce(also_classes, ''), '|'), primary_class), {classes})"
         )
     with feeds.connect() as database:

@@ -5,6 +5,7 @@ middle of a test skips the rest. Both kinds once let a splitter without any spli
 """
 
 import ast
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,22 +21,26 @@ def _is_written_out(loop: ast.For) -> bool:
     return isinstance(loop.iter, ast.Tuple | ast.List) and bool(loop.iter.elts)
 
 
-def _is_sure(statement: ast.stmt) -> bool:
-    """Returns whether a statement asserts, in whatever way the test goes."""
+def _is_sure(statement: ast.stmt, checks: frozenset[str] = frozenset()) -> bool:
+    """Returns whether a statement asserts, in whatever way the test goes; `checks` are functions that surely do."""
+    sure = partial(_is_sure, checks=checks)
     match statement:
         case ast.Assert():
-            return not isinstance(statement.test, ast.Constant | ast.Tuple)
+            found = not isinstance(statement.test, ast.Constant | ast.Tuple)
         case ast.With():
-            raises = any(ast.unparse(item.context_expr).startswith(RAISES) for item in statement.items)
-            return raises or any(map(_is_sure, statement.body))
+            raised = any(ast.unparse(item.context_expr).startswith(RAISES) for item in statement.items)
+            found = raised or any(map(sure, statement.body))
         case ast.For():
-            return _is_written_out(statement) and any(map(_is_sure, statement.body))
+            found = _is_written_out(statement) and any(map(sure, statement.body))
         case ast.If():
-            return any(map(_is_sure, statement.body)) and any(map(_is_sure, statement.orelse))
+            found = any(map(sure, statement.body)) and any(map(sure, statement.orelse))
         case ast.Try():
-            return any(map(_is_sure, [*statement.body, *statement.finalbody]))
+            found = any(map(sure, [*statement.body, *statement.finalbody]))
+        case ast.Expr(value=ast.Call(func=ast.Name(id=name))):
+            found = name in checks
         case _:
-            return False
+            found = False
+    return found
 
 
 def _own(statements: list[ast.stmt]) -> list[ast.stmt]:
@@ -51,9 +56,11 @@ def _own(statements: list[ast.stmt]) -> list[ast.stmt]:
 def hollow(source: str) -> list[str]:
     """Returns the tests of a file that may pass without having asserted anything, and why."""
     found = []
-    for test in ast.parse(source).body:
-        if isinstance(test, ast.FunctionDef) and test.name.startswith("test_"):
-            if not any(map(_is_sure, test.body)):
+    functions = [one for one in ast.parse(source).body if isinstance(one, ast.FunctionDef)]
+    checks = frozenset(one.name for one in functions if any(map(_is_sure, one.body)))
+    for test in functions:
+        if test.name.startswith("test_"):
+            if not any(_is_sure(one, checks) for one in test.body):
                 found.append(f"{test.name}: no assertion is surely reached")
             if any(isinstance(one, ast.Return) for one in _own(test.body)):
                 found.append(f"{test.name}: returns early")
@@ -83,11 +90,12 @@ def test_every_test_surely_asserts_something() -> None:
         ("with pytest.raises(ValueError): work()", ""),
         ("if work(): assert work(1)\n    else: assert work(2)", ""),
         ("def inner(): return 1\n    assert work(inner)", ""),
+        ("check()", ""),
     ],
 )
 def test_a_hollow_test_is_found(body: str, why: str) -> None:
     """The canary: each kind of hollow test is named, and what surely asserts is not."""
-    found = hollow(f"def test_x():\n    {body}\n")
+    found = hollow(f"def check():\n    assert work()\n\n\ndef test_x():\n    {body}\n")
     assert found == ([f"test_x: {why}"] if why else [])
 
 
