@@ -55,7 +55,7 @@ def offered(chosen: OutreachSettings):
 
 def drawn(options, capacity: int) -> pd.DataFrame:
     """Returns the lines of a list with so many attempts, claiming nobody."""
-    chosen, _ = allocate(options, shared_capacity(settings.capacity, capacity), lambda option: True)
+    chosen, *_ = allocate(options, shared_capacity(settings.capacity, capacity), lambda option: True)
     return pd.DataFrame(
         [{"action": one.action, "team": one.team, "value": one.value / minor, "duty": one.tier == 0} for one in chosen],
         columns=["action", "team", "value", "duty"],
