@@ -6,10 +6,11 @@ from datetime import date
 
 from pydantic import Field, field_validator
 
+from features.feeds.conversion import to_local
 from features.feeds.landed.reading import Feeds
 from features.kit.config import Config, check_known, config_path, load_config
 from features.kit.errors import NotReadyError
-from features.kit.sql import literal, parquet
+from features.kit.sql import literals, newest, parquet
 from features.portraits.facts.classes import CLASS_NAMES
 from features.portraits.reading import Portraits
 
@@ -41,8 +42,7 @@ def no_sale_today(feeds: Feeds, as_of: date) -> frozenset[str]:
     A cause on one line of a person holds for all lines of the person.
     """
     rule = load_no_sale()
-    zone = literal(feeds.operator.time_zone)
-    day = f"CAST((event_at AT TIME ZONE 'UTC') AT TIME ZONE {zone} AS DATE)"
+    day = f"CAST({to_local('event_at', feeds.operator.time_zone)} AS DATE)"
     causes = ["SELECT CAST(NULL AS VARCHAR) AS customer_id"]
     if feeds.has("tickets"):
         causes.append(
@@ -58,16 +58,16 @@ def no_sale_today(feeds: Feeds, as_of: date) -> frozenset[str]:
             )
     portrait = _newest_portrait(feeds, as_of)
     if portrait is not None and rule.classes:
-        classes = f"[{', '.join(map(literal, rule.classes))}]"
         causes.append(
             f"SELECT customer_id FROM {parquet([portrait], 'hive_partitioning=false')} WHERE "
-            f"list_has_any(list_append(string_split(coalesce(also_classes, ''), '|'), primary_class), {classes})"
+            "list_has_any(list_append(string_split(coalesce(also_classes, ''), '|'), primary_class), "
+            f"[{literals(rule.classes)}])"
         )
     with feeds.connect() as database:
         rows = database.execute(f"""
             WITH cause AS ({" UNION ALL ".join(causes)}), holder AS (
                 SELECT customer_id, person_id FROM ({feeds.as_known_sql("person_links", as_of)})
-                QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY valid_from DESC, known_at DESC) = 1
+                {newest("customer_id", "valid_from DESC, known_at DESC")}
             ), person AS (SELECT person_id FROM holder JOIN cause USING (customer_id))
             SELECT customer_id FROM cause WHERE customer_id IS NOT NULL
             UNION SELECT customer_id FROM holder WHERE person_id IN (FROM person)

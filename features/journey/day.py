@@ -9,15 +9,12 @@ A list is drawn once a day: the same command completes what was killed, and othe
 
 from __future__ import annotations
 
-import hashlib
 import time
 from datetime import date
 from typing import Any
 
-import orjson
-
 from features.journey.journey import Journey, load_step, spent
-from features.journey.month import MonthResult, config_digests, keep_step, read_step
+from features.journey.kept_steps import RunResult, inputs_hash, keep_step, read_step
 from features.kit.errors import InsightError
 from features.kit.exit_codes import ExitCode
 from features.kit.progress import Progress
@@ -27,7 +24,7 @@ NEW_STEPS = ("build", "publish", "score", "fit")
 LOCK = "day.lock"
 
 
-def run_day(journey: Journey, on: date, progress: Progress) -> MonthResult:
+def run_day(journey: Journey, on: date, progress: Progress) -> RunResult:
     """Takes in what is new and draws the list of a day.
 
     The run ends `DONE`, or `UNDECIDED` with its reasons where a step before the list failed.
@@ -48,7 +45,7 @@ def run_day(journey: Journey, on: date, progress: Progress) -> MonthResult:
         run.note = "; ".join(day.failed)
         known = {"on": on.isoformat(), "basis": day.summary["outreach"].get("basis"), "reasons": day.failed}
         known |= {"ending": ending.name.lower(), "exit_code": int(ending), "reused": day.reused}
-        return MonthResult(ending, known | day.summary | spent(day.seconds))
+        return RunResult(ending, known | day.summary | spent(day.seconds))
 
 
 class _Day:
@@ -70,7 +67,7 @@ class _Day:
             assert self.journey.as_of is not None
             as_of = min(self.journey.as_of, date.fromisoformat(landed["latest_as_of"]))
             newest = self.journey.model_copy(update={"as_of": as_of})
-            inputs = self.inputs(landed["version"], as_of)
+            inputs = inputs_hash(self.journey.home, landed["version"], as_of)
             for name in NEW_STEPS:
                 known = read_step(self.journey.home, f"day.{name}", inputs)
                 if known is None:
@@ -88,8 +85,3 @@ class _Day:
         result = self.summary[name] = load_step(name)(journey, self.progress)
         self.seconds[name] = round(time.perf_counter() - started, 2)
         return result
-
-    def inputs(self, version: Any, as_of: date) -> str:
-        """Returns the hash of all that could change portraits, scores or offers: feeds, day, models, configuration."""
-        content = [version, as_of, config_digests(self.journey.home)]
-        return hashlib.sha256(orjson.dumps(content, default=str)).hexdigest()[:16]

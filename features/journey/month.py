@@ -11,23 +11,18 @@ the exit codes of `insight run --through`.
 
 from __future__ import annotations
 
-import hashlib
 import time
-from dataclasses import dataclass
 from datetime import date
-from importlib.metadata import version as installed_version
 from typing import Any
 
 import orjson
 
 from features.journey.journey import Journey, load_step, spent
-from features.kit.clock import utc_now
-from features.kit.config import config_path
+from features.journey.kept_steps import RunResult, forget_steps, inputs_hash, keep_step, read_step
 from features.kit.errors import DataError
 from features.kit.exit_codes import ExitCode
-from features.kit.home import Home
 from features.kit.progress import Progress
-from features.kit.runs import RunRecord, hit, recorded_run, run_lock, run_table
+from features.kit.runs import RunRecord, hit, recorded_run, run_lock
 
 MONTH_STEPS = ("ingest", "calendar", "build", "publish", "score", "fit", "train", "preview")
 ALWAYS = ("ingest", "calendar")
@@ -36,20 +31,7 @@ ALWAYS = ("ingest", "calendar")
 LOCK = "month.lock"
 
 
-@dataclass(frozen=True)
-class MonthResult:
-    """What a month's run did.
-
-    Attributes:
-        ending: How it ended; a failure is raised instead.
-        summary: Step -> its summary, with `ending`, `reasons` and what it cost.
-    """
-
-    ending: ExitCode
-    summary: dict[str, Any]
-
-
-def run_month(journey: Journey, progress: Progress) -> MonthResult:
+def run_month(journey: Journey, progress: Progress) -> RunResult:
     """Takes the newly arrived month through every step and returns how the run ended.
 
     Args:
@@ -77,7 +59,7 @@ class _Month:
         self.seconds: dict[str, float] = {}
         self.reused: list[str] = []
 
-    def run(self) -> MonthResult:
+    def run(self) -> RunResult:
         try:
             self.take("ingest")
         except DataError as error:
@@ -119,20 +101,16 @@ class _Month:
     def inputs(self) -> str:
         """Returns the hash of all that could change a step's answer: request, feeds, models, configuration, code."""
         request = self.journey.model_dump(mode="json", exclude={"home", "threads", "accept"})
-        content = [
-            request,
-            self.summary.get("ingest", {}).get("version"),
-            *config_digests(self.journey.home),
-        ]
-        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:16]
+        version = self.summary.get("ingest", {}).get("version")
+        return inputs_hash(self.journey.home, request, version)
 
-    def end(self, ending: ExitCode, reasons: list[str]) -> MonthResult:
+    def end(self, ending: ExitCode, reasons: list[str]) -> RunResult:
         """Closes the record of the run and returns the result."""
         self.run_record.status = ending.name.lower()
         self.run_record.note = "; ".join(note for note in (self.run_record.note, *reasons) if note)
         ended = {"period": f"{self.journey.through:%Y-%m}", "ending": ending.name.lower(), "exit_code": int(ending)}
         ended |= {"reasons": reasons, "run_id": self.run_record.run_id, "reused": self.reused}
-        return MonthResult(ending, ended | self.summary | spent(self.seconds))
+        return RunResult(ending, ended | self.summary | spent(self.seconds))
 
 
 _PLAIN = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
@@ -140,42 +118,3 @@ _PLAIN = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 
 def _what(problem: dict[str, Any]) -> str:
     return f"{problem['feed']}: {problem['detail']}" if problem["feed"] else str(problem["detail"])
-
-
-def config_digests(home: Home) -> list[Any]:
-    """Returns what names the configuration, the champions and the code."""
-    files = sorted(path for path in config_path(".").rglob("*.yaml") if path.is_file())
-    pointers = sorted(home.bundles.glob("*/champion.json"))
-    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*files, *pointers)]
-    return [digests, installed_version("customer-insight")]
-
-
-def read_step(home: Home, name: str, inputs: str) -> dict[str, Any] | None:
-    """Returns the summary of a step if an unfinished run took it with the same inputs, or None."""
-    with run_table(home) as database:
-        _create_steps(database)
-        row = database.execute("SELECT summary FROM steps WHERE step = ? AND inputs = ?", (name, inputs)).fetchone()
-    return None if row is None else orjson.loads(row[0])
-
-
-def keep_step(home: Home, name: str, inputs: str, summary: dict[str, Any]) -> None:
-    """Keeps the summary of a step until the run has come to its end."""
-    with run_table(home) as database:
-        _create_steps(database)
-        database.execute(
-            "INSERT OR REPLACE INTO steps VALUES (?, ?, ?, ?)",
-            (name, inputs, utc_now().isoformat(), orjson.dumps(summary).decode()),
-        )
-
-
-def forget_steps(home: Home) -> None:
-    """Forgets every kept step: the run has come to its end."""
-    with run_table(home) as database:
-        _create_steps(database)
-        database.execute("DELETE FROM steps")
-
-
-def _create_steps(database: Any) -> None:
-    database.execute(
-        "CREATE TABLE IF NOT EXISTS steps (step TEXT PRIMARY KEY, inputs TEXT, ended_at TEXT, summary TEXT)"
-    )

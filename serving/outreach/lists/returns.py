@@ -103,9 +103,10 @@ def read_reports(path: Path, time_zone: str) -> Returned:
     found = Returned()
     headless, has_head = [], False
     for sheet in sheets:
-        if any(_head(path, sheet, row) for row in sheet.rows):
+        heads = [_head(path, sheet, row) for row in sheet.rows]
+        if any(heads):
             has_head = True
-            _read_sheet(path, sheet, time_zone, found)
+            _read_sheet(sheet, heads, time_zone, found)
         else:
             headless.append(sheet)
     if not has_head:
@@ -176,11 +177,10 @@ def _head(path: Path, sheet: Sheet, row: Sequence[Any]) -> _Head | None:
     return _Head(lines[0], attempts, frozenset(place for place, _ in found))
 
 
-def _read_sheet(path: Path, sheet: Sheet, time_zone: str, found: Returned) -> None:
+def _read_sheet(sheet: Sheet, heads: Sequence[_Head | None], time_zone: str, found: Returned) -> None:
     head: _Head | None = None
     headings: Sequence[Any] = ()
-    for number, row in enumerate(sheet.rows, start=1):
-        new = _head(path, sheet, row)
+    for number, (row, new) in enumerate(zip(sheet.rows, heads, strict=True), start=1):
         if new is not None:
             head, headings = new, row
         elif head is None:
