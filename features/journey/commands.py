@@ -145,7 +145,7 @@ def day(
     from features.journey.day import run_day
     from features.journey.journey import Journey
     from features.kit.clock import utc_now
-    from features.kit.progress import Progress
+    from features.kit.terminal.progress import Progress
 
     journey = Journey(home=open_home(home), source=source, data=data, capacity=capacity, threads=threads)
     result = run_day(journey, parse_date(on, flag="--on") or utc_now().astimezone().date(), Progress(quiet=as_json))
@@ -196,7 +196,7 @@ def _run_month_and_print(journey: Journey, *, as_json: bool) -> None:
     """Takes a month through its run and ends with its exit code, after one JSON object or the page for a person."""
     from features.journey.month import run_month
     from features.journey.month_page import print_month
-    from features.kit.progress import Progress
+    from features.kit.terminal.progress import Progress
 
     result = run_month(journey, Progress(quiet=False))
     if as_json:
@@ -212,7 +212,7 @@ def _run_and_print(steps: tuple[str, ...], journey: Journey, *, synthetic: bool,
     """Runs the steps and ends with one JSON object for a program, or the summary page for a person."""
     from features.journey.journey import run_journey
     from features.journey.summary import print_summary
-    from features.kit.progress import Progress
+    from features.kit.terminal.progress import Progress
 
     summary = run_journey(steps, journey, Progress(quiet=False))
     if as_json:

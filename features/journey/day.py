@@ -16,9 +16,9 @@ from typing import Any
 from features.journey.journey import Journey, load_step, spent
 from features.journey.kept_steps import RunResult, inputs_hash, keep_step, read_step
 from features.kit.errors import InsightError
-from features.kit.exit_codes import ExitCode
-from features.kit.progress import Progress
 from features.kit.runs import hit, recorded_run, run_lock
+from features.kit.terminal.exit_codes import ExitCode
+from features.kit.terminal.progress import Progress
 
 NEW_STEPS = ("build", "publish", "score", "fit")
 LOCK = "day.lock"

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from features.kit.config import Config
 from features.kit.home import Home
-from features.kit.progress import Progress
+from features.kit.terminal.progress import Progress
 
 STEPS_GROUP = "insight.steps"
 DEMO_STEPS = (

@@ -11,9 +11,9 @@ import orjson
 
 from features.kit.clock import utc_now
 from features.kit.config import config_path
-from features.kit.exit_codes import ExitCode
 from features.kit.home import Home
 from features.kit.runs import run_table
+from features.kit.terminal.exit_codes import ExitCode
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ import orjson
 from features.journey.journey import Journey, load_step, spent
 from features.journey.kept_steps import RunResult, forget_steps, inputs_hash, keep_step, read_step
 from features.kit.errors import DataError
-from features.kit.exit_codes import ExitCode
-from features.kit.progress import Progress
 from features.kit.runs import RunRecord, hit, recorded_run, run_lock
+from features.kit.terminal.exit_codes import ExitCode
+from features.kit.terminal.progress import Progress
 
 MONTH_STEPS = ("ingest", "calendar", "build", "publish", "score", "fit", "train", "preview")
 ALWAYS = ("ingest", "calendar")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from features.journey.summary import figure, spent
-from features.kit.console import make_table, open_console
 from features.kit.home import Home
-from features.kit.pages import render
+from features.kit.pages.pages import render
+from features.kit.terminal.console import make_table, open_console
 
 
 def print_month(summary: dict[str, Any], home: Home) -> None:

@@ -17,8 +17,8 @@ from typing import Annotated, Any
 import typer
 
 from features.kit.errors import ConfigurationError, InsightError
-from features.kit.exit_codes import ExitCode
 from features.kit.home import Home
+from features.kit.terminal.exit_codes import ExitCode
 
 COMMANDS_GROUP = "insight.commands"
 

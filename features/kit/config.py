@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from features.kit.errors import ConfigurationError
-from features.kit.spelling import did_you_mean
+from features.kit.terminal.spelling import did_you_mean
 
 
 class Config(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features.kit.pages import render
+from features.kit.pages.pages import render
 from features.portraits.feature_list import VERSION, FeatureList, dimensions
 
 

@@ -36,8 +36,8 @@ def build(
 ) -> None:
     """Build portraits: one row per customer and as-of date."""
     from features.feeds.landed.reading import Feeds
-    from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
+    from features.kit.terminal.progress import Progress
     from features.portraits.build.build import build_portraits
 
     if engine not in ("duckdb", "spark"):

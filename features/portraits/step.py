@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from features.journey.journey import Journey
 from features.kit.clock import as_of_grid
 from features.kit.errors import NotReadyError
-from features.kit.progress import Progress
 from features.kit.runs import recorded_run, run_lock
+from features.kit.terminal.progress import Progress
 from features.portraits.settings import PortraitSettings, load_settings
 
 if TYPE_CHECKING:

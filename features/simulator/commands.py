@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
         json: JsonOption = False,
     ) -> None:
         """Write a synthetic operator's files, the way an operator delivers them."""
-        from features.kit.progress import Progress
+        from features.kit.terminal.progress import Progress
         from features.simulator.step import DEFAULT_END, simulate_to
 
         summary = simulate_to(

@@ -12,8 +12,8 @@ import numpy as np
 from features.journey.journey import Journey
 from features.kit.clock import add_months
 from features.kit.files import write_json
-from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit, recorded_run, run_lock
+from features.kit.terminal.progress import SILENT, Progress
 from features.simulator.dialect.write import check_dialect, write_dialect
 from features.simulator.oracle.oracle import OracleWriter
 from features.simulator.rows.chunk import Chunk

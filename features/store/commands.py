@@ -24,8 +24,8 @@ def publish(
 ) -> None:
     """Publish the portraits of one date to the online store that the API reads."""
     from features.kit.errors import NotReadyError
-    from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
+    from features.kit.terminal.progress import Progress
     from features.portraits.reading import Portraits
     from features.store.publish import publish as publish_portraits
 

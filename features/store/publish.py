@@ -18,8 +18,8 @@ import numpy as np
 from features.kit.clock import utc_now
 from features.kit.errors import ConflictError, DataError, NotReadyError
 from features.kit.home import Home
-from features.kit.progress import SILENT, Progress, Tick
 from features.kit.runs import hit
+from features.kit.terminal.progress import SILENT, Progress, Tick
 from features.store.online.feast_layout import VIEWS, decode_text, decode_vector
 from features.store.online.online import open_store
 from features.store.online.pointer import Pointer

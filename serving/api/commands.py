@@ -21,7 +21,7 @@ def serve(
     home: HomeOption = None,
 ) -> None:
     """Serve scores, lists and portraits over HTTP; the documentation is at /docs."""
-    from serving.api.process import serve_in_child
+    from serving.api.server.process import serve_in_child
 
     state = open_home(home)
     if not state.root.is_dir():

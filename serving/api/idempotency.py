@@ -20,7 +20,7 @@ from serving.api.context import Context
 from serving.database.idempotency import Answer, remember, remembered
 from serving.database.keys import ApiKey
 from serving.database.session import writing
-from serving.outreach.lists.feedback import try_landing
+from serving.outreach.feedback.landing import try_landing
 
 Request = TypeVar("Request", bound=BaseModel)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from features.journey.journey import Journey
 from features.kit.errors import NotReadyError
-from features.kit.progress import Progress
+from features.kit.terminal.progress import Progress
 
 KEY_NAME = "demo"
 VALID_DAYS = 7

@@ -32,8 +32,8 @@ def erase(
     """
     import getpass
 
-    from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
+    from features.kit.terminal.progress import Progress
     from serving.erasure.erase import erase as erase_person
 
     place = open_home(home)

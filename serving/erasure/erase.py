@@ -25,8 +25,8 @@ from features.kit.clock import utc_now
 from features.kit.errors import DataError, NotFoundError
 from features.kit.files import read_json, write_bytes, write_json
 from features.kit.home import Home
-from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
+from features.kit.terminal.progress import SILENT, Progress
 from features.portraits import erasure as portraits
 from features.store import erasure as store
 from serving.database import erasure as database

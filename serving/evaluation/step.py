@@ -11,7 +11,7 @@ import orjson
 
 from features.journey.journey import Journey
 from features.kit.clock import label_window
-from features.kit.progress import Progress
+from features.kit.terminal.progress import Progress
 from serving.evaluation.causes import cause_hit, true_causes
 
 TARGETS = ("churn", "complaint")

@@ -50,7 +50,7 @@ def draw(
     if context.invoked_subcommand is not None:
         return
     from features.kit.files import write_bytes
-    from features.kit.progress import Progress
+    from features.kit.terminal.progress import Progress
     from features.portraits.reading import Portraits
     from serving.outreach.lists.request import ListRequest
     from serving.outreach.step import list_summary, run
@@ -168,8 +168,8 @@ def import_file(
 ) -> None:
     """Import what agents filled in; good rows bind at once, each bad row is named."""
     from features.feeds.landed.reading import Feeds
-    from serving.outreach.lists.feedback import import_outcomes
-    from serving.outreach.lists.returns import read_reports
+    from serving.outreach.feedback.landing import import_outcomes
+    from serving.outreach.feedback.returns import read_reports
 
     place = open_home(home)
     returned = read_reports(file, Feeds.open(place).operator.time_zone)
@@ -194,7 +194,7 @@ def import_file(
 
 def _print_held_note(home: Home) -> None:
     from serving.database.session import open_database
-    from serving.outreach.lists.held import held_note
+    from serving.outreach.feedback.held import held_note
 
     note = held_note(open_database(home))
     if note:
@@ -204,7 +204,7 @@ def _print_held_note(home: Home) -> None:
 def show_held(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the reports that were set aside because the feeds refuse them, each with its reason."""
     from serving.database.session import open_database
-    from serving.outreach.lists.held import held_reports
+    from serving.outreach.feedback.held import held_reports
 
     found = held_reports(open_database(open_home(home)))
     if as_json:
@@ -234,8 +234,8 @@ def mend(
 
     from features.feeds.landed.reading import Feeds
     from serving.database.session import open_database
-    from serving.outreach.lists.feedback import try_landing
-    from serving.outreach.lists.held import mend_report
+    from serving.outreach.feedback.held import mend_report
+    from serving.outreach.feedback.landing import try_landing
 
     place = open_home(home)
     engine, zone = open_database(place), Feeds.open(place).operator.time_zone
@@ -258,7 +258,7 @@ def drop(
 ) -> None:
     """Keep a report that was set aside out of the feeds for good; what it forbids stays forbidden."""
     from serving.database.session import open_database
-    from serving.outreach.lists.held import drop_report
+    from serving.outreach.feedback.held import drop_report
 
     drop_report(open_database(open_home(home)), held_id, why)
     print(f"{held_id} is dropped; the ledger keeps it")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from features.journey.journey import Journey
 from features.kit.errors import NotReadyError
 from features.kit.home import Home
-from features.kit.progress import SILENT, Progress
 from features.kit.runs import recorded_run, run_lock
+from features.kit.terminal.progress import SILENT, Progress
 from serving.outreach.lists.request import ListRequest
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def run(
     may_be_older: bool = False,
 ) -> Released:
     """Returns the list of a request, drawn as the one run of this home; reports that wait are landed first."""
+    from serving.outreach.feedback.landing import land_pending
     from serving.outreach.lists.draw import draw_list
-    from serving.outreach.lists.feedback import land_pending
 
     with run_lock(home, "outreach"), recorded_run(home, "outreach"):
         land_pending(home)

@@ -26,8 +26,8 @@ def fit(
 ) -> None:
     """Re-rate real usage under every plan, and show what fits better and why."""
     from features.feeds.landed.reading import Feeds
-    from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
+    from features.kit.terminal.progress import Progress
     from serving.no_sale import no_sale_today
     from serving.product_fit.fit import Fitter
     from serving.product_fit.report import customer_report, totals_report

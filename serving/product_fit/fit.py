@@ -32,15 +32,15 @@ import pyarrow as pa
 
 from features.feeds.landed.reading import Feeds
 from features.kit.errors import NotFoundError, NotReadyError
-from features.kit.progress import SILENT, Progress
+from features.kit.terminal.progress import SILENT, Progress
 from serving.product_fit.catalogue import Catalogue
-from serving.product_fit.compare import Ranking, compare
-from serving.product_fit.months import Months, MonthsReader, window
-from serving.product_fit.offered import OfferWriter
-from serving.product_fit.own_plan import OwnBills, needs, own_bills
-from serving.product_fit.people import Known
+from serving.product_fit.offers.compare import Ranking, compare
+from serving.product_fit.offers.offered import OfferWriter
 from serving.product_fit.rating import bill, data_charge, voice_and_message_fee
 from serving.product_fit.settings import FitSettings, minor
+from serving.product_fit.use.months import Months, MonthsReader, window
+from serving.product_fit.use.own_plan import OwnBills, needs, own_bills
+from serving.product_fit.use.people import Known
 
 BUCKET_CUSTOMERS = 25_000
 

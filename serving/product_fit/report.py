@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from features.kit.console import make_table, open_console
-from serving.product_fit.wording import lost_text, money, named
+from features.kit.terminal.console import make_table, open_console
+from serving.product_fit.offers.wording import lost_text, money, named
 
 LEFT_OUT = {
     "no_use": "use not known",

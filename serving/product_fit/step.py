@@ -11,8 +11,8 @@ from features.journey.journey import Journey
 from features.kit.errors import NotReadyError
 from features.kit.files import atomic_path, write_json
 from features.kit.home import Home
-from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit, recorded_run, run_lock
+from features.kit.terminal.progress import SILENT, Progress
 from serving.no_sale import no_sale_today
 from serving.product_fit.fit import FIT_SCHEMA, Fitter
 from serving.product_fit.settings import read_settings

@@ -12,7 +12,7 @@ import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
 from features.kit.errors import ConfigurationError, NotFoundError
-from features.kit.exit_codes import ExitCode
+from features.kit.terminal.exit_codes import ExitCode
 
 
 def register(app: typer.Typer) -> None:
@@ -47,8 +47,8 @@ def score(
     API go by the champion alone.
     """
     from features.kit.errors import NotReadyError
-    from features.kit.progress import Progress
     from features.kit.runs import recorded_run, run_lock
+    from features.kit.terminal.progress import Progress
     from features.portraits.reading import Portraits
     from serving.scoring.batch.base import score_base
     from serving.scoring.batch.export import write_csv
@@ -111,7 +111,7 @@ def replay(
     and every stored value (raw score, propensity, percentile, band, reasons) is compared. Exit code 0 if all are equal,
     1 if any differs. Nothing is written.
     """
-    from features.kit.progress import Progress
+    from features.kit.terminal.progress import Progress
     from serving.scoring.batch.replay import replay as make_again
 
     day = parse_date(as_of, flag="--as-of")

@@ -6,8 +6,8 @@ from typing import Any
 
 from features.journey.journey import Journey
 from features.kit.errors import BundleError, NotReadyError
-from features.kit.progress import Progress
 from features.kit.runs import recorded_run, run_lock
+from features.kit.terminal.progress import Progress
 
 
 def score(journey: Journey, progress: Progress) -> dict[str, Any]:

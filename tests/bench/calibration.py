@@ -52,7 +52,7 @@ def build_world(home: Home) -> None:
     """Takes a synthetic operator through the main job up to its trained models."""
     from features.journey.journey import Journey, run_journey
     from features.kit.config import config_path
-    from features.kit.progress import Progress
+    from features.kit.terminal.progress import Progress
 
     count = int(os.environ.get("INSIGHT_BENCH_CUSTOMERS", WANTED))
     journey = Journey(

@@ -13,7 +13,7 @@ from features.feeds.landed.reading import Feeds
 from features.feeds.landing.landing import land
 from features.feeds.mapping.sources import load_source
 from features.kit.home import Home
-from features.kit.progress import SILENT
+from features.kit.terminal.progress import SILENT
 from features.portraits.build.build import build_portraits
 from features.portraits.reading import Portraits
 from training.leakage.provenance import unfounded_columns

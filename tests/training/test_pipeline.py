@@ -17,7 +17,7 @@ from features.feeds.mapping.sources import load_source
 from features.journey.journey import Journey
 from features.kit.cli import create_app
 from features.kit.home import Home
-from features.kit.progress import SILENT
+from features.kit.terminal.progress import SILENT
 from features.portraits.dimensions import consumption
 from features.portraits.feature_list import FeatureList
 from features.portraits.reading import PORTRAIT_FILE, Portraits

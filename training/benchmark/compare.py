@@ -14,7 +14,7 @@ from typing import Any
 
 from features.kit.arrays import Floats, Rows
 from features.kit.errors import ConfigurationError, InsightError
-from features.kit.progress import SILENT, Progress
+from features.kit.terminal.progress import SILENT, Progress
 from training.benchmark.peers import OURS, Model, models
 from training.benchmark.sets import BENCH_EXTRA, PublicSet, informative, known_sets
 from training.dataset.dataset import Dataset

@@ -18,7 +18,7 @@ import numpy as np
 
 from features.kit.errors import DataError, NotReadyError
 from features.kit.home import Home
-from features.kit.progress import SILENT
+from features.kit.terminal.progress import SILENT
 from training.bundle import BundleFeature
 from training.dataset.dataset import Dataset
 from training.dataset.duplicates import without_duplicates

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from features.kit.language import Locale
-from features.kit.pages import render
+from features.kit.pages.pages import render
 from training.card.card_texts import SECTIONS, CardTexts, load_texts
 from training.labels.targets import Target
 

@@ -10,7 +10,7 @@ import numpy as np
 from features.kit.arrays import Rows
 from features.kit.errors import ConfigurationError, NotReadyError
 from features.kit.home import Home
-from features.kit.spelling import close_names
+from features.kit.terminal.spelling import close_names
 from training.dataset.dataset import Dataset, dataset, thinned, thinned_split
 from training.dataset.duplicates import Twins, twins, without_duplicates
 from training.dataset.splits import Split, grouped_split, temporal_split

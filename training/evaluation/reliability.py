@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.kit.arrays import Floats, Labels
-from features.kit.figures import open_figure, png
+from features.kit.pages.figures import open_figure, png
 from training.evaluation.metrics import BINS, Z95, Figure, calibration_bins
 
 NO_EVENT_95 = float(-np.log(0.025))

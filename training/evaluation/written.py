@@ -15,7 +15,7 @@ import orjson
 
 from features.kit.errors import ConflictError, DataError
 from features.kit.files import read_json
-from features.kit.pages import render
+from features.kit.pages.pages import render
 from training.bundle import EVALUATION, JUDGED
 from training.dataset.dataset import Dataset
 from training.evaluation import stored

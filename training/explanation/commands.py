@@ -30,7 +30,7 @@ def explain(
     and a force picture of each customer asked for; explanation.json holds the figures. Two checks are printed: whether
     contributions stay under 1 % of noise, and whether taking the strongest feature away moves the score as told.
     """
-    from features.kit.progress import Progress
+    from features.kit.terminal.progress import Progress
     from training.explanation.page import explain_model
 
     result = explain_model(

@@ -18,8 +18,8 @@ from features.kit.arrays import Vectors
 from features.kit.errors import NotFoundError, NotReadyError
 from features.kit.files import write_bytes, write_json
 from features.kit.home import Home
-from features.kit.pages import render
-from features.kit.progress import SILENT, Progress
+from features.kit.pages.pages import render
+from features.kit.terminal.progress import SILENT, Progress
 from features.portraits.reading import Portraits
 from features.portraits.vector import encode
 from training import bundle

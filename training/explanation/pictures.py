@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from features.kit.arrays import Floats, Vectors
-from features.kit.figures import drawable, open_figure, png, png_of_library
+from features.kit.pages.figures import drawable, open_figure, png, png_of_library
 
 MOST = 12
 SUMMARY_ROWS = 1500

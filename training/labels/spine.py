@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from features.kit.arrays import Days, Labels
 from features.kit.clock import last_labelled
-from features.kit.progress import SILENT, Progress
+from features.kit.terminal.progress import SILENT, Progress
 from training.labels import own_actions
 from training.labels.history import History, Records
 from training.labels.targets import Target, label_sql, set_moment

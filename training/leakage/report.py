@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from features.kit.errors import NotReadyError
-from features.kit.progress import SILENT, Progress
+from features.kit.terminal.progress import SILENT, Progress
 from training.dataset.prepare import prepare
 from training.labels.history import Records
 from training.labels.spine import labelled

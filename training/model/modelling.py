@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.kit.arrays import Floats, Rows
-from features.kit.progress import SILENT, Progress
+from features.kit.terminal.progress import SILENT, Progress
 from training.dataset.dataset import Dataset
 from training.dataset.splits import Split, grouped_split
 from training.knots import Calibration

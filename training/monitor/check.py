@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from features.kit.clock import last_labelled
 from features.kit.errors import NotReadyError
-from features.kit.progress import SILENT, Progress
+from features.kit.terminal.progress import SILENT, Progress
 from training import bundle
 from training.bundle import LoadedBundle
 from training.labels.history import Records

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from features.kit.figures import open_figure, png
+from features.kit.pages.figures import open_figure, png
 
 SHOWN = 15
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from features.kit.files import write_bytes, write_json
 from features.kit.language import Locale
-from features.kit.pages import render
+from features.kit.pages.pages import render
 from features.kit.runs import hit
 from training.monitor.alarms import KINDS
 from training.monitor.pictures import drift_picture, reliability_picture, scores_picture

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from features.kit.home import Home
-from features.kit.progress import SILENT, Progress
+from features.kit.terminal.progress import SILENT, Progress
 from training import bundle
 from training.card import card
 from training.dataset.prepare import positives

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from features.kit.figures import open_figure, png
+from features.kit.pages.figures import open_figure, png
 
 HISTORY, SETTINGS = "tuning_history.png", "tuning_settings.png"
 COLUMNS = 4

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from features.kit.arrays import Floats, Rows
-from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
+from features.kit.terminal.progress import SILENT, Progress
 from training.dataset.dataset import Dataset
 from training.dataset.splits import Fold, Split, grouped_split
 from training.evaluation import metrics

@@ -21,8 +21,8 @@ from typing import Any
 from features.feeds.mapping.layout import Table
 from features.feeds.mapping.sources import Source, parse_duration
 from features.kit.errors import ConfigurationError, DataError, NotReadyError
-from features.kit.spelling import did_you_mean
 from features.kit.sql import literal, parquet, quoted
+from features.kit.terminal.spelling import did_you_mean
 
 _BLOCK_BYTES = 4 << 20
 _CONNECT_SECONDS = 10

@@ -50,9 +50,9 @@ from features.feeds.schema import Feed, Grain
 from features.kit.clock import add_months, utc_now
 from features.kit.errors import ConfigurationError, DataError
 from features.kit.home import Home
-from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
 from features.kit.sql import column_types, literals, row_count
+from features.kit.terminal.progress import SILENT, Progress
 
 RULES_VERSION = 2
 """Raised whenever landing would make other rows of the same files; part of every signature."""

@@ -25,8 +25,8 @@ from features.feeds.mapping.sources import FeedMapping, Source
 from features.feeds.schema import Column, Feed, Grain, Kind
 from features.kit.clock import instant_of
 from features.kit.errors import ConfigurationError, DataError
-from features.kit.spelling import did_you_mean
 from features.kit.sql import column_types, literal, literals, quoted, timestamp
+from features.kit.terminal.spelling import did_you_mean
 
 EARLIEST = datetime(1970, 1, 2)  # noqa: DTZ001 - naive means UTC in every feed
 """No operator's record is older; an earlier instant is a broken value."""

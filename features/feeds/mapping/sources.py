@@ -29,7 +29,7 @@ from features.feeds.schema import Column, Feed, Kind
 from features.feeds.units import MONEY_UNITS, UNITS
 from features.kit.config import Config, load_yaml, parse_config
 from features.kit.errors import ConfigurationError
-from features.kit.spelling import did_you_mean
+from features.kit.terminal.spelling import did_you_mean
 
 COMMON_COLUMNS = ("event_id", "customer_id", "event_at", "known_at", "superseded_at", "arrived_at")
 """The columns of every landed feed besides the contract's own."""

@@ -25,7 +25,7 @@ from features.feeds.proposal.matching import LEAST_CONFIDENCE, Match, matches
 from features.feeds.proposal.views import View, find_customers, found_files, look_at_views
 from features.feeds.proposal.words import Words, load_words, words_in
 from features.kit.errors import DataError
-from features.kit.progress import SILENT, Progress
+from features.kit.terminal.progress import SILENT, Progress
 
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 

@@ -24,9 +24,9 @@ from features.kit.clock import months_between, utc_now
 from features.kit.errors import DataError
 from features.kit.files import atomic_path, check_parquet, read_json, write_json
 from features.kit.home import Home
-from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
 from features.kit.sql import literal, timestamp
+from features.kit.terminal.progress import SILENT, Progress
 from features.portraits.build import compute
 from features.portraits.build.specification import specification
 from features.portraits.facts.class_report import class_report

@@ -21,7 +21,7 @@ from features.simulator.world.behaviour import Story
 from features.simulator.world.calendar import Calendar
 from features.simulator.world.catalogue import FEE, IS_5G
 from features.simulator.world.dice import Dice
-from features.simulator.world.drivers import (  # fmt: skip
+from features.simulator.world.drivers import (
     churn_base,
     complaint_base,
     grid_factor,
@@ -29,7 +29,7 @@ from features.simulator.world.drivers import (  # fmt: skip
     shock_rates,
     upgrade_base,
 )
-from features.simulator.world.hazards import (  # fmt: skip
+from features.simulator.world.hazards import (
     CALL_FACTORS,
     COMPLAINT_ON_CHURN,
     COMPLAINT_ON_COMPLAINT,

@@ -11,7 +11,7 @@ from features.simulator.world import actions
 from features.simulator.world.calendar import Calendar
 from features.simulator.world.catalogue import FEE, IS_5G, PLAN_NUMBER
 from features.simulator.world.dice import Dice
-from features.simulator.world.drivers import (  # fmt: skip
+from features.simulator.world.drivers import (
     churn_base,
     complaint_base,
     grid_factor,
@@ -19,7 +19,7 @@ from features.simulator.world.drivers import (  # fmt: skip
     shock_rates,
     upgrade_base,
 )
-from features.simulator.world.hazards import (  # fmt: skip
+from features.simulator.world.hazards import (
     CALL_FACTORS,
     COMPLAINT_ON_CHURN,
     COMPLAINT_ON_COMPLAINT,

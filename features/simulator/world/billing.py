@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.kit.arrays import Integers
-from features.simulator.world.catalogue import (  # fmt: skip
+from features.simulator.world.catalogue import (
     CAP,
     DATA_KB,
     DATA_PRICE,

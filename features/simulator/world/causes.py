@@ -11,7 +11,7 @@ from features.simulator.world.behaviour import NEVER, Events, Story, add_effect,
 from features.simulator.world.calendar import Calendar
 from features.simulator.world.dice import Dice
 from features.simulator.world.drivers import churn_base, complaint_base, need_ratio
-from features.simulator.world.hazards import (  # fmt: skip
+from features.simulator.world.hazards import (
     CALL_FACTORS,
     COMPLAINT_ON_CHURN,
     COMPLAINT_ON_COMPLAINT,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from features.kit.errors import NotFoundError, NotReadyError
-from features.kit.spelling import close_names
+from features.kit.terminal.spelling import close_names
 from features.portraits.facts.classes import CLASS_NAMES
 from serving.api.answers import from_cursor, to_cursor
 from serving.api.audiences.schemas import AudienceAnswer, AudienceMember, AudienceQuery

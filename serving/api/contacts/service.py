@@ -13,8 +13,8 @@ from serving.api.context import Context
 from serving.api.customer.portrait import UNKNOWN_CUSTOMER
 from serving.api.errors import InvalidRequestError
 from serving.database.keys import ApiKey
-from serving.outreach.lists.feedback import record_contacts
-from serving.outreach.lists.reported_rows import ReportedContact, contact_row, refused_rows
+from serving.outreach.feedback.landing import record_contacts
+from serving.outreach.feedback.reported_rows import ReportedContact, contact_row, refused_rows
 from serving.outreach.policy.policy import PolicyBook
 
 _AHEAD = timedelta(minutes=5)

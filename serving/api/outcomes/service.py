@@ -9,8 +9,8 @@ from serving.api.outcomes.schemas import OutcomeIn, OutcomeOut, OutcomesAnswer, 
 from serving.database.keys import ApiKey
 from serving.database.session import reading
 from serving.database.tables_outreach import OutreachLineRow
-from serving.outreach.lists.outcomes import record_reports
-from serving.outreach.lists.returns import Report
+from serving.outreach.feedback.outcomes import record_reports
+from serving.outreach.feedback.returns import Report
 from serving.outreach.settings import load_settings
 
 UNKNOWN_LINE = ErrorOut(code="not_found", detail="no line with this id")

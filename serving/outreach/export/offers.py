@@ -11,7 +11,7 @@ import orjson
 
 from features.kit.language import LOCALES, Locale, Text
 from serving.outreach.decision.actions import Option
-from serving.product_fit.wording import lost_text, named
+from serving.product_fit.offers.wording import lost_text, named
 from serving.scoring.reasons.writing import ReasonWriter
 
 _NO_OFFER = Text(zh="改用更合适的方案", en="a plan that fits better")

@@ -11,8 +11,8 @@ A run killed between the two leaves a claimed list; the same request completes i
 from __future__ import annotations
 
 from features.kit.home import Home
-from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
+from features.kit.terminal.progress import SILENT, Progress
 from serving.database.session import opened, reading
 from serving.outreach.decision.actions import decide
 from serving.outreach.decision.candidates import newest_basis, read_candidates

@@ -19,12 +19,7 @@ from sqlalchemy.orm import Session
 
 from features.kit.clock import instant_of
 from features.kit.errors import NotFoundError, NotReadyError
-from serving.database.tables_outreach import (
-    AttemptRow,
-    ListLineRow,
-    OutreachLineRow,
-    OutreachListRow,
-)
+from serving.database.tables_outreach import AttemptRow, ListLineRow, OutreachLineRow, OutreachListRow
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 TRIES = 4

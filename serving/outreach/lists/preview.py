@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from features.journey.journey import Journey
 from features.kit.errors import BundleError, NotReadyError
 from features.kit.home import Home
-from features.kit.progress import Progress
+from features.kit.terminal.progress import Progress
 from serving.database.session import open_database, reading
 from serving.database.tables_outreach import ClaimDayRow, OutreachLineRow
 from serving.outreach.decision.actions import Option, decide

@@ -16,8 +16,8 @@ import orjson
 
 from features.kit.files import sha256_of, write_json, write_parquet
 from features.kit.home import Home
-from features.kit.progress import SILENT, Progress
 from features.kit.runs import hit
+from features.kit.terminal.progress import SILENT, Progress
 from features.portraits.reading import Portraits
 from serving.scoring.batch.file import CHUNK_ROWS, Explain, row_count, score_file, score_rows
 from serving.scoring.batch.shadow import score_shadow

@@ -13,7 +13,7 @@ import numpy as np
 from features.kit.arrays import Flags, Integers
 from features.kit.errors import NotReadyError
 from features.kit.home import Home
-from features.kit.progress import SILENT, Progress, Tick
+from features.kit.terminal.progress import SILENT, Progress, Tick
 from features.portraits.reading import Portraits
 from features.portraits.vector import encode
 from serving.scoring.champion import load_champion, scorer_of

@@ -21,7 +21,7 @@ from features.feeds.landed.reading import Feeds
 from features.kit.errors import NotFoundError
 from features.kit.files import check_parquet
 from features.kit.home import Home
-from features.kit.progress import SILENT, Progress
+from features.kit.terminal.progress import SILENT, Progress
 from features.portraits.build.rebuild import portrait_again
 from features.portraits.feature_list import FeatureList
 from features.portraits.reading import Portraits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from features.kit.config import config_path
 from features.kit.language import LOCALES, Text
-from features.kit.pages import render
+from features.kit.pages.pages import render
 from features.portraits.feature_list import FeatureList
 from serving.scoring.reasons.book import ReasonBook, load_book
 

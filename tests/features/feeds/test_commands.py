@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from features.journey.journey import Journey
 from features.kit.cli import create_app
 from features.kit.errors import QuarantineLimitError
-from features.kit.progress import SILENT
+from features.kit.terminal.progress import SILENT
 
 
 def call(operator, command, *more):

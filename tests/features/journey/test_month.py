@@ -23,7 +23,7 @@ from features.journey import month
 from features.kit.errors import DataError
 from features.kit.home import Home
 from features.journey.journey import Journey
-from features.kit.progress import SILENT
+from features.kit.terminal.progress import SILENT
 
 home, says = Path(sys.argv[1]), orjson.loads(sys.argv[2])
 diary = home / "diary.txt"

@@ -10,8 +10,8 @@ from features.journey.journey import Journey
 from features.kit.cli import create_app
 from features.kit.errors import ConflictError, NotReadyError
 from features.kit.home import Home
-from features.kit.progress import SILENT
 from features.kit.runs import run_lock
+from features.kit.terminal.progress import SILENT
 from features.store.step import publish as publish_step
 
 

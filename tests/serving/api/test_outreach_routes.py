@@ -12,7 +12,7 @@ from features.feeds.landed.reading import Feeds
 from features.kit.home import Home
 from serving.api.app import create_app
 from serving.database.session import open_database
-from serving.outreach.lists.held import held_reports
+from serving.outreach.feedback.held import held_reports
 
 pytestmark = pytest.mark.xdist_group("api")
 

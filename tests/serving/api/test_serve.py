@@ -162,7 +162,7 @@ def drive():
     print(json.dumps([name for name in heavy if name in sys.modules]), flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
 
-from serving.api.server import run
+from serving.api.server.server import run
 threading.Thread(target=drive).start()
 run(home, "127.0.0.1", port)
 """

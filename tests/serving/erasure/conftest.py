@@ -31,13 +31,13 @@ from serving.database.audit import record
 from serving.database.keys import create_key, find_key
 from serving.database.session import open_database, reading, writing
 from serving.database.tables_outreach import OutreachLineRow
+from serving.outreach.feedback.landing import land_pending, record_contacts
+from serving.outreach.feedback.outcomes import record_reports
+from serving.outreach.feedback.reported_rows import ReportedContact
+from serving.outreach.feedback.returns import Report
 from serving.outreach.lists.draw import draw_list
-from serving.outreach.lists.feedback import land_pending, record_contacts
 from serving.outreach.lists.handover import hand_over
-from serving.outreach.lists.outcomes import record_reports
-from serving.outreach.lists.reported_rows import ReportedContact
 from serving.outreach.lists.request import ListRequest
-from serving.outreach.lists.returns import Report
 from serving.outreach.settings import load_settings
 from tests.world import AS_OF, Town, card, write_people, write_scores
 from training import bundle

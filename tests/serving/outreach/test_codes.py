@@ -9,7 +9,7 @@ import pytest
 
 from features.feeds.contracts import FEEDS
 from serving.outreach.dispositions import DISPOSITIONS
-from serving.outreach.lists.returns import Report
+from serving.outreach.feedback.returns import Report
 from serving.outreach.refusals import CHANNELS, REFUSALS
 from serving.outreach.settings import ClaimSettings, Purpose, load_settings
 

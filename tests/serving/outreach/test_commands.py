@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from features.journey.journey import Journey
-from features.kit.progress import SILENT
+from features.kit.terminal.progress import SILENT
 from serving.outreach.step import outreach
 from tests.world import AS_OF
 

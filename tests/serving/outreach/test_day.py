@@ -13,11 +13,11 @@ import pytest
 from features.journey import day
 from features.journey.journey import Journey, load_step
 from features.kit.errors import DataError, NotReadyError
-from features.kit.exit_codes import ExitCode
 from features.kit.home import Home
-from features.kit.progress import SILENT
-from serving.outreach.lists.feedback import import_outcomes
-from serving.outreach.lists.returns import Report
+from features.kit.terminal.exit_codes import ExitCode
+from features.kit.terminal.progress import SILENT
+from serving.outreach.feedback.landing import import_outcomes
+from serving.outreach.feedback.returns import Report
 from tests.serving.outreach.conftest import at
 
 JUNE_4, JUNE_5, JUNE_6 = date(2026, 6, 4), date(2026, 6, 5), date(2026, 6, 6)

@@ -14,12 +14,12 @@ from features.feeds.mapping.sources import load_source
 from features.journey.journey import Journey
 from features.kit.cli import create_app
 from features.kit.home import Home
-from features.kit.progress import SILENT
 from features.kit.runs import FAILPOINT_VARIABLE, FailpointError
+from features.kit.terminal.progress import SILENT
 from features.simulator.step import simulate_to
 from serving.product_fit.fit import FIT_SCHEMA
+from serving.product_fit.offers.wording import money
 from serving.product_fit.step import fit, fit_base, fit_path
-from serving.product_fit.wording import money
 from tests.bench.offers import Reviewer
 
 AS_OF = date(2026, 6, 1)

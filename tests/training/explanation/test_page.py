@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from features.kit.figures import drawable
+from features.kit.pages.figures import drawable
 from tests.training.cards import pages
 from training import bundle
 from training.bundle import BundleFeature, LoadedBundle, Manifest

@@ -20,7 +20,7 @@ from features.feeds.mapping.sources import load_source
 from features.journey.journey import Journey
 from features.kit.config import config_path
 from features.kit.home import Home
-from features.kit.progress import SILENT
+from features.kit.terminal.progress import SILENT
 from features.portraits.reading import Portraits
 from features.portraits.step import build
 from features.simulator.step import simulate_to

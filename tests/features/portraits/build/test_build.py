@@ -14,7 +14,7 @@ from features.feeds.landed.reading import Feeds
 from features.journey.journey import Journey
 from features.kit.errors import DataError, NotReadyError
 from features.kit.home import Home
-from features.kit.progress import SILENT
+from features.kit.terminal.progress import SILENT
 from features.portraits import step
 from features.portraits.build.build import build_portraits
 from features.portraits.feature_list import FeatureList

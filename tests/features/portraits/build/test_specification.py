@@ -22,9 +22,9 @@ CANNOT_CHANGE_A_VALUE = {
     "features.kit.files": "writes and checks files",
     "features.kit.home": "folders",
     "features.kit.language": "which language a person reads; the texts stand where they are used",
-    "features.kit.progress": "progress bars",
+    "features.kit.terminal.progress": "progress bars",
     "features.kit.runs": "locks and the run table",
-    "features.kit.spelling": "the nearest word, for messages",
+    "features.kit.terminal.spelling": "the nearest word, for messages",
     "features.portraits.build.specification": "this identity itself",
     "features.portraits.reading": "names of folders and files",
 }

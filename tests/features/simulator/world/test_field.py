@@ -13,7 +13,7 @@ from features.feeds.mapping.sources import load_source
 from features.kit.config import config_path
 from features.kit.files import read_json
 from features.kit.home import Home
-from features.kit.progress import SILENT
+from features.kit.terminal.progress import SILENT
 from features.portraits.build.build import build_portraits
 from features.portraits.settings import load_settings
 from features.simulator.step import simulate_to

@@ -20,12 +20,12 @@ from features.kit.errors import ConflictError, NotFoundError
 from features.kit.home import Home
 from serving.database.session import open_database, reading
 from serving.database.tables_outreach import ClaimDayRow, ListLineRow, OutreachLineRow
+from serving.outreach.feedback.landing import import_outcomes
+from serving.outreach.feedback.returns import Report
 from serving.outreach.lists import draw
 from serving.outreach.lists.draw import draw_list
-from serving.outreach.lists.feedback import import_outcomes
 from serving.outreach.lists.release import Released
 from serving.outreach.lists.request import ListRequest
-from serving.outreach.lists.returns import Report
 from tests.serving.outreach.conftest import at
 from tests.world import AS_OF, Town, card, write_people, write_scores
 

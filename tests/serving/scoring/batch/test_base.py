@@ -15,7 +15,7 @@ import pytest
 
 from features.journey.journey import Journey
 from features.kit.errors import BundleError, NotReadyError
-from features.kit.progress import SILENT
+from features.kit.terminal.progress import SILENT
 from serving.scoring.batch.base import score_base
 from serving.scoring.batch.file import explain_customers
 from serving.scoring.batch.stored import Scores

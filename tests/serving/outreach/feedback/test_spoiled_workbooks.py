@@ -14,9 +14,9 @@ import xlsxwriter
 from features.kit.errors import DataError
 from serving.outreach.dispositions import Disposition
 from serving.outreach.export.columns import COLUMNS
+from serving.outreach.feedback.returned_file import MOST_CELLS
+from serving.outreach.feedback.returns import Returned, read_reports
 from serving.outreach.lists.ledger import line_id_of
-from serving.outreach.lists.returned_file import MOST_CELLS
-from serving.outreach.lists.returns import Returned, read_reports
 from tests.world import AS_OF
 
 LINES = [line_id_of(f"P{k}", AS_OF) for k in range(3)]

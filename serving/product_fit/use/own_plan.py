@@ -12,9 +12,9 @@ import numpy as np
 from features.kit.arrays import Flags, Integers
 from features.kit.clock import add_months
 from serving.product_fit.catalogue import Catalogue
-from serving.product_fit.months import Months
 from serving.product_fit.rating import UNLIMITED, Terms, bill, data_charge, voice_and_message_fee
 from serving.product_fit.settings import FitSettings, minor
+from serving.product_fit.use.months import Months
 
 OVER_USE, THROTTLING, ROAMING, UNUSED = "over_use", "throttling", "roaming", "unused_allowance"
 

@@ -63,7 +63,7 @@ class _Watch:
                 signal.signal(number, handler)
 
     def _serve_once(self) -> int:
-        from serving.api.server import run
+        from serving.api.server.server import run
 
         spawn = multiprocessing.get_context("spawn")
         self._child = spawn.Process(target=run, args=self._arguments, name="insight-api")

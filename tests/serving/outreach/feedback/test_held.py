@@ -19,10 +19,10 @@ from features.kit.errors import ConfigurationError, NotFoundError
 from serving.database.audit import first_tampered
 from serving.database.session import open_database, writing
 from serving.database.tables_outreach import AttemptRow, ContactRow
-from serving.outreach.lists.feedback import import_outcomes, land_pending
-from serving.outreach.lists.held import drop_report, held_reports, mend_report
-from serving.outreach.lists.outcomes import record_reports
-from serving.outreach.lists.returns import Report
+from serving.outreach.feedback.held import drop_report, held_reports, mend_report
+from serving.outreach.feedback.landing import import_outcomes, land_pending
+from serving.outreach.feedback.outcomes import record_reports
+from serving.outreach.feedback.returns import Report
 from serving.outreach.settings import load_settings
 from tests.serving.outreach.conftest import at
 from tests.serving.outreach.lists.test_lists import ids_of
@@ -188,7 +188,7 @@ def test_a_killed_landing_is_completed_by_the_next(crowd, tmp_path, nth):
     """SIGKILL at each failpoint of a landing with poison rows: the next one lands each good row once."""
     good = poison(open_database(crowd), 10)
     program = (
-        "import sys; from features.kit.home import Home; from serving.outreach.lists.feedback import land_pending; "
+        "import sys; from features.kit.home import Home; from serving.outreach.feedback.landing import land_pending; "
         "land_pending(Home.at(sys.argv[1]))"
     )
     environment = os.environ | {"INSIGHT_FAILPOINT": f"*:{nth}:kill"}

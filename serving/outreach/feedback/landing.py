@@ -19,9 +19,9 @@ from features.kit.home import Home
 from features.kit.runs import hit, run_lock
 from serving.database.session import open_database, reading, writing
 from serving.database.tables_outreach import AttemptRow, ContactRow, OutreachLineRow
-from serving.outreach.lists.outcomes import ImportResult, complaint_ticket, record_reports
-from serving.outreach.lists.reported_rows import ReportedContact, contact_row, outcome_row, table_of, timed
-from serving.outreach.lists.returns import Report
+from serving.outreach.feedback.outcomes import ImportResult, complaint_ticket, record_reports
+from serving.outreach.feedback.reported_rows import ReportedContact, contact_row, outcome_row, table_of, timed
+from serving.outreach.feedback.returns import Report
 from serving.outreach.settings import load_settings
 
 

@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 from features.kit.errors import DataError
 from serving.outreach.dispositions import DISPOSITIONS, Disposition
 from serving.outreach.export.columns import COLUMNS
+from serving.outreach.feedback.returned_file import Comment, Sheet, column_letters, read_sheets
 from serving.outreach.lists.ledger import is_line_id
-from serving.outreach.lists.returned_file import Comment, Sheet, column_letters, read_sheets
 
 _TIME_FORMATS = ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
 _DATE_FORMATS = ("%Y-%m-%d", "%Y/%m/%d")

@@ -6,9 +6,9 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from features.kit import pages
+from features.kit.pages import pages
 
-ROOT = Path(pages.__file__).parents[2]
+ROOT = Path(pages.__file__).parents[3]
 TEMPLATES = sorted(
     path.relative_to(ROOT) for floor in ("features", "training", "serving") for path in (ROOT / floor).rglob("*.j2")
 )
@@ -19,7 +19,7 @@ def room(monkeypatch: pytest.MonkeyPatch):
     """Returns a function that makes an environment whose own templates are the given texts."""
 
     def made(**texts: str) -> None:
-        real = pages._environment.__wrapped__("features.kit")
+        real = pages._environment.__wrapped__("features.kit.pages")
         own = jinja2.DictLoader({name.replace("_", "."): text for name, text in texts.items()})
         real.loader = jinja2.ChoiceLoader([own, real.loader])
         monkeypatch.setattr(pages, "_environment", lambda _: real)
@@ -68,6 +68,6 @@ def test_every_template_is_read_and_is_used(path):
     room = path.parent.parent
     source = pages._environment(".".join(room.parts)).get_template(path.name)
     assert source.filename == str(ROOT / path)
-    rooms = TEMPLATES if room == Path("features/kit") else ()
+    rooms = TEMPLATES if room == Path("features/kit/pages") else ()
     users = [*(ROOT / room).glob("*.py"), *(ROOT / other for other in rooms if other != path)]
     assert any(f'"{path.name}"' in user.read_text(encoding="utf-8") for user in users)

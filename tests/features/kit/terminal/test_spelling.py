@@ -2,7 +2,7 @@
 
 import pytest
 
-from features.kit.spelling import close_names, did_you_mean
+from features.kit.terminal.spelling import close_names, did_you_mean
 
 
 @pytest.mark.parametrize(

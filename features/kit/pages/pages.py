@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-SHARED = "features.kit"
+SHARED = "features.kit.pages"
 
 
 def render(room: str, template: str, **content: Any) -> str:

@@ -15,8 +15,8 @@ import numpy as np
 from features.kit.arrays import Flags, Integers
 from features.kit.clock import add_months, month_start
 from features.kit.sql import literal, newest
-from serving.product_fit.people import Known, People, ReadFeed, read_people
 from serving.product_fit.rating import Use
+from serving.product_fit.use.people import Known, People, ReadFeed, read_people
 
 
 @dataclass(frozen=True)

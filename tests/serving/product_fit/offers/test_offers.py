@@ -5,10 +5,10 @@ from datetime import date
 
 import pytest
 
-from serving.product_fit.compare import _Charges
 from serving.product_fit.fit import Fitter
+from serving.product_fit.offers.compare import _Charges
+from serving.product_fit.offers.wording import lost_text
 from serving.product_fit.settings import read_settings
-from serving.product_fit.wording import lost_text
 from tests.serving.product_fit.world import AS_OF, GB, KNOWN, PERIODS, World, catalogue, fit, moment, told
 
 JUNE_20 = date(2026, 6, 20)

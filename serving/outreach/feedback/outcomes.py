@@ -28,17 +28,10 @@ from serving.database.tables_outreach import (
     RefusalRow,
 )
 from serving.outreach.dispositions import DISPOSITIONS, UNREACHED, Forbids
-from serving.outreach.lists.ledger import (
-    CLOSED,
-    OPEN,
-    lock_ledger,
-    patiently,
-    withdraw,
-    withdraw_from_lists,
-)
+from serving.outreach.feedback.reported_rows import on_calendar, outcome_row, refused_rows, timed
+from serving.outreach.feedback.returns import Report, ReportError, RowError, check_needs
+from serving.outreach.lists.ledger import CLOSED, OPEN, lock_ledger, patiently, withdraw, withdraw_from_lists
 from serving.outreach.lists.recheck import refused_code
-from serving.outreach.lists.reported_rows import on_calendar, outcome_row, refused_rows, timed
-from serving.outreach.lists.returns import Report, ReportError, RowError, check_needs
 from serving.outreach.policy.ledger_facts import read_facts
 from serving.outreach.settings import OutreachSettings
 

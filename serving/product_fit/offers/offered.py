@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from serving.product_fit.catalogue import Catalogue, Pack, Plan
-from serving.product_fit.compare import NOT_OFFERED, Ranking, effective_on
-from serving.product_fit.months import Months
-from serving.product_fit.own_plan import OVER_USE, THROTTLING, UNUSED, Needs
+from serving.product_fit.offers.compare import NOT_OFFERED, Ranking, effective_on
 from serving.product_fit.rating import UNLIMITED
 from serving.product_fit.settings import FitSettings
+from serving.product_fit.use.months import Months
+from serving.product_fit.use.own_plan import OVER_USE, THROTTLING, UNUSED, Needs
 
 CHEAPER = "cheaper"
 

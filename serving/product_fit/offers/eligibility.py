@@ -6,9 +6,9 @@ import numpy as np
 
 from features.kit.arrays import Flags
 from serving.product_fit.catalogue import Catalogue, Plan
-from serving.product_fit.months import Months
 from serving.product_fit.rating import Use
 from serving.product_fit.settings import FitSettings
+from serving.product_fit.use.months import Months
 
 
 def may_take(plan: Plan, months: Months, catalogue: Catalogue, settings: FitSettings, money_scale: int) -> Flags:

@@ -19,14 +19,14 @@ from serving.database.session import open_database, reading
 from serving.database.tables_access import AuditRow
 from serving.database.tables_outreach import OutreachLineRow, RefusalRow
 from serving.outreach.dispositions import Disposition
+from serving.outreach.feedback.landing import import_outcomes, land_pending, record_contacts
+from serving.outreach.feedback.outcomes import record_reports
+from serving.outreach.feedback.reported_rows import ReportedContact
+from serving.outreach.feedback.returns import Report, read_reports
 from serving.outreach.lists.draw import draw_list
-from serving.outreach.lists.feedback import import_outcomes, land_pending, record_contacts
 from serving.outreach.lists.handover import hand_over, remove_expired
 from serving.outreach.lists.ledger import line_id_of
-from serving.outreach.lists.outcomes import record_reports
-from serving.outreach.lists.reported_rows import ReportedContact
 from serving.outreach.lists.request import ListRequest
-from serving.outreach.lists.returns import Report, read_reports
 from serving.outreach.settings import load_settings
 from tests.serving.outreach.conftest import at, policy_of, states_of
 from tests.world import AS_OF, Town, write_people, write_scores

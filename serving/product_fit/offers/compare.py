@@ -21,11 +21,11 @@ import numpy as np
 from features.kit.arrays import Flags, Integers
 from features.kit.clock import add_months
 from serving.product_fit.catalogue import Catalogue, Pack, Plan
-from serving.product_fit.eligibility import may_take
-from serving.product_fit.months import Months
-from serving.product_fit.own_plan import Needs, OwnBills
+from serving.product_fit.offers.eligibility import may_take
 from serving.product_fit.rating import Terms, bill, data_charge, voice_and_message_fee
 from serving.product_fit.settings import FitSettings, minor
+from serving.product_fit.use.months import Months
+from serving.product_fit.use.own_plan import Needs, OwnBills
 
 NO_PACK = -1
 NOT_OFFERED = -(1 << 60)

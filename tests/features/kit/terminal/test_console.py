@@ -1,6 +1,6 @@
 """Tables on the console: one width without a terminal, one way to align."""
 
-from features.kit.console import WIDTH_OF_A_FILE, make_table, open_console
+from features.kit.terminal.console import WIDTH_OF_A_FILE, make_table, open_console
 
 
 def test_a_wide_table_is_whole_in_a_pipe(capsys):

@@ -18,8 +18,8 @@ from features.kit.errors import ConfigurationError, ConflictError, NotFoundError
 from serving.database.audit import record
 from serving.database.session import reading, writing
 from serving.database.tables_outreach import AttemptRow, ContactRow
-from serving.outreach.lists.outcomes import CLOCK_SKEW
-from serving.outreach.lists.reported_rows import contact_row, on_calendar, outcome_row, refused_rows, timed
+from serving.outreach.feedback.outcomes import CLOCK_SKEW
+from serving.outreach.feedback.reported_rows import contact_row, on_calendar, outcome_row, refused_rows, timed
 
 KINDS: dict[str, tuple[Any, str]] = {"contact": (ContactRow, "contact_id"), "outcome": (AttemptRow, "attempt_id")}
 

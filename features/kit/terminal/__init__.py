@@ -1,0 +1,1 @@
+"""What stands on a terminal: the console, progress bars, exit codes and spelling hints."""

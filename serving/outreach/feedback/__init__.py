@@ -1,0 +1,1 @@
+"""What comes back from agents and campaign tools: read, judged, recorded, landed."""

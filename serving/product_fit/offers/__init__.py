@@ -1,0 +1,1 @@
+"""Which plans may be offered, and how an offer is named."""
