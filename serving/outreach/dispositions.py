@@ -39,6 +39,8 @@ class Outcome:
         is_contact: Whether the person was reached, so that it counts in the caps.
         on_closed_line: Whether it counts even on a line that is closed: what a customer said is never too late.
         forbids: What it forbids.
+        follows: The disposition that may have closed the line before: a gateway reports `delivered` after `sent`.
+        only_sent: Whether it fits messages and app lines alone, which go out without a talk.
     """
 
     then: Literal["closed", "appointment", "attempt"] = "closed"
@@ -46,8 +48,12 @@ class Outcome:
     is_contact: bool = True
     on_closed_line: bool = False
     forbids: Forbids | None = None
+    follows: str = ""
+    only_sent: bool = False
 
 
+SENT_CHANNELS = frozenset({"message", "app"})
+"""Channels on which something is sent and nobody talks."""
 _ATTEMPT = Outcome("attempt", needs="attempted_at", is_contact=False)
 
 
@@ -123,12 +129,32 @@ class Disposition(StrEnum):
         ("生成投诉工单；计为本次联系的损害", "becomes a complaint ticket; counts as harm"),
         Outcome(on_closed_line=True, forbids=Forbids(RefusalCode.OPEN_COMPLAINT, until_closed=True)),
     )  # fmt: skip
+    SENT = (
+        "sent", ("已发送", "sent"), ("结案；计为一次联系", "closed; counts as a contact"), Outcome(only_sent=True),
+    )  # fmt: skip
+    DELIVERED = (
+        "delivered", ("已送达", "delivered"), ("结案；计为一次联系", "closed; counts as a contact"),
+        Outcome(only_sent=True, follows="sent"),
+    )  # fmt: skip
+    FAILED = (
+        "failed", ("发送失败", "failed"),
+        ("记一次尝试，不算联系；3天内最多3次", "an attempt, not a contact; up to 3 in 3 days"),
+        Outcome("attempt", needs="attempted_at", is_contact=False, only_sent=True),
+    )  # fmt: skip
+
+    def fits(self, channel: str) -> bool:
+        """Returns whether an attempt on a channel can end so: only what is sent without a talk can be delivered."""
+        if channel in SENT_CHANNELS:
+            return self.outcome.only_sent or self.value not in TALKED
+        return not self.outcome.only_sent
 
     def choice(self, locale: Locale) -> str:
         """Returns the disposition as the drop-down shows it: the code, in Chinese with its words."""
         return f"{self.value} {self.text.zh}" if locale == "zh" else self.value
 
 
+TALKED = frozenset({"thinking", "callback", "no_answer", "busy_or_off"})
+"""Ends of a call, which no message can have."""
 UNREACHED = Forbids(RefusalCode.UNREACHED, rest="unreached_rest_days")
 """What the last attempt without an answer forbids."""
 DISPOSITIONS: dict[str, Disposition] = {disposition.value: disposition for disposition in Disposition}

@@ -66,7 +66,7 @@ def to_xlsx(entries: Sequence[Entry], page: Page, *, title: str, note: str) -> b
         for place, (column, cell) in enumerate(zip(COLUMNS, row, strict=True)):
             _write_cell(sheet, FIRST_ROW + number, place, cell, _look(looks, column, entries[number]))
     last = FIRST_ROW + max(len(entries), 1) - 1
-    _add_validation(sheet, page, last)
+    _add_validation(sheet, page, entries)
     sheet.freeze_panes(FIRST_ROW, 4)
     sheet.autofilter(FIRST_ROW - 1, 0, last, len(COLUMNS) - 1)
     sheet.set_landscape()
@@ -124,14 +124,15 @@ def _height(row: Sequence[Any]) -> float:
     return float(min(14 * lines + 4, 200))
 
 
-def _add_validation(sheet: Any, page: Page, last: int) -> None:
+def _add_validation(sheet: Any, page: Page, entries: Sequence[Entry]) -> None:
+    """Offers each line the dispositions that fit its channel."""
     place = next(k for k, column in enumerate(COLUMNS) if column.name == "disposition")
-    name = "填写说明" if page.locale == "zh" else "How to fill in"
-    source = f"='{name}'!$A$2:$A${len(Disposition) + 1}"
     message = "请从下拉列表选择" if page.locale == "zh" else "choose from the list"
-    sheet.data_validation(
-        FIRST_ROW, place, last, place, {"validate": "list", "source": source, "error_message": message}
-    )
+    for number, entry in enumerate(entries, start=FIRST_ROW):
+        choices = [code.choice(page.locale) for code in Disposition if code.fits(entry.line.channel)]
+        sheet.data_validation(
+            number, place, number, place, {"validate": "list", "source": choices, "error_message": message}
+        )
 
 
 def _write_guide(sheet: Any, looks: dict[str, Any], page: Page) -> None:

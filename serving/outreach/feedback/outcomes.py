@@ -135,7 +135,11 @@ class _Recorder:
         line = self._session.get(OutreachLineRow, report.line_id)
         if line is None:
             raise ReportError("line_id", f"no line '{report.line_id}'")
-        if line.status != OPEN and not outcome.on_closed_line:
+        if outcome.only_sent and not DISPOSITIONS[report.disposition].fits(line.channel):
+            raise ReportError(
+                "disposition", f"'{report.disposition}' is for messages and app lines, not for '{line.channel}'"
+            )
+        if line.status != OPEN and not outcome.on_closed_line and line.closed_code != (outcome.follows or OPEN):
             raise ReportError("line_id", f"line '{report.line_id}' is {line.status} ({line.closed_code})")
         at = report.attempted_at or self._now
         day = civil_date(at, self._zone)
@@ -212,7 +216,7 @@ class _Recorder:
             self._close(line, report)
         elif line.attempts >= self._settings.claim.attempts:
             self._close(line, report)
-            forbids = UNREACHED
+            forbids = None if outcome.only_sent else UNREACHED  # another channel may reach whom no message reached
         if forbids is not None:
             self._refuse(forbids, report, line, source, day)
 

@@ -1,0 +1,102 @@
+"""Messages come back as sent, delivered or failed: what went out is not sent again, what failed may be."""
+
+from __future__ import annotations
+
+from datetime import date
+from zipfile import ZipFile
+
+import pytest
+from sqlalchemy import select
+
+from features.feeds.landed.reading import Feeds
+from serving.database.session import open_database, reading
+from serving.database.tables_outreach import ContactRow, ListLineRow, OutreachLineRow
+from serving.outreach.dispositions import Disposition
+from serving.outreach.lists.draw import draw_list
+from serving.outreach.lists.feedback import import_outcomes
+from serving.outreach.lists.request import ListRequest
+from serving.outreach.lists.returns import Report
+from serving.outreach.policy.ledger_facts import read_facts
+from tests.serving.outreach.conftest import at
+from tests.world import AS_OF, Town, write_people, write_scores
+
+TOMORROW = date(2026, 6, 2)
+
+
+@pytest.fixture
+def sent(tmp_path):
+    """A town of four customers in arrears and one with an overdue ticket: the drawn list, four app lines, a call."""
+    town = Town(tmp_path)
+    people = {}
+    for k in range(5):
+        town.customer(f"C{k}")
+        ticket = {"service.ticket_overdue": {"ticket": "T", "hours": 30}}
+        people[f"C{k}"] = {"reasons": ticket if k == 4 else {"bill.arrears": {"amount": 59_000, "days": 9}}}
+    town.land()
+    for day in (AS_OF, TOMORROW):
+        write_people(town.home, people, day)
+        write_scores(town.home, "churn", {one: {"p": 0.1, "band": "normal"} for one in people}, day)
+    released = draw_list(town.home, ListRequest(AS_OF, 60))
+    with reading(open_database(town.home)) as session:
+        lines = list(session.scalars(select(OutreachLineRow).order_by(OutreachLineRow.customer_id)))
+    assert [line.channel for line in lines] == ["app"] * 4 + ["call"]
+    return town.home, released, [line.line_id for line in lines]
+
+
+def test_what_was_sent_is_closed_and_counted_and_what_failed_stays(sent):
+    """Sent and delivered are contacts and on no further list; a failed message and an untouched one are carried."""
+    home, _, lines = sent
+    ten, eleven = at("2026-06-01T02:30:00"), at("2026-06-01T03:30:00")
+    reports = [
+        Report(1, lines[0], "sent", attempted_at=ten),
+        Report(2, lines[0], "delivered", attempted_at=eleven),
+        Report(3, lines[1], "delivered", attempted_at=ten),
+        Report(4, lines[2], "failed", attempted_at=ten),
+    ]
+    assert import_outcomes(home, reports).errors == []
+    draw_list(home, ListRequest(TOMORROW, 60))
+    with reading(open_database(home)) as session:
+        status = {line.line_id: (line.status, line.attempts) for line in session.scalars(select(OutreachLineRow))}
+        contacts = set(session.scalars(select(ContactRow.contact_id)))
+        carried = set(session.scalars(select(ListLineRow.line_id).where(ListLineRow.day == TOMORROW)))
+    assert [status[line] for line in lines[:4]] == [("closed", 2), ("closed", 1), ("open", 1), ("open", 0)]
+    assert contacts == {lines[0], lines[1]}
+    assert {lines[2], lines[3]} <= carried
+    assert carried.isdisjoint(lines[:2])
+    with Feeds.open(home).connect() as database:
+        outcomes = database.execute("SELECT outcome FROM outcomes ORDER BY ALL").fetchall()
+    assert outcomes == [("delivered",), ("delivered",), ("failed",), ("sent",)]
+
+
+def test_a_call_is_never_sent(sent):
+    """`sent` on a call is refused by its column, and leaves the line open."""
+    home, _, lines = sent
+    result = import_outcomes(home, [Report(1, lines[4], "sent", attempted_at=at("2026-06-01T02:30:00"))])
+    assert [(error.row, error.column) for error in result.errors] == [(1, "disposition")]
+
+
+def test_a_message_that_fails_three_times_is_left_to_another_channel(sent):
+    """Three failures close the line; the person does not rest as one whom nobody reached."""
+    home, _, lines = sent
+    hours = ("2026-06-01T02:30:00", "2026-06-01T06:30:00", "2026-06-01T09:30:00")
+    reports = [Report(k, lines[2], "failed", attempted_at=at(hour)) for k, hour in enumerate(hours)]
+    assert import_outcomes(home, reports).errors == []
+    with reading(open_database(home)) as session:
+        line = session.get(OutreachLineRow, lines[2])
+        facts = read_facts(session, AS_OF)
+    assert (line.status, line.closed_code) == ("closed", "failed")
+    assert facts.refusals == ()
+
+
+def test_a_drop_down_shows_what_fits_the_channel(sent):
+    """A message offers sent, delivered and failed but no call-back, a call the other way round; Excel's limit holds."""
+    _, released, _ = sent
+    with ZipFile(released.xlsx) as parts:
+        pages = "".join(parts.read(name).decode() for name in parts.namelist() if "/worksheets/" in name)
+    offered = {one.split("</formula1>")[0] for one in pages.split("<formula1>")[1:]}
+    assert len(offered) == 2
+    call, message = sorted(offered, key=lambda choices: "sent" in choices)
+    assert ("callback" in call, "sent" in call) == (True, False)
+    assert ("callback" in message, "sent" in message, "never_again" in message) == (False, True, True)
+    for channel in ("call", "message"):
+        assert len(",".join(code.choice("zh") for code in Disposition if code.fits(channel))) <= 255
