@@ -252,7 +252,7 @@ def test_a_csv_of_any_country_is_read(encoding, delimiter, tmp_path):
 def test_other_files_are_refused_by_name(tmp_path):
     """ODS and UTF-16 without its mark are named with a remedy."""
     (tmp_path / "back.ods").write_bytes(b"PK")
-    (tmp_path / "back.csv").write_bytes("行号,联系结果*\nline".encode("utf-16-le"))
+    (tmp_path / "back.csv").write_bytes("line_id,disposition\n".encode("utf-16-le"))
     with pytest.raises(DataError, match=r"back.ods: neither .xlsx nor .csv"):
         read_reports(tmp_path / "back.ods", "Asia/Shanghai")
     with pytest.raises(DataError, match=r"back.csv: neither UTF-8"):
