@@ -12,10 +12,10 @@ from features.feeds.landed.reading import Feeds
 from serving.database.session import open_database, reading
 from serving.database.tables_outreach import ContactRow, ListLineRow, OutreachLineRow
 from serving.outreach.dispositions import Disposition
+from serving.outreach.feedback.landing import import_outcomes
+from serving.outreach.feedback.returns import Report
 from serving.outreach.lists.draw import draw_list
-from serving.outreach.lists.feedback import import_outcomes
 from serving.outreach.lists.request import ListRequest
-from serving.outreach.lists.returns import Report
 from serving.outreach.policy.ledger_facts import read_facts
 from tests.serving.outreach.conftest import at
 from tests.world import AS_OF, Town, write_people, write_scores
