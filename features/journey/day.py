@@ -16,7 +16,7 @@ from typing import Any
 from features.journey.journey import Journey, load_step, spent
 from features.journey.kept_steps import RunResult, inputs_hash, keep_step, read_step
 from features.kit.errors import InsightError
-from features.kit.runs import exclusive_run, hit
+from features.kit.runs import hit, recorded_run, run_lock
 from features.kit.terminal.exit_codes import ExitCode
 from features.kit.terminal.progress import Progress
 
@@ -37,7 +37,7 @@ def run_day(journey: Journey, on: date, progress: Progress) -> RunResult:
     Raises:
         InsightError: If no list can be drawn: nothing has ever been built, or the ledger is gone.
     """
-    with exclusive_run(journey.home, "day", LOCK) as run:
+    with run_lock(journey.home, "day", LOCK), recorded_run(journey.home, "day") as run:
         day = _Day(journey.model_copy(update={"daily": True, "as_of": on}), progress)
         day.take_in()
         day.take("outreach", day.journey)

@@ -160,6 +160,12 @@ UNREACHED = Forbids(RefusalCode.UNREACHED, rest="unreached_rest_days")
 DISPOSITIONS: dict[str, Disposition] = {disposition.value: disposition for disposition in Disposition}
 REACHED_NOBODY = tuple(code for code, disposition in DISPOSITIONS.items() if not disposition.outcome.is_contact)
 """Dispositions that are no contact."""
+FINISHED = tuple(
+    code
+    for code, disposition in DISPOSITIONS.items()
+    if disposition.outcome.then == "closed" and disposition.outcome.is_contact
+)
+"""Dispositions after which the customer has heard what the line was about."""
 
 
 def disposition_text(code: str, locale: Locale) -> str:

@@ -113,6 +113,10 @@ class RefusalCode(StrEnum):
     DECLINED_RECENTLY = (
         "declined_recently", "近期已拒绝", "the person declined this action recently", Effect("always"),
     )  # fmt: skip
+    DEALT_WITH = (
+        "dealt_with", "已办结，等待新数据", "a line about it was closed with the customer after the day of the data",
+        Effect("always"),
+    )  # fmt: skip
     OPEN_TICKET_ON_TOPIC = "open_ticket_on_topic", "同类工单未结", "a ticket on the same topic is open", _ACTION
     FIT_NOT_PROVEN = "fit_not_proven", "套餐适配未证实", "no plan is proven to save this customer money", _ACTION
     MONTH_ENDING = "month_ending", "临近月末", "too few days of the month are left", _ACTION

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from features.journey.journey import Journey
 from features.kit.errors import NotReadyError
 from features.kit.home import Home
-from features.kit.runs import exclusive_run
+from features.kit.runs import recorded_run, run_lock
 from features.kit.terminal.progress import SILENT, Progress
 from serving.outreach.lists.request import ListRequest
 
@@ -42,7 +42,7 @@ def run(
     from serving.outreach.feedback.landing import land_pending
     from serving.outreach.lists.draw import draw_list
 
-    with exclusive_run(home, "outreach"):
+    with run_lock(home, "outreach"), recorded_run(home, "outreach"):
         land_pending(home)
         return draw_list(home, request, key=key, progress=progress, threads=threads, may_be_older=may_be_older)
 

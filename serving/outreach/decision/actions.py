@@ -15,6 +15,7 @@ from features.kit.arrays import Flags
 from serving.no_sale import CODE as NO_SALE
 from serving.outreach.decision.candidates import Candidate, Candidates, Sources, TargetScore
 from serving.outreach.policy.policy import PolicyBook
+from serving.outreach.refusals import RefusalCode
 from serving.outreach.settings import ON_REQUEST, Action
 from serving.scoring.reasons.book import ReasonBook
 
@@ -30,6 +31,8 @@ REVIEW = "service_review"
 
 Started = tuple[str, str, str]
 """What an unfinished line is about: subscription, action, channel."""
+Finished = tuple[str, str]
+"""What a line was about that ended with the customer after the day of the data: subscription, action."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +90,24 @@ class Decision:
     again: dict[Started, Option | None] = field(default_factory=dict)
 
 
-def decide(candidates: Candidates, policy: PolicyBook, book: ReasonBook, started: Collection[Started] = ()) -> Decision:
+def decide(
+    candidates: Candidates,
+    policy: PolicyBook,
+    book: ReasonBook,
+    started: Collection[Started] = (),
+    finished: Collection[Finished] = (),
+) -> Decision:
     """Returns what each candidate could be offered on the policy's day, and the lines of earlier days as of today."""
-    chooser = Chooser(policy, book)
+    chooser = Chooser(policy, book, finished)
     return replace(chooser.offer(candidates), again=chooser.again(candidates, started))
 
 
 class Chooser:
     """Finds the options of every candidate on the policy's day."""
 
-    def __init__(self, policy: PolicyBook, book: ReasonBook) -> None:
+    def __init__(self, policy: PolicyBook, book: ReasonBook, finished: Collection[Finished] = ()) -> None:
         self._settings = settings = policy.settings
+        self._finished = finished
         self._book = book
         self._policy = policy
         self._as_of = policy.as_of
@@ -193,7 +203,13 @@ class Chooser:
         self, candidate: Candidate, row: int, name: str, triggers: tuple[str, ...]
     ) -> tuple[Option | None, set[str]]:
         action = self._settings.actions[name]
-        codes = self.stops(candidate, row, name)
+        pitched = self._refusals(action.purpose, action.channels[0]).get(NO_SALE)
+        if pitched is not None and pitched[row]:  # named as itself: product fit holds back whom it stops, too
+            return None, {NO_SALE}
+        if (candidate.customer_id, name) in self._finished:
+            return None, {RefusalCode.DEALT_WITH.value}
+        codes = set(self._policy.action_codes(row, name, self._as_of)) & {*action.not_when.codes, "declined_recently"}
+        codes |= {code for code in action.not_when.codes if self._is_stopped(code, action, candidate, row)}
         if codes:
             return None, codes
         for channel in self._channels(action, candidate):
@@ -203,15 +219,6 @@ class Chooser:
                 continue
             return self._made(candidate, row, name, channel, triggers), set()
         return None, codes
-
-    def stops(self, candidate: Candidate, row: int, name: str) -> set[str]:
-        """Returns the codes that stop an action for a subscription on every channel: no sale, heard lately, its own."""
-        action = self._settings.actions[name]
-        pitched = self._refusals(action.purpose, action.channels[0]).get(NO_SALE)
-        if pitched is not None and pitched[row]:  # named as itself: product fit holds back whom it stops, too
-            return {NO_SALE}
-        codes = set(self._policy.action_codes(row, name, self._as_of)) & {*action.not_when.codes, "declined_recently"}
-        return codes | {code for code in action.not_when.codes if self._is_stopped(code, action, candidate, row)}
 
     def _made(self, candidate: Candidate, row: int, name: str, channel: str, triggers: tuple[str, ...]) -> Option:
         action = self._settings.actions[name]

@@ -18,7 +18,7 @@ from serving.outreach.decision.actions import decide
 from serving.outreach.decision.candidates import newest_basis, read_candidates
 from serving.outreach.export.content import content_writer
 from serving.outreach.lists.claim import Claim, claim_list, find_list
-from serving.outreach.lists.ledger import unfinished_lines
+from serving.outreach.lists.ledger import finished_since, unfinished_lines
 from serving.outreach.lists.release import Released, release
 from serving.outreach.lists.request import ListRequest
 from serving.outreach.policy.read import read_policy
@@ -61,12 +61,13 @@ def draw_list(
         with progress.step("outreach: policy and candidates"):
             policy = read_policy(home, engine, request.as_of, settings, threads=threads)
             policy.check_place(province=request.province, city=request.city)
+            basis = newest_basis(home, request.as_of) if may_be_older else request.as_of
             with reading(engine) as session:
                 lines = unfinished_lines(session, request.as_of, policy.operator.time_zone)
                 started = {(line.customer_id, line.action, line.channel) for line in lines}
-            basis = newest_basis(home, request.as_of) if may_be_older else request.as_of
+                finished = finished_since(session, basis, policy.operator.time_zone)
             candidates = read_candidates(home, basis, settings, also={one for one, *_ in started})
-            decision = decide(candidates.in_place(request.province, request.city), policy, book, started)
+            decision = decide(candidates.in_place(request.province, request.city), policy, book, started, finished)
             content = content_writer(home, policy, book)
         hit("outreach.before_claims")
         with progress.step("outreach: claims"):

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from features.kit.clock import instant_of
 from features.kit.errors import NotFoundError, NotReadyError
 from serving.database.tables_outreach import AttemptRow, ListLineRow, OutreachLineRow, OutreachListRow
+from serving.outreach.dispositions import FINISHED
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 TRIES = 4
@@ -101,6 +102,19 @@ def unfinished_lines(session: Session, on: date, time_zone: str) -> list[Outreac
         .order_by(OutreachLineRow.drawn_on, OutreachLineRow.line_id)
     )
     return list(lines)
+
+
+def finished_since(session: Session, basis: date, time_zone: str) -> set[tuple[str, str]]:
+    """Returns (subscription, action) of the lines that ended with the customer after the day of the data.
+
+    Portraits of that day still show their facts: they know nothing of what was said since.
+    """
+    rows = session.execute(
+        select(OutreachLineRow.customer_id, OutreachLineRow.action)
+        .join(AttemptRow, AttemptRow.line_id == OutreachLineRow.line_id)
+        .where(AttemptRow.disposition.in_(FINISHED), AttemptRow.at >= instant_of(basis, time_zone))
+    )
+    return {(customer_id, action) for customer_id, action in rows}
 
 
 def listed_on(session: Session, day: date) -> dict[tuple[str, str], int]:
