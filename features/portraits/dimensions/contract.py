@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from features.portraits.dimensions.spec import Definition, Dimension
-from features.portraits.dimensions.windows import count, recency
+from features.portraits.dimensions.windows import recency
 
 _is = Dimension("contract")
 _NOW = "plan_in_force"
@@ -43,8 +43,8 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: t.is_5g_device_on_old_plan.cast("int64").max(),
     ),
     _is.count(
-        "plan_orders_count_180d", _ORDERS, "Plan or contract orders in 180 days.",
-        lambda t: count(t, 180),
+        "plan_orders_count_180d", _ORDERS, "Plan or contract orders placed in 180 days.",
+        lambda t: t.count(where=t.days_since_ordered_at.between(1, 180)),
     ),
     _is.count(
         "has_pending_plan", _ORDERS, "1 if an order has been placed that is not yet in force.",

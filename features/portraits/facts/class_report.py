@@ -41,13 +41,14 @@ _TOPICS = (
     "ORDER BY primary_class, count(*) DESC, topic"
 )
 _UPGRADES = (
-    "WITH orders AS (SELECT customer_id, days_ago, p.monthly_fee AS fee, p.generation AS generation, "
+    "WITH orders AS (SELECT customer_id, days_since_ordered_at, p.monthly_fee AS fee, p.generation AS generation, "
     "lag(p.monthly_fee) OVER steps AS fee_before, lag(p.generation) OVER steps AS generation_before "
     "FROM staged_subscriptions JOIN (SELECT plan_id, max(monthly_fee) AS monthly_fee, max(generation) AS generation "
     "FROM staged_plans GROUP BY plan_id) AS p USING (plan_id) "
-    "WINDOW steps AS (PARTITION BY customer_id ORDER BY event_at, event_id)) "
+    "WINDOW steps AS (PARTITION BY customer_id ORDER BY ordered_at, event_at, event_id)) "
     "SELECT primary_class, count(DISTINCT customer_id) AS upgrades FROM orders JOIN portrait_story USING (customer_id) "
-    "WHERE days_ago <= 30 AND (fee > fee_before OR (generation = '5G' AND generation_before <> '5G')) "
+    "WHERE days_since_ordered_at BETWEEN 1 AND 30 "
+    "AND (fee > fee_before OR (generation = '5G' AND generation_before <> '5G')) "
     "GROUP BY primary_class"
 )
 _BEFORE = (

@@ -136,10 +136,16 @@ def plans(staged: Tables) -> Any:
     )  # fmt: skip
 
 
+def subscriptions(staged: Tables, _: PortraitSettings) -> Any:
+    """Returns each order in its newest state; a delivery may bring an old order again, at its own `event_at`."""
+    rows = staged["subscriptions"]
+    return newest(rows, ["customer_id", "ordered_at", "plan_id"], _by_time(rows))
+
+
 def plan_in_force(staged: Tables, settings: PortraitSettings) -> Any:
     """Returns each customer's newest order in force with its plan, and whether the handset outgrew it."""
-    orders = staged["subscriptions"].filter(lambda t: t.days_since_effective_on >= 0)
-    order = [orders.effective_on.desc(), *_by_time(orders)]
+    orders = subscriptions(staged, settings).filter(lambda t: t.days_since_effective_on >= 0)
+    order = [orders.effective_on.desc(), orders.ordered_at.desc(), *_by_time(orders)]
     orders = newest(orders, ["customer_id"], order).drop("event_id", "event_at", "known_at", "superseded_at")
     plan = plans(staged)
     rows = orders.left_join(plan, orders.plan_id == plan.plan_id).drop("plan_id_right")
@@ -149,15 +155,16 @@ def plan_in_force(staged: Tables, settings: PortraitSettings) -> Any:
     return rows.mutate(is_5g_device_on_old_plan=is_old)
 
 
-def contract(staged: Tables, _: PortraitSettings) -> Any:
-    """Returns the order that says what binds each customer: the newest in force, or a later one with a new contract.
+def contract(staged: Tables, settings: PortraitSettings) -> Any:
+    """Returns the order that says what binds each customer: of those in force or with an end, the one ordered last.
 
-    A renewal that is ordered counts at once, although its plan takes effect on the next 1st; a mere change of plan
-    does not end the contract before that.
+    Every order repeats the contract of its moment. So a renewal counts at once, also where a change ordered before it
+    takes effect after it; a mere change of plan does not end the contract before it takes effect.
     """
-    orders = staged["subscriptions"]
+    orders = subscriptions(staged, settings)
     binds = (orders.days_since_effective_on >= 0) | orders.contract_end.notnull() | orders.discount_end.notnull()
-    return newest(orders.filter(binds), ["customer_id"], [orders.effective_on.desc(), *_by_time(orders)])
+    order = [orders.ordered_at.desc(), orders.effective_on.desc(), *_by_time(orders)]
+    return newest(orders.filter(binds), ["customer_id"], order)
 
 
 def touches(staged: Tables, settings: PortraitSettings) -> Any:

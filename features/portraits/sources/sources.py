@@ -50,7 +50,7 @@ SOURCES: dict[str, Source] = {
         Source("usage_months", ("usage_monthly",), usage_tables.usage_months),
         Source("plan_in_force", ("subscriptions",), tables.plan_in_force),
         Source("contract", ("subscriptions",), tables.contract),
-        Source("subscriptions", ("subscriptions",), _as_staged("subscriptions")),
+        Source("subscriptions", ("subscriptions",), tables.subscriptions),
         Source("port_requests", ("port_requests",), _as_staged("port_requests")),
         Source("pack_orders", ("pack_orders",), tables.pack_orders),
         Source("channel_contacts", ("channel_contacts",), _as_staged("channel_contacts")),

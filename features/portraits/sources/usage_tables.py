@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from features.portraits.settings import PortraitSettings
-from features.portraits.sources.source_tables import Tables, newest, plan_in_force, plans, ranked, yes
+from features.portraits.sources.source_tables import Tables, newest, plan_in_force, plans, ranked, subscriptions, yes
 
 _MONTHS = 3
 """Features look at the newest three known months."""
@@ -50,11 +50,11 @@ def usage_months(staged: Tables, settings: PortraitSettings) -> Any:
     months = months.filter(months.rank <= _MONTHS).select(
         "customer_id", "period", "rank", "days_ago", "data_kb", "billed_minutes", throttled=months.is_throttled
     )
-    orders = staged["subscriptions"].select("customer_id", "plan_id", "effective_on", "known_at", "event_id")
+    orders = subscriptions(staged, settings).select("customer_id", "plan_id", "ordered_at", "effective_on")
     pairs = months.left_join(orders, "customer_id").drop("customer_id_right")
     is_past = yes(pairs.effective_on <= pairs.period)
     pairs = pairs.mutate(is_past=is_past.cast("int64"))
-    best = [pairs.is_past.desc(), pairs.effective_on.desc(), pairs.known_at.desc(), pairs.event_id.desc()]
+    best = [pairs.is_past.desc(), pairs.effective_on.desc(), pairs.ordered_at.desc(), pairs.plan_id.desc()]
     chosen = newest(pairs.mutate(month=pairs.rank).drop("rank"), ["customer_id", "period"], best)
     plan = plans(staged).select("plan_id", "allowance_kb", "voice_minutes", "is_throttled_plan")
     rows = chosen.left_join(plan, (chosen.plan_id == plan.plan_id) & (chosen.is_past == 1)).drop("plan_id_right")
