@@ -16,7 +16,7 @@ from features.feeds.landing.landing import land
 from features.feeds.mapping.sources import Source
 from features.kit.errors import InsightError
 from features.kit.home import Home
-from features.simulator.dialect.extract import Extract
+from features.simulator.dialect.bss_cn import Extract
 from features.simulator.dialect.write import ENCODING
 
 MONTH, BEFORE = "202605", "202604"

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import orjson
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from features.kit.errors import ConfigurationError
 from features.kit.terminal.spelling import did_you_mean
@@ -28,6 +28,7 @@ class Config(BaseModel):
 
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")  # of a configuration, of a dataclass
 
 
 class _UniqueKeyLoader(yaml.CSafeLoader):
@@ -80,17 +81,30 @@ def parse_config(kind: type[ConfigT], content: dict[str, Any], *, source: str) -
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        raise ConfigurationError(_first_problem(kind, error, source)) from None
+        raise ConfigurationError(_first_problem(_known_keys(kind), error, source)) from None
 
 
-def _first_problem(kind: type[BaseModel], error: ValidationError, source: str) -> str:
+def parse_data(kind: Any, content: dict[str, Any], *, source: str) -> Any:
+    """Returns plain data as a mapping of any type, dataclasses included; unknown keys are refused."""
+    try:
+        return TypeAdapter(kind, config=ConfigDict(extra="forbid")).validate_python(content)
+    except ValidationError as error:
+        raise ConfigurationError(_first_problem((), error, source)) from None
+
+
+def load_data(kind: Any, path: Path) -> Any:
+    """Returns a data file that ships beside a module as a mapping of any type. Raises ConfigurationError."""
+    return parse_data(kind, load_yaml(path), source=str(path))
+
+
+def _first_problem(known: Collection[str], error: ValidationError, source: str) -> str:
     # A misspelt key also leaves the right one missing; the misspelling is what the user can see and mend.
     problems = error.errors(include_url=False, include_input=False)
-    first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
+    first = next((problem for problem in problems if problem["type"] in _UNKNOWN), problems[0])
     key = ".".join(str(part) for part in first["loc"]) or "(top level)"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    if first["type"] == "extra_forbidden":
-        hint = did_you_mean(str(first["loc"][-1]), _known_keys(kind))
+    if first["type"] in _UNKNOWN:
+        hint = did_you_mean(str(first["loc"][-1]), known)
         return f"{source}: unknown key '{key}'{hint}{more}"
     if first["type"] == "missing":
         return f"{source}: the key '{key}' is missing{more}"

@@ -17,19 +17,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from features.kit.arrays import Flags, Floats
+from features.kit.config import load_data
 from training.evaluation import metrics, reliability, value
 from training.evaluation.evaluate import Judged
 from training.labels.targets import PromotionRule, ValueRules
 
-GATES = (
-    "auc_too_low", "constant_propensity", "rate_off", "poorly_calibrated", "deciles_off", "slice_off",
-)  # fmt: skip
-GUARD_RAILS = ("worse_than_champion", "calibration_worse_than_champion", "slice_worse_than_champion")
+CODES: dict[str, dict[str, str]] = load_data(dict[str, dict[str, str]], Path(__file__).with_suffix(".yaml"))
+"""`gate`, `guard_rail` or `value` -> the code of a rule -> what it means that this rule decided."""
+
+GATES = tuple(CODES["gate"])
 FIRST, MORE_PROFIT, CHAMPION_FAILS = "first_champion", "more_profit", "champion_fails_gate"
 NOT_COMPARABLE, NO_MORE_PROFIT = "not_comparable", "no_more_profit"
 

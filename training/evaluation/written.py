@@ -21,28 +21,11 @@ from training.dataset.dataset import Dataset
 from training.evaluation import stored
 from training.evaluation.evaluate import Judged
 from training.evaluation.reliability import reliability_picture
-from training.evaluation.verdict import GATES, GUARD_RAILS, Champion, Verdict, judge
+from training.evaluation.verdict import CODES, Champion, Verdict, judge
 from training.labels.targets import PromotionRule, Target, ValueRules
 
 PAGE, PICTURE = "evaluation.md", "reliability.png"
 FORMAT = 1
-
-_MEANING = {
-    "first_champion": "every gate holds, and there is no champion to compare it with",
-    "more_profit": "every gate and guard-rail holds, and it surely earns more than the champion at the capacity",
-    "champion_fails_gate": "every gate holds; the champion fails one by now, and promises surely worse",
-    "no_more_profit": "it does not surely earn more than the champion at the capacity",
-    "auc_too_low": "it ranks hardly better than chance",
-    "constant_propensity": "it promises everybody the same",
-    "rate_off": "the sum of its promises is not what happened",
-    "poorly_calibrated": "its promises are too far from what happened",
-    "deciles_off": "too many tenths of the base got another rate than promised",
-    "slice_off": "a group of customers got another rate than promised",
-    "not_comparable": "too few rows can be compared with the champion's",
-    "worse_than_champion": "it surely ranks worse than the champion",
-    "calibration_worse_than_champion": "its promises are surely worse than the champion's",
-    "slice_worse_than_champion": "it surely ranks a group of customers worse than the champion",
-}
 
 
 def files(
@@ -62,7 +45,7 @@ def files(
         "format": FORMAT,
         "target": target.name,
         **verdict.plain(),
-        "meaning": _MEANING[verdict.rule],
+        "meaning": CODES[_kind(verdict.rule)][verdict.rule],
         "learned_from": {
             "first_as_of": str(data.as_of.min()),
             "last_as_of": str(data.as_of.max()),
@@ -130,7 +113,13 @@ def page(content: Mapping[str, Any]) -> str:
     """Returns the verdict as one Markdown page: the decision first, then everything it rests on."""
     figures, metrics, least = content["figures"], content["metrics"], content["promotion"]["slice_positives"]
     rules = [
-        (check["code"], _kind(check["code"]), "yes" if check["holds"] else "NO", check["found"], check["limit"])
+        (
+            check["code"],
+            _kind(check["code"]).replace("_", "-"),
+            "yes" if check["holds"] else "NO",
+            check["found"],
+            check["limit"],
+        )
         for check in content["checks"]
     ]
     profits = [
@@ -161,6 +150,4 @@ def page(content: Mapping[str, Any]) -> str:
 
 
 def _kind(code: str) -> str:
-    if code in GATES:
-        return "gate"
-    return "guard-rail" if code in GUARD_RAILS else "value"
+    return next(kind for kind, codes in CODES.items() if code in codes)

@@ -11,42 +11,17 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from features.feeds.proposal.words import Words, folded, unit_of
+from features.kit.config import load_data
 
-DATE_FORMS: dict[str, tuple[str, str]] = {
-    "YYYY-MM-DD": (r"(19|2\d)\d{2}-\d{2}-\d{2}", "%Y-%m-%d"),
-    "YYYY/MM/DD": (r"(19|2\d)\d{2}/\d{1,2}/\d{1,2}", "%Y/%m/%d"),
-    "YYYY.MM.DD": (r"(19|2\d)\d{2}\.\d{1,2}\.\d{1,2}", "%Y.%m.%d"),
-    "YYYYMMDD": (r"(19|2\d)\d{6}", "%Y%m%d"),
-    "YYYY年MM月DD日": (r"(19|2\d)\d{2}年\d{1,2}月\d{1,2}日", "%Y年%m月%d日"),
-    "DD/MM/YYYY": (r"\d{1,2}/\d{1,2}/(19|2\d)\d{2}", "%d/%m/%Y"),
-    "MM/DD/YYYY": (r"\d{1,2}/\d{1,2}/(19|2\d)\d{2}", "%m/%d/%Y"),
-    "DD.MM.YYYY": (r"\d{1,2}\.\d{1,2}\.(19|2\d)\d{2}", "%d.%m.%Y"),
-    "DD-MM-YYYY": (r"\d{1,2}-\d{1,2}-(19|2\d)\d{2}", "%d-%m-%Y"),
-}
-PERIOD_FORMS: dict[str, tuple[str, str]] = {
-    "YYYYMM": (r"(19|2\d)\d{4}", "%Y%m"),
-    "YYYY-MM": (r"(19|2\d)\d{2}-\d{2}", "%Y-%m"),
-    "YYYY/MM": (r"(19|2\d)\d{2}/\d{1,2}", "%Y/%m"),
-    "YYYY年MM月": (r"(19|2\d)\d{2}年\d{1,2}月", "%Y年%m月"),
-}
-INSTANT_FORMS: dict[str, tuple[str, str]] = {
-    "YYYY-MM-DD HH:MM:SS": (r"(19|2\d)\d{2}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?", ""),
-    "YYYY-MM-DD HH:MM:SS+offset": (
-        r"(19|2\d)\d{2}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)? ?(Z|z|[+-]\d{2}(:?\d{2})?)", "",
-    ),
-    "YYYY/MM/DD HH:MM:SS": (r"(19|2\d)\d{2}/\d{1,2}/\d{1,2} \d{1,2}:\d{2}:\d{2}", "%Y/%m/%d %H:%M:%S"),
-    "YYYY/MM/DD HH:MM": (r"(19|2\d)\d{2}/\d{1,2}/\d{1,2} \d{1,2}:\d{2}", "%Y/%m/%d %H:%M"),
-    "YYYYMMDDHHMMSS": (r"(19|2\d)\d{12}", "%Y%m%d%H%M%S"),
-    "YYYYMMDD HH:MM:SS": (r"(19|2\d)\d{6} \d{2}:\d{2}:\d{2}", "%Y%m%d %H:%M:%S"),
-    "DD/MM/YYYY HH:MM:SS": (r"\d{1,2}/\d{1,2}/(19|2\d)\d{2} \d{1,2}:\d{2}:\d{2}", "%d/%m/%Y %H:%M:%S"),
-    "MM/DD/YYYY HH:MM:SS": (r"\d{1,2}/\d{1,2}/(19|2\d)\d{2} \d{1,2}:\d{2}:\d{2}", "%m/%d/%Y %H:%M:%S"),
-    "epoch seconds": (r"1[0-9]{9}", ""),
-    "epoch milliseconds": (r"1[0-9]{12}", ""),
-}  # fmt: skip
-FORMS = {"date": DATE_FORMS, "period": PERIOD_FORMS, "instant": INSTANT_FORMS}
+FORMS: dict[str, dict[str, tuple[str, str]]] = load_data(
+    dict[str, dict[str, tuple[str, str]]], Path(__file__).with_name("forms.yaml")
+)
+"""What a time can be -> form -> pattern of the whole text, and its layout."""
+
 TWO_WAYS = {
     "DD/MM/YYYY": "MM/DD/YYYY", "MM/DD/YYYY": "DD/MM/YYYY", "DD/MM/YYYY HH:MM:SS": "MM/DD/YYYY HH:MM:SS",
     "MM/DD/YYYY HH:MM:SS": "DD/MM/YYYY HH:MM:SS",

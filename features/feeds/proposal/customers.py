@@ -6,8 +6,10 @@ An answer that is known only later (who left, how satisfied) is never an attribu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from features.feeds.contracts import FEEDS
+from features.feeds.conversion import TRUE_WORDS
 from features.feeds.mapping.sources import UNDECIDED
 from features.feeds.proposal.columns import ColumnLook
 from features.feeds.proposal.feeds import FeedPlan
@@ -18,6 +20,7 @@ from features.feeds.proposal.words import Words, english_name, folded
 from features.kit.sql import literal, quoted
 
 _TOO_MANY_WORDS = 100
+Parts = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -87,63 +90,37 @@ def _is_tick_box(look: ColumnLook) -> bool:
 def besides(view: View, match: Match, answers: Answers, *, is_snapshot: bool, words: Words) -> list[FeedPlan]:
     """Returns the further feeds that a list of customers gives."""
     plans = []
-    customer = quoted(view.customer)
+    undated = (f"TIMESTAMP '{UNDECIDED}'", "event_at")
+
+    def add(feed: str, parts: Parts, look: ColumnLook, todos: list[str], *, where: str = "", **known: Any) -> None:
+        select = select_of(view.name, [(quoted(view.customer), "customer_id"), *parts], where)
+        why = f"{view.name}.{look.name}"
+        plans.append(FeedPlan(FEEDS[feed], (view.name,), select, why=why, todos=todos, **known))
+
     start = match.columns.get("activated_on") or match.columns.get("event_at")
     plan = next((look for look in view.columns if words.means(look.name, "plan_id")), None)
     if plan is not None and start and not is_snapshot:
-        parts = [(customer, "customer_id"), (quoted(plan.name), "plan_id"), (quoted(start), "ordered_at")]
-        select = select_of(view.name, [*parts, (quoted(start), "effective_on"), ("'none'", "contract_type")])
+        dated = quoted(start)
+        parts = [(quoted(plan.name), "plan_id"), (dated, "ordered_at"), (dated, "effective_on")]
         todo = f"only the present plan is known; it is dated at {start}. Is there a table of plan changes?"
-        plans.append(
-            FeedPlan(
-                FEEDS["subscriptions"], (view.name,), select, 0.6, f"{view.name}.{plan.name}", "PT0S", todos=[todo]
-            )
-        )
+        add("subscriptions", [*parts, ("'none'", "contract_type")], plan, [todo], confidence=0.6, known_after="PT0S")
+    departure = [("'cancel'", "reason"), ("true", "voluntary")]
     if answers.left_on is not None:
         left = quoted(answers.left_on.name)
-        parts = [(customer, "customer_id"), (left, "event_at"), ("'cancel'", "reason"), ("true", "voluntary")]
-        select = select_of(view.name, parts, f"{left} IS NOT NULL")
-        todos = ["every departure is taken as the customer's own wish; if a column says why, map it to `reason`"]
-        plans.append(
-            FeedPlan(
-                FEEDS["terminations"],
-                (view.name,),
-                select,
-                0.9,
-                f"{view.name}.{answers.left_on.name}",
-                "P1D",
-                todos=todos,
-            )
-        )
+        todo = "every departure is taken as the customer's own wish; if a column says why, map it to `reason`"
+        parts, where = [(left, "event_at"), *departure], f"{left} IS NOT NULL"
+        add("terminations", parts, answers.left_on, [todo], where=where, confidence=0.9, known_after="P1D")
     elif answers.left is not None:
-        yes = next(
-            (value for value in answers.left.values if value.lower() in ("1", "yes", "y", "true", "t", "是")), "1"
-        )
-        parts = [(customer, "customer_id"), (f"TIMESTAMP '{UNDECIDED}'", "event_at"), ("'cancel'", "reason")]
-        select = select_of(view.name, [*parts, ("true", "voluntary")], f"{quoted(answers.left.name)} = {literal(yes)}")
-        todos = [f"when did they leave? `{answers.left.name}` has no date: write one some days after snapshot_at"]
-        plans.append(
-            FeedPlan(
-                FEEDS["terminations"],
-                (view.name,),
-                select,
-                0.9,
-                f"{view.name}.{answers.left.name}",
-                "PT0S",
-                todos=todos,
-            )
-        )
+        yes = next((value for value in answers.left.values if value.lower() in TRUE_WORDS), "1")
+        todo = f"when did they leave? `{answers.left.name}` has no date: write one some days after snapshot_at"
+        parts, where = [undated, *departure], f"{quoted(answers.left.name)} = {literal(yes)}"
+        add("terminations", parts, answers.left, [todo], where=where, confidence=0.9, known_after="PT0S")
     if answers.score is not None and is_snapshot:
-        parts = [(customer, "customer_id"), (f"TIMESTAMP '{UNDECIDED}'", "event_at"), (literal(view.name), "survey")]
-        select = select_of(view.name, [*parts, (quoted(answers.score.name), "score")])
         todos = ["when were they asked? write a time after snapshot_at"]
         if answers.others:
             todos.append(f"{len(answers.others)} columns of the same interview are left out, they would give it away")
-        plans.append(
-            FeedPlan(
-                FEEDS["surveys"], (view.name,), select, 0.9, f"{view.name}.{answers.score.name}", "PT0S", todos=todos
-            )
-        )
+        parts = [undated, (literal(view.name), "survey"), (quoted(answers.score.name), "score")]
+        add("surveys", parts, answers.score, todos, confidence=0.9, known_after="PT0S")
     return plans
 
 

@@ -37,7 +37,7 @@ def specification(settings: PortraitSettings) -> str:
 
 
 def sources() -> dict[str, bytes]:
-    """Returns module -> source code of every module that can change a value, sorted by name."""
+    """Returns module -> source code and data file of every module that can change a value, sorted by name."""
     found: dict[str, bytes] = {}
     for name in VALUE_MAKING:
         package, _, last = name.rpartition(".")
@@ -45,7 +45,7 @@ def sources() -> dict[str, bytes]:
         if place.is_dir():
             found |= _below(name, place)
         else:
-            found[name] = (resources.files(package) / f"{last}.py").read_bytes()
+            found[name] = _code(resources.files(package), last)
     return dict(sorted(found.items()))
 
 
@@ -55,5 +55,11 @@ def _below(name: str, folder: Traversable) -> dict[str, bytes]:
         if place.is_dir() and place.name != "__pycache__":
             found |= _below(f"{name}.{place.name}", place)
         elif place.name.endswith(".py"):
-            found[f"{name}.{place.name[:-3]}"] = place.read_bytes()
+            found[f"{name}.{place.name[:-3]}"] = _code(folder, place.name[:-3])
     return found
+
+
+def _code(folder: Traversable, module: str) -> bytes:
+    """Returns a module's source code, and behind it the data file of its name where there is one."""
+    data = folder / f"{module}.yaml"
+    return (folder / f"{module}.py").read_bytes() + (data.read_bytes() if data.is_file() else b"")

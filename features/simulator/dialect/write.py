@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from features.kit.clock import add_months
 from features.kit.errors import ConfigurationError
 from features.kit.sql import literal, newest, parquet
+from features.simulator.dialect.bss_cn import EXTRACTS, Extract, Form
 
 if TYPE_CHECKING:
     import duckdb
-from features.simulator.dialect.extract import Extract, Form
 
 DIALECTS = ("clean", "bss_cn")
 ENCODING = "gb18030"
@@ -65,8 +65,6 @@ def write_dialect(
         tick: Told of every extract that is done.
     """
     import duckdb
-
-    from features.simulator.dialect.bss_cn import EXTRACTS
 
     months = [first]
     while (after := add_months(months[-1], 1)) < end:

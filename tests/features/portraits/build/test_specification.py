@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import resources
+
 import grimp
 import pytest
 
@@ -77,3 +79,9 @@ def test_a_changed_module_rebuilds_if_it_makes_values(
     changed = {name: code + b"#" if name == module else code for name, code in found.items()}
     monkeypatch.setattr(specification, "sources", lambda: changed)
     assert (specification.specification(load_settings()) != before) is rebuilds
+
+
+def test_the_data_file_beside_a_module_is_hashed_with_it() -> None:
+    """A changed column of `contracts.yaml` rebuilds, although no code has changed."""
+    declared = resources.files("features.feeds") / "contracts.yaml"
+    assert sources()["features.feeds.contracts"].endswith(declared.read_bytes())
