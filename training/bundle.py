@@ -81,25 +81,17 @@ class Manifest:
     """What a bundle says about itself.
 
     Attributes:
-        target: The target's name.
         version: The bundle's name below its target.
         created_at: When it was written, UTC, ISO.
         portrait_identity: Feature list that the model reads, `portrait_v1-<8 hex>`.
         features: The model's inputs, in the model's order.
         base_rate: Share of positives in the newest test window.
-        lead_days: Days between the as-of date and the label window.
-        horizon_days: Length of the label window.
-        label_delay_days: Days until an event is surely recorded.
         data_hash: Hash of the training rows and labels.
-        config_hash: Hash of the target's configuration.
         code_version: Version of the code that trained it, with its git commit where there is one.
         model_hash: sha256 of the model text up to `parameters:` (which records the thread count).
-        metrics: Plain values from the evaluation.
-        learner: Plain values of the learner.
         left_out: Features left out of training, with the reason.
         lock_hash: Hash of the locked dependencies that trained it.
         files: sha256 of each file beside the manifest.
-        format_version: Version of this format.
     """
 
     target: str
@@ -129,13 +121,7 @@ class Manifest:
 
 
 class LoadedBundle:
-    """A verified model, ready to score. Thread-safe for reading.
-
-    Attributes:
-        folder: Where it was read.
-        manifest: What it says about itself.
-        calibration: Its map from raw score to propensity.
-    """
+    """A verified model, ready to score. Thread-safe for reading."""
 
     def __init__(self, folder: Path, manifest: Manifest, booster: Any, calibration: Calibration) -> None:
         self.folder = folder
@@ -166,9 +152,7 @@ class LoadedBundle:
         A list with other features beside the model's, as a later release makes it, is as good as the one that the model
         was trained on: inputs are found by name, and their codes must be the same.
 
-        Args:
-            features: The features in the order of a vector.
-            identity: The list's identity; None where it is known to fit.
+        `features` are in the order of a vector; `identity` is their list's, None where it is known to fit.
 
         Raises:
             BundleError: If an input is missing, its codes are others, or names mean something else in that list.
@@ -335,9 +319,7 @@ def check(folder: Path) -> Manifest:
 def load(folder: Path, *, check_in_child: bool = True) -> LoadedBundle:
     """Returns a bundle that passed every check.
 
-    Args:
-        folder: The bundle.
-        check_in_child: First `check` it; leave it on for every bundle that this process did not write itself.
+    Leave `check_in_child` on for every bundle that this process did not write itself: then `check` comes first.
 
     Raises:
         BundleError: If any check fails; this process is unharmed and may keep serving what it has.

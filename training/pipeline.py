@@ -45,11 +45,7 @@ def train_target(
 ) -> dict[str, Any]:  # fmt: skip
     """Trains one target, writes its bundle, records it and promotes it if the written rule allows.
 
-    Args:
-        records: The feeds and the portraits of the home.
-        request: What is asked.
-        progress: Shown while it runs.
-        say: Gets what must not be missed.
+    `say` gets what must not be missed.
 
     Returns:
         The summary that ends in `--json`. A target that the data cannot carry is a refusal, not an error:

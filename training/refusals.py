@@ -22,8 +22,6 @@ class TrainingRefusedError(NotReadyError):
     """The data cannot carry a target: `insight train` ends with its code, `insight audit` with its message.
 
     Attributes:
-        refusal: The code.
-        why: The reason in words.
         facts: Figures for the summary and MLflow.
     """
 

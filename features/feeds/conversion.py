@@ -90,13 +90,8 @@ def is_lossless(source_type: str, kind: Kind) -> bool:
 def converted(value: str, source_type: str, column: Column, *, unit: str, scale: int, zone: str) -> str:
     """Returns SQL of the contract's type for a source value.
 
-    Args:
-        value: An SQL expression.
-        source_type: Its DuckDB type.
-        column: The contract's column.
-        unit: The declared source unit, or an empty string.
-        scale: Decimals of the landed money.
-        zone: The operator's time zone.
+    `value` is an SQL expression of the DuckDB type `source_type`, `unit` the declared source unit or an empty string,
+    `scale` the decimals of landed money, `zone` the operator's time zone.
     """
     is_text = source_type == "VARCHAR"
     kind = column.kind

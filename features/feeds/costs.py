@@ -23,13 +23,7 @@ Present = frozenset[str]
 
 @dataclass(frozen=True)
 class Item:
-    """Something that the system gives if the right feeds are there.
-
-    Attributes:
-        kind: What it is.
-        name: Its name.
-        stands: Whether it stands with these feeds.
-    """
+    """Something that the system gives if the right feeds are there."""
 
     kind: ItemKind
     name: str

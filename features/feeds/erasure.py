@@ -32,10 +32,7 @@ from features.kit.sql import literal, parquet, row_count
 def erase(home: Home, subject: Subject, token: str) -> dict[str, dict[str, int]]:
     """Removes a person from the landed feeds and the quarantine; the caller holds the run lock.
 
-    Args:
-        home: The state.
-        subject: Whom.
-        token: The receipt's id; it names the new files and the nameless rows of re-issued numbers.
+    `token` is the receipt's id; it names the new files and the nameless rows of re-issued numbers.
 
     Returns:
         What was removed: rows per feed, and rows per file of the quarantine.

@@ -48,7 +48,6 @@ class Column:
 
     Attributes:
         name: The column's name, one meaning everywhere.
-        kind: What it holds.
         unit: Seconds, KB, li, minutes ...; empty where there is none.
         required: A row without it goes to quarantine.
         low: The smallest allowed value, if any.
@@ -75,7 +74,6 @@ class Link:
     """The view of a personal feed that holds neither numbers nor names; it has validity instead of an event time.
 
     Attributes:
-        name: The view's name.
         columns: Its columns between `customer_id` and the times of knowledge.
     """
 
@@ -94,7 +92,6 @@ class Feed:
     """The contract of one feed.
 
     Attributes:
-        name: The feed's name.
         row: What one row is, in one phrase.
         key: The columns that identify an event; its hash is the event_id if the operator has none.
         columns: The columns besides the common ones.

@@ -46,10 +46,8 @@ def service_features(service: str, features: FeatureList) -> tuple[str, ...]:
 def objects(features: FeatureList, portraits: Path, live_view: str | None) -> list[Any]:
     """Returns every Feast object of a feature list.
 
-    Args:
-        features: The feature list.
-        portraits: Absolute folder of the list's partitions, `<home>/portraits/<identity>`.
-        live_view: The online view that `portrait_online` shows; None before the first publish means the first one.
+    `portraits` is the absolute folder of the list's partitions, `<home>/portraits/<identity>`, and `live_view` the
+    online view that `portrait_online` shows; None, before the first publish, means the first one.
     """
     feast = load_feast()
     from feast.types import Array, Float32, String, UnixTimestamp

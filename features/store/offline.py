@@ -56,12 +56,8 @@ def point_in_time_join(
 ) -> JoinedPortraits:
     """Returns the portraits of a spine, as known on each row's own as-of date.
 
-    Args:
-        home: The home with the portraits.
-        spine: Columns `customer_id` (text) and `as_of_date` (date); further columns are ignored.
-        service: An offline feature service, e.g. `churn_v1`.
-        threads: Threads of DuckDB.
-        settings: The store's settings; None reads them.
+    `spine` has the columns `customer_id` (text) and `as_of_date` (date), further ones are ignored; `service` is an
+    offline feature service, such as `churn_v1`.
 
     Raises:
         DataError: If the spine lacks a column, holds a NULL key, or names a customer twice on one date.

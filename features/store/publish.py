@@ -35,14 +35,7 @@ _SAMPLE_PER_BLOCK = 25
 
 @dataclass(frozen=True)
 class PublishReport:
-    """What a publish did.
-
-    Attributes:
-        view: The view that is now live.
-        as_of: The as-of date of its portraits.
-        rows: Customers in it.
-        seconds: Wall seconds.
-    """
+    """What a publish did."""
 
     view: str
     as_of: date
@@ -62,12 +55,7 @@ def publish(
 
     The caller holds the home's run lock.
 
-    Args:
-        home: The home with the portraits.
-        as_of: Their as-of date.
-        progress: Where to show progress.
-        settings: The store's settings; None reads them.
-        back: Whether an as-of date older than the live one may be published.
+    `back` allows an as-of date older than the live one.
 
     Raises:
         NotReadyError: If there is no portrait of that date, or the online store does not answer.

@@ -29,10 +29,7 @@ class RedisOnline(Config):
     """A Redis server.
 
     Attributes:
-        host: The server's name or address.
-        port: Its port.
         database: Its numbered database.
-        tls: Whether the connection is encrypted.
         username: The ACL user, or None for the default user.
         password_variable: Name of the environment variable that holds the password, or None.
         connect_deadline_ms: Milliseconds after which connecting fails.
@@ -67,7 +64,6 @@ class StoreSettings(Config):
 
     Attributes:
         project: Feast project; it separates operators that share one online store.
-        online: The online store.
     """
 
     project: str = Field(default="customer_insight", pattern=r"^[a-z][a-z0-9_]*$")

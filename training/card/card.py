@@ -49,8 +49,6 @@ class Section:
 
     Attributes:
         name: Its stable id.
-        title: Its heading.
-        blocks: What it holds.
         pictures: Files beside the card.
     """
 
@@ -65,19 +63,14 @@ class CardFacts:
     """The figures and facts of one trained model.
 
     Attributes:
-        target: The target's configuration.
-        version: The bundle's version.
         data: Identifier -> plain fact about the rows and hashes.
         dates: First and last as-of date, and how many.
         folds: The splitter's log.
-        metrics: The evaluation.
-        method: The calibration's name.
         importance: Mean absolute contribution by feature, strongest first.
         by_dimension: Mean absolute contribution by dimension, strongest first.
         dimensions: Dimension -> how many of its features the model reads.
         left_out: Leaking features with their evidence.
         skipped: Cohort rules and events that could not be applied, with the reason.
-        notes: Anything else that must be said.
         pictures: Section -> picture files beside the card.
     """
 

@@ -20,12 +20,7 @@ SECTIONS = (
 
 
 class TargetTexts(Config):
-    """What only a person can say of one target.
-
-    Attributes:
-        predicts: The event, in a sentence.
-        purpose: What it is for.
-    """
+    """What only a person can say of one target."""
 
     predicts: Text
     purpose: Text
@@ -44,12 +39,7 @@ class CardTexts(Config):
     """Every text of every card.
 
     Attributes:
-        titles: A section's heading by its id.
         targets: Target -> what only a person can say of it.
-        forbidden: What the model must not be used for.
-        limits: What must be known of every model.
-        reasons: How reasons are given.
-        law: The algorithm record.
         dimensions: Dimension -> the category of personal data that it holds.
         cohort: A rule of the cohort in words, with `{value}` for what the target file says.
         labels: A figure's or fact's name by its identifier.

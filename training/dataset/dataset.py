@@ -29,7 +29,6 @@ class Dataset:
     Attributes:
         values: Coded features, float32 [n, k]; a missing value is NaN, a category is its code.
         features: What the k columns are.
-        customers: The ids.
         as_of: The as-of dates, datetime64[D].
         labels: 0 or 1.
         kinds: The kind of a positive's event, else an empty string.

@@ -31,11 +31,9 @@ class Prepared:
     """A matrix, its folds, and how they came about.
 
     Attributes:
-        spine: The labelled cohort.
         data: The matrix of the rows that are needed.
         split: Folds over the rows of `data`.
         final: The rows that the served model is learned from.
-        notes: What must be said about them.
         twins: Rows that look like another customer's, as they were found before any was left out.
     """
 

@@ -29,7 +29,6 @@ class Fold:
     """Rows to learn from and rows to judge on.
 
     Attributes:
-        name: Its name in the log.
         purpose: Whether its predictions calibrate or are judged (grouped folds do both, crosswise).
         train: Row numbers.
         test: Row numbers, disjoint from `train`.

@@ -30,12 +30,8 @@ def champion_on(
 ) -> tuple[Champion | None, str]:
     """Returns the champion on the judged rows, or None and why it cannot be compared.
 
-    Args:
-        home: The state.
-        target: The target.
-        judged: The challenger's judged rows.
-        rows: Their features, the same rows in the same order, with every column that a champion may need.
-        portrait_identity: The feature list of these rows.
+    `rows` are the features of the judged rows in the same order, with every column that a champion may need;
+    `portrait_identity` is their feature list.
     """
     try:
         folder = bundle.champion(home.bundles, target)

@@ -21,11 +21,9 @@ class Judged:
     """Rows of the test windows with what was promised and what happened; all arrays have length n.
 
     Attributes:
-        customers: The ids.
         labels: 0 or 1.
         kinds: The kind of a positive's event, else an empty string.
         scores: Raw scores, by which rows are ranked.
-        propensities: Calibrated propensities.
         classes: Primary customer class at the as-of date, or None if unknown.
         oracle: The simulator's true probabilities (evaluation only), or None; NaN where it has none.
         as_of: As-of date of each row, datetime64[D], or None if unknown.

@@ -26,13 +26,7 @@ SLICES = ("vip_tier", "province")
 
 @dataclass(frozen=True)
 class Judgement:
-    """What became of a candidate before its judge.
-
-    Attributes:
-        judged: The judged rows.
-        metrics: Their evaluation.
-        verdict: Whether it may become champion.
-    """
+    """What became of a candidate before its judge."""
 
     judged: Judged
     metrics: dict[str, Any]
@@ -47,12 +41,7 @@ class Judgement:
 def judge_candidate(records: Records, target: Target, data: Dataset, whole: Dataset, fitted: Fitted) -> Judgement:
     """Returns figures and verdict on a fitted model, the champion scored on the same rows where it can be.
 
-    Args:
-        records: The home and its portraits.
-        target: The target's configuration.
-        data: The matrix that was learned from.
-        whole: The matrix with every column and row that a champion may need.
-        fitted: The model's judged rows.
+    `data` is the matrix that was learned from, `whole` the one with every column and row that a champion may need.
     """
     judged = judged_rows(records, target, data, fitted)
     metrics = evaluate(judged)

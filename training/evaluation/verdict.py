@@ -42,7 +42,6 @@ class Check:
 
     Attributes:
         code: Its stable code, which names what is wrong if it does not hold.
-        holds: Whether the candidate passes.
         found: The figure, for people.
         limit: The limit, for people.
     """
@@ -58,12 +57,10 @@ class Verdict:
     """Whether a candidate becomes champion.
 
     Attributes:
-        promoted: Whether it does.
         rule: The code of the rule that decided.
         checks: Every rule that was looked at, in order.
         compared_with: The champion's version, or None.
         seen: What the champion had seen of the rows, or why it was not compared.
-        figures: The comparison's plain values.
     """
 
     promoted: bool
@@ -83,10 +80,8 @@ class Champion:
     """The champion on the candidate's rows.
 
     Attributes:
-        version: Its version.
         propensities: Its propensities, float64 [n]; NaN where it has none.
         is_fair: Whether it had seen nothing of the row, bool [n].
-        seen: One sentence on that.
     """
 
     version: str
@@ -101,14 +96,8 @@ def judge(
 ) -> Verdict:  # fmt: skip
     """Returns the verdict on a candidate.
 
-    Args:
-        rule: The target's rule.
-        rates: What a contact costs and brings.
-        judged: The candidate's judged rows.
-        found: Its evaluation (`evaluate.evaluate`).
-        champion: The champion on the same rows, or None.
-        why_none: Why there is none.
-        population_rate: The declared prior of a source sampled by outcome.
+    `rates` says what a contact costs and brings, `found` is the evaluation of the judged rows (`evaluate.evaluate`),
+    `champion` the champion on the same rows, and `population_rate` the declared prior of a source sampled by outcome.
     """
     checks = gates(rule, found)
     figures: dict[str, Any] = {"capacity": rates.model_dump()}

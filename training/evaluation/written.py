@@ -33,13 +33,8 @@ def files(
 ) -> dict[str, bytes]:
     """Returns the verdict's files by name, to be hashed with the bundle.
 
-    Args:
-        target: The target's configuration.
-        verdict: The verdict.
-        judged: The judged rows.
-        metrics: Their evaluation.
-        data: All rows that the served model could learn from.
-        labels_known_by: Day by which all their labels were known.
+    `data` are all rows that the served model could learn from, `labels_known_by` is the day by which all their labels
+    were known.
     """
     content = {
         "format": FORMAT,

@@ -24,7 +24,6 @@ class Stability:
 
     Attributes:
         noise: The noise, as a share of each number.
-        rows: Customers asked.
         same_top: Share whose strongest feature stays the strongest.
         top_overlap: Mean share of the three strongest that stay among the three strongest.
         correlation: Mean correlation of a customer's contributions before and after.
@@ -42,7 +41,6 @@ class Deletion:
     """How the score answers when the strongest feature's information is taken away.
 
     Attributes:
-        rows: Customers asked.
         agreed: Share whose raw score then moves against the sign of the feature's contribution.
         agreed_exchanged: The same with the contributions of another customer: what a wrong explanation reaches.
         correlation: Over customers, of the contribution and of how far the raw score falls.
@@ -57,11 +55,7 @@ class Deletion:
 def stability(bundle: LoadedBundle, values: Vectors, *, noise: float = NOISE, seed: int = 7) -> Stability:
     """Returns how contributions answer to noise of so many parts of each number; categories and blanks stay.
 
-    Args:
-        bundle: The model.
-        values: Its inputs, float32 [n, k].
-        noise: Each number is multiplied by `1 + noise * z`, z standard normal.
-        seed: Of the noise.
+    `values` are the model's inputs, float32 [n, k]; each number is multiplied by `1 + noise * z`, z standard normal.
     """
     rng = np.random.default_rng(seed)
     numbers = np.array([feature.kind == "number" for feature in bundle.manifest.features])
@@ -85,12 +79,8 @@ def deletion(bundle: LoadedBundle, values: Vectors, background: Vectors, *, rows
     Information is taken away by putting the value of each of some other customers in its place and taking the mean
     score, so no impossible blank is invented. A feature that raised the score must lower it when it goes.
 
-    Args:
-        bundle: The model.
-        values: Its inputs, float32 [n, k].
-        background: Customers whose values replace the feature, float32 [m, k].
-        rows: How many of the customers to ask.
-        seed: Of the choice.
+    `values` are the model's inputs, float32 [n, k], of which `rows` customers are asked; `background`, float32 [m, k],
+    holds the customers whose values replace the feature.
     """
     rng = np.random.default_rng(seed)
     chosen = values[np.sort(rng.permutation(len(values))[:rows])]

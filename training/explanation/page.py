@@ -45,15 +45,7 @@ def explain_model(
 ) -> dict[str, Any]:
     """Writes pictures, `explanation.json` and `index.html` into a folder and returns the content of the JSON.
 
-    Args:
-        home: The state.
-        target: Whose model.
-        out: The folder.
-        version: The model's version; default: the champion.
-        as_of: The day of the portraits; default: the newest.
-        customers: Of whom to draw waterfall and force.
-        seed: Of the choice of rows and of the noise.
-        progress: Shown while it runs.
+    By default it is the champion on the newest portraits. Waterfall and force are drawn of `customers`.
 
     Raises:
         NotReadyError: If there is no champion or no portrait.

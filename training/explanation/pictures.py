@@ -24,11 +24,8 @@ _BLUE = "#2471a3"
 def summary(contributions: Floats, values: Vectors, names: Sequence[str], *, seed: int = 7) -> bytes:
     """Returns a PNG: each dot is a customer, each line a feature; right raises the raw score.
 
-    Args:
-        contributions: LightGBM's contributions, float64 [n, k + 1]; the last column (the mean score) is not shown.
-        values: The coded features, float32 [n, k].
-        names: The k features.
-        seed: Of the jitter.
+    `contributions` are LightGBM's, float64 [n, k + 1], of which the last column (the mean score) is not shown; `values`
+    are the coded features, float32 [n, k].
     """
     import matplotlib.pyplot as plt
 
@@ -77,12 +74,8 @@ def waterfall(
 ) -> bytes:
     """Returns a PNG of one customer: from the mean raw score E[f(X)] step by step to the customer's own f(x).
 
-    Args:
-        base: The mean raw score.
-        contributions: float64 [k].
-        values: The k values as text; one that the font lacks is shown as dots.
-        names: The k features.
-        title: Above the picture.
+    `base` is the mean raw score, `contributions` are float64 [k], `values` the k values as text; one that the font
+    lacks is shown as dots.
     """
     import matplotlib.pyplot as plt
 

@@ -22,9 +22,7 @@ def by_dimension(contributions: Floats, dimensions: Sequence[str]) -> dict[str, 
     A customer's contributions are added within a dimension before the absolute value is taken, so features that cancel
     each other do not count twice.
 
-    Args:
-        contributions: float64 [n, k + 1].
-        dimensions: The dimension of each of the k features.
+    `contributions` are float64 [n, k + 1], `dimensions` those of the k features.
     """
     sums = dimension_sums(contributions, dimensions)
     strength = {name: round(float(np.abs(column).mean()), 5) for name, column in sums.items()}

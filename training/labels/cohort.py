@@ -27,8 +27,6 @@ class CohortRule:
     """One rule.
 
     Attributes:
-        name: Its name in reports.
-        needs: The feed that it reads.
         sql: A condition on `base.customer_id`; true keeps the customer.
     """
 
@@ -42,7 +40,6 @@ class Cohort:
     """The eligible customers of one as-of date.
 
     Attributes:
-        as_of: The as-of date.
         customers: Ids in ascending order.
         known: Customers known and not closed on that date, before any rule.
         dropped: How many of the known each rule alone refuses.
@@ -98,14 +95,9 @@ def cohort(
 ) -> Cohort:
     """Returns the cohort of an as-of date, and what each rule did.
 
-    Args:
-        connection: A DuckDB connection with one view per landed feed.
-        feeds: The landed feeds.
-        rules: The target's rules.
-        as_of: The as-of date; only what was known before it counts.
-        time_zone: The operator's time zone.
-        snapshot: A sample delivered at one date: it was drawn by somebody else, so the rules that need a history
-            (`active`, `days_with_us`) are skipped.
+    `connection` has one view per landed feed; only what was known before `as_of` counts. A `snapshot` is a sample
+    delivered at one date: it was drawn by somebody else, so the rules that need a history (`active`, `days_with_us`)
+    are skipped.
     """
     wanted = cohort_rules(rules, as_of, time_zone=time_zone)
     skipped = {rule.name: f"no feed {rule.needs}" for rule in wanted if rule.needs not in feeds}

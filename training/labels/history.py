@@ -22,8 +22,6 @@ class History:
 
     Attributes:
         connection: A DuckDB connection with one view per landed feed, in its schema `main`.
-        names: The landed feeds.
-        time_zone: The operator's time zone.
         snapshot: One delivery at one date: whatever was delivered is known, and no rule may need a history.
     """
 
@@ -46,13 +44,7 @@ class History:
 
 @dataclass(frozen=True)
 class Records:
-    """What one home holds for a training, an audit or a monitoring run, opened once for several targets.
-
-    Attributes:
-        feeds: The landed feeds.
-        history: The same feeds, opened for labels and cohorts.
-        portraits: The stored portraits.
-    """
+    """What one home holds for a training, an audit or a monitoring run, opened once for several targets."""
 
     feeds: Feeds
     history: History

@@ -44,7 +44,6 @@ class Effect:
     Attributes:
         log_odds: Treated minus control.
         treated: Treated rows with a logged propensity.
-        control: Control rows.
     """
 
     log_odds: float
@@ -58,14 +57,9 @@ def marked(
 ) -> pa.Table:  # fmt: skip
     """Returns labelled rows with what our contacts mean for them.
 
-    Args:
-        connection: A DuckDB connection with one view per landed feed.
-        feeds: The landed feeds; without `contacts` nobody was treated.
-        target: The target.
-        as_of: The as-of date of the rows.
-        part: `customer_id, label, happened_at` (UTC, of the first event), one row a customer.
-        time_zone: The operator's time zone.
-        knows_all: A snapshot: whatever was delivered is known, however late.
+    `connection` has one view per landed feed; without the feed `contacts` nobody was treated. `part` has `customer_id,
+    label, happened_at` (UTC, of the first event), one row a customer. With `knows_all`, a snapshot, whatever was
+    delivered is known, however late.
 
     Returns:
         The same rows in the same order with `treated` (bool), `weight` (rows that an untreated row stands for, 0 for a

@@ -65,11 +65,7 @@ class Spine:
 def labelled(records: Records, target: Target, as_of: date | None = None, *, progress: Progress = SILENT) -> Spine:
     """Returns the labelled cohort of every as-of date whose labels are surely known.
 
-    Args:
-        records: The feeds and the portraits.
-        target: The target.
-        as_of: Pretend that nothing later has been delivered; None means all that has.
-        progress: Shown per as-of date.
+    `as_of` pretends that nothing later has been delivered; None means all that has.
 
     Raises:
         TrainingRefusedError: If no feed carries the target's events, or no as-of date is old enough to have labels.
@@ -108,14 +104,7 @@ def training_dates(records: Records, target: Target, as_of: date | None) -> list
 
 
 def spine(history: History, target: Target, dates: Sequence[date], *, progress: Progress = SILENT) -> Spine:
-    """Returns the labelled cohort of the as-of dates.
-
-    Args:
-        history: The feeds.
-        target: The target.
-        dates: As-of dates whose labels are surely known.
-        progress: Shown per as-of date.
-    """
+    """Returns the labelled cohort of as-of dates whose labels are surely known."""
     parts: list[pa.Table] = []
     whole: list[pa.Table] = []
     log: list[dict[str, Any]] = []

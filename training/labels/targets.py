@@ -34,7 +34,6 @@ class Event(Config):
     """One way in which the target happens.
 
     Attributes:
-        name: Its name.
         kind: The group under which it is reported, such as voluntary or involuntary.
         needs: Feeds that the SQL reads; without one of them the event is skipped, and the report says so.
         sql: One SELECT that returns `customer_id, event_at`.
@@ -281,12 +280,7 @@ def label_sql(target: Target, feeds: Collection[str], as_of: date, *, time_zone:
 
     A customer of `among` without an event has label 0 there; without `among`, whoever is absent has label 0.
 
-    Args:
-        target: The target.
-        feeds: The landed feeds.
-        as_of: The as-of date.
-        time_zone: The operator's time zone.
-        knows_all: A snapshot: whatever was delivered is known, however late.
+    With `knows_all`, a snapshot, whatever was delivered is known, however late.
     """
     window = label_window(as_of, target.lead_days, target.horizon_days)
     start, end = instant_of(window.start, time_zone), instant_of(window.end, time_zone)

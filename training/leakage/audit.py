@@ -31,10 +31,8 @@ class Gate:
 
     Attributes:
         prepared: The matrix without leaking columns and repeated rows.
-        leaks: Every finding.
         whole: The matrix with them: a champion may read a column that leaks by now.
         refused: Why training must not go on, or None.
-        why: The same in words.
     """
 
     prepared: Prepared
@@ -58,15 +56,7 @@ def without_leaks(
 
 
 def audit(records: Records, target: Target, prepared: Prepared, *, seed: int, threads: int = 1) -> tuple[Leak, ...]:
-    """Returns every finding on a target's matrix, folds, portraits and feeds; a column is named once, by its cause.
-
-    Args:
-        records: The feeds and the portraits.
-        target: The target, whose embargo the folds must keep.
-        prepared: The matrix and its folds.
-        seed: Of draws and trial models.
-        threads: Native threads.
-    """
+    """Returns every finding on a target's matrix, folds, portraits and feeds; a column is named once, by its cause."""
     feeds, portraits = records.feeds, records.portraits
     is_snapshot = feeds.operator.snapshot_on is not None
     caused: tuple[Leak, ...] = ()

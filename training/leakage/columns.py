@@ -46,13 +46,8 @@ def leaking_columns(
 ) -> tuple[Leak, ...]:
     """Returns the leaking columns, by name.
 
-    Args:
-        data: The matrix.
-        rows: The rows that would be learned from; at most 20,000 of them are looked at.
-        judged: The rows of the test folds.
-        unproven: Columns whose knowledge time is not proven; only their blanks are suspected.
-        seed: Of the draw and of the trial models.
-        threads: Native threads.
+    Of `rows`, which would be learned from, at most 20,000 are looked at; `judged` are the rows of the test folds. Of
+    the `unproven` columns, whose knowledge time is not proven, only the blanks are suspected.
     """
     if len(rows) > MAX_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, MAX_ROWS, replace=False))

@@ -17,9 +17,6 @@ class Kind:
 
     Attributes:
         explanation: What it is and why a model that learns from it fails in service.
-        remedy: What the owner of the data can do.
-        zh: Its name in Chinese.
-        effect: What training does about it.
     """
 
     explanation: str
@@ -40,7 +37,6 @@ class Leak:
         name: The column; else `rows`, `customer_id` or the fold.
         kind: A code of `KINDS`.
         evidence: The figures in words.
-        effect: What training does about it.
     """
 
     name: str

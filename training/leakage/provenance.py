@@ -44,12 +44,7 @@ def unfounded_columns(
 ) -> tuple[Leak, ...]:
     """Returns the columns whose stored values were not made of what was known on their date, by name.
 
-    Args:
-        feeds: The landed feeds.
-        portraits: The stored portraits.
-        dates: The as-of dates to look at; those of `dates_to_replay` are computed once more.
-        seed: Of the draw of customers.
-        threads: DuckDB threads.
+    Of `dates` those of `dates_to_replay` are computed once more.
     """
     found: dict[str, Leak] = {}
     for as_of in dates_to_replay(feeds, portraits, dates):

@@ -35,7 +35,6 @@ class Altered(Feeds):
     """Landed feeds in which something else was known.
 
     Attributes:
-        customers: The sample.
         alter: Feed -> its other answer.
     """
 
@@ -57,12 +56,7 @@ def replayed(
 ) -> pa.Table:
     """Returns the portraits of a date computed once more: `customer_id` and every feature, sorted, sample only.
 
-    Args:
-        feeds: The landed feeds.
-        as_of: The date.
-        customers: The sample.
-        alter: What shall count as known instead, by feed.
-        threads: DuckDB threads.
+    `alter` says by feed what shall count as known instead.
     """
     from features.portraits.build import compute
     from features.portraits.build.build import features_of, request_of

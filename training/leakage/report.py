@@ -22,10 +22,7 @@ class AuditRequest:
     """What one audit is asked to look at.
 
     Attributes:
-        target: The target's configuration.
         as_of: Pretend that nothing later has been delivered; None means all that has.
-        seed: Of everything random.
-        threads: Native threads; more than idle cores make it many times slower.
     """
 
     target: Target

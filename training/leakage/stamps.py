@@ -30,7 +30,6 @@ class Stamp:
     """A field that must not be younger than its row's knowledge time.
 
     Attributes:
-        feed: The feed.
         column: The field, an instant or a date.
         kind: The kind of leak if it is.
         with_it: Further fields that were written at the same moment.
@@ -57,10 +56,7 @@ STAMPS = (
 def young_fields(feeds: Feeds, as_of: date, *, threads: int = 1) -> tuple[Leak, ...]:
     """Returns the features that read fields younger than their rows' knowledge time, by name.
 
-    Args:
-        feeds: The landed feeds.
-        as_of: The date on which the features are compared.
-        threads: DuckDB threads.
+    The features are compared on `as_of`.
     """
     found: dict[str, Leak] = {}
     with feeds.connect(threads=threads) as connection:

@@ -55,10 +55,7 @@ def customers_ordered_by_label(data: Dataset) -> str:
 def statistics_of_labels(column: Vectors, labels: Labels, judged: Rows) -> str:
     """Returns the evidence that a column holds event rates of the rows themselves, or an empty string.
 
-    Args:
-        column: Its values.
-        labels: 0 or 1.
-        judged: The rows of the test folds; they and the others are looked at together and by themselves.
+    The `judged` rows, those of the test folds, and the others are looked at together and by themselves.
     """
     is_judged = np.zeros(len(labels), dtype=bool)
     is_judged[judged] = True

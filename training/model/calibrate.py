@@ -30,7 +30,6 @@ class Choice:
     """The method that was chosen and why.
 
     Attributes:
-        method: The method.
         losses: Log loss of each candidate on rows it did not learn from; empty if the target file names the method.
         judged_on: `later_dates` or `other_customers`; empty likewise.
     """
@@ -57,13 +56,8 @@ def choose(
     simplest method stands first, and a later one replaces it only if its loss is smaller by more than one standard
     error of the paired difference.
 
-    Args:
-        wanted: The configured method.
-        scores: Raw scores of rows that the model did not learn from, float64 [n].
-        labels: What happened, 0 or 1, [n].
-        as_of: As-of date of each row.
-        customers: Customer of each row.
-        weights: How many rows each row stands for, float64 [n]; None: one.
+    `scores` are raw scores of rows that the model did not learn from, float64 [n], `labels` what happened, 0 or 1, [n];
+    `weights`, float64 [n], says how many rows each row stands for (None: one).
     """
     weights = np.ones(len(labels)) if weights is None else weights
     if wanted != "auto":
@@ -95,11 +89,7 @@ def calibrate(
 
     Isotonic and Venn-Abers need many positives; below `ISOTONIC_POSITIVES` the sigmoid is used and the result says so.
 
-    Args:
-        scores: Raw scores of rows that the model did not learn from, float64 [n].
-        labels: What happened, 0 or 1, [n].
-        method: The method of `choose`.
-        weights: How many rows each row stands for, float64 [n]; None: one.
+    `scores`, `labels` and `weights` are as in `choose`, and `method` is what it chose.
     """
     weights = np.ones(len(labels)) if weights is None else weights
     if method in ("isotonic", "venn_abers") and labels.sum() < ISOTONIC_POSITIVES:

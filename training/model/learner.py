@@ -87,11 +87,8 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scik
     def fit(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> Self:  # noqa: N803 - scikit-learn's names
         """Learns from float32 [n, k] with NaN for missing and 0/1 labels [n].
 
-        Args:
-            X: Coded features.
-            y: Labels.
-            sample_weight: How many rows each row stands for; None: itself.
-            offset: Log-odds that are known and not to be learned, float64 [n]; the scores are those without it.
+        `sample_weight` says how many rows each row stands for (None: itself). `offset` are log-odds that are known and
+        not to be learned, float64 [n]; the scores are those without it.
 
         Raises:
             ValueError: If shapes or labels are wrong, a feature is infinite, or a direction has no feature.

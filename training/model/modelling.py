@@ -36,11 +36,7 @@ class Fitted:
         rows: The judged rows, ascending.
         scores: Their raw scores, float64.
         propensities: Their calibrated propensities, float64.
-        model: The model learned from all rows.
-        calibration: Its calibration.
         method: How that calibration was learned.
-        learned_rows: How many rows the model was learned from.
-        notes: What must be said about it.
     """
 
     rows: Rows
@@ -58,14 +54,7 @@ def fit(
 ) -> Fitted:
     """Returns the judged rows of a split and the model that will serve.
 
-    Args:
-        target: The target's configuration.
-        data: The matrix.
-        split: Its folds; their training rows are learned from as they are.
-        final: The rows that the served model is learned from.
-        seed: Of everything random.
-        threads: Native threads.
-        progress: Shown per model.
+    The training rows of the split's folds are learned from as they are, the served model from the rows `final`.
     """
     with progress.step(f"{target.name}: models", len(split.folds) + 1) as tick:
         scores = np.full(len(data.labels), np.nan)

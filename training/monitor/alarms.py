@@ -36,8 +36,6 @@ class Alarm:
     Attributes:
         kind: A key of `KINDS`.
         name: The feature, feed or target.
-        value: What was found.
-        limit: What is allowed.
         evidence: One sentence.
     """
 
@@ -58,13 +56,8 @@ def feature_alarms(
 ) -> list[Alarm]:  # fmt: skip
     """Returns the alarms of one feature.
 
-    Args:
-        name: The feature.
-        reference: Its reference.
-        shift: What `drift.compare` found.
-        equal: Share of customers whose value is that of the date before, or None.
-        settings: The limits.
-        age: Days since the newest reference date, in spans of the reference dates.
+    `shift` is what `drift.compare` found, `equal` the share of customers whose value is that of the date before (or
+    None), `age` the days since the newest reference date, in spans of the reference dates.
     """
     usual, found = reference["usual"], []
     blanks, before = shift["missing"], reference["missing"]

@@ -36,7 +36,6 @@ class MonitorRequest:
     Attributes:
         as_of: The as-of date; its portraits must be built.
         targets: Targets with a champion; empty means all that have one.
-        threads: Native threads.
     """
 
     as_of: date
@@ -46,14 +45,7 @@ class MonitorRequest:
 
 @dataclass(frozen=True)
 class Watched:
-    """What one run looks at.
-
-    Attributes:
-        records: The feeds and the portraits.
-        as_of: The as-of date.
-        settings: The limits.
-        threads: Native threads.
-    """
+    """What one run looks at."""
 
     records: Records
     as_of: date

@@ -102,10 +102,8 @@ def matured(
 def deviations(observed: int, promised: Floats, spread: float) -> float:
     """Returns by how many standard deviations events differ from what was promised.
 
-    Args:
-        observed: Events.
-        promised: Propensities, float64 [n]; their events scatter as dice do.
-        spread: Relative standard deviation of the promised level itself.
+    `promised` are propensities, float64 [n], whose events scatter as dice do; `spread` is the relative standard
+    deviation of the promised level itself.
     """
     expected = float(promised.sum())
     variance = float((promised * (1 - promised)).sum()) + (spread * expected) ** 2

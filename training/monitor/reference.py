@@ -45,14 +45,7 @@ def reference_of(
 ) -> bytes:  # fmt: skip
     """Returns the content of `reference.json`.
 
-    Args:
-        feeds: The landed feeds.
-        portraits: The stored portraits.
-        last: The newest as-of date that the model learned from.
-        names: The model's inputs, in its order.
-        model: The model that will serve.
-        calibration: Its calibration.
-        threads: Native threads.
+    `last` is the newest as-of date that the model learned from, `names` are its inputs in its order.
     """
     from features.portraits.vector import encode
     from training.dataset.dataset import only

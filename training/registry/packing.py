@@ -33,10 +33,6 @@ class Candidate:
 
     Attributes:
         target: The target with the settings that were used.
-        prepared: The matrix and the folds.
-        leaks: What the audit found.
-        fitted: The model.
-        judgement: The verdict on it.
         tuned: What a search for better settings found, or None.
     """
 

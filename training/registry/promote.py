@@ -31,13 +31,9 @@ def promote(
 ) -> bool:
     """Makes a version the champion if its verdict allows, and returns whether the pointer moved.
 
-    Args:
-        home: The state.
-        target: The target.
-        version: The version.
-        verdict: A verdict just reached beside the present champion; None goes by the one written in the bundle, and
-            reaches it again from the stored rows if that names another champion than the present one.
-        override: Why a person promotes it against its verdict; kept in the pointer.
+    `verdict` was just reached beside the present champion; None goes by the one written in the bundle, and reaches it
+    again from the stored rows if that names another champion than the present one. `override` says why a person
+    promotes it against its verdict, and is kept in the pointer.
 
     Raises:
         NotFoundError: If there is no such version.

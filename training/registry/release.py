@@ -34,12 +34,7 @@ def release(
 ) -> dict[str, Any]:
     """Writes a candidate's bundle, records it, promotes it if its verdict allows, and returns the training's summary.
 
-    Args:
-        records: The home, its feeds and its portraits.
-        candidate: The candidate.
-        may_promote: False leaves the champion as it is.
-        threads: Native threads.
-        progress: Shown while it runs.
+    With `may_promote` false the champion stays as it is.
     """
     home, name, verdict = records.home, candidate.target.name, candidate.judgement.verdict
     with progress.step(f"{name}: bundle"):

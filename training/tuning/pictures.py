@@ -16,9 +16,7 @@ COLUMNS = 4
 def pictures_of(trials: Sequence[Any], names: Sequence[str]) -> dict[str, bytes]:
     """Returns PNG by file name.
 
-    Args:
-        trials: Finished trials of an Optuna study; a pruned one is shown with its last AUC.
-        names: The settings that were searched.
+    A pruned trial is shown with its last AUC; `names` are the settings that were searched.
     """
     seen = [trial for trial in trials if trial.value is not None or trial.intermediate_values]
     if not seen:

@@ -93,16 +93,8 @@ def tuned(
 ) -> Tuned:  # fmt: skip
     """Returns the better of the configured settings and the best that a search found.
 
-    Args:
-        target: The target's configuration.
-        data: The matrix.
-        split: Its folds. Folds by customer have no earlier dates: there the search splits the training rows of the
-            first fold once more (`folds_by_customer`).
-        seed: Of the sample and the search.
-        threads: Native threads.
-        budget: When the search ends.
-        store: SQLite file of the studies; None keeps the study in memory.
-        progress: Shown per trial.
+    Folds by customer have no earlier dates: there the search splits the training rows of the first fold once more
+    (`folds_by_customer`). `store` is the SQLite file of the studies; None keeps the study in memory.
     """
     folds = tuple(fold for fold in split.folds if fold.purpose == "calibration")[:1]
     folds = folds or folds_by_customer(data, split.folds[0].train, seed=seed)
@@ -131,16 +123,8 @@ def searched(
 ) -> Tuned:  # fmt: skip
     """Returns what a search finds: half of the judged customers choose, the other half decides.
 
-    Args:
-        target: The target's configuration.
-        data: The matrix.
-        folds: Rows to learn from, and rows that judge; figures are the mean of the folds.
-        seed: Of the sample and the search.
-        threads: Native threads.
-        budget: When the search ends.
-        store: SQLite file of the studies; None keeps the study in memory.
-        draw: Also draw the study.
-        progress: Shown per trial.
+    A fold has rows to learn from and rows that judge; figures are the mean of the folds. `store` is the SQLite file of
+    the studies (None keeps the study in memory), and `draw` also draws the study.
     """
     began = time.monotonic()
     judges = [_judges(data, fold, seed) for fold in folds]
@@ -261,12 +245,7 @@ def _gain(
 ) -> Figure:  # fmt: skip
     """Returns the AUC of the second settings minus that of the first, both learned in full, with a paired interval.
 
-    Args:
-        pair: The two.
-        data: The matrix.
-        parts: Rows to learn from and rows that judge; the mean of them is returned.
-        seed: Of the learner.
-        threads: Native threads.
+    `parts` are rows to learn from and rows that judge; the mean of them is returned.
     """
     gains = []
     for train, judged in parts:

@@ -30,12 +30,8 @@ SPACE: dict[str, tuple[float, float, bool]] = {
 def opened(target: Target, data: Dataset, rows: Iterable[Rows], *, seed: int, store: Path | None) -> tuple[Any, int]:
     """Returns the study of these rows and this configuration, and how many of its trials were finished before.
 
-    Args:
-        target: The configuration.
-        data: The matrix.
-        rows: Every set of rows that the search learns from or is judged by; others make another study.
-        seed: Of the search.
-        store: SQLite file; None keeps the study in memory.
+    `rows` are every set of rows that the search learns from or is judged by: others make another study. `store` is the
+    SQLite file; None keeps the study in memory.
 
     Raises:
         DataError: If the file is not one of studies.

@@ -67,8 +67,7 @@ class Tables:
     def plan(self, landed: Mapping[str, Iterable[Mapping[str, str]]]) -> dict[str, dict[str, str]]:
         """Returns view -> {part: fingerprint}, as if each part were a file.
 
-        Args:
-            landed: View -> per feed that reads it, the parts and fingerprints landed under the present mapping.
+        `landed` has by view, per feed that reads it, the parts and fingerprints landed under the present mapping.
         """
         for name, table in self._source.tables.items():
             types = self._columns(name, table)

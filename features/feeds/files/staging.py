@@ -46,7 +46,6 @@ class View:
     """One staged view.
 
     Attributes:
-        name: Its name in SQL.
         fingerprints: File name (relative to the data folder) -> sha256.
         rows: Rows read, bad ones included.
         refused: Reason -> rows that never reach a SELECT.

@@ -35,7 +35,6 @@ class Cell:
     """One feed in one month.
 
     Attributes:
-        feed: The feed.
         period: The month, "2026-06".
         rows: Events of the month, each in its newest version.
         arrived_at: When the first of them arrived, UTC; None without rows.
@@ -79,7 +78,6 @@ class FeedCalendar:
     """The months up to one month, and what is wrong with that one.
 
     Attributes:
-        period: The month that was asked for.
         periods: The months shown, oldest first.
         cells: One per feed and month.
         problems: Empty if the month may be published.
@@ -138,12 +136,7 @@ def feed_calendar(
 ) -> FeedCalendar:
     """Returns the calendar up to a month.
 
-    Args:
-        feeds: The landed feeds.
-        expected: What the source mapping expects of a month.
-        month: The month's first day.
-        mapped: The feeds of the source mapping.
-        threads: DuckDB threads.
+    `expected` is what the source mapping expects of a month, `month` its first day, and `mapped` the mapping's feeds.
     """
     begun = month_start(feeds.first_day())
     depth = MONTHS_SHOWN + max((expectation.months_late for expectation in expected.feeds.values()), default=0)

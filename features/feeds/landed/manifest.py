@@ -24,7 +24,6 @@ class Operator(Config):
     """What readers need to know of the operator.
 
     Attributes:
-        name: Who delivers.
         time_zone: The zone of its civil dates.
         currency: ISO 4217 code.
         money_scale: Decimals of landed money.
@@ -103,11 +102,8 @@ class Manifest(Config):
     """Everything a reader may rely on; written whole, switched by one rename.
 
     Attributes:
-        format_version: Of this file.
-        operator: Who delivered.
         first_day: The first civil day that the event feeds cover.
         latest_as_of: The last date on which the feeds are complete up to that day's beginning.
-        feeds: Feed -> active files.
         derived: Views without numbers and names, made from the personal feeds.
     """
 

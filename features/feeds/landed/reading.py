@@ -45,12 +45,7 @@ def newest_versions(rows: str) -> str:
 
 @dataclass(frozen=True)
 class Feeds:
-    """The feeds of one home, as of one manifest.
-
-    Attributes:
-        home: The folder of the state.
-        manifest: What is active.
-    """
+    """The feeds of one home, as of one manifest."""
 
     home: Home
     manifest: Manifest
@@ -104,9 +99,7 @@ class Feeds:
     def connect(self, *, threads: int = 1, personal: bool = False) -> duckdb.DuckDBPyConnection:
         """Returns an in-memory DuckDB with one view per landed feed, every version of every row.
 
-        Args:
-            threads: DuckDB threads.
-            personal: Also the views `persons` and `numbers`; without it no personal file is touched.
+        `personal` adds the views `persons` and `numbers`; without it no personal file is touched.
         """
         connection = duckdb.connect()
         connection.execute(f"SET threads={threads}")

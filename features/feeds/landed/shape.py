@@ -14,7 +14,6 @@ class Shape:
     """How one feed's rows look in Parquet.
 
     Attributes:
-        feed: The contract.
         zone: The operator's time zone; months are civil months there.
         replaces_period: Whether a delivery of a period removes what it no longer holds.
     """

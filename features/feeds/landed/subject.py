@@ -49,11 +49,7 @@ class Subject:
     """Whom to erase.
 
     Attributes:
-        person_id: The person.
-        holdings: Their subscriptions.
-        numbers: Their phone numbers.
         accounts: Accounts that are theirs alone.
-        time_zone: The operator's.
     """
 
     person_id: str

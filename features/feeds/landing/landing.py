@@ -69,13 +69,7 @@ def land(
 ) -> LandingReport:
     """Lands everything the mapping finds under `data` and returns what became of the rows.
 
-    Args:
-        source: The mapping.
-        data: The folder with the operator's files.
-        home: The folder of the state.
-        progress: Shows each feed.
-        threads: DuckDB threads.
-        arrived_at: When the delivery arrived, UTC; default: now.
+    `arrived_at` is when the delivery arrived, UTC; default: now.
 
     Raises:
         ConfigurationError: If the mapping does not fit the files or the contract.

@@ -14,8 +14,6 @@ class FeedReport:
     Attributes:
         accepted: Rows that passed every check, repeats included.
         repeated: Accepted rows that were known already.
-        quarantined: Rows refused.
-        reasons: Reason -> rows.
         first: The first refused row in words, or an empty string.
         unchanged: The same files under the same mapping had landed before.
         erased: Rows of erased persons, refused and kept nowhere.
@@ -41,7 +39,6 @@ class LandingReport:
     Attributes:
         as_of: The latest as-of date that the feeds allow.
         first_day: The first day that they cover.
-        feeds: Feed -> report.
         files: View -> rows and refused rows of the raw files.
         missing: Feeds that no row has ever landed for.
         version: Hash of the active manifest.

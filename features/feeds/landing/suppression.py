@@ -39,8 +39,6 @@ class Suppression:
     """Whom this home has erased.
 
     Attributes:
-        salt: Of every hash.
-        persons: Hashes of person ids.
         customers: Hash of a customer id -> what of it was the person's.
         numbers: Hash of a phone number -> what of it was the person's.
     """

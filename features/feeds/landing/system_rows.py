@@ -42,12 +42,8 @@ def land_rows(home: Home, feed: str, table: Any, *, arrived_at: datetime) -> Lan
     replay is harmless. The caller holds the run lock. The feeds' `latest_as_of` stays what the operator's delivery
     made it.
 
-    Args:
-        home: The folder of the state.
-        feed: The feed's name.
-        table: A pyarrow table with contract columns, `customer_id` and `event_at`; naive times are UTC, money is in
-            the minor unit. Without `known_at` a row is known on arrival.
-        arrived_at: When the rows were made, UTC.
+    `table` is a pyarrow table with contract columns, `customer_id` and `event_at`; naive times are UTC, money is in the
+    minor unit, and without `known_at` a row is known on arrival. `arrived_at` is when the rows were made, UTC.
 
     Raises:
         NotReadyError: If nothing has landed yet, so that no customer is known.
@@ -95,11 +91,7 @@ def check_rows(feed: str, table: Any, *, time_zone: str, arrived_at: datetime) -
 
     Whether the customer is known and whether two rows contradict each other only landing can say.
 
-    Args:
-        feed: The feed's name.
-        table: As `land_rows` takes it.
-        time_zone: The operator's.
-        arrived_at: When the rows came in, UTC.
+    `table` is as `land_rows` takes it, `arrived_at` is when the rows came in, UTC.
     """
     contract = FEEDS[feed]
     with duckdb.connect() as connection:

@@ -65,13 +65,7 @@ def stage_feed(
 ) -> bool:
     """Creates `staged__<feed>` from the mapping's SELECT; tells whether the source itself says when it knew.
 
-    Args:
-        connection: The scratch database with the source's views.
-        source: The mapping.
-        feed: The feed's contract.
-        mapping: The feed's part of the mapping.
-        load: Arrival, and whether it is the first load.
-        where: A condition on the SELECT's `_file`, to leave out files that landed before.
+    `where` is a condition on the SELECT's `_file`, to leave out files that landed before.
 
     Raises:
         ConfigurationError: If the SELECT is wrong, or its columns do not fit the contract.

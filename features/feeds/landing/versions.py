@@ -68,13 +68,10 @@ def merge(
     one delivery all of them are refused (table `conflicts`); against a landed version the incoming one becomes known
     on arrival if `moves_conflicts`, else it is the newer of the two.
 
-    Args:
-        connection: The scratch database.
-        shape: The feed's shape.
-        removed_at: When rows absent from a re-delivered period became known to be gone, naive UTC.
-        moves_conflicts: See above; False where deliveries carry their own order.
-        keeps_confirmations: Keep a row that only repeats its predecessor at a later knowledge time. Needed where the
-            source itself says when it knew: a version between the two may still be on its way.
+    `removed_at` is when rows absent from a re-delivered period became known to be gone, naive UTC. `moves_conflicts` is
+    false where deliveries carry their own order. `keeps_confirmations` keeps a row that only repeats its predecessor at
+    a later knowledge time; needed where the source itself says when it knew: a version between the two may still be on
+    its way.
     """
     key = ", ".join(quoted(name) for name in shape.identity)
     content = f"hash({', '.join(quoted(name) for name in shape.content)})"

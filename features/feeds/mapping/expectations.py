@@ -36,7 +36,6 @@ class Expectations(Config):
             time (a feed that is `months_late` has those months more): known by that lag, not only from their arrival.
             Example: with 10, June's calls that arrive on 6 July were known in June, and the portraits of 1 July use
             them. None: whatever comes after the first load is known from its arrival.
-        feeds: Feed -> what differs.
     """
 
     max_change_share: float = Field(default=0.4, gt=0)

@@ -18,7 +18,6 @@ class CheckFile(Config):
             that of the data files.
         file: The column that names the file.
         rows: The column that counts its rows below the header.
-        delimiter: Between its values.
     """
 
     path: str = Field(min_length=1)

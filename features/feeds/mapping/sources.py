@@ -161,16 +161,13 @@ class Source(Config):
     """A whole source mapping.
 
     Attributes:
-        operator: Who delivers.
         snapshot_at: Local instant at which a snapshot's columns were known; feeds whose SELECT has no `event_at` are
             dated there. The one as-of date is the next day.
         delivered_from: The first civil day that the event feeds cover; default: the earliest event.
         delivered_until: The feeds are complete before this civil day; default: the day after the latest event.
         file_defaults: What holds for every entry of `files` that does not say otherwise.
         files: View name -> files.
-        database: Where the tables are.
         tables: View name -> table of the database; feeds read it as they read files.
-        feeds: Feed name -> mapping.
         lacks: Feed -> the detail that these files do not hold, in one sentence each.
         attributes: The declared columns of the feed `attributes`.
         deliveries: What a month's delivery is expected to hold.

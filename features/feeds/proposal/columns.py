@@ -228,10 +228,7 @@ def keys_of(table: Any, looks: Sequence[ColumnLook], preferred: Sequence[str]) -
 
     A measure or a time that happens to be different in every row is no key by itself.
 
-    Args:
-        table: The sampled rows.
-        looks: Their columns, without knowledge times.
-        preferred: Columns that are known to be ids or references, best first.
+    `looks` are the columns without knowledge times, `preferred` those known to be ids or references, best first.
     """
     order = {name: place for place, name in enumerate(preferred)}
     single = [look.name for look in looks if look.is_unique and (look.name in order or look.kind == "text")]

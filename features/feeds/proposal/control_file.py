@@ -15,11 +15,8 @@ class Counted:
     """A control file.
 
     Attributes:
-        view: The name of its view.
-        path: Its glob.
         file: The column that names the file.
         rows: The column that counts its rows.
-        delimiter: Between its values.
         agrees: Files whose rows are as counted.
         differs: Files whose rows are not.
     """

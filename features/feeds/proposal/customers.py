@@ -28,7 +28,6 @@ class AttributePlan:
     """One column of the operator's own.
 
     Attributes:
-        header: The column.
         name: Its English name.
         kind: `number` or `category`.
     """

@@ -27,10 +27,6 @@ class FeedPlan:
     """One feed of the proposal.
 
     Attributes:
-        feed: Its contract.
-        views: The views it reads.
-        select: The SQL.
-        confidence: 0 to 1.
         why: What speaks for it, in one line.
         known_after: The delivery lag; empty where a column says it, or on a snapshot.
         at: The local time at which the lag ends.

@@ -34,17 +34,14 @@ class FileLook:
     """What was seen of one file.
 
     Attributes:
-        path: The file.
         name: Relative to the data folder.
         problem: Why it cannot be mapped, or an empty string.
         encoding: Of text; empty for Parquet.
         encoding_note: How sure that is, in words.
-        delimiter: Between values.
         compression: `gzip` or empty.
         has_header: Whether the first row names the columns.
         header: The column names, or `column_1` ... without a header.
         is_whole: Whether every byte and row was read.
-        rows: Rows read.
         broken_rows: Rows among them with another number of values.
         table: The sampled rows as text (pyarrow), `_row` left out.
     """

@@ -37,8 +37,6 @@ class Match:
     """What a view is as one feed.
 
     Attributes:
-        feed: The feed.
-        confidence: 0 to 1.
         columns: Contract column (or a common one) -> header.
         missing: Needed columns that no header means.
         is_by_number: Rows name a number, not a customer.

@@ -38,8 +38,6 @@ class Proposal:
         operator: The operator's name: the folder's.
         time_zone: Of local times, or TODO.
         currency: ISO code, or TODO.
-        scale: Decimals of landed money.
-        currency_why: What speaks for it.
         is_snapshot: Whether the files are one state of today, without events.
         views: The readable files by layout.
         unreadable: The files that cannot be mapped as they are.
@@ -47,7 +45,6 @@ class Proposal:
         owner: The name of the view that lists the customers, or an empty string.
         plans: The proposed feeds, in landing order.
         needs: View -> types and checks that its feeds need.
-        attributes: The operator's own columns.
         left_out: Column -> why it is no attribute.
         counted: The control file that counts the others, if there is one.
         notes: What a person should know of the whole.
@@ -124,10 +121,7 @@ class Proposal:
 def propose(data: Path, *, only: str = "", progress: Progress = SILENT) -> Proposal:
     """Returns a proposed mapping for the files under a folder.
 
-    Args:
-        data: The folder.
-        only: A glob below it; other files are not looked at.
-        progress: Shows what is going on.
+    `only` is a glob below the folder; other files are not looked at.
 
     Raises:
         DataError: If there is no file to map, or none of them can be read.

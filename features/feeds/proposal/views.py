@@ -24,7 +24,6 @@ class View:
     """Files of one layout.
 
     Attributes:
-        name: Of the view, for SQL.
         pattern: The glob that finds them.
         files: What each of them is, sorted by name.
         columns: What the columns of the newest file hold.

@@ -141,10 +141,7 @@ def rows_sql(request: Request, moment: Moment) -> str:
 def is_current(feeds: Feeds, portraits: Path, as_of: date) -> bool:
     """Returns whether the stored portraits of a date are what this code would build from the present feeds.
 
-    Args:
-        feeds: The landed feeds.
-        portraits: The folder of their identity.
-        as_of: The date.
+    `portraits` is the folder of their identity.
     """
     origin = _origin(feeds, as_of, specification(load_settings()))
     return _is_current(partition(portraits, as_of), origin)

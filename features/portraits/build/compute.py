@@ -31,7 +31,6 @@ class Plan:
     """The specification in one engine's SQL, compiled once for every as-of date.
 
     Attributes:
-        request: What was asked.
         staged: Staged table -> query over `known_<name>` and `moment`.
         sources: Source -> query over staged tables.
         features: Source -> query over it, one row per customer.

@@ -43,13 +43,8 @@ def portrait_again(
 ) -> int:
     """Computes the portraits of a date again, from what had arrived by a moment, and returns their number.
 
-    Args:
-        feeds: The landed feeds as they are now.
-        day: The as-of date.
-        path: The Parquet file to write: rows and columns as `build_portraits` writes them.
-        until: Rows that arrived later are left out; None leaves out none.
-        threads: DuckDB threads.
-        settings: The thresholds; default: the configured ones.
+    Rows that arrived after `until` are left out; None leaves out none. `path` gets rows and columns as
+    `build_portraits` writes them.
     """
     from features.portraits.build.build import features_of, keep_story, request_of, rows_sql
 

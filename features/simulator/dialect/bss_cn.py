@@ -30,7 +30,6 @@ class Extract:
             rows of the month; `late`: rows that were late.
         columns: Header, the feed's column, form.
         key: What a snapshot has one row of.
-        delimiter: Between the values.
     """
 
     feed: str

@@ -57,12 +57,7 @@ def write_dialect(
 ) -> dict[str, int]:
     """Writes the months of [first, end) in the dialect `bss_cn` and returns the rows of each extract.
 
-    Args:
-        clean: The folder of the clean files.
-        out: The folder to fill; one folder a month.
-        first: The first day of the first month.
-        end: The first day after the last month.
-        tick: Told of every extract that is done.
+    `out` gets one folder a month; `tick` is called after every extract.
     """
     import duckdb
 

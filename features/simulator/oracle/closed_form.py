@@ -109,12 +109,8 @@ def state_of(dice: Dice, calendar: Calendar, people: Population, story: Story) -
 def probability(state: State, calendar: Calendar, target: str, as_of: int, action: str | None = None) -> Floats:
     """Returns P(event of `target` in `[as_of, as_of + 30)` | state at `as_of`) per customer.
 
-    Args:
-        state: The state; only what lies before `as_of` is used.
-        calendar: The simulated span.
-        target: One of `TARGETS`.
-        as_of: Day number D.
-        action: Contact every customer with it on D; None: nothing beyond the usual campaigns.
+    Only what lies before day number `as_of` is used of the state. With an `action` every customer is contacted with it
+    on that day; None means nothing beyond the usual campaigns.
     """
     return np.asarray(-np.expm1(-_cumulated(state, calendar, target, as_of, action)))
 

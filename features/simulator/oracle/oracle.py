@@ -95,10 +95,8 @@ def read_probabilities(where: Home | Path, target: str, as_of: date) -> pa.Table
 
     Customers who had left by then are not in the table. Any as-of date of the simulated span will do.
 
-    Args:
-        where: The home, or the folder of `insight simulate --out`.
-        target: churn, complaint, upgrade or dissatisfaction (a survey answer of 6 or less).
-        as_of: The as-of date.
+    `where` is the home, or the folder of `insight simulate --out`; `target` is churn, complaint, upgrade or
+    dissatisfaction (a survey answer of 6 or less).
     """
     state, calendar = _load(str(oracle_folder(where))), read_calendar(where)
     day = calendar.day(as_of)

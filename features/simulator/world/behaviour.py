@@ -62,9 +62,6 @@ class Story:
     """The events of one chunk.
 
     Attributes:
-        shocks: By kind.
-        contacts: Past campaigns.
-        contracts: Contract ends and renewals.
         complaints: First days of complaints.
         low_scores: Days of survey answers of 6 or less.
         orders: Plan orders, with the plan ordered.
@@ -87,11 +84,7 @@ class Story:
 def story_of(dice: Dice, calendar: Calendar, people: Population, contacts: actions.Contacts | None = None) -> Story:
     """Returns what happens to `people` in the simulated span.
 
-    Args:
-        dice: Every draw.
-        calendar: The simulated span.
-        people: The customers of a chunk.
-        contacts: What the operator did to them; None: the usual randomised campaigns.
+    `contacts` is what the operator did to them; None means the usual randomised campaigns.
     """
     rates = shock_rates(people, grid_factor(dice, people.grid))
     shocks = draw_shocks(dice, calendar, people, rates)

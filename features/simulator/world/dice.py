@@ -38,7 +38,6 @@ class Dice:
     """Draws for customers and times.
 
     Attributes:
-        seed: The seed of the world.
         fork_day: Draws for a time from this day on differ between the continuations of a customer (number, number +
             FORK, number + 2 FORK ...); earlier draws and draws without a time are the same in all of them.
     """
@@ -49,10 +48,8 @@ class Dice:
     def uniform(self, stream: str, who: object, when: object = None) -> Floats:
         """Returns uniforms in [0, 1) of the broadcast shape of `who` and `when`.
 
-        Args:
-            stream: The name of the stream; two names never share a draw.
-            who: Customer numbers (or the number of another thing, such as a grid).
-            when: Day numbers; None for what holds for good.
+        Two names of a stream never share a draw. `who` are customer numbers (or those of other things, such as grids),
+        `when` are day numbers; None is for what holds for good.
         """
         start = np.uint64((zlib.crc32(stream.encode()) + (self.seed << 32)) & 0xFFFFFFFFFFFFFFFF)
         number = _words(who)

@@ -74,9 +74,7 @@ def low_score_base(people: Population) -> Floats:
 def shock_rates(people: Population, grid_faults: Floats) -> dict[str, Floats]:
     """Returns per shock kind its intensity a day (daily kinds) or its chance in a month (monthly kinds).
 
-    Args:
-        people: The customers.
-        grid_faults: Rate factor of each customer's grid.
+    `grid_faults` is the rate factor of each customer's grid.
     """
     ones = np.ones(len(people))
     ratio = need_ratio(people, people.plan)

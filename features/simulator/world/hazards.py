@@ -56,7 +56,6 @@ class ShockKind:
     """A kind of thing that happens to a customer.
 
     Attributes:
-        name: The kind's name.
         timing: `daily`, or the day of the month on which it may happen (0 is the 1st).
         call_share: Chance that the customer calls about it.
         effects: What it does to the hazard of each target.

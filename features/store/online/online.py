@@ -30,10 +30,8 @@ class OnlinePortrait:
     """The latest portrait of one customer.
 
     Attributes:
-        customer_id: The customer.
         values: float32 in the order of the feature list, read-only; NaN is missing.
         facts: Canonical JSON: class, `also`, missing dimensions, every slot that a reason may say, the card.
-        as_of: The as-of date.
     """
 
     customer_id: str
@@ -52,7 +50,6 @@ class OnlineBatch:
     """What one request read: every portrait is of the pointer's as-of date.
 
     Attributes:
-        pointer: What was live.
         portraits: In the order asked; None is an unknown customer.
     """
 

@@ -18,9 +18,6 @@ class StoredRow(NamedTuple):
 
     Attributes:
         event_epoch: Their common event time in epoch seconds; -1 if they carry two.
-        facts: Serialised facts.
-        feature_list: Serialised identity of the feature list.
-        values: Serialised vector.
     """
 
     event_epoch: int
@@ -34,7 +31,6 @@ class Block:
     """Some customers of one as-of date, ready to be written.
 
     Attributes:
-        ids: Customers.
         matrix: float32 [customers, features]; NaN is missing.
         facts: Canonical JSON per customer.
         identity: The feature-list identity of the vectors.
