@@ -80,6 +80,16 @@ class View:
         """Returns the columns by name."""
         return {column.name: column for column in self.columns}
 
+    @property
+    def nothing_here(self) -> dict[str, tuple[str, ...]]:
+        """Returns column -> texts that mean "nothing there" in it alone."""
+        return {column.name: column.nothing_here for column in self.columns if column.nothing_here}
+
+    @property
+    def nothing_anywhere(self) -> list[str]:
+        """Returns the texts that mean "nothing there" in any column."""
+        return sorted({text for column in self.columns for text in column.nothing if text not in column.nothing_here})
+
 
 def found_files(data: Path, only: str) -> list[Path]:
     """Returns the files under a folder that may be deliveries, sorted by name."""
