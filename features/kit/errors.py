@@ -8,6 +8,7 @@
     ├── ConflictError            409  conflict              already taken, or the same key with another body
     ├── NotPermittedError        403  not_permitted
     ├── NotReadyError            503  not_ready             no model, no portrait, or a store that does not answer
+    ├── HomeError                503  home_refused          a ledger, store or feeds not of this home, or gone
     └── BundleError              503  bundle_refused        a model bundle that must not be loaded
 
 Every error is one line that names the file, the row or the key, and a remedy where there is one.
@@ -81,6 +82,16 @@ class NotReadyError(InsightError):
 
     status = 503
     code = "not_ready"
+
+
+class HomeError(InsightError):
+    """A ledger, an online store or feeds are not this home's, or are gone although other state speaks of them.
+
+    Never taken for "not there yet" or "taken already": who handles those must not pass over it.
+    """
+
+    status = 503
+    code = "home_refused"
 
 
 class BundleError(NotReadyError):

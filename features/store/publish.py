@@ -20,6 +20,7 @@ from features.kit.errors import ConflictError, DataError, NotReadyError
 from features.kit.home import Home
 from features.kit.runs import hit
 from features.kit.terminal.progress import SILENT, Progress, Tick
+from features.store.online.belonging import refuse_few, remember_rows, take
 from features.store.online.feast_layout import VIEWS, decode_text, decode_vector
 from features.store.online.online import open_store
 from features.store.online.pointer import Pointer
@@ -60,6 +61,7 @@ def publish(
     Raises:
         NotReadyError: If there is no portrait of that date, or the online store does not answer.
         ConflictError: If newer portraits are live and `back` is false.
+        HomeError: If the store is not this home's, or most of the portraits that are live would be gone.
         DataError: If the portraits or what was written of them fail a check; the live view stays.
     """
     from features.portraits.reading import Portraits
@@ -80,9 +82,12 @@ def publish(
         raise ConflictError(
             f"portraits as of {live.as_of} are live; those of {as_of} are older", remedy="repeat with --back to go back"
         )
+    expected = _rows_in(path)
+    if not back:  # whoever goes back on purpose may go to a time of fewer customers
+        refuse_few(home, settings, live, expected)
+    take(home, store, settings)
     registry = open_registry(home, settings)
     view = live.idle_view if live else VIEWS[0]
-    expected = _rows_in(path)
     with progress.step("publish portraits", total=expected) as tick:
         store.clear(view)
         hit("publish.after_clear")
@@ -102,6 +107,7 @@ def publish(
         )
     )
     hit("publish.after_pointer")
+    remember_rows(home, settings, expected)
     show_live_view(home, settings, registry, view)
     store.close()
     return PublishReport(view, as_of, expected, round(time.perf_counter() - started, 3))

@@ -12,13 +12,14 @@ from typing import Any
 from features.kit.errors import NotReadyError
 from features.kit.files import read_json, write_bytes, write_json
 from features.kit.home import Home
+from features.kit.identity import OWN_FILE, REGISTRY, Backend, remember
 from features.kit.runs import hit
 from features.portraits.feature_list import FeatureList
 from features.store.definitions import EXCLUDED, ONLINE_SERVICE, TTL, objects
 from features.store.loading import load_feast
 from features.store.settings import RedisOnline, StoreSettings
 
-_FORMAT = 1
+_FORMAT = 2
 _LOCK_SECONDS = 60.0
 
 
@@ -36,12 +37,15 @@ def open_registry(home: Home, settings: StoreSettings | None = None) -> Any:
     wanted = _fingerprint(home, settings, features)
     marker = home.store / "registry.json"
     with _registry_lock(home):
+        if not (home.store / "registry.db").exists():
+            marker.unlink(missing_ok=True)  # what it marks is gone
         store = feast.FeatureStore(config=_repo_config(home, settings))
         if not marker.exists() or read_json(marker) != wanted:
             store.apply(objects(features, _partitions(home, features), _live_view(home, settings)))
             hit("publish.after_registry")
             _write_client_file(home, settings)
             write_json(marker, wanted)
+            remember(home, REGISTRY, Backend(place=OWN_FILE))
     return store
 
 
@@ -89,7 +93,7 @@ def _client_config(home: Home, settings: StoreSettings, *, secret: bool) -> dict
             "full_scan_for_deletion": False,
         }
     else:
-        online = {"type": "sqlite", "path": str(folder / "online.db")}
+        online = {"type": "sqlite", "path": "online.db"}  # Feast looks for it beside this file
     return {
         "project": settings.project,
         "provider": "local",

@@ -37,6 +37,7 @@ REMEDIES: dict[str, str] = {
     "unsupported_media_type": "send the header Content-Type: application/json",
     "not_ready": "try again after `Retry-After` seconds; /readyz says what is missing",
     "bundle_refused": "`insight models` names the damaged bundle; `insight rollback` goes back",
+    "home_refused": "`insight home show` names what does not belong to this home",
     "configuration_error": _LOGGED,
     "internal_error": _LOGGED,
 }

@@ -18,11 +18,12 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session
 
-from features.kit.errors import ConfigurationError, NotReadyError
+from features.kit.errors import ConfigurationError, InsightError, NotReadyError
 from features.kit.home import Home
+from serving.database.belonging import check_before_opening, check_belongs
 from serving.settings import read_settings
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; a test holds it equal to what `migrations/versions/` says."""
 
 BUSY_SECONDS = 30.0
@@ -40,16 +41,39 @@ def open_database(home: Home) -> Engine:
     Raises:
         ConfigurationError: If `INSIGHT_DATABASE_URL` is not a PostgreSQL address, or its driver is not installed.
         NotReadyError: If PostgreSQL does not answer.
+        HomeError: If the database is not this home's ledger, or the home had one that is gone.
     """
-    address = read_settings().database_url
-    engine = _sqlite(home.operations) if address is None else _postgresql(address.get_secret_value())
+    engine = engine_of(home)
+    check_before_opening(home, engine.url)
     try:
-        if _version(engine) != HEAD:
-            _migrate(engine, home)
+        migrated(engine, home)
+        check_belongs(home, engine)
     except OperationalError as error:
         where = engine.url.render_as_string(hide_password=True)
         raise NotReadyError(f"{where}: the database does not answer ({str(error.orig).splitlines()[0]})") from None
+    except InsightError:
+        engine.dispose()
+        raise
     return engine
+
+
+def engine_of(home: Home) -> Engine:
+    """Returns the engine of the database that the environment names, which may not be this home's; nothing is opened.
+
+    Raises:
+        ConfigurationError: As `open_database`.
+    """
+    address = read_settings().database_url
+    return _sqlite(home.operations) if address is None else _postgresql(address.get_secret_value())
+
+
+def migrated(engine: Engine, home: Home) -> None:
+    """Applies every migration that a database lacks, and makes the file of an own one."""
+    if engine.dialect.name == "sqlite":
+        home.root.mkdir(parents=True, exist_ok=True)
+        home.operations.touch(mode=0o600, exist_ok=True)
+    if _version(engine) != HEAD:
+        _migrate(engine, home)
 
 
 @contextmanager
@@ -82,8 +106,6 @@ def reading(engine: Engine) -> Iterator[Session]:
 
 
 def _sqlite(path: Path) -> Engine:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600, exist_ok=True)
     url = URL.create("sqlite", database=str(path))
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
 

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from serving.database.tables_outreach import (
     OutreachListRow,
     RefusalRow,
 )
+from serving.outreach.lists.handover import IN_HOME, handed_over
 from serving.outreach.lists.ledger import CLAIMED, lock_ledger
 from serving.outreach.policy.ledger_facts import HASHED
 
@@ -59,7 +61,8 @@ def erase_ledger(engine: Engine, subject: Subject, record: Suppression) -> dict[
             owned = or_(kind.person_id == subject.person_id, kind.customer_id.in_(sorted(subject.customers)))
             removed[name] = _delete(session, kind, owned)
         _redact_lists(session, subject, lines)
-        _forbid(session, subject, record)
+        customers = (record.hashed(customer_id) for customer_id in subject.customers)
+        forbid_erased(session, persons=[record.hashed(subject.person_id)], customers=customers)
         hit("erase.before_ledger")
     hit("erase.after_ledger")
     return {name: count for name, count in removed.items() if count}
@@ -78,14 +81,12 @@ def _redact_lists(session: Session, subject: Subject, lines: list[str]) -> None:
             row.files = "{}"  # nothing on disk is whole any more; `erase_files` writes it anew
 
 
-def _forbid(session: Session, subject: Subject, record: Suppression) -> None:
-    """Adds the hashed do-not-contact records of a person and their subscriptions, once."""
-    persons = [record.hashed(subject.person_id)]
-    customers = sorted(record.hashed(customer_id) for customer_id in subject.customers)
+def forbid_erased(session: Session, *, persons: Iterable[str], customers: Iterable[str]) -> None:
+    """Adds the do-not-contact records of erased persons and their subscriptions, given as hashes, once."""
     known = set(session.scalars(select(RefusalRow.person_id).where(RefusalRow.source.startswith(_SOURCE))))
     known |= set(session.scalars(select(RefusalRow.customer_id).where(RefusalRow.source.startswith(_SOURCE))))
     for column, hashes in (("person_id", persons), ("customer_id", customers)):
-        for hashed in hashes:
+        for hashed in sorted(hashes):
             if f"{HASHED}{hashed}" not in known:
                 values: dict[str, Any] = {"person_id": None, "customer_id": None, column: f"{HASHED}{hashed}"}
                 session.add(
@@ -109,11 +110,12 @@ def outside(home: Home, engine: Engine) -> int:
     """Returns how many handed-over files lie outside the home and have not expired."""
     with reading(engine) as session:
         rows = session.scalars(select(HandoverRow).where(HandoverRow.removed_at.is_(None)))
-        return sum(not (_handed_over(home) / Path(row.path).name).exists() and Path(row.path).exists() for row in rows)
+        paths = [handed_over(home.root, row.path) for row in rows]
+    return sum(not (_handed_over(home) / path.name).exists() and path.exists() for path in paths)
 
 
 def _handed_over(home: Home) -> Path:
-    return home.personal / "handover"
+    return home.root / IN_HOME
 
 
 def _erase_lists(home: Home, engine: Engine) -> int:

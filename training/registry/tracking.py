@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from features.kit.home import Home
+from training.registry.moved import follow_folder
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -136,6 +137,7 @@ def _experiment(home: Home, target: str) -> str:
 
 def _client(home: Home) -> Any:
     home.mlruns.mkdir(parents=True, exist_ok=True)
+    follow_folder(home.mlruns / "mlflow.db")
     return _client_of(_database(home))
 
 

@@ -15,6 +15,7 @@ from features.kit.config import Config, parse_config
 from features.kit.errors import ConfigurationError, NotReadyError
 from features.kit.files import read_json, write_json
 from features.kit.home import Home
+from features.kit.identity import FEEDS, OWN_FILE, Backend, gone, remember, remembered
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
@@ -130,9 +131,15 @@ def read_manifest(home: Home) -> Manifest | None:
 
     Raises:
         NotReadyError: If a later version of this system wrote it.
+        HomeError: If it is gone although feeds had landed.
     """
     path = manifest_path(home)
     if not path.exists():
+        if remembered(home, FEEDS) is not None:
+            raise gone(home, FEEDS, f"{path} is not there")
+        # Older releases remember nothing: there a first landing that was killed leaves files, but never portraits.
+        if (home.portraits / "current.json").exists() and any(home.feeds.glob("*/*.parquet")):
+            raise gone(home, FEEDS, f"{path} is not there, but {home.feeds} holds files and {home.portraits} portraits")
         return None
     content = read_json(path)
     if content.get("format_version") != FORMAT_VERSION:
@@ -148,6 +155,8 @@ def version_of(manifest: Manifest) -> str:
 def switch_manifest(home: Home, manifest: Manifest) -> None:
     """Makes a manifest the active one, in one rename."""
     write_json(manifest_path(home), orjson.loads(manifest.model_dump_json()))
+    if remembered(home, FEEDS) is None:
+        remember(home, FEEDS, Backend(place=OWN_FILE))
 
 
 def remove_orphans(home: Home, manifest: Manifest | None) -> None:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from features.kit.errors import NotReadyError
+from features.kit.errors import InsightError, NotReadyError
 from features.kit.home import Home
+from features.store.online.belonging import check_belongs
 from features.store.online.feast_layout import decode_text, decode_vector, encode_text
 from features.store.online.pointer import Pointer
 from features.store.online.rows import OnlineStore, StoredRow
@@ -74,8 +75,7 @@ class OnlinePortraits:
         """Returns the door to a home's online store; nothing is read yet.
 
         Raises:
-            ConfigurationError: If the configuration is wrong, or Redis evicts keys.
-            NotReadyError: If the store cannot be reached.
+            ConfigurationError, HomeError, NotReadyError: As `open_store`.
         """
         return cls(home, open_store(home, settings or StoreSettings.load()))
 
@@ -116,7 +116,24 @@ class OnlinePortraits:
 
 
 def open_store(home: Home, settings: StoreSettings) -> OnlineStore:
-    """Returns the configured online store. Raises ConfigurationError and NotReadyError like `OnlinePortraits.open`."""
+    """Returns the configured online store, if it is this home's.
+
+    Raises:
+        ConfigurationError: If the configuration is wrong or names another store than this home's, or Redis evicts keys.
+        HomeError: If the store is not this home's.
+        NotReadyError: If the store cannot be reached.
+    """
+    store = connect(home, settings)
+    try:
+        check_belongs(home, store, settings)
+    except InsightError:
+        store.close()
+        raise
+    return store
+
+
+def connect(home: Home, settings: StoreSettings) -> OnlineStore:
+    """Returns the configured online store, whoever it belongs to. Raises ConfigurationError and NotReadyError."""
     online = settings.online
     if isinstance(online, RedisOnline):
         from features.store.online.redis_online import RedisStore

@@ -29,7 +29,7 @@ from features.store.online.feast_layout import (
     redis_time_field,
 )
 from features.store.online.pointer import Pointer
-from features.store.online.rows import Block, StoredRow
+from features.store.online.rows import Block, Owner, StoredRow
 from features.store.settings import RedisOnline
 
 _TRIES = 5
@@ -83,6 +83,7 @@ class RedisStore:
         self._settings = settings
         self._project = project
         self._pointer_key = f"{project}:portrait_pointer".encode()
+        self._owner_key = f"{project}:home".encode()
         self._reader = self._client(settings.deadline_ms)
         self._writer = self._client(settings.deadline_ms * _BULK_PATIENCE)
         self._seen: bytes | None = None
@@ -142,6 +143,17 @@ class RedisStore:
         """Makes a view live: one key, one write."""
         with self._told():
             self._writer.set(self._pointer_key, pointer.to_json())
+
+    def owner(self) -> Owner | None:
+        """Returns the home that the store belongs to, or None before its first publish."""
+        with self._told():
+            content = self._reader.get(self._owner_key)
+        return Owner(*content.decode().split("\n", 1)) if content else None
+
+    def take(self, owner: Owner, *, over: bool) -> None:
+        """Gives the store to a home; one that has an owner keeps it unless `over`."""
+        with self._told():
+            self._writer.set(self._owner_key, "\n".join(owner), nx=not over)
 
     def forget(self, ids: Sequence[str]) -> int:
         """Removes customers with both their views; returns how many were live."""

@@ -26,6 +26,18 @@ class StoredRow(NamedTuple):
     values: bytes | None
 
 
+class Owner(NamedTuple):
+    """The home that a store belongs to.
+
+    Attributes:
+        home_id: Its id.
+        lives_at: Its folder, for a store on a server; empty for one that moves with it.
+    """
+
+    home_id: str
+    lives_at: str
+
+
 @dataclass(frozen=True)
 class Block:
     """Some customers of one as-of date, ready to be written.
@@ -94,6 +106,12 @@ class OnlineStore(Protocol):
 
     def switch(self, pointer: Pointer) -> None:
         """Makes a view live."""
+
+    def owner(self) -> Owner | None:
+        """Returns the home that the store belongs to, or None before its first publish."""
+
+    def take(self, owner: Owner, *, over: bool) -> None:
+        """Gives the store to a home; one that has an owner keeps it unless `over`."""
 
     def forget(self, ids: Sequence[str]) -> int:
         """Removes customers from both views, for good; returns how many were live."""

@@ -19,11 +19,12 @@ from features.kit.errors import DataError, NotReadyError
 from features.kit.sql import quoted
 from features.store.online.feast_layout import FACTS, FEATURE_LIST, FIELDS, VALUES, VIEWS, entity_key, sqlite_table
 from features.store.online.pointer import Pointer
-from features.store.online.rows import Block, StoredRow
+from features.store.online.rows import Block, Owner, StoredRow
 
 _POINTER = """CREATE TABLE IF NOT EXISTS portrait_pointer (
     slot INTEGER PRIMARY KEY CHECK (slot = 1), view TEXT NOT NULL, as_of TEXT NOT NULL, identity TEXT NOT NULL,
     published_at TEXT NOT NULL, rows INTEGER NOT NULL, event_at TEXT NOT NULL, sequence INTEGER NOT NULL)"""
+_OWNER = "CREATE TABLE IF NOT EXISTS home (slot INTEGER PRIMARY KEY CHECK (slot = 1), home_id TEXT, lives_at TEXT)"
 _POINTER_COLUMNS = "view, as_of, identity, published_at, rows, event_at, sequence"
 _TABLE = """CREATE TABLE {table} (entity_key BLOB, feature_name TEXT, value BLOB, value_text TEXT, vector_value BLOB,
     event_ts timestamp, created_ts timestamp, PRIMARY KEY(entity_key, feature_name))"""
@@ -112,6 +113,21 @@ class SqliteStore:
                 f"INSERT OR REPLACE INTO portrait_pointer (slot, {_POINTER_COLUMNS}) VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
                 (view, as_of.isoformat(), identity, published_at.isoformat(), rows, event_at.isoformat(), sequence),
             )
+
+    def owner(self) -> Owner | None:
+        """Returns the home that the store belongs to, or None before its first publish."""
+        if not self.path.exists():
+            return None
+        with self._reading() as database:
+            known = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'home'").fetchone()
+            row = database.execute("SELECT home_id, lives_at FROM home").fetchone() if known else None
+            return None if row is None else Owner(*row)
+
+    def take(self, owner: Owner, *, over: bool) -> None:
+        """Gives the store to a home; one that has an owner keeps it unless `over`."""
+        with self._writing() as database:
+            database.execute(_OWNER)
+            database.execute(f"INSERT OR {'REPLACE' if over else 'IGNORE'} INTO home VALUES (1, ?, ?)", owner)
 
     def forget(self, ids: Sequence[str]) -> int:
         """Removes customers from both views; returns how many were live."""

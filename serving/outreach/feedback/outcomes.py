@@ -218,7 +218,8 @@ class _Recorder:
             self._close(line, report)
             forbids = None if outcome.only_sent else UNREACHED  # another channel may reach whom no message reached
         if forbids is not None:
-            self._refuse(forbids, report, line, source, day)
+            ticket = report.ticket_id or complaint_ticket(source)
+            self._session.add(refusal_of(forbids, line, self._settings, source=source, day=day, ticket_id=ticket))
 
     def _close(self, line: OutreachLineRow, report: Report) -> None:
         if line.status == OPEN:
@@ -246,22 +247,6 @@ class _Recorder:
             max(line.attempts, most - 1) if report.disposition == "thinking" else min(line.attempts, most - 1)
         )
 
-    def _refuse(self, forbids: Forbids, report: Report, line: OutreachLineRow, source: str, day: date) -> None:
-        days = getattr(self._settings.claim, forbids.rest) if forbids.rest else None
-        self._session.add(
-            RefusalRow(
-                code=forbids.code.value,
-                person_id=line.person_id,
-                customer_id=line.customer_id if forbids.only_line else None,
-                action=line.action if forbids.only_action else None,
-                ticket_id=(report.ticket_id or complaint_ticket(source)) if forbids.until_closed else None,
-                starts_on=day,
-                ends_on=None if days is None else day + timedelta(days=days),
-                source=source,
-                created_at=self._now,
-            )
-        )
-
     def _withdraw_forbidden(self, line: OutreachLineRow) -> int:
         """Takes other open lines of the person off their lists if the ledger now forbids them."""
         facts = read_facts(self._session, line.drawn_on)
@@ -272,6 +257,23 @@ class _Recorder:
         found = [(other, code) for other, code in stopped if code is not None]
         withdraw(self._session, found)
         return len(found)
+
+
+def refusal_of(
+    forbids: Forbids, line: OutreachLineRow, settings: OutreachSettings, *, source: str, day: date, ticket_id: str
+) -> RefusalRow:
+    """Returns what a disposition on a line forbids from a day on; `ticket_id` counts where a ticket ends it."""
+    return RefusalRow(
+        code=forbids.code.value,
+        person_id=line.person_id,
+        customer_id=line.customer_id if forbids.only_line else None,
+        action=line.action if forbids.only_action else None,
+        ticket_id=ticket_id if forbids.until_closed else None,
+        starts_on=day,
+        ends_on=day + timedelta(days=getattr(settings.claim, forbids.rest)) if forbids.rest else None,
+        source=source,
+        created_at=utc_now(),
+    )
 
 
 def complaint_ticket(attempt_id: str) -> str:

@@ -21,6 +21,7 @@ from features.kit.files import write_bytes
 from features.kit.home import Home
 from features.kit.runs import hit
 from serving.database.audit import record
+from serving.database.belonging import folder_of
 from serving.database.keys import ApiKey
 from serving.database.session import writing
 from serving.database.tables_outreach import HandoverRow, OutreachLineRow
@@ -36,6 +37,7 @@ from serving.outreach.settings import load_settings
 SCOPE = "handover"
 LONGEST_HOURS = 24
 SHORTEST_REASON = 5
+IN_HOME = Path("personal") / "handover"
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def hand_over(
         raise ConfigurationError(f"handover: {hours} hours", remedy=f"1 to {LONGEST_HOURS} hours")
     remove_expired(engine)
     handover_id = f"H{secrets.token_hex(5)}"
-    path = out or home.personal / "handover" / f"{list_id}-{handover_id}.csv"
+    path = out or home.root / IN_HOME / f"{list_id}-{handover_id}.csv"
     settings = load_settings()
     known_on, states = on_current_feeds(
         home,
@@ -126,7 +128,7 @@ def hand_over(
         digest = hashlib.sha256(content).hexdigest()
         session.add(
             HandoverRow(
-                handover_id=handover_id, list_id=list_id, path=str(path.resolve()), sha256=digest, lines=len(lines),
+                handover_id=handover_id, list_id=list_id, path=_kept_path(home, path), sha256=digest, lines=len(lines),
                 created_at=now, expires_at=expires_at,
             )
         )  # fmt: skip
@@ -145,13 +147,13 @@ def hand_over(
 def remove_expired(engine: Engine, now: datetime | None = None) -> int:
     """Removes the handed-over files whose time is up, if they are still what was written; returns how many."""
     now = now or utc_now()
-    removed = 0
+    removed, folder = 0, folder_of(engine)
     with writing(engine) as session:
         due = session.scalars(
             select(HandoverRow).where(HandoverRow.removed_at.is_(None), HandoverRow.expires_at <= now)
         )
         for row in due:
-            path = Path(row.path)
+            path = handed_over(folder, row.path)
             if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == row.sha256:
                 path.unlink()
                 removed += 1
@@ -159,6 +161,22 @@ def remove_expired(engine: Engine, now: datetime | None = None) -> int:
             record(session, actor="system", action="outreach.handover_expired", subject=row.list_id,
                    detail={"handover_id": row.handover_id})  # fmt: skip
     return removed
+
+
+def handed_over(folder: Path, kept: str) -> Path:
+    """Returns where a handed-over file lies, by the home's folder and what the ledger keeps of its path.
+
+    An older release kept whole paths: in a home that was moved or copied they name the folder of before.
+    """
+    path = folder / kept
+    inside = folder / IN_HOME / path.name
+    return inside if path.parent.parts[-2:] == IN_HOME.parts and not path.is_relative_to(folder) else path
+
+
+def _kept_path(home: Home, path: Path) -> str:
+    """Returns a path as the ledger keeps it: inside the home relative to it."""
+    whole, root = path.resolve(), home.root.resolve()
+    return str(whole.relative_to(root) if whole.is_relative_to(root) else whole)
 
 
 def _callable_lines(session: Session, list_id: str, key: ApiKey, book: PolicyBook, day: date) -> list[OutreachLineRow]:

@@ -1,0 +1,1 @@
+"""The commands that show a home and change what belongs to it."""
