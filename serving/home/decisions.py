@@ -77,11 +77,7 @@ def move(home: Home, reason: str, *, new_id: bool = False) -> dict[str, Any]:
         return show(home)
     places = {kind: places.get(kind, one.place) for kind, one in old.backends.items()}
     moved = {kind: [one.place, places[kind]] for kind, one in old.backends.items() if one.place != places[kind]}
-    backends = {
-        kind: one.model_copy(update={"place": places[kind]})
-        for kind, one in old.backends.items()
-        if kind not in moved or any(one.counts.values())  # what holds nothing yet is simply first used elsewhere
-    }
+    backends = {kind: one.model_copy(update={"place": places[kind]}) for kind, one in old.backends.items()}
     change(home, lambda now: decide(now.model_copy(update={"backends": backends}), "move", reason, places=moved))
     try:
         _check_ledger(home)
