@@ -191,7 +191,7 @@ def refuse_fall(
 def gone(home: Home, kind: str, why: str) -> HomeError:
     """Returns the refusal of an absent backend that other state of the home contradicts."""
     return HomeError(
-        f"home {home.root}: its {kind} is gone: {why}", remedy=f"restore it from a backup; if it is lost: {ADOPT}"
+        f"home {home.root}: its {kind} went missing: {why}", remedy=f"restore it from a backup; if it is lost: {ADOPT}"
     )
 
 

@@ -68,7 +68,7 @@ def _print(content: dict[str, Any], *, as_json: bool) -> None:
         return
     print(f"home {content['home']}: {content['home_id'] or 'not used yet'}")
     for kind, one in content["backends"].items():
-        rows = ", ".join(f"{count:,} {name}" for name, count in one["counts"].items())
+        rows = ", ".join(f"{count:,} {name}" for name, count in one["counts"].items() if count)
         print(f"  {kind}: {one['place']}" + (f" ({rows})" if rows else ""))
     for kind, problem in content["problems"].items():
         print(f"  {kind} REFUSED: {problem}")

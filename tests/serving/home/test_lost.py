@@ -72,13 +72,13 @@ def test_a_lost_ledger_is_refused_and_nobody_is_drawn(crowd: Home) -> None:
     worked(crowd)
     lose_ledger(crowd)
     for _ in range(2):  # a refusal must not make the next one pass
-        with pytest.raises(HomeError, match=r"ledger is gone: .*operations\.db.*insight home adopt"):
+        with pytest.raises(HomeError, match=r"ledger went missing: .*operations\.db.*insight home adopt"):
             draw_list(crowd, ListRequest(JUNE_2, 30))
     assert not crowd.operations.exists()
     for deed in (land_pending, try_landing, lambda home: Context.open(home, Figures())):
-        with pytest.raises(HomeError, match="ledger is gone"):
+        with pytest.raises(HomeError, match="ledger went missing"):
             deed(crowd)
-    assert "ledger is gone" in show(crowd)["problems"]["ledger"]
+    assert "ledger went missing" in show(crowd)["problems"]["ledger"]
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_a_lost_manifest_is_refused_and_its_files_stay(crowd: Home) -> None:
     files = sorted(crowd.feeds.rglob("*.parquet"))
     manifest_path(crowd).unlink()
     for deed in (read_manifest, lambda home: draw_list(home, ListRequest(JUNE_2, 30))):
-        with pytest.raises(HomeError, match=r"feeds is gone: .*manifest\.json is not there.*insight home adopt"):
+        with pytest.raises(HomeError, match=r"feeds went missing: .*manifest\.json is not there.*insight home adopt"):
             deed(crowd)
     assert sorted(crowd.feeds.rglob("*.parquet")) == files
     done = adopt(crowd, "the manifest was deleted by mistake")
