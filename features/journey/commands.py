@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
+from features.kit.cli import HomeOption, JsonOption, check_workbook, open_home, parse_date, print_json
 from features.kit.config import config_path
 from features.kit.errors import ConfigurationError
 from features.kit.home import Home
@@ -131,6 +131,8 @@ def day(
     home: HomeOption = None,
     on: Annotated[str | None, typer.Option("--on", help="Day of the list; today if left out.")] = None,
     capacity: Annotated[int | None, typer.Option(min=0, help="Attempts of people; messages have their own.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to copy LIST.xlsx; LIST.csv is written beside it.")] = None,
+    locale: Annotated[str, typer.Option(help="Language of the list: zh or en.")] = "zh",
     threads: _THREADS = 2,
     as_json: JsonOption = False,
 ) -> None:
@@ -145,9 +147,18 @@ def day(
     from features.journey.day import run_day
     from features.journey.journey import Journey
     from features.kit.clock import utc_now
+    from features.kit.language import parse_locale
     from features.kit.terminal.progress import Progress
 
-    journey = Journey(home=open_home(home), source=source, data=data, capacity=capacity, threads=threads)
+    journey = Journey(
+        home=open_home(home),
+        source=source,
+        data=data,
+        capacity=capacity,
+        locale=parse_locale(locale, flag="--locale"),
+        out=check_workbook(out, flag="--out"),
+        threads=threads,
+    )
     result = run_day(journey, parse_date(on, flag="--on") or utc_now().astimezone().date(), Progress(quiet=as_json))
     drawn = result.summary["outreach"]
     if as_json:
@@ -157,6 +168,8 @@ def day(
             f"{drawn['list_id']}: {drawn['lines']} lines, {drawn.get('carried', 0)} carried; known on {drawn['basis']}"
         )
         print(drawn["xlsx"])
+    if note := result.summary.get("reports", {}).get("note"):
+        print(note, file=sys.stderr)
     for reason in result.summary["reasons"]:
         print(f"failed, the list is drawn without it: {reason}", file=sys.stderr)
     raise typer.Exit(int(result.ending))

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from features.kit.config import Config
 from features.kit.home import Home
+from features.kit.language import Locale
 from features.kit.terminal.progress import Progress
 
 STEPS_GROUP = "insight.steps"
@@ -44,6 +45,8 @@ class Journey(Config):
         through: The first day of the month that a month's run is for; None for any other journey.
         accept: Why a month is published though its calendar objects; empty means it is not.
         daily: Whether it is a day's run: portraits of the newest day alone, and a list from what is known by then.
+        locale: The language of the list.
+        out: Where a day's list is copied to, besides the home.
         may_promote: Whether training may make a model the champion by the written rule.
         challengers: Target -> version that a month's run has trained and not promoted.
         recommended: Targets whose challenger the written rule would promote.
@@ -62,6 +65,8 @@ class Journey(Config):
     through: date | None = None
     accept: str = ""
     daily: bool = False
+    locale: Locale = "zh"
+    out: Path | None = None
     may_promote: bool = True
     challengers: dict[str, str] = Field(default_factory=dict)
     recommended: tuple[str, ...] = ()

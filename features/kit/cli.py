@@ -87,6 +87,13 @@ def parse_date(text: str | None, *, flag: str) -> date | None:
         raise ConfigurationError(f"{flag}: '{text}' is not a date", remedy="write it as 2026-06-01") from None
 
 
+def check_workbook(path: Path | None, *, flag: str) -> Path | None:
+    """Returns a flag's path of a workbook. Raises ConfigurationError naming the flag."""
+    if path is not None and path.suffix != ".xlsx":
+        raise ConfigurationError(f"{flag}: '{path}' does not end in .xlsx")
+    return path
+
+
 def print_json(content: Any) -> None:
     """Writes one JSON object and a newline to stdout."""
     import orjson

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
+from features.kit.cli import HomeOption, JsonOption, check_workbook, open_home, parse_date, print_json
 from features.kit.errors import ConfigurationError, DataError
 from features.kit.home import Home
 from features.kit.language import parse_locale
@@ -49,15 +49,14 @@ def draw(
     """Draw the day's list: who, why, what to say, by which channel. The same command gives the same list again."""
     if context.invoked_subcommand is not None:
         return
-    from features.kit.files import write_bytes
+    from features.journey.day import copy_list
     from features.kit.terminal.progress import Progress
     from features.portraits.reading import Portraits
     from serving.outreach.lists.request import ListRequest
     from serving.outreach.step import list_summary, run
 
     language = parse_locale(locale, flag="--locale")
-    if out is not None and out.suffix != ".xlsx":
-        raise ConfigurationError(f"--out: '{out}' does not end in .xlsx")
+    check_workbook(out, flag="--out")
     place = open_home(home)
     day = parse_date(as_of, flag="--as-of")
     if day is None:
@@ -69,9 +68,7 @@ def draw(
     summary = list_summary(released)
     _print_held_note(place)
     if out is not None:
-        write_bytes(out, released.xlsx.read_bytes(), mode=0o600)
-        write_bytes(out.with_suffix(".csv"), released.csv.read_bytes(), mode=0o600)
-        summary |= {"xlsx": str(out), "csv": str(out.with_suffix(".csv"))}
+        summary |= copy_list(summary, out)
     if as_json:
         print_json(summary)
         return

@@ -23,10 +23,21 @@ def outreach(journey: Journey, progress: Progress) -> dict[str, Any]:
     """
     if journey.as_of is None:
         raise NotReadyError("outreach: no as-of date", remedy="run `insight ingest` first, or give --as-of")
-    request = ListRequest(journey.as_of, journey.capacity)
+    request = ListRequest(journey.as_of, journey.capacity, journey.locale)
     return list_summary(
         run(journey.home, request, progress=progress, threads=journey.threads, may_be_older=journey.daily)
     )
+
+
+def reports(journey: Journey, _: Progress) -> dict[str, Any]:
+    """Lands the reports that wait in the ledger; returns the rows landed per feed, and a note of what is set aside."""
+    from serving.database.session import open_database
+    from serving.outreach.feedback.held import held_note
+    from serving.outreach.feedback.landing import land_pending
+
+    engine = open_database(journey.home)
+    with run_lock(journey.home, "feedback"):
+        return {"landed": land_pending(journey.home, engine), "note": held_note(engine)}
 
 
 def run(
@@ -43,7 +54,8 @@ def run(
     from serving.outreach.lists.draw import draw_list
 
     with run_lock(home, "outreach"), recorded_run(home, "outreach"):
-        land_pending(home)
+        if not may_be_older:  # a day has landed them in a step of their own
+            land_pending(home)
         return draw_list(home, request, key=key, progress=progress, threads=threads, may_be_older=may_be_older)
 
 

@@ -17,7 +17,7 @@ from features.kit.errors import ConflictError
 from features.kit.runs import hit
 from serving.database.session import reading, writing
 from serving.database.tables_outreach import ClaimDayRow, ListLineRow, OutreachLineRow, OutreachListRow
-from serving.outreach.decision.actions import Decision, Option
+from serving.outreach.decision.actions import Decision, Option, Started
 from serving.outreach.decision.allocate import Held, Places, allocate, in_list_order, shared_capacity
 from serving.outreach.export.content import Content, ContentWriter
 from serving.outreach.lists.ledger import (
@@ -195,10 +195,9 @@ def _carry_over(
     for line in unfinished_lines(session, request.as_of, policy.operator.time_zone):
         if request.province not in (None, line.province) or request.city not in (None, line.city):
             continue
-        about = (line.customer_id, line.action, line.channel)
-        option = decision.again.get(about)
+        option = decision.again.get(about(line))
         code = stopped_by(policy, line, request.as_of)
-        if code is None and option is None and about in decision.again and line.next_at is None:
+        if code is None and not is_still_true(line, decision):
             code = RefusalCode.NO_LONGER_TRUE.value
         if code is not None:
             withdraw(session, [(line, code)])
@@ -209,16 +208,31 @@ def _carry_over(
     return unfinished, held, stopped
 
 
+def about(line: OutreachLineRow) -> Started:
+    """Returns what an unfinished line is about."""
+    return line.customer_id, line.action, line.channel
+
+
+def is_still_true(line: OutreachLineRow, decision: Decision) -> bool:
+    """Returns whether a line's fact holds today or cannot be asked for, or a time was promised to the customer."""
+    return line.next_at is not None or decision.again.get(about(line), ...) is not None
+
+
+def held_of(line: OutreachLineRow, option: Option | None) -> Held:
+    """Returns a line's claim to a place, as what it is today, or was when it was drawn."""
+    if option is not None:
+        return Held(line.line_id, option.team, option.skill, option.rank, line.next_at)
+    known = content_of(line)
+    rank = (int(known.get("tier", 2)), 0, -int(known.get("value", 0)), line.customer_id, line.action)
+    return Held(line.line_id, line.team, line.skill, rank, line.next_at)
+
+
 def _refreshed(line: OutreachLineRow, option: Option | None, content: ContentWriter) -> Held:
     """Returns a line's claim to a place; its content is what today's facts say, if they say anything of it."""
-    if option is None:
-        known = content_of(line)
-        rank = (int(known.get("tier", 2)), 0, -int(known.get("value", 0)), line.customer_id, line.action)
-    else:
-        rank = option.rank
+    if option is not None:
         line.team, line.skill = option.team, option.skill
         line.content = orjson.dumps(content.write(option, line.valid_until), option=orjson.OPT_SORT_KEYS).decode()
-    return Held(line.line_id, line.team, line.skill, rank, line.next_at)
+    return held_of(line, option)
 
 
 class _NewList:

@@ -17,7 +17,7 @@ from serving.database.session import opened, reading
 from serving.outreach.decision.actions import decide
 from serving.outreach.decision.candidates import newest_basis, read_candidates
 from serving.outreach.export.content import content_writer
-from serving.outreach.lists.claim import Claim, claim_list, find_list
+from serving.outreach.lists.claim import Claim, about, claim_list, find_list
 from serving.outreach.lists.ledger import finished_since, unfinished_lines
 from serving.outreach.lists.release import Released, release
 from serving.outreach.lists.request import ListRequest
@@ -64,7 +64,7 @@ def draw_list(
             basis = newest_basis(home, request.as_of) if may_be_older else request.as_of
             with reading(engine) as session:
                 lines = unfinished_lines(session, request.as_of, policy.operator.time_zone)
-                started = {(line.customer_id, line.action, line.channel) for line in lines}
+                started = {about(line) for line in lines}
                 finished = finished_since(session, basis, policy.operator.time_zone)
             candidates = read_candidates(home, basis, settings, also={one for one, *_ in started})
             decision = decide(candidates.in_place(request.province, request.city), policy, book, started, finished)

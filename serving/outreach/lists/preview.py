@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from features.journey.journey import Journey
@@ -21,12 +21,12 @@ from features.kit.terminal.progress import Progress
 from serving.database.session import open_database, reading
 from serving.database.tables_outreach import ClaimDayRow, OutreachLineRow
 from serving.outreach.decision.actions import Option, decide
-from serving.outreach.decision.allocate import Places, allocate, in_list_order, shared_capacity
+from serving.outreach.decision.allocate import allocate, in_list_order, shared_capacity
 from serving.outreach.decision.candidates import find_scores, read_candidates
-from serving.outreach.lists.ledger import unfinished_lines
+from serving.outreach.lists.claim import about, held_of, is_still_true
+from serving.outreach.lists.ledger import finished_since, unfinished_lines
 from serving.outreach.lists.recheck import stopped_by
 from serving.outreach.policy.ledger_facts import read_facts
-from serving.outreach.policy.policy import PolicyBook
 from serving.outreach.policy.read import read_policy
 from serving.outreach.settings import load_settings
 from serving.scoring.batch.base import score_base
@@ -43,8 +43,8 @@ class ListChange:
     """How one list differs from another.
 
     Attributes:
-        before: Lines of the present list.
-        after: Lines of the other.
+        before: New lines of the present list.
+        after: New lines of the other.
         gained: Lines only on the other, in its order.
         lost: Lines only on the present one, in its order.
         moved: Kept lines that stand elsewhere among the kept ones: the fewest that explain the new order.
@@ -166,13 +166,21 @@ def _dry_choice(home: Home, as_of: date, capacity: int | None, threads: int) -> 
     with reading(engine) as session:
         facts = replace(read_facts(session, as_of), claimed_until=_claimed_before(session, as_of))
     policy = read_policy(home, engine, as_of, settings, facts=facts, threads=threads)
-    taken = _carried(engine, policy, as_of)
+    zone = policy.operator.time_zone
+    with reading(engine) as session:
+        lines = [line for line in unfinished_lines(session, as_of, zone) if stopped_by(policy, line, as_of) is None]
+        finished = finished_since(session, as_of, zone)
+    started = {about(line) for line in lines}
     places = shared_capacity(settings.capacity, capacity)
-    left = {key: max(0, count - taken.get(key, 0)) for key, count in places.items()}
 
     def choose(scores: dict[str, Scores]) -> list[Option]:
-        options = decide(read_candidates(home, as_of, settings, scores), policy, book).options
-        chosen, *_ = allocate(options, left, lambda option: option.person_id not in facts.claimed_until)
+        candidates = read_candidates(home, as_of, settings, scores, also={one for one, *_ in started})
+        decision = decide(candidates, policy, book, started, finished)
+        held = [held_of(line, decision.again.get(about(line))) for line in lines if is_still_true(line, decision)]
+        chosen, *_ = allocate(
+            decision.options, places, lambda option: option.person_id not in facts.claimed_until, held,
+            settings.claim.new_share,
+        )  # fmt: skip
         return [line for line in in_list_order(chosen, settings.capacity) if isinstance(line, Option)]
 
     return choose
@@ -187,13 +195,3 @@ def _claimed_before(session: Session, as_of: date) -> dict[str, date]:
         .group_by(ClaimDayRow.person_id)
     )
     return {row[0]: row[1] for row in rows}
-
-
-def _carried(engine: Engine, policy: PolicyBook, as_of: date) -> Places:
-    """Returns the places that unfinished lines of earlier days will take."""
-    taken: Places = {}
-    with reading(engine) as session:
-        for line in unfinished_lines(session, as_of, policy.operator.time_zone):
-            if stopped_by(policy, line, as_of) is None:
-                taken[line.team, line.skill] = taken.get((line.team, line.skill), 0) + 1
-    return taken

@@ -37,6 +37,7 @@ class Operator:
     def __init__(self, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
         self.home, self.version, self.taken = home, "1", list[str]()
         self.fails: str | None = None
+        self.error: Exception = DataError("poison", remedy="mend it")
         monkeypatch.setattr(day, "load_step", self.step)
 
     def step(self, name: str) -> Any:
@@ -45,14 +46,16 @@ class Operator:
 
         def take(journey: Journey, _: object) -> dict[str, Any]:
             if name == self.fails:
-                raise DataError("poison", remedy="mend it")
+                raise self.error
             self.taken.append(f"{name} {journey.as_of}")
+            if name == "reports":
+                return load_step(name)(journey, SILENT)
             return {"version": self.version, "latest_as_of": "2026-06-04"}
 
         return take
 
-    def run(self, on: date) -> Any:
-        return day.run_day(Journey(home=self.home, source=Path("x"), data=Path(), capacity=30), on, SILENT)
+    def run(self, on: date, **asked: Any) -> Any:
+        return day.run_day(Journey(home=self.home, source=Path("x"), data=Path(), capacity=30, **asked), on, SILENT)
 
 
 @pytest.fixture
@@ -71,7 +74,11 @@ def test_a_day_without_new_files_has_its_list_with_appointments_first_and_its_ag
     """5 June lists from 4 June; 6 June takes nothing in, calls back whom it promised, and says how old it is."""
     first = operator.run(JUNE_5)
     assert first.ending is ExitCode.DONE
-    assert operator.taken == ["ingest 2026-06-05", *(f"{one} 2026-06-04" for one in day.NEW_STEPS)]
+    assert operator.taken == [
+        "reports 2026-06-05",
+        "ingest 2026-06-05",
+        *(f"{one} 2026-06-04" for one in day.NEW_STEPS),
+    ]
     called, solved = ids_of(first)[3], ids_of(first)[0]
     when = at("2026-06-05T02:00:00")
     import_outcomes(
@@ -83,7 +90,7 @@ def test_a_day_without_new_files_has_its_list_with_appointments_first_and_its_ag
     )
     operator.taken.clear()
     second = operator.run(JUNE_6)
-    assert (second.ending, operator.taken) == (ExitCode.DONE, ["ingest 2026-06-06"])
+    assert (second.ending, operator.taken) == (ExitCode.DONE, ["reports 2026-06-06", "ingest 2026-06-06"])
     assert ids_of(second)[0] == called
     assert solved not in ids_of(second)
     assert second.summary["basis"] == "2026-06-04"
@@ -91,23 +98,63 @@ def test_a_day_without_new_files_has_its_list_with_appointments_first_and_its_ag
         assert "数据截至2026-06-04（2天前）" in book.read("xl/sharedStrings.xml").decode()
     operator.version = "2"
     operator.run(JUNE_6)
-    assert len(operator.taken) == 2 + len(day.NEW_STEPS)
+    assert len(operator.taken) == 4 + len(day.NEW_STEPS)
 
 
-@pytest.mark.parametrize("step", ["ingest", "build", "publish", "score", "fit"])
-def test_a_step_that_fails_is_named_and_stops_no_list(operator, step):
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [
+        *((step, DataError("poison")) for step in ("reports", "ingest", *day.NEW_STEPS)),
+        ("ingest", OSError(28, "No space left")),
+        ("score", MemoryError()),
+        ("reports", KeyError("bug")),
+    ],
+)
+def test_a_step_that_fails_is_named_and_stops_no_list(operator, step, error):
     """The list comes out, the exit code asks for a person, and the next run takes only what was not done."""
-    operator.fails = step
+    operator.fails, operator.error = step, error
     result = operator.run(JUNE_5)
     assert (result.ending, len(ids_of(result)) > 0) == (ExitCode.UNDECIDED, True)
-    assert [reason.split(":")[0] for reason in result.summary["reasons"]] == [step]
+    (reason,) = result.summary["reasons"]
+    assert reason.startswith(f"{step}: {'poison' if isinstance(error, DataError) else type(error).__name__}")
+    log = operator.home.root / "day.log"
+    assert isinstance(error, DataError) or type(error).__name__ in log.read_text(encoding="utf-8")
     operator.fails, done = None, list(operator.taken)
     again = operator.run(JUNE_5)
     assert (again.ending, ids_of(again)) == (ExitCode.DONE, ids_of(result))
-    assert sorted({*done, *operator.taken}) == sorted(
-        {"ingest 2026-06-05", *(f"{n} 2026-06-04" for n in day.NEW_STEPS)}
-    )
-    assert len(operator.taken) == len(set(operator.taken)) + (step != "ingest")
+    always = ["reports 2026-06-05", "ingest 2026-06-05"]
+    new = [f"{name} 2026-06-04" for name in day.NEW_STEPS]
+    after = {"ingest": new, "build": new}.get(step, [one for one in new if one.startswith(step)])
+    assert done == [one for one in [*always, *new] if one not in after and not one.startswith(step)]
+    assert operator.taken == [*done, *always, *after]
+
+
+def test_the_log_of_a_day_is_read_by_its_owner_alone(operator):
+    """What an unforeseen failure says may hold what a customer said."""
+    operator.fails, operator.error = "fit", KeyError("bug")
+    operator.run(JUNE_5)
+    assert (operator.home.root / "day.log").stat().st_mode & 0o077 == 0
+
+
+def test_a_bug_in_the_draw_itself_is_one_line_and_a_log(operator, monkeypatch):
+    """Exit code 2 means no list: a traceback on the terminal is no answer to a scheduler."""
+    monkeypatch.setattr("serving.outreach.lists.draw.newest_basis", lambda *_: 1 / 0)
+    with pytest.raises(day.NoListError, match="ZeroDivisionError"):
+        operator.run(JUNE_5)
+    assert "newest_basis" in (operator.home.root / "day.log").read_text(encoding="utf-8")
+
+
+def test_a_day_writes_its_list_where_it_is_asked_for(operator, tmp_path):
+    """In the language asked for; a place that cannot be written costs the copy, not the list."""
+    out = tmp_path / "desk" / "today.xlsx"
+    drawn = operator.run(JUNE_5, locale="en", out=out).summary["outreach"]
+    assert drawn["xlsx"] == str(out)
+    assert out.read_bytes() == (operator.home.lists / drawn["list_id"] / "list_en.xlsx").read_bytes()
+    assert out.with_suffix(".csv").read_text(encoding="utf-8-sig").startswith("line_id,")
+    (tmp_path / "file").write_text("no folder")
+    result = operator.run(JUNE_5, out=tmp_path / "file" / "today.xlsx")
+    assert (result.ending, len(ids_of(result)) > 0) == (ExitCode.UNDECIDED, True)
+    assert result.summary["reasons"][0].startswith("--out: ")
 
 
 def test_without_anything_built_there_is_no_list(operator):
