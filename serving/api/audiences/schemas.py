@@ -17,10 +17,19 @@ class AudienceQuery(Body):
     """Whom to find."""
 
     target: Code = Field(description="Which model's scores decide the order.", examples=["churn"])
-    purpose: Purpose = Field(
-        description="What the contact is for; decides which consents count.", examples=["retention"]
+    action: Code | None = Field(
+        default=None,
+        description="What would be said: its own conditions are judged too, and purpose and channel follow from it.",
+        examples=["plan_fit_offer"],
     )
-    channel: Channel = Field(description="How customers would be reached.", examples=["call"])
+    purpose: Purpose | None = Field(
+        default=None,
+        description="What the contact is for; decides which consents count. Needed without an action.",
+        examples=["retention"],
+    )
+    channel: Channel | None = Field(
+        default=None, description="How customers would be reached. Needed without an action.", examples=["call"]
+    )
     at: AwareDatetime | None = Field(
         default=None,
         description="When they would be reached; judges the quiet hours, too.",
@@ -31,6 +40,11 @@ class AudienceQuery(Body):
     customer_class: Annotated[
         Code | None, Field(alias="class", description="Primary class.", examples=["contract_ending"])
     ] = None
+    exclude_class: tuple[Code, ...] = Field(
+        default=(),
+        description="Classes to leave out, primary or further ones; repeat the parameter for several.",
+        examples=[["complaint_sensitive"]],
+    )
     band: Literal["very_high", "high", "raised", "normal"] | None = Field(
         default=None, description="Band of the score.", examples=["high"]
     )
@@ -68,6 +82,8 @@ class AudienceAnswer(BaseModel):
     target: str
     model_version: str
     as_of: date
+    purpose: Purpose
+    channel: Channel
     count: int
     refused: dict[str, int]
     not_evaluable: list[str]
@@ -76,7 +92,8 @@ class AudienceAnswer(BaseModel):
 
 
 EXAMPLE = {
-    "target": "churn", "model_version": "20260325-5f0c2d1e", "as_of": "2026-06-01", "count": 412,
+    "target": "churn", "model_version": "20260325-5f0c2d1e", "as_of": "2026-06-01", "purpose": "retention",
+    "channel": "call", "count": 412,
     "refused": {"consent_missing": 310, "control_group": 28, "same_person": 9}, "not_evaluable": [],
     "items": [
         {

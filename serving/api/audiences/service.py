@@ -1,10 +1,11 @@
-"""Whom a campaign may reach: the batch's scores, filtered, through the same contact policy as the lists."""
+"""Whom a campaign may reach: the batch's scores, filtered, through the contact policy and conditions of the lists."""
 
 from __future__ import annotations
 
 import csv
 import io
-from typing import Any
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +21,10 @@ from serving.api.errors import InvalidRequestError
 from serving.database.keys import ApiKey
 from serving.outreach.policy.policy import PolicyBook
 
+if TYPE_CHECKING:
+    from serving.outreach.refusals import Channel
+    from serving.outreach.settings import OutreachSettings, Purpose
+
 MOST_NAMED = 5
 COLUMNS = [field.alias or name for name, field in AudienceMember.model_fields.items()]
 
@@ -31,7 +36,7 @@ def audience(context: Context, key: ApiKey, query: AudienceQuery) -> AudienceAns
         NotFoundError: If nothing has been scored on this target.
         NotReadyError: If there are no portraits of the scores' day.
         InvalidRequestError: For a cursor that is not ours, or of another model or day; for a class or place that nobody
-            is in.
+            is in; for an action that nobody knows, or one of another purpose or channel.
     """
     found, head = _members(context, key, query)
     start = 0
@@ -82,11 +87,43 @@ def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, 
     if scores is None:
         raise NotFoundError(f"nothing has been scored on '{query.target}'", remedy="run `insight score`")
     book = context.policy()
+    purpose, channel = _way_of(query, book.settings)
+    _check_classes(query)
     table = scores.read(["customer_id", "margin", "propensity", "percentile", "times_base", "band"])
     table = table.filter(pc.is_valid(table["percentile"]))
     table = _with_places(context, table, scores.as_of, book)
     if not is_row_scoped(key):  # others learn nothing about places that are not theirs
         _check_places(query, book)
+    table = _asked_for(table, key, query)
+    ids = table["customer_id"].to_pylist()
+    known = np.array([customer_id in book.row_of for customer_id in ids], dtype=bool)
+    rows = np.array([book.row_of[ids[place]] for place in known.nonzero()[0]], dtype=np.intp)
+    refused = ~known
+    on, at = contact_moment(book, query.at)
+    counts: dict[str, int] = {}
+    for code, flags in book.refusals(purpose, channel, on, at=at, rows=rows).items():
+        refused[known.nonzero()[0][flags]] = True
+        if flags.any():
+            counts[code] = int(flags.sum())
+    table = table.filter(pa.array(~refused))
+    if query.action is not None:
+        table = _open_to(context, table, scores.as_of, query.action, book, counts)
+    table = table.sort_by([("margin", "descending"), ("customer_id", "ascending")])
+    table, repeated = _once_per_person(table, book)
+    if repeated:
+        counts["same_person"] = repeated
+    head = {
+        "target": query.target, "model_version": scores.version, "as_of": scores.as_of, "purpose": purpose,
+        "channel": channel, "refused": counts, "not_evaluable": book.not_evaluable(purpose, channel),
+    }  # fmt: skip
+    return table, head
+
+
+def _asked_for(table: Any, key: ApiKey, query: AudienceQuery) -> Any:
+    """Returns the rows that a query and its key's scope ask for."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     for name, wanted in (
         ("province", key.province),
         ("city", key.city),
@@ -96,31 +133,60 @@ def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, 
         ("band", query.band),
     ):
         if wanted is not None:
-            if name == "class" and wanted not in CLASS_NAMES:
-                raise InvalidRequestError(f"class: no class '{wanted}'", remedy="classes: " + ", ".join(CLASS_NAMES))
             table = table.filter(pc.equal(table[name], pa.scalar(wanted)))
+    if query.exclude_class:
+        out = set(query.exclude_class)
+        classes = zip(table["class"].to_pylist(), table["also_classes"].to_pylist(), strict=True)
+        table = table.filter(pa.array([out.isdisjoint([one, *also]) for one, also in classes], pa.bool_()))
     if query.min_percentile is not None:
         table = table.filter(pc.greater_equal(table["percentile"], query.min_percentile))
+    return table
+
+
+def _way_of(query: AudienceQuery, settings: OutreachSettings) -> tuple[Purpose, Channel]:
+    """Returns purpose and channel: those asked for, or an action's own. Raises InvalidRequestError if they differ."""
+    if query.action is None:
+        if query.purpose is None or query.channel is None:
+            missing = "purpose" if query.purpose is None else "channel"
+            raise InvalidRequestError(f"{missing}: missing", remedy="name purpose and channel, or an action")
+        return query.purpose, query.channel
+    names = [name for name, known in settings.actions.items() if known.kind != "none"]
+    if query.action not in names:
+        near = close_names(query.action, names, most=3, cutoff=0.5) or names
+        raise InvalidRequestError(f"action: no action '{query.action}'", remedy="actions: " + ", ".join(near))
+    action = settings.actions[query.action]
+    if query.purpose not in (None, action.purpose):
+        raise InvalidRequestError(f"purpose: {query.action} is {action.purpose}", remedy="leave the purpose out")
+    if query.channel is not None and query.channel not in action.channels:
+        raise InvalidRequestError(
+            f"channel: {query.action} does not go by {query.channel}", remedy="channels: " + ", ".join(action.channels)
+        )
+    return action.purpose, query.channel or action.channels[0]
+
+
+def _open_to(context: Context, table: Any, as_of: date, action: str, book: PolicyBook, counts: dict[str, int]) -> Any:
+    """Returns the customers whom the action's own conditions do not stop; `counts` gains those stopped, by code."""
+    import pyarrow as pa
+
+    from serving.outreach.decision.actions import Chooser
+    from serving.outreach.decision.candidates import read_candidates
+
     ids = table["customer_id"].to_pylist()
-    known = np.array([customer_id in book.row_of for customer_id in ids], dtype=bool)
-    rows = np.array([book.row_of[ids[place]] for place in known.nonzero()[0]], dtype=np.intp)
-    refused = ~known
-    on, at = contact_moment(book, query.at)
-    counts: dict[str, int] = {}
-    for code, flags in book.refusals(query.purpose, query.channel, on, at=at, rows=rows).items():
-        refused[known.nonzero()[0][flags]] = True
-        if flags.any():
-            counts[code] = int(flags.sum())
-    table = table.filter(pa.array(~refused))
-    table = table.sort_by([("margin", "descending"), ("customer_id", "ascending")])
-    table, repeated = _once_per_person(table, book)
-    if repeated:
-        counts["same_person"] = repeated
-    head = {
-        "target": query.target, "model_version": scores.version, "as_of": scores.as_of, "refused": counts,
-        "not_evaluable": book.not_evaluable(query.purpose, query.channel),
-    }  # fmt: skip
-    return table, head
+    candidates = read_candidates(context.home, as_of, book.settings, {}, also=frozenset(ids))
+    of_customer = {row.customer_id: row for row in candidates.rows}
+    chooser = Chooser(book, context.book)
+    stopped = [chooser.stops(of_customer[name], book.row_of[name], action) for name in ids]
+    for code in sorted(set().union(*stopped)):
+        counts[code] = counts.get(code, 0) + sum(code in codes for codes in stopped)
+    return table.filter(pa.array([not codes for codes in stopped], pa.bool_()))
+
+
+def _check_classes(query: AudienceQuery) -> None:
+    """Raises InvalidRequestError for a class that nobody knows: misspelt is not empty."""
+    for name, classes in (("class", (query.customer_class,)), ("exclude_class", query.exclude_class)):
+        for wanted in classes:
+            if wanted is not None and wanted not in CLASS_NAMES:
+                raise InvalidRequestError(f"{name}: no class '{wanted}'", remedy="classes: " + ", ".join(CLASS_NAMES))
 
 
 def _check_places(query: AudienceQuery, book: PolicyBook) -> None:
@@ -147,17 +213,19 @@ def _once_per_person(table: Any, book: PolicyBook) -> tuple[Any, int]:
 
 
 def _with_places(context: Context, table: Any, as_of: Any, book: PolicyBook) -> Any:
-    """Returns the scores with the class of their portrait, and province and city as the policy knows them."""
+    """Returns the scores with the classes of their portrait, and province and city as the policy knows them."""
     import pyarrow.compute as pc
 
     from features.portraits.reading import Portraits
 
-    classes = Portraits.open(context.home).read(as_of, ["customer_id", "primary_class"])
+    classes = Portraits.open(context.home).read(as_of, ["customer_id", "primary_class", "also_classes"])
     rows = pc.index_in(table["customer_id"], value_set=classes["customer_id"].combine_chunks())
     if rows.null_count:
         raise NotReadyError("the portraits have been built again since", remedy="run `insight score`")
     places = pc.index_in(table["customer_id"], value_set=book.table["customer_id"].combine_chunks())
     table = table.append_column("class", classes["primary_class"].take(rows))
+    also = pc.split_pattern(pc.fill_null(classes["also_classes"], ""), "|")
+    table = table.append_column("also_classes", also.take(rows))
     for name in ("province", "city"):
         table = table.append_column(name, book.table[name].take(places))
     return table

@@ -203,13 +203,7 @@ class Chooser:
         self, candidate: Candidate, row: int, name: str, triggers: tuple[str, ...]
     ) -> tuple[Option | None, set[str]]:
         action = self._settings.actions[name]
-        pitched = self._refusals(action.purpose, action.channels[0]).get(NO_SALE)
-        if pitched is not None and pitched[row]:  # named as itself: product fit holds back whom it stops, too
-            return None, {NO_SALE}
-        if (candidate.customer_id, name) in self._finished:
-            return None, {RefusalCode.DEALT_WITH.value}
-        codes = set(self._policy.action_codes(row, name, self._as_of)) & {*action.not_when.codes, "declined_recently"}
-        codes |= {code for code in action.not_when.codes if self._is_stopped(code, action, candidate, row)}
+        codes = self.stops(candidate, row, name)
         if codes:
             return None, codes
         for channel in self._channels(action, candidate):
@@ -219,6 +213,17 @@ class Chooser:
                 continue
             return self._made(candidate, row, name, channel, triggers), set()
         return None, codes
+
+    def stops(self, candidate: Candidate, row: int, name: str) -> set[str]:
+        """Returns the codes that stop an action for a subscription on every channel: no sale, dealt with, its own."""
+        action = self._settings.actions[name]
+        pitched = self._refusals(action.purpose, action.channels[0]).get(NO_SALE)
+        if pitched is not None and pitched[row]:  # named as itself: product fit holds back whom it stops, too
+            return {NO_SALE}
+        if (candidate.customer_id, name) in self._finished:
+            return {RefusalCode.DEALT_WITH.value}
+        codes = set(self._policy.action_codes(row, name, self._as_of)) & {*action.not_when.codes, "declined_recently"}
+        return codes | {code for code in action.not_when.codes if self._is_stopped(code, action, candidate, row)}
 
     def _made(self, candidate: Candidate, row: int, name: str, channel: str, triggers: tuple[str, ...]) -> Option:
         action = self._settings.actions[name]
