@@ -51,7 +51,7 @@ def train(
     """
     if not tune and (trials or minutes):
         raise ConfigurationError("--trials and --minutes belong to a search", remedy="add --tune")
-    from features.kit.runs import recorded_run, run_lock
+    from features.kit.runs import exclusive_run
     from features.kit.terminal.progress import Progress
     from training.labels.history import open_records
     from training.labels.targets import load_target
@@ -67,11 +67,7 @@ def train(
         search=Budget(trials or TRIALS, minutes) if tune else None,
         may_promote=promote_it,
     )
-    with (
-        run_lock(state, f"train {target}"),
-        recorded_run(state, f"train {target}"),
-        open_records(state, threads=threads) as records,
-    ):
+    with exclusive_run(state, f"train {target}"), open_records(state, threads=threads) as records:
         result = train_target(records, request, progress=Progress(quiet=as_json))
     if as_json:
         print_json({"target": target} | result)
@@ -130,7 +126,7 @@ def monitor(
     calibration once labels mature and at the ranking that the propensities promise before they do. Leaves one HTML
     page, one JSON and Prometheus gauges. Exit code 0: nothing rings; 3: an alarm; 2: an error.
     """
-    from features.kit.runs import recorded_run, run_lock
+    from features.kit.runs import exclusive_run
     from features.kit.terminal.progress import Progress
     from training.labels.history import open_records
     from training.monitor.check import MonitorRequest
@@ -140,11 +136,7 @@ def monitor(
     state, day = open_home(home), parse_date(as_of, flag="--as-of")
     if day is None:
         raise ConfigurationError("--as-of: which date?", remedy="write it as 2026-06-01")
-    with (
-        run_lock(state, "monitor"),
-        recorded_run(state, "monitor"),
-        open_records(state, threads=threads) as records,
-    ):
+    with exclusive_run(state, "monitor"), open_records(state, threads=threads) as records:
         report = look(records, MonitorRequest(day, tuple(target or ()), threads), progress=Progress(quiet=as_json))
         gauges = textfile or state.monitoring / GAUGES
         places = write_report(state.monitoring / f"as_of={day}", gauges, report)
@@ -171,12 +163,12 @@ def promote(
     The verdict stands in `evaluation.md` of the bundle. If it was written beside another champion than the present one,
     it is reached again on the stored rows of both.
     """
-    from features.kit.runs import recorded_run, run_lock
+    from features.kit.runs import exclusive_run
     from training.registry.promote import newest
     from training.registry.promote import promote as make_champion
 
     state = open_home(home)
-    with run_lock(state, f"promote {target}"), recorded_run(state, f"promote {target}"):
+    with exclusive_run(state, f"promote {target}"):
         chosen = version or newest(state, target)
         moved = make_champion(state, target, chosen, override=override)
     _print({"target": target, "version": chosen, "moved": moved}, f"{target}: {chosen} serves", as_json=as_json)
@@ -192,14 +184,14 @@ def shadow(
     as_json: JsonOption = False,
 ) -> None:
     """Let a challenger score beside the champion: `insight score` reports the difference and never serves it."""
-    from features.kit.runs import recorded_run, run_lock
+    from features.kit.runs import exclusive_run
     from training.registry.promote import end_shadow
     from training.registry.promote import shadow as make_challenger
 
     if end == (version is not None):
         raise ConfigurationError("shadow: name a version, or --end", remedy=f"insight shadow {target} VERSION")
     state = open_home(home)
-    with run_lock(state, f"shadow {target}"), recorded_run(state, f"shadow {target}"):
+    with exclusive_run(state, f"shadow {target}"):
         if version is None:
             had = end_shadow(state, target)
             line = f"{target}: no version scores in the shadow" + ("" if had else " (there was none)")
@@ -211,11 +203,11 @@ def shadow(
 
 def rollback(target: TargetArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Make the version before the champion serve again."""
-    from features.kit.runs import recorded_run, run_lock
+    from features.kit.runs import exclusive_run
     from training.registry.promote import rollback as go_back
 
     state = open_home(home)
-    with run_lock(state, f"rollback {target}"), recorded_run(state, f"rollback {target}"):
+    with exclusive_run(state, f"rollback {target}"):
         version = go_back(state, target)
     _print({"target": target, "version": version}, f"{target}: {version} serves again", as_json=as_json)
 

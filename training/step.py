@@ -7,7 +7,7 @@ from typing import Any
 from features.journey.journey import Journey
 from features.kit.errors import BundleError
 from features.kit.home import Home
-from features.kit.runs import recorded_run, run_lock
+from features.kit.runs import exclusive_run
 from features.kit.terminal.progress import Progress
 
 
@@ -19,7 +19,7 @@ def train(journey: Journey, progress: Progress) -> dict[str, Any]:
         version that was trained and does not serve; it is recommended if only the journey kept the written rule from
         promoting it. Where the journey may not promote, a target's summary also tells its `champion`.
     """
-    with run_lock(journey.home, "train"), recorded_run(journey.home, "train"):
+    with exclusive_run(journey.home, "train"):
         from training.labels.history import open_records
         from training.labels.targets import known_targets, load_target
         from training.pipeline import TrainRequest, train_target

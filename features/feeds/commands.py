@@ -65,13 +65,13 @@ def _ingest(
 ) -> None:
     from features.feeds.landing.landing import land
     from features.feeds.mapping.sources import load_source
-    from features.kit.runs import recorded_run, run_lock
+    from features.kit.runs import exclusive_run
     from features.kit.terminal.progress import Progress
 
     place = open_home(home)
     mapping = load_source(source)
     arrival = _parse_instant(arrived_at)
-    with run_lock(place, "ingest"), recorded_run(place, "ingest"), _folder(data, mapping) as files:
+    with exclusive_run(place, "ingest"), _folder(data, mapping) as files:
         report = land(mapping, files, place, Progress(quiet=as_json), threads=threads, arrived_at=arrival)
     summary = report.as_dict()
     if as_json:

@@ -11,7 +11,7 @@ from features.feeds.mapping.sources import load_source
 from features.journey.journey import Journey
 from features.kit.clock import add_months
 from features.kit.errors import ConfigurationError
-from features.kit.runs import recorded_run, run_lock
+from features.kit.runs import exclusive_run
 from features.kit.terminal.progress import Progress
 
 
@@ -22,7 +22,7 @@ def ingest(journey: Journey, progress: Progress) -> dict[str, Any]:
         InsightError: From `land`; nothing is published then.
     """
     source = load_source(journey.source)
-    with run_lock(journey.home, "ingest"), recorded_run(journey.home, "ingest"):
+    with exclusive_run(journey.home, "ingest"):
         report = land(source, journey.data, journey.home, progress, threads=journey.threads)
     summary = report.as_dict()
     summary["latest_as_of"] = summary["as_of"]

@@ -21,7 +21,7 @@ from features.kit.clock import utc_now
 from features.kit.errors import InsightError
 from features.kit.files import write_bytes
 from features.kit.home import Home
-from features.kit.runs import hit, recorded_run, run_lock
+from features.kit.runs import exclusive_run, hit
 from features.kit.terminal.exit_codes import ExitCode
 from features.kit.terminal.progress import Progress
 
@@ -49,7 +49,7 @@ def run_day(journey: Journey, on: date, progress: Progress) -> RunResult:
         InsightError: If no list can be drawn: nothing has ever been built, or the ledger is gone. `NoListError`
             stands for whatever nobody foresaw.
     """
-    with run_lock(journey.home, "day", LOCK), recorded_run(journey.home, "day") as run:
+    with exclusive_run(journey.home, "day", LOCK) as run:
         day = _Day(journey.model_copy(update={"daily": True, "as_of": on}), progress)
         day.take_in()
         day.draw()

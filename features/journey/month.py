@@ -20,7 +20,7 @@ import orjson
 from features.journey.journey import Journey, load_step, spent
 from features.journey.kept_steps import RunResult, forget_steps, inputs_hash, keep_step, read_step
 from features.kit.errors import DataError
-from features.kit.runs import RunRecord, hit, recorded_run, run_lock
+from features.kit.runs import RunRecord, exclusive_run, hit
 from features.kit.terminal.exit_codes import ExitCode
 from features.kit.terminal.progress import Progress
 
@@ -42,7 +42,7 @@ def run_month(journey: Journey, progress: Progress) -> RunResult:
         InsightError: From a step that failed; the steps before it are kept and the next run continues.
     """
     name = f"run --through {journey.through:%Y%m}"
-    with run_lock(journey.home, name, LOCK), recorded_run(journey.home, name) as run:
+    with exclusive_run(journey.home, name, LOCK) as run:
         if journey.accept:
             run.note = f"accepted: {journey.accept}"
         return _Month(journey, progress, run).run()

@@ -128,6 +128,13 @@ def recorded_run(home: Home, command: str) -> Iterator[RunRecord]:
 
 
 @contextmanager
+def exclusive_run(home: Home, command: str, lock: str = "run.lock") -> Iterator[RunRecord]:
+    """Holds a writer lock and records the run: the frame of every act that writes. Raises ConflictError as the lock."""
+    with run_lock(home, command, lock), recorded_run(home, command) as run:
+        yield run
+
+
+@contextmanager
 def run_table(home: Home) -> Iterator[sqlite3.Connection]:
     """Opens the run table in one transaction, and makes it where there is none."""
     home.root.mkdir(parents=True, exist_ok=True)

@@ -36,14 +36,14 @@ def build(
 ) -> None:
     """Build portraits: one row per customer and as-of date."""
     from features.feeds.landed.reading import Feeds
-    from features.kit.runs import recorded_run, run_lock
+    from features.kit.runs import exclusive_run
     from features.kit.terminal.progress import Progress
     from features.portraits.build.build import build_portraits
 
     if engine not in ("duckdb", "spark"):
         raise ConfigurationError(f"--engine {engine}: write duckdb or spark")
     place = open_home(home)
-    with run_lock(place, "build"), recorded_run(place, "build"):
+    with exclusive_run(place, "build"):
         feeds = Feeds.open(place)
         dates = _series(feeds, parse_date(as_of, flag="--as-of"), parse_date(first, flag="--from"), every)
         report = build_portraits(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from features.journey.journey import Journey
 from features.kit.clock import as_of_grid
 from features.kit.errors import NotReadyError
-from features.kit.runs import recorded_run, run_lock
+from features.kit.runs import exclusive_run
 from features.kit.terminal.progress import Progress
 from features.portraits.settings import PortraitSettings, load_settings
 
@@ -28,7 +28,7 @@ def build(journey: Journey, progress: Progress) -> dict[str, Any]:
     from features.feeds.landed.reading import Feeds
     from features.portraits.build.build import build_portraits
 
-    with run_lock(journey.home, "build"), recorded_run(journey.home, "build"):
+    with exclusive_run(journey.home, "build"):
         feeds = Feeds.open(journey.home)
         settings = load_settings()
         dates = [newest_of(feeds, journey.as_of)] if journey.daily else grid(feeds, journey.as_of, settings)

@@ -12,7 +12,7 @@ import numpy as np
 from features.journey.journey import Journey
 from features.kit.clock import add_months
 from features.kit.files import write_json
-from features.kit.runs import hit, recorded_run, run_lock
+from features.kit.runs import exclusive_run, hit
 from features.kit.terminal.progress import SILENT, Progress
 from features.simulator.dialect.write import check_dialect, write_dialect
 from features.simulator.oracle.oracle import OracleWriter
@@ -79,7 +79,7 @@ def simulate_to(
 
 def simulate(journey: Journey, progress: Progress) -> dict[str, Any]:
     """Writes the journey's synthetic operator to `<home>/simulation`."""
-    with run_lock(journey.home, "simulate"), recorded_run(journey.home, "simulate"):
+    with exclusive_run(journey.home, "simulate"):
         return simulate_to(
             journey.home.simulation,
             customers=journey.customers,

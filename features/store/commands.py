@@ -24,13 +24,13 @@ def publish(
 ) -> None:
     """Publish the portraits of one date to the online store that the API reads."""
     from features.kit.errors import NotReadyError
-    from features.kit.runs import recorded_run, run_lock
+    from features.kit.runs import exclusive_run
     from features.kit.terminal.progress import Progress
     from features.portraits.reading import Portraits
     from features.store.publish import publish as publish_portraits
 
     place = open_home(home)
-    with run_lock(place, "publish"), recorded_run(place, "publish"):
+    with exclusive_run(place, "publish"):
         day = parse_date(as_of, flag="--as-of")
         if day is None:
             built = Portraits.open(place).as_of_dates()

@@ -6,7 +6,7 @@ from typing import Any
 
 from features.journey.journey import Journey
 from features.kit.errors import ConflictError
-from features.kit.runs import recorded_run, run_lock
+from features.kit.runs import exclusive_run
 from features.kit.terminal.progress import Progress
 
 
@@ -18,7 +18,7 @@ def publish(journey: Journey, progress: Progress) -> dict[str, Any]:
     from features.portraits.reading import Portraits
     from features.store.publish import publish as publish_portraits
 
-    with run_lock(journey.home, "publish"), recorded_run(journey.home, "publish"):
+    with exclusive_run(journey.home, "publish"):
         as_of = journey.as_of or Portraits.open(journey.home).as_of_dates()[-1]
         try:
             report = publish_portraits(journey.home, as_of, progress, back=journey.through is None)

@@ -32,12 +32,12 @@ def erase(
     """
     import getpass
 
-    from features.kit.runs import recorded_run, run_lock
+    from features.kit.runs import exclusive_run
     from features.kit.terminal.progress import Progress
     from serving.erasure.erase import erase as erase_person
 
     place = open_home(home)
-    with run_lock(place, "erase"), recorded_run(place, "erase"):
+    with exclusive_run(place, "erase"):
         receipt, was_erased = erase_person(
             place, person, by=by or getpass.getuser(), reason=reason, progress=Progress(quiet=False)
         )

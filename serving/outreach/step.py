@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from features.journey.journey import Journey
 from features.kit.errors import NotReadyError
 from features.kit.home import Home
-from features.kit.runs import recorded_run, run_lock
+from features.kit.runs import exclusive_run
 from features.kit.terminal.progress import SILENT, Progress
 from serving.outreach.lists.request import ListRequest
 
@@ -53,7 +53,7 @@ def run(
     from serving.outreach.feedback.landing import land_pending
     from serving.outreach.lists.draw import draw_list
 
-    with run_lock(home, "outreach"), recorded_run(home, "outreach"):
+    with exclusive_run(home, "outreach"):
         if not may_be_older:  # a day has landed them in a step of their own
             land_pending(home)
         return draw_list(home, request, key=key, progress=progress, threads=threads, may_be_older=may_be_older)

@@ -26,13 +26,12 @@ def fit(
 ) -> None:
     """Re-rate real usage under every plan, and show what fits better and why."""
     from features.feeds.landed.reading import Feeds
-    from features.kit.runs import recorded_run, run_lock
     from features.kit.terminal.progress import Progress
     from serving.no_sale import no_sale_today
     from serving.product_fit.fit import Fitter
     from serving.product_fit.report import customer_report, totals_report
     from serving.product_fit.settings import read_settings
-    from serving.product_fit.step import fit_base
+    from serving.product_fit.step import FitRequest, fit_all
 
     place = open_home(home)
     feeds = Feeds.open(place)
@@ -41,8 +40,7 @@ def fit(
     if customer is not None:
         result = Fitter(feeds, day, read_settings(), no_sale=no_sale_today(feeds, day)).one(customer)
     else:
-        with run_lock(place, "fit"), recorded_run(place, "fit"):
-            result = fit_base(place, day, out=out, progress=Progress(quiet=False))
+        result = fit_all(place, FitRequest(day, out), Progress(quiet=False))
     if as_json:
         print_json(result)
     elif customer is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,26 @@ from features.journey.journey import Journey
 from features.kit.errors import NotReadyError
 from features.kit.files import atomic_path, write_json
 from features.kit.home import Home
-from features.kit.runs import hit, recorded_run, run_lock
+from features.kit.runs import exclusive_run, hit
 from features.kit.terminal.progress import SILENT, Progress
 from serving.no_sale import no_sale_today
 from serving.product_fit.fit import FIT_SCHEMA, Fitter
 from serving.product_fit.settings import read_settings
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """Whom to fit, and where to.
+
+    Attributes:
+        as_of: The as-of date; None means the latest that the feeds allow.
+        out: The Parquet file; None means the place from which lists and API read.
+        threads: Native threads of DuckDB.
+    """
+
+    as_of: date | None = None
+    out: Path | None = None
+    threads: int = 1
 
 
 def fit_path(home: Home, as_of: date) -> Path:
@@ -46,15 +62,20 @@ def fit_base(
     return summary
 
 
+def fit_all(home: Home, request: FitRequest, progress: Progress = SILENT) -> dict[str, Any]:
+    """Fits every customer as the one run of this home; returns the totals. Raises NotReadyError as `fit_base`."""
+    with exclusive_run(home, "fit"):
+        as_of = request.as_of or Feeds.open(home).latest_as_of()
+        return fit_base(home, as_of, out=request.out, threads=request.threads, progress=progress)
+
+
 def fit(journey: Journey, progress: Progress) -> dict[str, Any]:
     """Runs the step; a source without a catalogue or use is told so and gets no offer.
 
     Returns:
         The totals of `Fitter.summary`, or `{"skipped": reason}`.
     """
-    with run_lock(journey.home, "fit"), recorded_run(journey.home, "fit"):
-        as_of = journey.as_of or Feeds.open(journey.home).latest_as_of()
-        try:
-            return fit_base(journey.home, as_of, threads=journey.threads, progress=progress)
-        except NotReadyError as error:
-            return {"skipped": error.message}
+    try:
+        return fit_all(journey.home, FitRequest(journey.as_of, threads=journey.threads), progress)
+    except NotReadyError as error:
+        return {"skipped": error.message}

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
 from features.kit.errors import ConfigurationError, NotFoundError
 from features.kit.terminal.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from serving.scoring.batch.base import ScoreReport
 
 
 def register(app: typer.Typer) -> None:
@@ -46,13 +49,11 @@ def score(
     Where `insight shadow` has set a challenger, it scores beside the champion and the difference is shown; lists and
     API go by the champion alone.
     """
-    from features.kit.errors import NotReadyError
-    from features.kit.runs import recorded_run, run_lock
+    from features.kit.errors import BundleError, NotReadyError
     from features.kit.terminal.progress import Progress
     from features.portraits.reading import Portraits
-    from serving.scoring.batch.base import score_base
     from serving.scoring.batch.export import write_csv
-    from serving.scoring.batch.shadow import summary_line
+    from serving.scoring.step import ScoreRequest, champions, score_all
 
     if reasons not in ("top", "all", "none"):
         raise ConfigurationError(f"--reasons: '{reasons}' is not one of top, all, none")
@@ -63,30 +64,31 @@ def score(
         if not built:
             raise NotReadyError(f"{place.portraits}: no portrait has been built", remedy="run `insight build`")
         day = built[-1]
-    targets = target or sorted(pointer.parent.name for pointer in place.bundles.glob("*/champion.json"))
+    targets = tuple(target or champions(place))
     if not targets:
         raise NotReadyError(f"{place.bundles}: no model has been promoted", remedy="insight train churn")
     if customer:
         known = set(Portraits.open(place).read(day, ["customer_id"])["customer_id"].to_pylist())
         check_customers(sorted(set(customer) - known), day)
-    with run_lock(place, "score"), recorded_run(place, "score"):
-        reports = [
-            score_base(
-                place,
-                name,
-                day,
-                explain=reasons,  # type: ignore[arg-type] # checked above
-                ids=frozenset(customer or ()),
-                threads=threads,
-                progress=Progress(quiet=False),
-            )
-            for name in targets
-        ]
+    request = ScoreRequest(
+        day, targets, reasons, frozenset(customer or ()), threads  # type: ignore[arg-type] # checked above
+    )  # fmt: skip
+    found = score_all(place, request, Progress(quiet=False))
+    refused = [result for result in found.values() if isinstance(result, BundleError)]
+    reports = [result for result in found.values() if not isinstance(result, BundleError)]
     if out is not None:
         write_csv(reports, out)
     if as_json:
         print_json({"as_of": day, "targets": {report.target: asdict(report) for report in reports}})
-        return
+    else:
+        _print_scores(reports)
+    if refused:  # after what was made, so that one damaged champion hides no other target's scores
+        raise refused[0]
+
+
+def _print_scores(reports: Sequence[ScoreReport]) -> None:
+    from serving.scoring.batch.shadow import summary_line
+
     for report in reports:
         mean = "no score" if report.mean is None else f"mean {100 * report.mean:.2f} %"
         print(

@@ -1,49 +1,95 @@
-"""The step `score` of the main job: the whole base on every target that has a champion."""
+"""Scoring of the whole base: one request, which `insight score` and the main job's step `score` share."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 from features.journey.journey import Journey
 from features.kit.errors import BundleError, NotReadyError
-from features.kit.runs import recorded_run, run_lock
-from features.kit.terminal.progress import Progress
+from features.kit.home import Home
+from features.kit.runs import exclusive_run
+from features.kit.terminal.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from serving.scoring.batch.base import ScoreReport
+    from serving.scoring.batch.file import Explain
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """What to score.
+
+    Attributes:
+        as_of: The as-of date of the portraits.
+        targets: Only these; empty means every target with a champion.
+        explain: Whose reasons to find: the top share of `configs/serving.yaml`, everybody, or nobody.
+        ids: Customers whose reasons to find besides.
+        threads: Native threads of LightGBM.
+    """
+
+    as_of: date
+    targets: tuple[str, ...] = ()
+    explain: Explain = "top"
+    ids: frozenset[str] = frozenset()
+    threads: int = 1
+
+
+def score_all(home: Home, request: ScoreRequest, progress: Progress = SILENT) -> dict[str, ScoreReport | BundleError]:
+    """Scores the whole base on each target, as the one run of this home.
+
+    A champion that must not be loaded, or does not fit these portraits, is answered as its error; the others go on.
+
+    Returns:
+        Target to what was written, or to why not; a target without a champion is left out unless it was named.
+
+    Raises:
+        NotReadyError: If no portraits of the date are built, or a target that was named has no champion.
+    """
+    from serving.scoring.batch.base import score_base
+
+    found: dict[str, ScoreReport | BundleError] = {}
+    with exclusive_run(home, "score"):
+        for target in request.targets or champions(home):
+            try:
+                found[target] = score_base(
+                    home, target, request.as_of, explain=request.explain, ids=request.ids, threads=request.threads,
+                    progress=progress,
+                )  # fmt: skip
+            except BundleError as error:
+                found[target] = error
+    return found
 
 
 def score(journey: Journey, progress: Progress) -> dict[str, Any]:
     """Returns `{"targets": {target: {"rows", "refused", "version", "base_rate", "mean", "explained", "seconds"}}}`.
 
-    A target without a champion is left out: the training names its refusal. A champion that must not be loaded,
-    or does not fit these portraits, is answered as `{"rows": 0, "reason": ...}`; the other targets go on.
+    A target without a champion is left out: the training names its refusal. A champion that was refused is answered
+    as `{"rows": 0, "reason": ...}`.
 
     Raises:
         NotReadyError: If the journey has no as-of date or the portraits of it are not built.
     """
-    from serving.scoring.batch.base import score_base
-
     if journey.as_of is None:
         raise NotReadyError("score: no as-of date", remedy="run `insight ingest` first, or give --as-of")
-    targets: dict[str, Any] = {}
-    with run_lock(journey.home, "score"), recorded_run(journey.home, "score"):
-        for target in champions(journey):
-            try:
-                report = score_base(journey.home, target, journey.as_of, threads=journey.threads, progress=progress)
-            except BundleError as error:
-                targets[target] = {"rows": 0, "reason": error.message}
-                continue
-            targets[target] = {
-                "rows": report.rows,
-                "refused": report.refused,
-                "version": report.version,
-                "base_rate": report.base_rate,
-                "mean": report.mean,
-                "explained": report.explained,
-                "seconds": report.seconds,
-            } | ({} if report.shadow is None else {"shadow": report.shadow})
-    return {"targets": targets}
+    targets = champions(journey.home)
+    if journey.targets:
+        targets = tuple(target for target in targets if target in journey.targets)
+    if not targets:
+        return {"targets": {}}
+    found = score_all(journey.home, ScoreRequest(journey.as_of, targets, threads=journey.threads), progress)
+    return {"targets": {target: _summary(result) for target, result in found.items()}}
 
 
-def champions(journey: Journey) -> list[str]:
-    """Returns the targets of the journey that have a champion, by name."""
-    found = sorted(pointer.parent.name for pointer in journey.home.bundles.glob("*/champion.json"))
-    return [target for target in found if not journey.targets or target in journey.targets]
+def champions(home: Home) -> tuple[str, ...]:
+    """Returns the targets that have a champion, by name."""
+    return tuple(sorted(pointer.parent.name for pointer in home.bundles.glob("*/champion.json")))
+
+
+def _summary(result: ScoreReport | BundleError) -> dict[str, Any]:
+    if isinstance(result, BundleError):
+        return {"rows": 0, "reason": result.message}
+    names = ("rows", "refused", "version", "base_rate", "mean", "explained", "seconds")
+    shadow = {} if result.shadow is None else {"shadow": result.shadow}
+    return {name: getattr(result, name) for name in names} | shadow

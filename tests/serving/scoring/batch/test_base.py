@@ -19,6 +19,7 @@ from features.kit.terminal.progress import SILENT
 from serving.scoring.batch.base import score_base
 from serving.scoring.batch.file import explain_customers
 from serving.scoring.batch.stored import Scores
+from serving.scoring.commands import score as score_command
 from serving.scoring.ranks import RankTables
 from serving.scoring.step import score
 from tests.serving.scoring.conftest import CUSTOMERS, make_bundle, save_portraits
@@ -210,3 +211,15 @@ def test_ids_of_18_digits_survive(fresh):
     path = score_base(replace(fresh).home, "churn", AS_OF, check_in_child=False).path
     assert pq.read_table(path, partitioning=None).column("customer_id").to_pylist() == long_ids.to_pylist()
     assert np.isfinite(pq.read_table(path, partitioning=None).column("propensity").to_numpy()).all()
+
+
+def test_a_damaged_champion_hides_no_other_scores(fresh, capsys):
+    """`insight score` writes and prints the other target's scores, then ends with the damage in one line."""
+    make_bundle(fresh.home, fresh.features, fresh.values, target="complaint", seed=9)
+    promote(fresh.home, "complaint", "v1")
+    (fresh.home.bundles / "churn" / "v1" / "card.md").write_text("another card")
+    with pytest.raises(BundleError, match=r"card\.md"):
+        score_command(home=fresh.home.root, as_json=True)
+    assert set(orjson.loads(capsys.readouterr().out)["targets"]) == {"complaint"}
+    assert Scores.current(fresh.home, "complaint") is not None
+    assert Scores.current(fresh.home, "churn") is None
