@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from features.journey.journey import Journey
 from features.kit.errors import NotReadyError
 from features.kit.home import Home
-from features.kit.runs import exclusive_run
+from features.kit.runs import exclusive_run, run_lock
 from features.kit.terminal.progress import SILENT, Progress
 from serving.outreach.lists.request import ListRequest
 
