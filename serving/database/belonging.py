@@ -8,6 +8,7 @@ filled, unless the home's lists and landed reports say that there was another be
 from __future__ import annotations
 
 import secrets
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,7 +117,9 @@ def check_belongs(home: Home, engine: Engine) -> None:
         mark = take(home, engine, database_id=mark.database_id)
     now = Backend(place=place, id=mark.database_id, counts=counts)
     if now != known:
-        remember(home, LEDGER, now)
+        # A full disk costs the newest counts of a known ledger, not the answer of whoever opened it.
+        with suppress(OSError) if known is not None else nullcontext():
+            remember(home, LEDGER, now)
 
 
 def read_mark(connection: Connection) -> Mark | None:

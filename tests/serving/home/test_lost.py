@@ -194,6 +194,25 @@ def test_a_ledger_that_lost_its_rows_is_refused(crowd: Home) -> None:
         open_database(crowd)
 
 
+def test_a_full_disk_costs_the_counts_alone(crowd: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where `home.json` cannot be written, a known ledger opens all the same; its counts are kept at the next opening."""
+    draw_list(crowd, ListRequest(AS_OF, 30))
+    with monkeypatch.context() as patch:
+        patch.setattr("features.kit.identity.write_json", full_disk)
+        open_database(crowd).dispose()
+    before = read_identity(crowd)
+    open_database(crowd).dispose()
+    after = read_identity(crowd)
+    assert before is not None
+    assert after is not None
+    assert (before.backends["ledger"].counts["lists"], after.backends["ledger"].counts["lists"]) == (0, 1)
+
+
+def full_disk(*_: Any, **__: Any) -> None:
+    """Writes nothing."""
+    raise OSError(28, "No space left on device")
+
+
 def test_a_ledger_of_another_home_is_refused(crowd: Home, crowd_home: Home, tmp_path: Any) -> None:
     """A file put in the place of the home's own carries another home's id."""
     other = Home(tmp_path / "other")
