@@ -73,7 +73,7 @@ def move(home: Home, reason: str, *, new_id: bool = False) -> dict[str, Any]:
         if home.operations.exists() and places[LEDGER] == OWN_FILE:
             _mark_ledger(home, engine)
         if (home.store / "online.db").exists() and places[STORE] == OWN_FILE:
-            _mark_store(home, settings)
+            _mark_store(home, settings, may_fall=False)
         return show(home)
     places = {kind: places.get(kind, one.place) for kind, one in old.backends.items()}
     moved = {kind: [one.place, places[kind]] for kind, one in old.backends.items() if one.place != places[kind]}
@@ -121,7 +121,7 @@ def adopt(home: Home, reason: str) -> dict[str, Any]:
             session.execute(update(AttemptRow).values(landed_at=None))
         counts = ledger_belonging.count_rows(session.connection())
     engine.dispose()
-    _mark_store(home, settings)
+    _mark_store(home, settings, may_fall=True)
     place = ledger_belonging.place_of(engine.url)
     remember(home, LEDGER, Backend(place=place, id=mark.database_id, counts=counts))
     change(home, lambda now: decide(now, "adopt", reason, restored=restored, set_aside=set_aside))
@@ -160,13 +160,14 @@ def _mark_ledger(home: Home, engine: Engine) -> ledger_belonging.Mark:
     return ledger_belonging.take(home, engine, database_id=mark.database_id if mark else "", over=True)
 
 
-def _mark_store(home: Home, settings: StoreSettings) -> None:
-    """Marks the online store as this home's, if anything was published into it; its rows may fall once."""
+def _mark_store(home: Home, settings: StoreSettings, *, may_fall: bool) -> None:
+    """Marks the online store as this home's, if anything was published into it; `may_fall` lets rows fall once."""
     store = connect(home, settings)
     try:
         if store.owner() is not None or store.pointer() is not None:
             store_belonging.take(home, store, settings, over=True)
-            store_belonging.remember_rows(home, settings, 0)
+            if may_fall:
+                store_belonging.remember_rows(home, settings, 0)
         else:
             change(home, lambda old: old.model_copy(update={"backends": _without(old.backends, STORE)}))
     finally:
