@@ -12,6 +12,10 @@ from pydantic import BaseModel
 from features.kit.errors import InsightError
 from serving.api.errors import PROBLEM_JSON, InvalidRequestError, Problem
 
+MOST_KEY = 200
+LAST_SECOND = 4_102_444_800
+"""Seconds until the year 2100; no place in a list is as far."""
+
 
 class ErrorOut(BaseModel):
     """Why one item has no answer."""
@@ -66,6 +70,13 @@ def from_cursor(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
         keys = orjson.loads(base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)))
     except ValueError:
         keys = None
-    if not isinstance(keys, list) or [type(key) for key in keys] != list(kinds):
+    if not isinstance(keys, list) or [type(key) for key in keys] != list(kinds) or not all(map(_is_plain, keys)):
         raise InvalidRequestError("cursor: not one of ours", remedy="use `next_cursor` of the page before")
     return tuple(keys)
+
+
+def _is_plain(key: Any) -> bool:
+    """Returns whether a key is one that a database takes: text without control characters, a place or a time."""
+    if isinstance(key, str):
+        return len(key) <= MOST_KEY and key.isprintable()
+    return 0 <= key < LAST_SECOND if isinstance(key, int) else True

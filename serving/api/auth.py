@@ -4,7 +4,7 @@
     open_to_all("why")     no key; the reason is written at the route
 
 Row scope (a key of one province or city) is decided in one place, `may_see`: a customer outside it is answered
-exactly like one that does not exist.
+exactly like one that does not exist. Every path under `/v1/` needs a key, and no other does (`traffic.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Scope
 
 from features.kit.errors import NotPermittedError
 from serving.api.errors import UnauthenticatedError
@@ -61,6 +62,19 @@ def _digest(presented: str) -> bytes:
     return hashlib.sha256(presented.encode()).digest()
 
 
+async def authenticate(scope: Scope) -> ApiKey:
+    """Returns the key of a request by its headers alone. Raises UnauthenticatedError (401)."""
+    header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+    scheme, _, presented = header.partition(" ")
+    if scheme.lower() != "bearer" or not presented:
+        raise UnauthenticatedError("no API key", remedy="send `Authorization: Bearer ik_...`")
+    ring: KeyRing = scope["app"].state.context.keys
+    key = ring.trusted(presented) or await run_in_threadpool(ring.find, presented)
+    if key is None:
+        raise UnauthenticatedError("this API key does not work", remedy="ask for a new one")
+    return key
+
+
 class Needs:
     """A route's decision: a working key with one of the scopes. As a dependency it gives the key."""
 
@@ -71,17 +85,10 @@ class Needs:
         self.scopes = scopes
 
     async def __call__(
-        self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+        self, request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
     ) -> ApiKey:
-        """Returns the caller's key. Raises UnauthenticatedError (401) or NotPermittedError (403)."""
-        if credentials is None:
-            raise UnauthenticatedError("no API key", remedy="send `Authorization: Bearer ik_...`")
-        ring: KeyRing = request.app.state.context.keys
-        presented = credentials.credentials
-        key = ring.trusted(presented) or await run_in_threadpool(ring.find, presented)
-        if key is None:
-            raise UnauthenticatedError("this API key does not work", remedy="ask for a new one")
-        request.scope["insight.key_id"] = key.key_id
+        """Returns the caller's key, which was checked before the body was read. Raises NotPermittedError (403)."""
+        key: ApiKey = request.scope["insight.key"]
         if not key.scopes.intersection(self.scopes):
             raise NotPermittedError(f"the key '{key.key_id}' lacks the scope {' or '.join(self.scopes)}")
         return key

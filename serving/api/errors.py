@@ -20,7 +20,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from features.kit.errors import InsightError, NotReadyError
+from features.kit.errors import DataError, InsightError, NotReadyError
 from features.kit.log import get_logger
 
 _LOGGED = "look for the request id in the service's log"
@@ -34,6 +34,8 @@ REMEDIES: dict[str, str] = {
     "method_not_allowed": "the methods of this path are at /docs",
     "conflict": "read what is there, or send another Idempotency-Key",
     "too_large": "send less at once",
+    "request_timeout": "send the whole body at once",
+    "too_many_requests": "try again after `Retry-After` seconds",
     "unsupported_media_type": "send the header Content-Type: application/json",
     "not_ready": "try again after `Retry-After` seconds; /readyz says what is missing",
     "bundle_refused": "`insight models` names the damaged bundle; `insight rollback` goes back",
@@ -43,6 +45,7 @@ REMEDIES: dict[str, str] = {
 }
 """What a caller can do about a problem whose error brought no remedy of its own."""
 
+_STATE_LIBRARIES = frozenset({"sqlalchemy", "sqlite3", "psycopg", "pyarrow", "duckdb", "redis"})
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
 _FOLDERS = re.compile(r"(?<![\w:/])(?:\.{0,2}/|[\w.-]+/)(?:[^\s/:'\"]+/)*(?=[^\s/:'\"])")
@@ -111,24 +114,43 @@ def problem_response(
 
 def install(app: FastAPI) -> None:
     """Makes every error of the application a problem."""
-    app.add_exception_handler(InsightError, _on_insight_error)
+    app.add_exception_handler(InsightError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(Exception, _on_surprise)
 
 
 def _request_id(request: Request) -> str:
     return str(request.scope.get("insight.request_id", ""))
 
 
-async def _on_insight_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, InsightError)
-    request_id = _request_id(request)
+def answer_of(error: Exception, request_id: str) -> Response:
+    """Returns any error as a problem; what is not the caller's doing is logged by its kind alone, never by its text."""
+    damaged = _is_of_our_state(error)
+    if damaged or not isinstance(error, InsightError):
+        get_logger().error(
+            "state_damaged" if damaged else "request_failed", request_id=request_id, error_kind=type(error).__name__
+        )
+        if damaged:
+            return problem_response(503, "not_ready", "a part of the service's own state fails", request_id=request_id)
+        detail = "an unexpected error; it has been logged"
+        return problem_response(500, "internal_error", detail, request_id=request_id)
     if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         get_logger().error("request_failed", request_id=request_id, error_kind=type(error).__name__, code=error.code)
         return problem_response(500, error.code, "the service is not set up correctly", request_id=request_id)
     message = without_folders(error.message)
     return problem_response(error.status, error.code, message, remedy=error.remedy, request_id=request_id)
+
+
+def _is_of_our_state(error: Exception) -> bool:
+    """Returns whether a database, a file or a store failed, or holds what it should not: not the caller's doing."""
+    if isinstance(error, InsightError):  # what a caller sent wrongly is an InvalidRequestError
+        return isinstance(error, DataError)
+    roots = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+    return isinstance(error, OSError) or bool(roots & _STATE_LIBRARIES)
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    return answer_of(error, _request_id(request))
 
 
 def without_folders(message: str) -> str:
@@ -167,9 +189,3 @@ async def _on_http(request: Request, error: Exception) -> Response:
     response = problem_response(error.status_code, code, str(error.detail), request_id=_request_id(request))
     response.headers.update(error.headers or {})
     return response
-
-
-async def _on_surprise(request: Request, error: Exception) -> Response:
-    request_id = _request_id(request)
-    get_logger().error("request_failed", request_id=request_id, error_kind=type(error).__name__)
-    return problem_response(500, "internal_error", "an unexpected error; it has been logged", request_id=request_id)

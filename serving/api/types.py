@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from fastapi import Header, Path, Query
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 CustomerId = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """An operator's id: text. A JSON number is refused, because 18 digits do not survive a double."""
@@ -29,6 +29,22 @@ def _iso_date(value: Any) -> Any:
 
 Day = Annotated[date, BeforeValidator(_iso_date)]
 """A civil date in the one form 2026-06-01; a bare number is no date."""
+
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def _within_range(value: datetime) -> datetime:
+    try:
+        is_within = _FIRST <= value < _LAST  # years 1 and 9999 with an offset leave the calendar
+    except OverflowError:
+        is_within = False
+    if not is_within:
+        raise ValueError("write an instant between 1970 and 2100")
+    return value
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_within_range)]
+"""A moment with its offset, within the range that feeds may hold."""
 
 Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Rows of a page.")]

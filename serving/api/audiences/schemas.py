@@ -6,9 +6,9 @@ import hashlib
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
-from serving.api.types import Body, Code, Place
+from serving.api.types import Body, Code, Instant, Place
 from serving.outreach.refusals import Channel
 from serving.outreach.settings import Purpose
 
@@ -30,7 +30,7 @@ class AudienceQuery(Body):
     channel: Channel | None = Field(
         default=None, description="How customers would be reached. Needed without an action.", examples=["call"]
     )
-    at: AwareDatetime | None = Field(
+    at: Instant | None = Field(
         default=None,
         description="When they would be reached; judges the quiet hours, too.",
         examples=["2026-06-01T10:00:00+08:00"],

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import date
 from typing import Self
 
-from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from features.kit.language import Locale
 from serving.api.answers import ErrorOut
 from serving.api.customer.score import TargetOut
-from serving.api.types import Body, Code, CustomerId
+from serving.api.types import Body, Code, CustomerId, Instant
 from serving.outreach.refusals import Channel
 from serving.outreach.settings import Purpose
 
@@ -25,7 +25,7 @@ class ScoresRequest(Body):
     ids: list[CustomerId] = Field(min_length=1, max_length=MOST_IDS)
     purpose: Purpose | None = None
     channel: Channel | None = None
-    at: AwareDatetime | None = None
+    at: Instant | None = None
     reasons: int = Field(default=0, ge=0, le=3, strict=True)
     locale: Locale = "zh"
 

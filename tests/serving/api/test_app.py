@@ -115,9 +115,12 @@ def test_the_documentation_needs_no_other_host(client):
     assert "https://" not in page
 
 
-def test_unknown_paths_and_methods_are_problems(client):
+def test_unknown_paths_and_methods_are_problems(client, everything):
     """404 and 405 have the same form as every other refusal, and a request id."""
-    for response, status in ((client.get("/v1/nothing"), 404), (client.delete("/v1/scores"), 405)):
+    for response, status in (
+        (client.get("/v1/nothing", headers=everything), 404),
+        (client.delete("/v1/scores", headers=everything), 405),
+    ):
         assert (response.status_code, response.json()["status"]) == (status, status)
         assert response.headers["content-type"] == "application/problem+json"
         assert response.json()["request_id"] == response.headers["x-request-id"]
