@@ -13,6 +13,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from serving.database.base import Base, Instant
 
+OPEN, CLOSED, EXPIRED, WITHDRAWN = "open", "closed", "expired", "withdrawn"
+"""What a line can be."""
+
 
 class OutreachListRow(Base):
     """One list: `claimed` once its persons are reserved, `released` once its files are whole."""
@@ -51,7 +54,7 @@ class OutreachLineRow(Base):
     skill: Mapped[str] = mapped_column(String(40))
     drawn_on: Mapped[date]
     valid_until: Mapped[date]
-    status: Mapped[str] = mapped_column(String(10))  # open | closed | expired | withdrawn
+    status: Mapped[str] = mapped_column(String(10))
     closed_code: Mapped[str | None] = mapped_column(String(40))
     attempts: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[datetime | None] = mapped_column(Instant)

@@ -23,6 +23,7 @@ from features.kit.home import Home
 from serving.database.belonging import OUR_ATTEMPT, OUR_LINE, count_rows, lists_in
 from serving.database.session import writing
 from serving.database.tables_outreach import (
+    WITHDRAWN,
     AttemptRow,
     ClaimDayRow,
     ContactRow,
@@ -35,7 +36,7 @@ from serving.outreach.dispositions import DISPOSITIONS, UNREACHED, Forbids
 from serving.outreach.erasure import forbid_erased
 from serving.outreach.export.columns import COLUMNS
 from serving.outreach.feedback.outcomes import complaint_ticket, refusal_of
-from serving.outreach.lists.ledger import RELEASED, WITHDRAWN, line_id_of, lock_ledger
+from serving.outreach.lists.ledger import RELEASED, line_id_of, lock_ledger
 from serving.outreach.lists.release import FILES
 from serving.outreach.policy.states import read_states
 from serving.outreach.refusals import RefusalCode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -100,13 +100,16 @@ def _why_empty(summary: dict[str, Any]) -> str:
 
 
 def handover(
-    list_id: Annotated[str, typer.Argument(help="The list whose open calls to hand over.")],
+    list_id: Annotated[str, typer.Argument(help="The list whose open lines to hand over.")],
     reason: Annotated[str, typer.Option(help="What the numbers are for, at least 5 characters; kept in the audit.")],
     hours: Annotated[int, typer.Option(help="Hours until the file is removed, at most 24.")] = 12,
     out: Annotated[Path | None, typer.Option(help="Where to write the file; inside the home if not given.")] = None,
     on: Annotated[
-        str | None, typer.Option("--on", help="Day of the calls; the feeds' newest day if not given.")
+        str | None, typer.Option("--on", help="Day of the contacts; the feeds' newest day if not given.")
     ] = None,
+    channel: Annotated[
+        Literal["call", "message", "app"], typer.Option(help="Which lines; those of a gateway with their text.")
+    ] = "call",
     api_key: Annotated[
         str,
         typer.Option("--api-key", envvar="INSIGHT_API_KEY", help="Key with the scope `handover`.", show_default=False),
@@ -114,7 +117,11 @@ def handover(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write `line_id, number` for the dialler: own scope, audited, expiring."""
+    """Write `line_id, number` for the dialler, with the text for a gateway: own scope, audited, expiring.
+
+    What a gateway reports comes back with `insight outcomes import`: a CSV with line_id, disposition (sent, delivered
+    or failed) and attempted_at.
+    """
     from serving.database.keys import find_key
     from serving.database.session import open_database
     from serving.outreach.lists.handover import hand_over
@@ -122,7 +129,9 @@ def handover(
     place = open_home(home)
     engine = open_database(place)
     day = parse_date(on, flag="--on")
-    done = hand_over(place, engine, list_id, find_key(engine, api_key), reason=reason, hours=hours, out=out, on=day)
+    done = hand_over(
+        place, engine, list_id, find_key(engine, api_key), reason=reason, hours=hours, out=out, on=day, channel=channel
+    )
     if as_json:
         print_json({**done.__dict__, "expires_at": done.expires_at.isoformat()})
         return
@@ -137,7 +146,7 @@ def show_lists(home: HomeOption = None, as_json: JsonOption = False) -> None:
     from sqlalchemy import select
 
     from serving.database.session import open_database, reading
-    from serving.database.tables_outreach import OutreachListRow
+    from serving.database.tables_outreach import OPEN, OutreachListRow
     from serving.outreach.lists.ledger import lines_of
 
     with reading(open_database(open_home(home))) as session:
@@ -145,7 +154,8 @@ def show_lists(home: HomeOption = None, as_json: JsonOption = False) -> None:
             {
                 "list_id": row.list_id,
                 "as_of": row.as_of.isoformat(),
-                "lines": len(lines_of(session, row.list_id)),
+                "lines": len(lines := lines_of(session, row.list_id)),
+                "open": sum(line.status == OPEN for _, line in lines),
                 "status": row.status,
                 "summary": orjson.loads(row.summary),
             }
@@ -155,7 +165,7 @@ def show_lists(home: HomeOption = None, as_json: JsonOption = False) -> None:
         print_json(found)
         return
     for row in found:
-        print(f"{row['list_id']}  {row['as_of']}  {row['lines']} lines  {row['status']}")
+        print(f"{row['list_id']}  {row['as_of']}  {row['lines']} lines, {row['open']} open  {row['status']}")
 
 
 def import_file(

@@ -80,5 +80,5 @@ _COUNTS = (
 
 
 def _short_line(row: dict[str, Any]) -> str:
-    names = ("line_id", "form_of_address", "number", "city", "band", "action", "reason_1")
+    names = ("line_id", "form_of_address", "number", "city", "band", "action", "reason_1", "disposition")
     return " · ".join(str(row[name]) for name in names if row[name] not in ("", "-"))

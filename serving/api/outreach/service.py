@@ -93,10 +93,10 @@ def lines(
             entry for entry in entries if may_see(key, {"province": entry.line.province, "city": entry.line.city})
         ]
         chosen = [entry for entry in entries if after is None or entry.place.position > after[0]]
-        names = [column.name for column in COLUMNS if column.fill]
+        names = [column.name for column in COLUMNS]
         cells = rows_of(chosen[:limit], page)
         position = chosen[limit - 1].place.position if len(chosen) > limit else None
-    items = [dict(zip(names, row_cells, strict=False)) for row_cells in cells]
+    items = [dict(zip(names, row_cells, strict=True)) for row_cells in cells]
     return LinesAnswer(items=items, next_cursor=position and to_cursor(position))
 
 

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from features.kit.language import Locale, Text
 from features.portraits.facts.classes import CLASS_NAMES
-from serving.database.tables_outreach import AttemptRow, ListLineRow, OutreachLineRow
+from serving.database.tables_outreach import CLOSED, EXPIRED, AttemptRow, ListLineRow, OutreachLineRow
 from serving.outreach.decision.candidates import NO_BAND
-from serving.outreach.dispositions import disposition_text
+from serving.outreach.dispositions import DISPOSITIONS, disposition_text
 from serving.outreach.export.content import Content
 from serving.outreach.export.personal import Personal
 from serving.outreach.export.wording import (
@@ -51,12 +51,24 @@ class Page:
 
 @dataclass(frozen=True)
 class ListColumn:
-    """One column: `name` is its stable key on re-import; `fill` is None for what the agent fills in."""
+    """One column: `name` is its stable key on re-import; `fill` is None for what the agent fills in.
+
+    Such a column shows what was `reported` once the line is closed, and is empty before.
+    """
 
     name: str
     header: Text
     width: int
     fill: Callable[[Entry, Page], Any] | None
+    reported: Callable[[AttemptRow, Page], Any] | None = None
+
+    def cell(self, entry: Entry, page: Page) -> str | int | float:
+        """Returns the cell of a line."""
+        if self.fill is not None:
+            return as_cell(self.fill(entry, page))
+        if self.reported is None or entry.last is None or entry.line.status != CLOSED:
+            return ""
+        return as_cell(self.reported(entry.last, page))
 
 
 def _text(page: Page, words: Any) -> str:
@@ -153,12 +165,25 @@ def _attempts(entry: Entry, page: Page) -> str:
 
 def _state(entry: Entry, page: Page) -> str:
     zh = page.locale == "zh"
+    if entry.line.status in _OVER:
+        return _OVER[entry.line.status].get(page.locale)
     if entry.line.next_at is not None:
         at = _local(entry.line.next_at, page.time_zone)
         return f"约定回拨 {at:%m-%d %H:%M}" if zh else f"call back {at:%m-%d %H:%M}"
     if entry.place.is_carried:
         return "续办" if zh else "carried over"
     return "新增" if zh else "new"
+
+
+_OVER = {CLOSED: Text(zh="已结案", en="closed"), EXPIRED: Text(zh="已过有效期", en="expired")}
+
+
+def _reported_at(at: datetime | None, page: Page) -> str:
+    return "" if at is None else f"{_local(at, page.time_zone):%Y-%m-%d %H:%M}"
+
+
+def _disposition(last: AttemptRow, page: Page) -> str:
+    return DISPOSITIONS[last.disposition].choice(page.locale)
 
 
 def _assumed(entry: Entry, page: Page) -> str:
@@ -171,8 +196,12 @@ def _local(at: datetime, zone: str) -> datetime:
     return at.astimezone(ZoneInfo(zone))
 
 
-def _column(name: str, zh: str, en: str, width: int, fill: Callable[[Entry, Page], Any] | None) -> ListColumn:
+def _column(name: str, zh: str, en: str, width: int, fill: Callable[[Entry, Page], Any]) -> ListColumn:
     return ListColumn(name, Text(zh=zh, en=en), width, fill)
+
+
+def _input(name: str, zh: str, en: str, width: int, reported: Callable[[AttemptRow, Page], Any]) -> ListColumn:
+    return ListColumn(name, Text(zh=zh, en=en), width, None, reported)
 
 
 COLUMNS: tuple[ListColumn, ...] = (
@@ -203,12 +232,12 @@ COLUMNS: tuple[ListColumn, ...] = (
     _column("attempts", "已尝试", "attempts so far", 13, _attempts),
     _column("valid_until", "有效期至", "valid until", 11, lambda e, _: e.line.valid_until.isoformat()),
     _column("effect", "效果依据", "effect is", 9, _assumed),
-    _column("disposition", "联系结果*", "disposition*", 18, None),
-    _column("attempted_at", "联系时间", "attempted at", 17, None),
-    _column("order_reference", "订单号", "order reference", 16, None),
-    _column("ticket_id", "工单号", "ticket number", 16, None),
-    _column("next_at", "回拨时间", "call back at", 17, None),
-    _column("agent", "坐席", "agent", 10, None),
+    _input("disposition", "联系结果*", "disposition*", 18, _disposition),
+    _input("attempted_at", "联系时间", "attempted at", 17, lambda a, p: _reported_at(a.at, p)),
+    _input("order_reference", "订单号", "order reference", 16, lambda a, _: a.order_reference),
+    _input("ticket_id", "工单号", "ticket number", 16, lambda a, _: a.ticket_id),
+    _input("next_at", "回拨时间", "call back at", 17, lambda a, p: _reported_at(a.next_at, p)),
+    _input("agent", "坐席", "agent", 10, lambda a, _: a.agent),
 )
 """Every column in reading order: who, what and why, what to say, then the person, then what the agent reports."""
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from serving.outreach.dispositions import Disposition
-from serving.outreach.export.columns import COLUMNS, Entry, ListColumn, Page, as_cell
+from serving.outreach.export.columns import COLUMNS, Entry, ListColumn, Page
 
 FIRST_ROW = 3
 """Rows above the first line: title, explanation, headers."""
@@ -19,8 +19,8 @@ _WRITTEN_AT = datetime(2020, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 
 
 def rows_of(entries: Sequence[Entry], page: Page) -> list[list[Any]]:
-    """Returns the cells of every line in column order; what the agent fills in is empty."""
-    return [[as_cell(column.fill(entry, page)) if column.fill else "" for column in COLUMNS] for entry in entries]
+    """Returns the cells of every line in column order; what the agent fills in is empty until the line is closed."""
+    return [[column.cell(entry, page) for column in COLUMNS] for entry in entries]
 
 
 def to_csv(entries: Sequence[Entry], page: Page) -> bytes:

@@ -20,6 +20,8 @@ from features.kit.clock import civil_date, utc_now
 from features.kit.runs import hit
 from serving.database.session import writing
 from serving.database.tables_outreach import (
+    CLOSED,
+    OPEN,
     AttemptRow,
     ClaimDayRow,
     ContactRow,
@@ -30,7 +32,7 @@ from serving.database.tables_outreach import (
 from serving.outreach.dispositions import DISPOSITIONS, UNREACHED, Forbids
 from serving.outreach.feedback.reported_rows import on_calendar, outcome_row, refused_rows, timed
 from serving.outreach.feedback.returns import Report, ReportError, RowError, check_needs
-from serving.outreach.lists.ledger import CLOSED, OPEN, lock_ledger, patiently, withdraw, withdraw_from_lists
+from serving.outreach.lists.ledger import lock_ledger, patiently, withdraw, withdraw_from_lists
 from serving.outreach.lists.recheck import refused_code
 from serving.outreach.policy.ledger_facts import read_facts
 from serving.outreach.settings import OutreachSettings
@@ -140,6 +142,8 @@ class _Recorder:
                 "disposition", f"'{report.disposition}' is for messages and app lines, not for '{line.channel}'"
             )
         if line.status != OPEN and not outcome.on_closed_line and line.closed_code != (outcome.follows or OPEN):
+            if self._is_shown(report):
+                return None
             raise ReportError("line_id", f"line '{report.line_id}' is {line.status} ({line.closed_code})")
         at = report.attempted_at or self._now
         day = civil_date(at, self._zone)
@@ -155,6 +159,12 @@ class _Recorder:
         if outcome.on_closed_line:  # a list asked for again leaves this line out
             withdraw_from_lists(self._session, line.line_id, report.disposition)
         return self._withdraw_forbidden(line)
+
+    def _is_shown(self, report: Report) -> bool:
+        """Returns whether a report is what the sheet shows of a closed line, where times have no seconds."""
+        made = select(AttemptRow.at).filter_by(line_id=report.line_id, disposition=report.disposition)
+        times = [at.replace(second=0, microsecond=0) for at in self._session.scalars(made)]
+        return report.attempted_at is not None and report.attempted_at.replace(second=0, microsecond=0) in times
 
     def _add_attempt(self, report: Report, line: OutreachLineRow, attempt_id: str, at: datetime) -> None:
         is_attempt = DISPOSITIONS[report.disposition].outcome.then == "attempt"

@@ -16,13 +16,12 @@ from features.kit.clock import utc_now
 from features.kit.errors import ConflictError
 from features.kit.runs import hit
 from serving.database.session import reading, writing
-from serving.database.tables_outreach import ClaimDayRow, ListLineRow, OutreachLineRow, OutreachListRow
+from serving.database.tables_outreach import OPEN, ClaimDayRow, ListLineRow, OutreachLineRow, OutreachListRow
 from serving.outreach.decision.actions import Decision, Option, Started
 from serving.outreach.decision.allocate import Held, Places, allocate, in_list_order, shared_capacity
 from serving.outreach.export.content import Content, ContentWriter
 from serving.outreach.lists.ledger import (
     CLAIMED,
-    OPEN,
     content_of,
     expire_lines,
     line_id_of,

@@ -1,4 +1,7 @@
-"""The dialler's file: `line_id, number`, the only export with full numbers. Own scope, reasoned, audited, expiring."""
+"""The dialler's file, `line_id, number`, and the gateway's, which has the text too: the only exports with full numbers.
+
+Own scope, reasoned, audited, expiring. App lines go by the operator's own id and need no number.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import csv
 import hashlib
 import io
 import secrets
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -24,14 +27,15 @@ from serving.database.audit import record
 from serving.database.belonging import folder_of
 from serving.database.keys import ApiKey
 from serving.database.session import writing
-from serving.database.tables_outreach import HandoverRow, OutreachLineRow
+from serving.database.tables_outreach import OPEN, HandoverRow, OutreachLineRow
+from serving.outreach.dispositions import SENT_CHANNELS
 from serving.outreach.export.personal import NOBODY, read_personal
-from serving.outreach.lists.ledger import OPEN, lines_of, list_row, lock_ledger, withdraw
+from serving.outreach.lists.ledger import content_of, lines_of, list_row, lock_ledger, withdraw
 from serving.outreach.lists.recheck import recheck, stopped_by
 from serving.outreach.policy.ledger_facts import read_facts
 from serving.outreach.policy.policy import PolicyBook
 from serving.outreach.policy.states import read_states
-from serving.outreach.refusals import PASSING
+from serving.outreach.refusals import PASSING, Channel
 from serving.outreach.settings import load_settings
 
 SCOPE = "handover"
@@ -69,8 +73,12 @@ def hand_over(
     hours: int = 12,
     out: Path | None = None,
     on: date | None = None,
+    channel: Channel = "call",
 ) -> Handover:
-    """Writes `line_id, number` of the callable lines of a list that the key may see, and records who took it and why.
+    """Writes the open lines of a list on one channel that the key may see, and records who took them and why.
+
+    A call is `line_id, number`; a message has a `text` besides, in the customer's language; an app line has
+    `customer_id` for the number.
 
     Every line is checked again with all that feeds and ledger know by now, and a line whose last day is over is left
     out. Where the source delivers only masked numbers, the operator's own id stands for the number.
@@ -83,7 +91,8 @@ def hand_over(
         reason: What the numbers are for.
         hours: Hours until the file is removed.
         out: Where to write the file; None means inside the home.
-        on: The day of the calls; None means the newest day of the feeds.
+        on: The day of the contacts; None means the newest day of the feeds.
+        channel: Which lines.
 
     Raises:
         NotPermittedError: If the key is missing, does not work or lacks the scope `handover`.
@@ -117,14 +126,14 @@ def hand_over(
         lock_ledger(session)
         recheck(session, list_row(session, list_id), settings)
         book = PolicyBook(settings, states, read_facts(session, known_on), known_on)
-        lines = _callable_lines(session, list_id, key, book, day)
+        lines = _open_lines(session, list_id, key, book, day, channel)
         customers = [line.customer_id for line in lines]
         personal = on_current_feeds(home, lambda feeds: read_personal(feeds, customers, known_on))
-        pairs = [(line.line_id, _dialled(personal.get(line.customer_id, NOBODY).number, line)) for line in lines]
-        content = _csv(pairs)
+        numbers = [_dialled(personal.get(line.customer_id, NOBODY).number, line, channel) for line in lines]
+        content = _csv(lines, numbers, book, channel)
         now = utc_now()
         expires_at = now + timedelta(hours=hours)
-        without = sum(number == line.customer_id for (_, number), line in zip(pairs, lines, strict=True))
+        without = sum(number == line.customer_id for number, line in zip(numbers, lines, strict=True))
         digest = hashlib.sha256(content).hexdigest()
         session.add(
             HandoverRow(
@@ -135,6 +144,7 @@ def hand_over(
         record(
             session, actor=key.key_id, action="outreach.handover", subject=list_id,
             detail={"handover_id": handover_id, "reason": reason.strip(), "on": day.isoformat(), "lines": len(lines),
+                    "channel": channel,
                     "sha256": digest, "expires_at": expires_at.isoformat()},
         )  # fmt: skip
         hit("outreach.before_handover")
@@ -179,35 +189,39 @@ def _kept_path(home: Home, path: Path) -> str:
     return str(whole.relative_to(root) if whole.is_relative_to(root) else whole)
 
 
-def _callable_lines(session: Session, list_id: str, key: ApiKey, book: PolicyBook, day: date) -> list[OutreachLineRow]:
-    """Returns the lines that may be called on a day; those that may never be called any more are withdrawn.
+def _open_lines(
+    session: Session, list_id: str, key: ApiKey, book: PolicyBook, day: date, channel: Channel
+) -> list[OutreachLineRow]:
+    """Returns the lines that may be contacted on a day; those that may never be any more are withdrawn.
 
     Raises:
         DataError: If none is left.
     """
-    found = [line for _, line in lines_of(session, list_id) if _is_callable(line, key)]
+    found = [line for _, line in lines_of(session, list_id) if _is_open(line, key, channel)]
     codes = [(line, stopped_by(book, line, day)) for line in found if line.valid_until >= day]
     withdraw(session, [(line, code) for line, code in codes if code is not None and code not in PASSING])
     lines = [line for line, code in codes if code is None]
     if not lines:
         expired, stopped = len(found) - len(codes), len(codes)
-        why = f" on {day}: {expired} expired before that day, {stopped} may no longer be called" if found else ""
-        raise DataError(f"list '{list_id}' has no open call for this key{why}", remedy="draw today's list first")
+        why = f" on {day}: {expired} expired before that day, {stopped} may no longer be contacted" if found else ""
+        raise DataError(f"list '{list_id}' has no open {channel} for this key{why}", remedy="draw today's list first")
     return lines
 
 
-def _is_callable(line: OutreachLineRow, key: ApiKey) -> bool:
+def _is_open(line: OutreachLineRow, key: ApiKey, channel: Channel) -> bool:
     in_scope = key.province in (None, line.province) and key.city in (None, line.city)
-    return line.status == OPEN and line.channel == "call" and in_scope
+    return line.status == OPEN and line.channel == channel and in_scope
 
 
-def _dialled(number: str | None, line: OutreachLineRow) -> str:
-    return number if number and "*" not in number else line.customer_id
+def _dialled(number: str | None, line: OutreachLineRow, channel: Channel) -> str:
+    return number if number and "*" not in number and channel != "app" else line.customer_id
 
 
-def _csv(pairs: Iterable[tuple[str, str]]) -> bytes:
+def _csv(lines: Sequence[OutreachLineRow], numbers: Sequence[str], book: PolicyBook, channel: Channel) -> bytes:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["line_id", "number"])
-    writer.writerows(pairs)
+    writer.writerow(["line_id", "customer_id" if channel == "app" else "number", *["text"][: channel in SENT_CHANNELS]])
+    for line, number in zip(lines, numbers, strict=True):
+        text = [content_of(line)["opening"][book.language_of(line.customer_id)]] if channel in SENT_CHANNELS else []
+        writer.writerow([line.line_id, number, *text])
     return buffer.getvalue().encode()

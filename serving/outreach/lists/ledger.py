@@ -19,7 +19,16 @@ from sqlalchemy.orm import Session
 
 from features.kit.clock import instant_of
 from features.kit.errors import NotFoundError, NotReadyError
-from serving.database.tables_outreach import AttemptRow, ListLineRow, OutreachLineRow, OutreachListRow
+from serving.database.tables_outreach import (
+    CLOSED,
+    EXPIRED,
+    OPEN,
+    WITHDRAWN,
+    AttemptRow,
+    ListLineRow,
+    OutreachLineRow,
+    OutreachListRow,
+)  # fmt: skip
 from serving.outreach.dispositions import FINISHED
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -27,7 +36,6 @@ TRIES = 4
 """Waits of `serving.database.session.BUSY_SECONDS` each before a busy ledger is told."""
 
 Result = TypeVar("Result")
-OPEN, CLOSED, EXPIRED, WITHDRAWN = "open", "closed", "expired", "withdrawn"
 CLAIMED, RELEASED = "claimed", "released"
 
 

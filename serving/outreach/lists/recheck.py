@@ -6,8 +6,8 @@ from datetime import date
 
 from sqlalchemy.orm import Session
 
-from serving.database.tables_outreach import OutreachLineRow, OutreachListRow
-from serving.outreach.lists.ledger import OPEN, lines_of, withdraw
+from serving.database.tables_outreach import OPEN, OutreachLineRow, OutreachListRow
+from serving.outreach.lists.ledger import lines_of, withdraw
 from serving.outreach.policy.ledger_facts import Refusal, read_facts
 from serving.outreach.policy.policy import PolicyBook
 from serving.outreach.refusals import OWN_LINE, stops_on

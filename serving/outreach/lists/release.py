@@ -24,7 +24,7 @@ from features.kit.home import Home
 from features.kit.language import LOCALES, Locale
 from features.kit.runs import hit
 from serving.database.session import reading, writing
-from serving.database.tables_outreach import OutreachListRow
+from serving.database.tables_outreach import AttemptRow, OutreachLineRow, OutreachListRow
 from serving.outreach.export.columns import COLUMNS, Entry, Page
 from serving.outreach.export.export import rows_of, title_of, to_csv, to_xlsx
 from serving.outreach.export.personal import NOBODY, read_personal
@@ -124,6 +124,7 @@ class _Draft:
     locale: Locale
     locales: list[Locale]
     line_ids: list[str]
+    worked: str
     summary: dict[str, Any]
     contents: dict[tuple[Locale, str], bytes]
     first_lines: list[dict[str, Any]]
@@ -139,13 +140,14 @@ def _draft(
     kept = [entry.line.line_id for entry in entries]
     locales = _locales(folder, locale)
     contents: dict[tuple[Locale, str], bytes] = {}
-    if not _are_whole(folder, orjson.loads(row.files), kept, locales):
+    worked = _worked([entry.line for entry in entries], {e.line.line_id: e.last for e in entries if e.last})
+    if not _are_whole(folder, orjson.loads(row.files), kept, worked, locales):
         for language in locales:
             view, note = replace(page, locale=language), _note(summary, len(entries), language, row.as_of)
             title = title_of(row.as_of, list_id, language)
             contents[language, "xlsx"] = to_xlsx(entries, view, title=title, note=note)
             contents[language, "csv"] = to_csv(entries, view)
-    return _Draft(list_id, row.as_of, locale, locales, kept, summary, contents, _first_lines(entries[:5], page))
+    return _Draft(list_id, row.as_of, locale, locales, kept, worked, summary, contents, _first_lines(entries[:5], page))
 
 
 def _locales(folder: Path, asked: Locale) -> list[Locale]:
@@ -158,8 +160,9 @@ def _publish(engine: Engine, home: Home, draft: _Draft, settings: OutreachSettin
     with writing(engine) as session:
         lock_ledger(session)
         recheck(session, list_row(session, draft.list_id), settings)
-        lines = [line.line_id for _, line in lines_of(session, draft.list_id)]
-        if (lines, _locales(home.lists / draft.list_id, draft.locale)) != (draft.line_ids, draft.locales):
+        lines = [line for _, line in lines_of(session, draft.list_id)]
+        now = [line.line_id for line in lines], _worked(lines, last_attempts(session, draft.list_id))
+        if (*now, _locales(home.lists / draft.list_id, draft.locale)) != (draft.line_ids, draft.worked, draft.locales):
             return False
         _write(session, home, draft)
     return True
@@ -173,7 +176,7 @@ def _write(session: Session, home: Home, draft: _Draft) -> None:
             write_bytes(home.lists / draft.list_id / FILES[locale, kind], content, mode=0o600)
             hit(f"outreach.after_{kind}")
         digests = {FILES[name]: hashlib.sha256(content).hexdigest() for name, content in draft.contents.items()}
-        row.files = orjson.dumps({"lines": draft.line_ids, **digests}).decode()
+        row.files = orjson.dumps({"lines": draft.line_ids, "worked": draft.worked, **digests}).decode()
     row.status, row.released_at = RELEASED, row.released_at or utc_now()
     hit("outreach.before_release")
 
@@ -196,18 +199,24 @@ def read_entries(
     return entries, Page(settings, wording, locale, operator.time_zone)
 
 
-def _are_whole(folder: Path, files: dict[str, Any], kept: list[str], locales: list[Locale]) -> bool:
-    """Returns whether the files on disk are those that were written for exactly these lines."""
+def _worked(lines: list[OutreachLineRow], attempts: dict[str, AttemptRow]) -> str:
+    """Returns a hash of how far the lines of a list were worked: a list asked for again shows what was reported."""
+    state = [(line.status, attempts[line.line_id].attempt_id if line.line_id in attempts else "") for line in lines]
+    return hashlib.sha256(orjson.dumps(state)).hexdigest()
+
+
+def _are_whole(folder: Path, files: dict[str, Any], kept: list[str], worked: str, locales: list[Locale]) -> bool:
+    """Returns whether the files on disk are those that were written for exactly these lines, worked so far."""
     names = [FILES[locale, kind] for locale in locales for kind in _KINDS]
-    return files.get("lines") == kept and all(
+    return (files.get("lines"), files.get("worked")) == (kept, worked) and all(
         (folder / name).exists() and hashlib.sha256((folder / name).read_bytes()).hexdigest() == files.get(name)
         for name in names
     )
 
 
 def _first_lines(entries: list[Entry], page: Page) -> list[dict[str, Any]]:
-    names = [column.name for column in COLUMNS if column.fill]
-    return [dict(zip(names, row, strict=False)) for row in rows_of(entries, page)]
+    names = [column.name for column in COLUMNS]
+    return [dict(zip(names, row, strict=True)) for row in rows_of(entries, page)]
 
 
 def _note(summary: dict[str, Any], lines: int, locale: str, as_of: date) -> str:

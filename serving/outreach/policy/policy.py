@@ -15,6 +15,7 @@ import numpy as np
 from features.feeds.landing.suppression import Suppression
 from features.kit.arrays import Flags, Labels, Rows
 from features.kit.errors import DataError, NotFoundError
+from features.kit.language import Locale
 from serving.no_sale import CODE as NO_SALE
 from serving.outreach.policy.calendar import is_festival, is_quiet, next_working_day, open_hours
 from serving.outreach.policy.control import in_control_group
@@ -77,6 +78,11 @@ class PolicyBook:
         """Returns a subscription's province, if it is known."""
         row = self.row_of.get(customer_id)
         return None if row is None else self.provinces[row]
+
+    def language_of(self, customer_id: str) -> Locale:
+        """Returns the language a customer is written in."""
+        row = self.row_of.get(customer_id)
+        return "en" if row is not None and self.table.column("language")[row].as_py() == "en" else "zh"
 
     def is_no_sale(self, customer_id: str) -> bool:
         """Returns whether this subscription's holder is pitched nothing today; product fit then waits to be asked."""

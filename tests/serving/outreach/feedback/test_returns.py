@@ -282,7 +282,9 @@ def test_no_number_of_an_expired_line_is_handed_over(crowd, handing):
     hand, calls = handing
     assert hand() == hand(date(2026, 6, 3)) == calls
     files = sorted((crowd.personal / "handover").iterdir())
-    told = f"no open call for this key on 2026-06-04: {len(calls)} expired before that day, 0 may no longer be called"
+    told = (
+        f"no open call for this key on 2026-06-04: {len(calls)} expired before that day, 0 may no longer be contacted"
+    )
     with pytest.raises(DataError, match=told):
         hand(date(2026, 6, 4))
     assert sorted((crowd.personal / "handover").iterdir()) == files

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import date
 from zipfile import ZipFile
 
@@ -9,16 +11,19 @@ import pytest
 from sqlalchemy import select
 
 from features.feeds.landed.reading import Feeds
+from features.kit.errors import DataError
+from serving.database.keys import create_key, find_key
 from serving.database.session import open_database, reading
 from serving.database.tables_outreach import ContactRow, ListLineRow, OutreachLineRow
 from serving.outreach.dispositions import Disposition
 from serving.outreach.feedback.landing import import_outcomes
-from serving.outreach.feedback.returns import Report
+from serving.outreach.feedback.returns import Report, read_reports
 from serving.outreach.lists.draw import draw_list
+from serving.outreach.lists.handover import hand_over
 from serving.outreach.lists.request import ListRequest
 from serving.outreach.policy.ledger_facts import read_facts
 from tests.serving.outreach.conftest import at
-from tests.world import AS_OF, Town, write_people, write_scores
+from tests.world import AS_OF, Town, card, write_people, write_scores
 
 TOMORROW = date(2026, 6, 2)
 
@@ -100,3 +105,36 @@ def test_a_drop_down_shows_what_fits_the_channel(sent):
     assert ("callback" in message, "sent" in message, "never_again" in message) == (False, True, True)
     for channel in ("call", "message"):
         assert len(",".join(code.choice("zh") for code in Disposition if code.fits(channel))) <= 255
+
+
+def test_a_gateway_gets_its_lines_with_text_and_its_report_comes_back(tmp_path):
+    """Messages leave with number and text in the customer's language, app lines by id, calls not; delivery returns."""
+    town, people = Town(tmp_path), {}
+    arrears = {"bill.arrears": {"amount": 59_000, "days": 9}}
+    for k, channel in enumerate(("message", "message", "app", "app")):
+        town.customer(f"C{k}", language="en" if k == 1 else "zh")
+        people[f"C{k}"] = {"reasons": arrears, "card": card(best_channel=channel)}
+    town.land()
+    write_people(town.home, people)
+    write_scores(town.home, "churn", {one: {"p": 0.1, "band": "normal"} for one in people})
+    released = draw_list(town.home, ListRequest(AS_OF, 60))
+    engine = open_database(town.home)
+    key = find_key(engine, create_key(engine, "gateway", frozenset({"handover"}), actor="t")[1])
+    with pytest.raises(DataError, match="no open call"):
+        hand_over(town.home, engine, released.list_id, key, reason="morning messages")
+    done = hand_over(town.home, engine, released.list_id, key, reason="morning messages", channel="message")
+    head, *rows = csv.reader(io.StringIO(done.path.read_text(encoding="utf-8")))
+    assert (head, [number for _, number, _ in rows]) == (["line_id", "number", "text"], ["13900000000", "13900000001"])
+    assert [("59.00" in text, text.isascii()) for *_, text in rows] == [(True, False), (True, True)], rows
+    app = hand_over(town.home, engine, released.list_id, key, reason="morning messages", channel="app")
+    head, *others = csv.reader(io.StringIO(app.path.read_text(encoding="utf-8")))
+    assert (head[:2], [address for _, address, _ in others]) == (["line_id", "customer_id"], ["C2", "C3"])
+    back = tmp_path / "gateway.csv"
+    answers = (
+        f"{line},{end},2026-06-01 10:30\n" for (line, *_), end in zip(rows, ("delivered", "failed"), strict=True)
+    )
+    back.write_text("line_id,disposition,attempted_at\n" + "".join(answers), encoding="utf-8")
+    returned = read_reports(back, "Asia/Shanghai")
+    assert import_outcomes(town.home, returned.reports).imported == 2
+    again = hand_over(town.home, engine, released.list_id, key, reason="the failed ones", channel="message")
+    assert [row[0] for row in csv.reader(io.StringIO(again.path.read_text(encoding="utf-8")))][1:] == [rows[1][0]]
