@@ -93,11 +93,16 @@ class PolicyBook:
         return len(self.customer_ids)
 
     def check_place(self, **place: str | None) -> None:
-        """Refuses a place without customers: a `province` or a `city`. Raises NotFoundError."""
-        for name, wanted in place.items():
-            if wanted is not None and wanted not in self.table.column(name).to_pylist():
-                remedy = f"name a {name} as the feed `customers` writes it"
-                raise NotFoundError("no customers in this place", remedy=remedy)
+        """Refuses a place without customers: `province` and `city` together, so that a city elsewhere is as none.
+
+        Raises:
+            NotFoundError: If no customer is there.
+        """
+        asked = {name: wanted for name, wanted in place.items() if wanted is not None}
+        rows = zip(*(self.table.column(name).to_pylist() for name in asked), strict=True)
+        if asked and tuple(asked.values()) not in rows:
+            remedy = f"name the {' and the '.join(asked)} as the feed `customers` writes them"
+            raise NotFoundError("no customers in this place", remedy=remedy)
 
     def refusals(
         self, purpose: str, channel: str, on: date, *, at: time | None = None, rows: Rows | None = None

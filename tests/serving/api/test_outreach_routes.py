@@ -108,7 +108,15 @@ def test_a_row_scoped_key_draws_and_sees_its_own_province_only(fresh):
     assert [one["list_id"] for one in client.get("/v1/outreach/lists", headers=scoped).json()["items"]] == [
         own["list_id"]
     ]
-    assert draw(client, scoped, "b", province="Hebei").status_code == 404
+    foreign = next(
+        card["city"] for card in world.cards.values() if card["province"] != "Henan" and card["city"] not in cities
+    )
+    answers = [
+        draw(client, scoped, f"b{n}", **place)
+        for n, place in enumerate(({"province": "Hebei"}, {"city": foreign}, {"city": "Atlantis"}))
+    ]
+    assert {answer.status_code for answer in answers} == {404}
+    assert len({(answer.json()["detail"], answer.json()["remedy"]) for answer in answers[1:]}) == 1
 
 
 def contact(customer_id, contact_id="c1", **changes):
