@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, time
 from decimal import Decimal
 from functools import lru_cache
@@ -13,8 +14,11 @@ from pydantic import Field, model_validator
 from features.kit.config import Config, check_known, config_path, load_config
 from features.kit.errors import ConfigurationError
 from features.kit.language import Locale, Text
+from features.portraits.facts.facts import fact_slots
+from features.portraits.settings import load_settings as load_portrait_settings
 from serving.outreach.refusals import Channel, codes_that
-from serving.scoring.reasons.book import load_book
+from serving.scoring.reasons.book import ReasonBook, load_book
+from serving.scoring.reasons.sentences import Sentence, Sentences, slots_of
 
 Band = Literal["very_high", "high", "raised", "normal"]
 Purpose = Literal["service", "care", "retention", "marketing"]
@@ -24,6 +28,12 @@ ON_REQUEST = "plan_fit_on_request"
 """`plan_fit_offer` that waits until the customer asks: no action of a list."""
 WORTH = frozenset({"churn", "complaint", "dissatisfaction", "upgrade"})
 """Targets whose event has a value in `value`."""
+OFFER_SLOTS: dict[str, frozenset[str]] = {
+    "plan_fit_offer": frozenset({"n", "saving", "offer", "lost", "terms"}),
+    "data_pack_offer": frozenset({"pack", "price"}),
+    "contract_renewal": frozenset({"plan"}),
+}
+"""What the texts of an action may say of its offer, besides the facts of the reason that they speak of."""
 
 
 class PurposeRule(Config):
@@ -171,13 +181,11 @@ class Action(Text):
     skill: str = ""
     not_again_days: int = 0
     refund_limit: Decimal | None = None
-    items: dict[str, Text] = Field(default_factory=dict)
     authority: Text = _NO_TEXT
     may_grant: Text = _NO_TEXT
     must_not_say: Text = _NO_TEXT
-    opening: Text = _NO_TEXT
-    opening_plain: Text = _NO_TEXT
-    message: Text = _NO_TEXT
+    opening: Sentences = ()
+    message: Sentences = ()
     not_when: NotWhen = NotWhen.model_construct(zh="", en="")
     call_cost: Decimal | None = None
     harm: Decimal = Decimal(0)
@@ -276,6 +284,39 @@ def _load(path: Path, _: int) -> OutreachSettings:
             check_known(f"actions.{name}.not_when.topics", action.not_when.topics, book.topics)
         for code, reason in book.reasons.items():
             check_known(f"reasons.yaml: reasons.{code}.actions", reason.actions, {*settings.actions, ON_REQUEST})
+        slots = fact_slots(load_portrait_settings().limits)
+        for name, action in settings.actions.items():
+            _check_texts(name, action, book, slots)
     except ValueError as error:
         raise ConfigurationError(f"{path}: {error}") from None
     return settings
+
+
+def _check_texts(name: str, action: Action, book: ReasonBook, slots: Mapping[str, frozenset[str]]) -> None:
+    """Refuses a text whose facts cannot be known, and an action to open without a word.
+
+    Raises:
+        ValueError: Naming the action, the text and what it lacks.
+    """
+    of_offer = OFFER_SLOTS.get(name, frozenset())
+    for key, sentences in (("opening", action.opening), ("message", action.message)):
+        if (sentences or (key == "opening" and action.kind != "none")) and not _is_plain(sentences[-1:]):
+            raise ValueError(f"actions.{name}.{key}: the last sentence must speak of no reason and need nothing")
+        for place, sentence in enumerate(sentences, start=1):
+            where = f"actions.{name}.{key}.{place}"
+            if sentence.of:
+                check_known(f"{where}.of", [sentence.of], [one for one in book.reasons if name in book.actions(one)])
+                spoken = book.reasons[sentence.of]
+                if not (spoken.say or spoken.say_if_asked):
+                    raise ValueError(f"{where}.of: nothing of '{sentence.of}' is ever said")
+            book.check(where, sentence, slots.get(sentence.of, frozenset()) | of_offer)
+    grants = [("authority", action.authority), ("may_grant", action.may_grant)]
+    for key, text in grants:
+        if text.zh:
+            book.check(f"actions.{name}.{key}", Sentence(zh=text.zh, en=text.en), of_offer | {"refund"})
+
+
+def _is_plain(last: Sentences) -> bool:
+    return (
+        bool(last) and not last[0].of and not last[0].needs and not any(slots_of(t) for t in (last[0].zh, last[0].en))
+    )

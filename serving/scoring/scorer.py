@@ -234,7 +234,7 @@ class Scorer:
                     percentile=percentile_of(int(places[row])) if ok and places is not None else None,
                     times_base=times if ok and times == times else None,  # noqa: PLR0124 - NaN: the base rate is 0
                     band=self.bands.names[bands[row]] if ok and bands is not None else None,
-                    reasons=tuple(self._writer.write(code, held[row], locale) for code in codes[row])
+                    reasons=tuple(self._writer.write(code, held[row], locale, as_of) for code in codes[row])
                     if ok and reasons
                     else (),
                     model_version=self.version,

@@ -51,10 +51,11 @@ DETAILS: tuple[Detail, ...] = (
     Detail(
         "topic",
         ("hotline_calls",),
-        {"topic": "VARCHAR", "topic_calls": "BIGINT"},
-        "SELECT customer_id, arg_min(topic, (-calls, topic)) AS topic, max(calls) AS topic_calls FROM (SELECT "
-        "customer_id, topic, count(*) AS calls FROM source_hotline_calls WHERE agent AND days_ago <= 7 AND topic IS "
-        "NOT NULL GROUP BY ALL) GROUP BY customer_id",
+        {"topic": "VARCHAR", "topic_calls": "BIGINT", "topic_solved": "BOOLEAN"},
+        "SELECT customer_id, topic, calls AS topic_calls, topic_solved FROM (SELECT customer_id, topic, count(*) AS "
+        "calls, arg_max_null(resolved, (event_at, event_id)) AS topic_solved FROM source_hotline_calls WHERE agent AND "
+        "days_ago <= 7 AND topic IS NOT NULL GROUP BY customer_id, topic) "
+        "QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY calls DESC, topic) = 1",
     ),
     Detail(
         "charge_call",
@@ -67,9 +68,12 @@ DETAILS: tuple[Detail, ...] = (
     Detail(
         "failed",
         ("channel_contacts",),
-        {"failed_item": "VARCHAR"},
-        "SELECT customer_id, arg_max(purpose, (event_at, event_id)) AS failed_item FROM source_channel_contacts "
-        "WHERE NOT succeeded AND channel <> 'hall' AND days_ago <= 30 GROUP BY customer_id",
+        {"failed_item": "VARCHAR", "failed_then_done": "BOOLEAN"},
+        "SELECT customer_id, failed_item, EXISTS (SELECT 1 FROM source_channel_contacts d WHERE d.customer_id = "
+        "f.customer_id AND d.succeeded AND d.event_at > failed_at AND (failed_item IS NULL OR d.purpose IS NULL OR "
+        "d.purpose = failed_item)) AS failed_then_done FROM (SELECT customer_id, max(event_at) AS failed_at, "
+        "arg_max(purpose, (event_at, event_id)) AS failed_item FROM source_channel_contacts "
+        "WHERE NOT succeeded AND channel <> 'hall' AND days_ago <= 30 GROUP BY customer_id) f",
     ),
     Detail(
         "bill",
@@ -79,6 +83,7 @@ DETAILS: tuple[Detail, ...] = (
             "overage_months": "BIGINT", "overage_amount": "BIGINT", "new_item": "VARCHAR", "new_amount": "BIGINT",
             "new_days": "BIGINT", "added_item": "VARCHAR", "added_amount": "BIGINT", "arrears": "BIGINT",
             "arrears_due": "VARCHAR", "overdue_days": "BIGINT", "lost_discount": "BIGINT", "jump_item": "VARCHAR",
+            "first_month": "VARCHAR",
         },
         "SELECT customer_id, strftime(max(period) FILTER (WHERE rank = 1), '%Y-%m') AS bill_month, "
         "max(total) FILTER (WHERE rank = 1) AS last_bill, "
@@ -89,6 +94,8 @@ DETAILS: tuple[Detail, ...] = (
         "max(value_added_item) FILTER (WHERE rank = 1 AND new_charge > 0) AS new_item, "
         "max(new_charge) FILTER (WHERE rank = 1 AND new_charge > 0) AS new_amount, "
         "max(days_ago - 30) FILTER (WHERE rank = 1) AS new_days, "
+        "strftime({day} - CAST(max(first_days_ago) FILTER (WHERE rank = 1 AND was_without) AS INTEGER), '%Y-%m') AS "
+        "first_month, "
         "max(value_added_item) FILTER (WHERE rank = 1 AND value_added_fee > 0) AS added_item, "
         "max(value_added_fee) FILTER (WHERE rank = 1 AND value_added_item IS NOT NULL) AS added_amount, "
         "CAST(sum(overdue_amount) AS BIGINT) AS arrears, "
@@ -132,43 +139,53 @@ DETAILS: tuple[Detail, ...] = (
         "fault",
         ("grid_faults",),
         {"fault_id": "VARCHAR", "fault_repair": "VARCHAR"},
-        "SELECT customer_id, arg_min(fault_id, (expected_repair_on, fault_id)) AS fault_id, "
-        "strftime(min(expected_repair_on), '%Y-%m-%d') AS fault_repair FROM source_grid_faults "
+        "SELECT customer_id, arg_max(fault_id, (expected_repair_on, fault_id)) AS fault_id, "  # all are repaired by the last
+        "strftime(max(expected_repair_on), '%Y-%m-%d') AS fault_repair FROM source_grid_faults "
         "WHERE expected_repair_on IS NOT NULL GROUP BY customer_id",
     ),
     Detail(
         "complaint",
         ("tickets",),
-        {"complaint_on": "VARCHAR", "complaint_topic": "VARCHAR"},
+        {
+            "complaint_on": "VARCHAR", "complaint_topic": "VARCHAR", "complaint_open": "BOOLEAN",
+            "complaint_unsatisfied": "BOOLEAN",
+        },
         "SELECT customer_id, strftime({day} - CAST(arg_min(days_ago, (days_ago, ticket_id)) AS INTEGER), '%Y-%m-%d') "
-        "AS complaint_on, arg_min(topic, (days_ago, ticket_id)) AS complaint_topic FROM source_tickets "
+        "AS complaint_on, arg_min(topic, (days_ago, ticket_id)) AS complaint_topic, "
+        "arg_min(is_open, (days_ago, ticket_id)) AS complaint_open, "
+        "arg_min(coalesce(is_unsatisfied, false), (days_ago, ticket_id)) AS complaint_unsatisfied FROM source_tickets "
         "WHERE kind = 'complaint' AND topic IS NOT NULL AND ((closed_days_ago <= 30 AND (is_unsatisfied OR "
         "was_reopened)) OR (is_open AND status = 'reopened')) GROUP BY customer_id",
     ),
     Detail(
         "overdue",
         ("tickets",),
-        {"overdue_ticket": "VARCHAR", "overdue_hours": "BIGINT"},
+        {
+            "overdue_ticket": "VARCHAR", "overdue_hours": "BIGINT", "overdue_due": "VARCHAR",
+            "overdue_topic": "VARCHAR",
+        },
         "SELECT customer_id, arg_min(ticket_id, (due_at, ticket_id)) AS overdue_ticket, "
+        "strftime({day} - CAST(max(days_since_due_at) AS INTEGER), '%Y-%m-%d') AS overdue_due, "
+        "arg_min_null(topic, (due_at, ticket_id)) AS overdue_topic, "
         "datesub('hour', min(due_at), {instant}) AS overdue_hours FROM source_tickets WHERE is_overdue "
         "GROUP BY customer_id",
     ),
     Detail(
         "open_ticket",
         ("tickets",),
-        {"open_tickets": "VARCHAR"},
-        "SELECT customer_id, '[' || string_agg(CAST(json_object('due_at', strftime(due_at, '%Y-%m-%dT%H:%M:%SZ'), "
-        "'id', ticket_id, 'kind', kind, 'overdue_hours', CASE WHEN is_overdue THEN datesub('hour', due_at, {instant}) "
+        {"open_tickets": "VARCHAR", "open_count": "BIGINT", "open_topics": "VARCHAR[]"},
+        "SELECT customer_id, count(*) AS open_count, list(DISTINCT topic) AS open_topics, '[' || "
+        "string_agg(CAST(json_object('due_at', strftime(due_at, '%Y-%m-%dT%H:%M:%SZ'), 'id', ticket_id, 'kind', kind, 'overdue_hours', CASE WHEN is_overdue THEN datesub('hour', due_at, {instant}) "
         "ELSE 0 END, 'topic', topic) AS VARCHAR), ',' ORDER BY ticket_id) || ']' AS open_tickets "
         "FROM source_tickets WHERE is_open GROUP BY customer_id",
     ),
     Detail(
         "survey",
         ("surveys",),
-        {"low_score": "BIGINT", "low_score_on": "VARCHAR"},
+        {"low_score": "BIGINT", "low_score_on": "VARCHAR", "low_is_newest": "BOOLEAN"},
         "SELECT customer_id, arg_min(score, rank) AS low_score, strftime({day} - CAST(arg_min(days_ago, rank) AS "
-        "INTEGER), '%Y-%m-%d') AS low_score_on FROM source_surveys WHERE days_ago <= 30 AND score <= {unsatisfied} "
-        "GROUP BY customer_id",
+        "INTEGER), '%Y-%m-%d') AS low_score_on, bool_or(is_newest) AS low_is_newest FROM source_surveys WHERE "
+        "days_ago <= 30 AND score <= {unsatisfied} GROUP BY customer_id",
     ),
     Detail(
         "port",

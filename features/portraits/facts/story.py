@@ -91,5 +91,7 @@ def _object(columns: dict[str, str]) -> str:
 
 def _reasons(ours: tuple[Fact, ...]) -> str:
     """Returns SQL for the members of the reasons object, sorted by code; empty text where no fact holds."""
-    parts = [f"CASE WHEN {fact.condition} THEN '\"{fact.code}\":' || {_object(fact.slots)} END" for fact in ours]
+    parts = [
+        f"CASE WHEN {fact.condition} THEN '\"{fact.code}\":' || {_object(fact.slots | fact.tense)} END" for fact in ours
+    ]
     return f"concat_ws(',', {', '.join(parts)})"

@@ -99,30 +99,33 @@ def hotline_calls(staged: Tables, _: PortraitSettings) -> Any:
 
 
 def bills(staged: Tables, _: PortraitSettings) -> Any:
-    """Returns the bills with `rank` (1 = newest), lateness, what is overdue and a first-time charge."""
+    """Returns the bills with `rank` (1 = newest), lateness, what is overdue and the first bill with its item."""
     import ibis
 
     rows = ranked(staged["bills"], ["customer_id"], [staged["bills"].days_ago, staged["bills"].known_at.desc()])
-    rows = rows.left_join(_first_charges(staged), ["customer_id", "value_added_item", "days_ago"])
-    rows = rows.drop("customer_id_right", "value_added_item_right", "days_ago_right")
+    rows = rows.left_join(_first_charges(staged), ["customer_id", "value_added_item"])
+    rows = rows.drop("customer_id_right", "value_added_item_right")
     is_paid = yes(rows.days_since_paid_at >= 1)
     is_due = yes(rows.days_since_due_at >= 1) & (rows.total >= 0)  # nobody owes a credit note
     owed = ibis.ifelse(is_paid | ~is_due, 0, rows.arrears.fill_null(rows.total))
     return rows.mutate(
         is_late=is_due & (~is_paid | yes(rows.days_since_paid_at < rows.days_since_due_at)),
         overdue_amount=owed,
-        new_charge=ibis.ifelse(yes(rows.is_new), rows.value_added_fee.fill_null(0), 0),
+        new_charge=ibis.ifelse(
+            yes(rows.was_without & (rows.days_ago == rows.first_days_ago)), rows.value_added_fee.fill_null(0), 0
+        ),
     )
 
 
 def _first_charges(staged: Tables) -> Any:
-    """Returns, per customer and value-added item, the bill that had it first, unless that is the first bill at all."""
+    """Returns, per customer and value-added item, the first bill with it and whether one without it came before."""
     rows = staged["bills"]
     charged = rows.filter(rows.value_added_item.notnull())
-    first = charged.group_by("customer_id", "value_added_item").aggregate(days_ago=charged.days_ago.max())
+    first = charged.group_by("customer_id", "value_added_item").aggregate(first_days_ago=charged.days_ago.max())
     oldest = rows.group_by("customer_id").aggregate(oldest=rows.days_ago.max())
     first = first.inner_join(oldest, "customer_id")
-    return first.select("customer_id", "value_added_item", "days_ago", is_new=first.oldest > first.days_ago)
+    was_without = first.oldest > first.first_days_ago
+    return first.select("customer_id", "value_added_item", "first_days_ago", was_without=was_without)
 
 
 def plans(staged: Tables) -> Any:

@@ -22,9 +22,6 @@ from serving.scoring.reasons.book import ReasonBook
 SMALLEST_REST_OF_MONTH = 3
 """A data pack is not offered with fewer days of the month left."""
 
-PROMISES = frozenset({"network.grid_fault"})
-"""Facts that promise a date to the customer; a date that has passed is told to nobody."""
-
 NO_CAUSE = "mixed.no_single_cause"
 REVIEW = "service_review"
 
@@ -162,10 +159,7 @@ class Chooser:
         }
 
     def _holds(self, code: str, candidate: Candidate) -> bool:
-        if code not in self._book.reasons or not self._book.holds(code, candidate.reasons):
-            return False
-        promised = candidate.reasons[code].get("date") if code in PROMISES else None
-        return promised is None or str(promised) >= self._as_of.isoformat()
+        return code in self._book.reasons and self._book.holds(code, candidate.reasons, self._as_of)
 
     def again(self, candidates: Candidates, started: Collection[Started]) -> dict[Started, Option | None]:
         """Returns unfinished lines as they are today; None for one whose fact or condition holds no longer.

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date
 
 from features.feeds.landed.reading import Feeds
-from features.kit.language import Text
 
 
 def pack_on_sale(feeds: Feeds, as_of: date) -> Pack | None:
@@ -17,7 +16,7 @@ def pack_on_sale(feeds: Feeds, as_of: date) -> Pack | None:
     with feeds.connect() as database:
         row = database.execute(
             f"""
-            SELECT coalesce(nullif(name_zh, ''), pack_id), coalesce(nullif(name_en, ''), pack_id), price
+            SELECT coalesce(nullif(name_zh, ''), pack_id), name_en, price
             FROM ({feeds.as_known_sql("packs", as_of)})
             WHERE coalesce(scope, 'domestic') = 'domestic' AND NOT coalesce(renews, false)
                 AND valid_from <= {day} AND (valid_until IS NULL OR valid_until > {day})
@@ -25,12 +24,13 @@ def pack_on_sale(feeds: Feeds, as_of: date) -> Pack | None:
             ORDER BY price, pack_id LIMIT 1
             """
         ).fetchone()
-    return None if row is None else Pack(Text(zh=row[0], en=row[1]), int(row[2]))
+    return None if row is None else Pack(row[0], row[1], int(row[2]))
 
 
 @dataclass(frozen=True)
 class Pack:
-    """The data pack that may be offered."""
+    """The data pack that may be offered: its own name or id, its English name if it has one, and its price."""
 
-    name: Text
+    own: str
+    english: str | None
     price: int

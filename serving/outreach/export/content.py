@@ -8,7 +8,7 @@ from typing import Any
 
 from features.feeds.landed.steady import on_current_feeds
 from features.kit.home import Home
-from features.kit.language import LOCALES, Locale
+from features.kit.language import LOCALES, Locale, Text
 from serving.outreach.decision.actions import NO_CAUSE, Option, strongest
 from serving.outreach.decision.catalogue import Pack, pack_on_sale
 from serving.outreach.export.offers import offer_of
@@ -63,13 +63,15 @@ class ContentWriter:
             "card": {name: card.get(name) for name in _CARD},
             "score": score,
             "reasons": reasons,
-            "opening": self._wording.opening(action, option.channel, values, triggers=option.triggers),
+            "opening": self._wording.opening(
+                action, option.channel, values, candidate.reasons, triggers=option.triggers, day=self._policy.as_of
+            ),
             "offer": offer.data,
             "authority": {
-                locale: self._wording.fill(action.authority.get(locale), grant, locale) for locale in LOCALES
+                locale: self._wording.writer.fill(action.authority.get(locale), grant, locale) for locale in LOCALES
             },
             "may_grant": {
-                locale: self._wording.fill(action.may_grant.get(locale), grant, locale) for locale in LOCALES
+                locale: self._wording.writer.fill(action.may_grant.get(locale), grant, locale) for locale in LOCALES
             },
             "must_not_say": {locale: self._must_not_say(option, codes, locale) for locale in LOCALES},
             "hours": [[_clock(start), _clock(end)] for start, end in self._hours(option)],
@@ -91,7 +93,7 @@ class ContentWriter:
         codes: list[str] = []
         dimensions: list[str] = []
         for code in [*triggers, *scored]:
-            if code in codes or code == NO_CAUSE or not self._book.holds(code, candidate.reasons):
+            if code in codes or code == NO_CAUSE or not self._book.holds(code, candidate.reasons, self._policy.as_of):
                 continue
             dimension = self._book.reasons[code].dimension
             if dimensions.count(dimension) < MOST_PER_DIMENSION and len(codes) < MOST_REASONS:
@@ -101,7 +103,7 @@ class ContentWriter:
 
     def _reason(self, code: str, facts: dict[str, dict[str, Any]], kind: str) -> dict[str, Any]:
         names = self._settings.actions
-        written = {locale: self._wording.writer.write(code, facts, locale) for locale in LOCALES}
+        written = {locale: self._wording.writer.write(code, facts, locale, self._policy.as_of) for locale in LOCALES}
         sells = any(self._settings.actions[name].kind == "M" for name in self._book.actions(code) if name in names)
         if sells and kind in ("S", "D"):  # service actions carry no offer, and this sentence leads to one
             written = {locale: replace(reason, say=None) for locale, reason in written.items()}
@@ -112,22 +114,15 @@ class ContentWriter:
         }
 
     def _values(self, option: Option) -> dict[str, Any]:
-        """Returns the slot values of an opening, from the facts of its triggers, the bill and the offers."""
-        values: dict[str, Any] = {}
-        for code in reversed(option.triggers):
-            values |= option.candidate.reasons.get(code) or {}
-        tickets = option.candidate.card.get("open_tickets") or ()
-        about = next((ticket for ticket in tickets if ticket["id"] == values.get("ticket")), None)
-        if about is not None and values.get("topic") is None:  # an overdue ticket is named by what it is about
-            values["topic"] = about.get("topic")
+        """Returns the slot values of what the action offers."""
         fit = option.candidate.fit
         if option.action == "plan_fit_offer" and fit is not None:
-            values |= {"n": fit.get("months"), "saving": fit.get("saving")}
-        if option.action == "arrears_reminder":
-            values["date"] = None  # the date of suspension is the operator's; the due date has passed
+            return {"n": fit.get("months"), "saving": fit.get("saving")}
         if option.action == "data_pack_offer" and self._pack is not None:
-            values |= {"pack": self._pack.name, "price": self._pack.price}
-        return values
+            pack, writer = self._pack, self._wording.writer
+            names = {lang: writer.name("pack", pack.own, pack.english, lang, heard=True) for lang in LOCALES}
+            return {"pack": Text(**names), "price": pack.price}
+        return {}
 
     def _must_not_say(self, option: Option, codes: list[str], locale: Locale) -> str:
         action = self._settings.actions[option.action]
@@ -143,7 +138,7 @@ class ContentWriter:
         return ("；" if locale == "zh" else "; ").join(part for part in parts if part)
 
     def _is_silent(self, code: str, option: Option) -> bool:
-        return self._wording.writer.write(code, option.candidate.reasons, "zh").say is None
+        return self._wording.writer.write(code, option.candidate.reasons, "zh", self._policy.as_of).say is None
 
     def _hours(self, option: Option) -> list[tuple[time, time]]:
         quiet = self._settings.policy.quiet_hours

@@ -11,8 +11,8 @@ import orjson
 
 from features.kit.language import LOCALES, Locale, Text
 from serving.outreach.decision.actions import Option
-from serving.product_fit.offers.wording import lost_text, named
-from serving.scoring.reasons.writing import ReasonWriter
+from serving.product_fit.offers.wording import lost_text
+from serving.scoring.reasons.writing import ReasonWriter, is_english
 
 _NO_OFFER = Text(zh="改用更合适的方案", en="a plan that fits better")
 _NO_TERMS = Text(zh="产品适配列出的方案", en="the offers that product fit lists")
@@ -48,17 +48,19 @@ def _fit_offer(fit: dict[str, Any], writer: ReasonWriter) -> LineOffer:
         return LineOffer(None, {"offer": _NO_OFFER, "terms": _NO_TERMS, "lost": ""})
     now = {name: fit.get(name) for name in ("current_plan_id", "current_cost", "current_worst_month_cost")}
     less = {locale: lost_text(offer["lost"], locale, partial(writer.money, locale=locale)) for locale in LOCALES}
-    pitch = {locale: _pitch(offer, writer, locale) for locale in LOCALES}
-    terms = {locale: _terms(offer, now, pitch[locale], less[locale], writer, locale) for locale in LOCALES}
+    pitch = {locale: _pitch(offer, writer, locale, heard=True) for locale in LOCALES}
+    terms = {locale: _terms(offer, now, less[locale], writer, locale) for locale in LOCALES}
     lost = Text(zh=f"，但{less['zh']}", en=f", with less than today: {less['en']}") if less["zh"] else ""
     return LineOffer(offer | now, {"offer": Text(**pitch), "terms": Text(**terms), "lost": lost})
 
 
-def _pitch(offer: dict[str, Any], writer: ReasonWriter, locale: Locale) -> str:
+def _pitch(offer: dict[str, Any], writer: ReasonWriter, locale: Locale, *, heard: bool) -> str:
     """Returns the offer with its fee. Example: 改用“4G飞享59”（月费59.00元）."""
     fee = writer.money(offer["monthly_fee"], locale)
-    plan = named(offer["name_zh"], offer["name_en"], offer["plan_id"], locale)
-    pack = named(offer["pack_zh"], offer["pack_en"], offer["pack_id"], locale)
+    plan = writer.name("plan", offer["name_zh"] or offer["plan_id"], offer["name_en"], locale, heard=heard)
+    pack = ""
+    if offer["pack_id"]:
+        pack = writer.name("pack", offer["pack_zh"] or offer["pack_id"], offer["pack_en"], locale, heard=heard)
     if locale == "zh":
         what = "保留现套餐" if offer["kind"] == "pack" else f"改用“{plan}”"
         return f"{what}并开通自动续订的“{pack}”（每月共{fee}）" if pack else f"{what}（月费{fee}）"
@@ -66,9 +68,7 @@ def _pitch(offer: dict[str, Any], writer: ReasonWriter, locale: Locale) -> str:
     return f"{what} with {pack}, which renews itself ({fee} a month in all)" if pack else f"{what} ({fee} a month)"
 
 
-def _terms(
-    offer: dict[str, Any], now: dict[str, Any], pitch: str, less: str, writer: ReasonWriter, locale: Locale
-) -> str:
+def _terms(offer: dict[str, Any], now: dict[str, Any], less: str, writer: ReasonWriter, locale: Locale) -> str:
     """Returns everything that the agent must know of the offer."""
     zh = locale == "zh"
     worst, worst_now = (
@@ -78,7 +78,7 @@ def _terms(
     months = offer["contract_months"]
     on = writer.day(date.fromisoformat(offer["effective_on"]), locale)
     parts = [
-        pitch,
+        _pitch(offer, writer, locale, heard=False),
         f"最贵的一个月{worst}（现套餐{worst_now}）" if zh else f"most expensive month {worst} ({worst_now} today)",
         (f"会减少：{less}" if zh else f"less: {less}") if less else ("不减少任何内容" if zh else "nothing is less"),
         (f"提前解约费{fee}已计入" if zh else f"the early-exit fee of {fee} is counted") if fee else "",
@@ -89,14 +89,17 @@ def _terms(
 
 
 def _renewal(card: dict[str, Any], fit: dict[str, Any]) -> LineOffer:
-    names = {locale: named(card.get("plan_zh"), card.get("plan_en"), card.get("plan_id"), locale) for locale in LOCALES}
-    if not names["zh"]:
+    own, english = card.get("plan_zh") or card.get("plan_id"), card.get("plan_en")
+    if not (own or english):
         return LineOffer(None, {"plan": ""})
     fee = fit.get("current_fee") if fit.get("current_plan_id") == card.get("plan_id") else None
     data = {
         "plan_id": card.get("plan_id"),
         "name_zh": card.get("plan_zh"),
-        "name_en": card.get("plan_en"),
+        "name_en": english,
         "monthly_fee": fee,
     }
-    return LineOffer(data, {"plan": Text(zh=f"“{names['zh']}”", en=f" for {names['en']}")})
+    known = next((one for one in (english, own) if one and is_english(one)), None)
+    return LineOffer(
+        data, {"plan": Text.model_construct(zh=f"“{own or english}”", en=f" for {known}" if known else "")}
+    )

@@ -11,10 +11,8 @@ from typing import Any
 from features.feeds.landed.manifest import Operator
 from features.kit.language import LOCALES, Locale, Text
 from serving.outreach.settings import Action, OutreachSettings
-from serving.scoring.reasons.book import SLOTS, ReasonBook, slots_of
+from serving.scoring.reasons.book import ReasonBook
 from serving.scoring.reasons.writing import ReasonWriter
-
-_MONTHS = ("Jan.", "Feb.", "March", "April", "May", "June", "July", "Aug.", "Sept.", "Oct.", "Nov.", "Dec.")
 
 BANDS: dict[str, Text] = {
     "very_high": Text(zh="极高", en="very high"),
@@ -59,68 +57,45 @@ class Wording:
         self.writer = ReasonWriter(book, currency=operator.currency, money_scale=operator.money_scale)
 
     def opening(
-        self, action: Action, channel: str, values: Mapping[str, Any], *, triggers: tuple[str, ...] = ()
+        self,
+        action: Action,
+        channel: str,
+        values: Mapping[str, Any],
+        reasons: Mapping[str, Mapping[str, Any]],
+        *,
+        triggers: tuple[str, ...] = (),
+        day: date,
     ) -> dict[str, str]:
-        """Returns the opening in both languages; the plain one where a figure is not known.
+        """Returns the opening in both languages.
 
         Args:
             action: The action.
             channel: A message gets the action's message text if it has one; marketing messages get their frame.
-            values: Slot values, raw: money in minor units, dates ISO.
-            triggers: The reason codes that the action answers; they may name the `{item}`.
-        """
+            values: The slots of its offer, raw: money in minor units.
+            reasons: The customer's facts: code to slot values.
+            triggers: The reason codes that the action answers; a sentence speaks of one of them or of none.
+            day: The day of speaking.
+        """  # fmt: skip
+        sends = channel in ("message", "app")
+        sentences = (action.message if sends else ()) or action.opening
+        spoken = [code for code in triggers if not self._book.reasons[code].is_silent(reasons.get(code) or {})]
         written: dict[str, str] = {}
         for locale in LOCALES:
-            known = dict(values)
-            named = next((action.items[code] for code in triggers if code in action.items), None)
-            if named is not None:
-                known["item"] = named.get(locale)
-            sends = channel in ("message", "app")
-            texts = [action.message] if sends and action.message.zh else []
-            texts += [action.opening, action.opening_plain]
-            text = next((t.get(locale) for t in texts if self._fits(t.get(locale), known)), "")
-            text = self.fill(text, known, locale)
+            text = ""
+            for code in (*spoken, ""):
+                own = tuple(sentence for sentence in sentences if sentence.of == code)
+                text = self.writer.first(own, {**(reasons.get(code) or {}), **values}, locale, day) or ""
+                if text:
+                    break
             if sends and action.kind == "M":
                 frame = self._settings.message_frame[locale]
                 text = f"{frame.signature.format(operator=self._operator.name)}{text} {frame.refuse}"
             written[locale] = text
         return written
 
-    def fill(self, text: str, values: Mapping[str, Any], locale: Locale) -> str:
-        """Returns a text with its slots filled."""
-        return text.format_map({slot: self._shown(slot, values[slot], locale) for slot in slots_of(text)})
-
     def minor(self, amount: Decimal) -> int:
         """Returns an amount of the configuration in minor units."""
         return int(amount.scaleb(self._operator.money_scale))
-
-    @staticmethod
-    def _fits(text: str, values: Mapping[str, Any]) -> bool:
-        return bool(text) and all(values.get(slot) is not None for slot in slots_of(text))
-
-    def _shown(self, slot: str, value: Any, locale: Locale) -> str:
-        if isinstance(value, Text):
-            return value.get(locale)
-        kind = {"saving": "money", "price": "money", "refund": "money"}.get(slot, SLOTS.get(slot, "text"))
-        write = {
-            "money": lambda: self.writer.money(int(value), locale),
-            "date": lambda: self.writer.day(date.fromisoformat(str(value)[:10]), locale),
-            "month": lambda: _month(str(value), locale),
-            "topic": lambda: self.writer.topic(str(value), locale),
-            "festival": lambda: self._festival(str(value), locale),
-        }
-        if kind in write:
-            return write[kind]()
-        return f"{value:.0f}" if isinstance(value, float) else str(value)
-
-    def _festival(self, code: str, locale: Locale) -> str:
-        label = self._book.festivals.get(code)
-        return label.get(locale) if label else code
-
-
-def _month(text: str, locale: Locale) -> str:
-    year, month = int(text[:4]), int(text[5:7])
-    return f"{year}年{month}月" if locale == "zh" else f"{_MONTHS[month - 1]} {year}"
 
 
 def band_text(target: str, band: str, percentile: float | None, times_base: float | None, locale: Locale) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date
 from functools import cached_property
-from string import Formatter
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -13,14 +12,28 @@ from pydantic import Field, model_validator
 from features.kit.config import Config, check_known, config_path, load_config
 from features.kit.errors import ConfigurationError, DataError
 from features.kit.language import LOCALES, Locale, Text
-from features.portraits.facts.facts import fact_codes
+from features.portraits.facts.facts import fact_slots
 from features.portraits.settings import load_settings as load_portrait_settings
+from serving.scoring.reasons.sentences import (
+    Presupposition,
+    Sentence,
+    Sentences,
+    check_sentence,
+    date_of,
+    first_that_holds,
+    forbidden_word,
+    slots_of,
+)
 
 SLOTS: dict[str, str] = {
-    "amount": "money", "diff": "money", "date": "date", "month": "month", "topic": "topic", "festival": "festival",
-    "item": "text", "ticket": "text", "n": "count", "days": "count", "pct": "count", "hours": "count", "score": "count",
+    "amount": "money", "diff": "money", "date": "date", "until": "date", "month": "month", "first_month": "month",
+    "topic": "topic", "purpose": "purpose", "festival": "festival", "item": "item", "ticket": "text", "n": "count",
+    "days": "count", "pct": "count", "hours": "count", "score": "count",
 }  # fmt: skip
 """What each slot of a sentence holds in a portrait's facts."""
+
+
+NeutralKind = Literal["topic", "purpose", "item", "plan", "pack"]
 
 
 class ReasonSpec(Config):
@@ -30,33 +43,37 @@ class ReasonSpec(Config):
         targets: The targets that it may explain, or `all`.
         dimension: Its subject; at most two reasons of one subject are shown.
         features: Its feature group: what must together raise the score.
-        about: What the agent reads.
+        about: What the agent reads; the last sentence takes nothing for granted.
         say: What the customer may hear, or `never`.
         say_if_asked: What the customer may hear only after asking.
         say_not_for: Slot values for which `say` falls silent.
+        until: The slot with the last day on which the fact still holds.
         actions: The actions that answer it.
     """
 
     targets: tuple[str, ...] | Literal["all"]
     dimension: str
     features: tuple[str, ...]
-    about: Text
-    say: Text | Literal["never"]
-    say_if_asked: Text | None = None
+    about: Sentences
+    say: Sentences
+    say_if_asked: Sentences = ()
     say_not_for: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    until: str = ""
     actions: tuple[str, ...]
 
-    def texts(self) -> Iterator[tuple[str, Locale, str]]:
-        """Yields (`about` | `say` | `say_if_asked`, language, text) of every text."""
+    def sentences(self) -> Iterator[tuple[str, Sentence]]:
+        """Yields (place such as `say.1`, sentence) of every sentence."""
         for name in ("about", "say", "say_if_asked"):
-            text = getattr(self, name)
-            if isinstance(text, Text):
-                yield from ((name, locale, text.get(locale)) for locale in LOCALES)
+            yield from ((f"{name}.{place}", one) for place, one in enumerate(getattr(self, name), start=1))
 
     @cached_property
     def slots(self) -> frozenset[str]:
-        """Returns the slots that its texts need."""
-        return frozenset(slot for _, _, text in self.texts() for slot in slots_of(text))
+        """Returns the slots without which nothing can be told of it."""
+        return frozenset(slot for locale in LOCALES for slot in slots_of(self.about[-1].get(locale)))
+
+    def is_silent(self, values: Mapping[str, Any]) -> bool:
+        """Returns whether nothing is said to the customer of these slot values."""
+        return any(values.get(slot) in refused for slot, refused in self.say_not_for.items())
 
 
 class NeverSaid(Config):
@@ -80,11 +97,28 @@ class NeverSaid(Config):
         return is_asked and (feature in self.features or dimension in self.dimensions)
 
 
+class Topic(Text):
+    """A topic as a label, and as what a customer raises: `matter` is a noun phrase."""
+
+    matter: Text
+
+
 class ReasonBook(Config):
-    """All reason codes with their texts: `configs/reasons.yaml`."""
+    """All reason codes with their texts: `configs/reasons.yaml`.
+
+    Attributes:
+        purposes: What somebody did in a channel, as a noun phrase.
+        names: English names of the operator's charges, by their own names.
+        neutral: What stands for what has no name in a language.
+        presuppositions: What sentences may take for granted.
+    """
 
     currencies: dict[str, Text]
-    topics: dict[str, Text]
+    topics: dict[str, Topic]
+    purposes: dict[str, Text]
+    names: dict[str, str]
+    neutral: dict[NeutralKind, Text]
+    presuppositions: dict[str, Presupposition]
     festivals: dict[str, Text]
     forbidden: dict[Locale, tuple[str, ...]]
     fallback: str
@@ -96,15 +130,31 @@ class ReasonBook(Config):
         if self.fallback not in self.reasons or self.reasons[self.fallback].slots:
             raise ValueError(f"fallback: '{self.fallback}' must be a reason without slots")
         for code, spec in self.reasons.items():
-            for name, locale, text in spec.texts():
-                where = f"reasons.{code}.{name}.{locale}"
-                unknown = sorted(slots_of(text) - SLOTS.keys())
-                if unknown:
-                    raise ValueError(f"{where}: unknown slot '{unknown[0]}'")
-                word = forbidden_word(text, self.forbidden[locale], locale)
-                if word:
-                    raise ValueError(f"{where}: the word '{word}' must never be shown")
+            if not spec.about or spec.about[-1].needs:
+                raise ValueError(f"reasons.{code}.about: the last sentence must need nothing")
+            for place, sentence in spec.sentences():
+                self.check(
+                    f"reasons.{code}.{place}",
+                    sentence,
+                    SLOTS.keys() | {one.slot for one in self.presuppositions.values()},
+                )
         return self
+
+    def check(self, where: str, sentence: Sentence, slots: Collection[str]) -> None:
+        """Refuses a sentence with a forbidden word, or one that a fact with these slots cannot back.
+
+        Raises:
+            ValueError: Naming the place.
+        """
+        for locale in LOCALES:
+            word = forbidden_word(sentence.get(locale), self.forbidden[locale], locale)
+            if word:
+                raise ValueError(f"{where}.{locale}: the word '{word}' must never be shown")
+        check_sentence(self.presuppositions, where, sentence, slots)
+
+    def text(self, sentences: Sentences, values: Mapping[str, Any], day: date, locale: Locale) -> str | None:
+        """Returns the first text, slots open, that is true of these values on a day, or None."""
+        return first_that_holds(self.presuppositions, sentences, values, day, locale)
 
     def of_target(self, target: str) -> dict[str, ReasonSpec]:
         """Returns the reasons that may explain a target, without the fallback."""
@@ -139,15 +189,21 @@ class ReasonBook(Config):
         """Returns the actions that answer a reason code. Raises DataError for an unknown code."""
         return self._spec(code).actions
 
-    def holds(self, code: str, facts: Mapping[str, Any]) -> bool:
-        """Returns whether a portrait's facts hold this reason's fact with every figure that its texts need.
+    def holds(self, code: str, facts: Mapping[str, Any], day: date | None = None) -> bool:
+        """Returns whether a portrait's facts hold this reason's fact with every figure that its plainest text needs.
 
         A sentence about {n} of something is not said of none.
+
+        Args:
+            code: The reason.
+            facts: The portrait's facts: code to slot values.
+            day: The day on which it must still hold; None is the portrait's own.
         """
-        slots = facts.get(code)
-        if slots is None or slots.get("n") == 0:
+        slots, spec = facts.get(code), self._spec(code)
+        if slots is None or slots.get("n") == 0 or any(slots.get(name) is None for name in spec.slots):
             return False
-        return all(slots.get(name) is not None for name in self._spec(code).slots)
+        last = slots.get(spec.until)
+        return day is None or last is None or date_of(last) >= day
 
     def _spec(self, code: str) -> ReasonSpec:
         if code not in self.reasons:
@@ -160,22 +216,12 @@ def load_book() -> ReasonBook:
     path = config_path("reasons.yaml")
     book = load_config(ReasonBook, path)
     try:
-        check_known("reasons", book.reasons, fact_codes(load_portrait_settings().limits))
+        slots = fact_slots(load_portrait_settings().limits)
+        check_known("reasons", book.reasons, slots)
+        for code, spec in book.reasons.items():
+            check_known(f"reasons.{code}.until", [spec.until] if spec.until else [], slots[code])
+            for place, sentence in spec.sentences():
+                book.check(f"reasons.{code}.{place}", sentence, slots[code])
     except ValueError as error:
         raise ConfigurationError(f"{path}: {error}") from None
     return book
-
-
-def slots_of(text: str) -> set[str]:
-    """Returns the names of the slots in a text."""
-    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
-
-
-def forbidden_word(text: str, words: Sequence[str], locale: Locale) -> str | None:
-    """Returns the first forbidden word in a text, slots aside, or None. English words count whole, in any case."""
-    bare = re.sub(r"\{[^}]*\}", " ", text)
-    for word in words:
-        pattern = re.escape(word) if locale == "zh" else rf"\b{re.escape(word)}\b"
-        if re.search(pattern, bare, re.IGNORECASE):
-            return word
-    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -9,12 +10,15 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from features.kit.language import Locale, Text
-from serving.scoring.reasons.book import SLOTS, ReasonBook, ReasonSpec
+from serving.scoring.reasons.book import SLOTS, NeutralKind, ReasonBook
+from serving.scoring.reasons.sentences import Sentences, date_of, slots_of
 
 _ENGLISH_MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
+_KINDS = SLOTS | {"saving": "money", "price": "money", "refund": "money"}
+_CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +47,36 @@ class ReasonWriter:
         plain = Text(zh=f" {currency}", en=f" {currency}")
         self._currency = book.currencies.get(currency, plain)
 
-    def write(self, code: str, facts: Mapping[str, Any], locale: Locale) -> Reason:
-        """Returns one reason; `facts` maps codes to slot values, as in a portrait's `facts["reasons"]`."""
+    def write(self, code: str, facts: Mapping[str, Any], locale: Locale, day: date) -> Reason:
+        """Returns one reason as of a day; `facts` maps codes to slot values, as in a portrait's `facts["reasons"]`."""
         spec = self._book.reasons[code]
         values: dict[str, Any] = dict(facts.get(code) or {})
-        texts = self._slot_texts(spec, values, locale)
-        silent = any(values.get(slot) in refused for slot, refused in spec.say_not_for.items())
-        say = None if silent or not isinstance(spec.say, Text) else spec.say.get(locale).format_map(texts)
-        return Reason(code, spec.about.get(locale).format_map(texts), say, values)
+        about = self.first(spec.about, values, locale, day, heard=False)
+        say = None if spec.is_silent(values) else self.first(spec.say, values, locale, day)
+        return Reason(code, about or "", say, values)
 
-    def say_if_asked(self, code: str, facts: Mapping[str, Any], locale: Locale) -> str | None:
+    def say_if_asked(self, code: str, facts: Mapping[str, Any], locale: Locale, day: date) -> str | None:
         """Returns what may be said on this only because the customer asked, or None."""
-        spec = self._book.reasons[code]
-        if spec.say_if_asked is None:
-            return None
-        return spec.say_if_asked.get(locale).format_map(self._slot_texts(spec, facts.get(code) or {}, locale))
+        return self.first(self._book.reasons[code].say_if_asked, facts.get(code) or {}, locale, day)
+
+    def first(
+        self, sentences: Sentences, values: Mapping[str, Any], locale: Locale, day: date, *, heard: bool = True
+    ) -> str | None:
+        """Returns the first sentence that is true of these values on a day, in words, or None.
+
+        Args:
+            sentences: What may be said, best first.
+            values: The slot values, raw: money in minor units, dates ISO.
+            locale: The language.
+            day: The day of speaking.
+            heard: Whether the customer hears it; what has no name in the language is then left neutral.
+        """
+        text = self._book.text(sentences, values, day, locale)
+        return None if text is None else self.fill(text, values, locale, heard=heard)
+
+    def fill(self, text: str, values: Mapping[str, Any], locale: Locale, *, heard: bool = True) -> str:
+        """Returns a text with its slots filled."""
+        return text.format_map({slot: self._slot(slot, values[slot], locale, heard) for slot in slots_of(text)})
 
     def money(self, minor: int, locale: Locale) -> str:
         """Returns an amount of minor units with two decimals and its currency. Example: 45200 li is 45.20 yuan."""
@@ -65,7 +84,7 @@ class ReasonWriter:
         return f"{amount}{self._currency.get(locale)}"
 
     def topic(self, code: str, locale: Locale) -> str:
-        """Returns the label of a topic; an operator's own topic is shown as it is."""
+        """Returns the label of a topic for a column; an operator's own topic is shown as it is."""
         label = self._book.topics.get(code)
         return label.get(locale) if label else code
 
@@ -75,21 +94,58 @@ class ReasonWriter:
             return f"{day.year}年{day.month}月{day.day}日"
         return f"{day.day} {_ENGLISH_MONTHS[day.month - 1]} {day.year}"
 
-    def _slot_texts(self, spec: ReasonSpec, values: Mapping[str, Any], locale: Locale) -> dict[str, str]:
-        return {name: self._slot(name, values[name], locale) for name in spec.slots}
+    def _slot(self, name: str, value: Any, locale: Locale, heard: bool) -> str:  # noqa: FBT001 - internal
+        if isinstance(value, Text):
+            return value.get(locale)
+        text = f"{value:.0f}" if isinstance(value, float) else str(value)
+        match _KINDS.get(name):
+            case "money":
+                text = self.money(int(value), locale)
+            case "date":
+                text = self.day(date_of(value), locale)
+            case "month":
+                at = date_of(value)
+                text = f"{at.year}年{at.month}月" if locale == "zh" else f"{_ENGLISH_MONTHS[at.month - 1]} {at.year}"
+            case "festival" if text in self._book.festivals:
+                text = self._book.festivals[text].get(locale)
+            case "topic" | "purpose" | "item" as kind:
+                text = self._named(kind, text, locale, heard)
+        return text
 
-    def _slot(self, name: str, value: Any, locale: Locale) -> str:
-        kind = SLOTS[name]
-        if kind == "money":
-            return self.money(value, locale)
-        if kind == "date":
-            return self.day(date.fromisoformat(str(value)[:10]), locale)
-        if kind == "month":
-            year, month = (int(part) for part in str(value)[:7].split("-"))
-            return f"{year}年{month}月" if locale == "zh" else f"{_ENGLISH_MONTHS[month - 1]} {year}"
-        if kind == "topic":
-            return self.topic(str(value), locale)
-        if kind == "festival":
-            label = self._book.festivals.get(str(value))
-            return label.get(locale) if label else str(value)
-        return f"{value:.0f}" if isinstance(value, float) else str(value)
+    def _named(self, kind: NeutralKind, value: str, locale: Locale, heard: bool) -> str:  # noqa: FBT001 - internal
+        if kind == "topic" and value in self._book.topics:
+            return self._book.topics[value].matter.get(locale)
+        if kind == "purpose" and value in self._book.purposes:
+            return self._book.purposes[value].get(locale)
+        if kind == "item":
+            return self.name(kind, value, self._book.names.get(value), locale, heard=heard)
+        return self._neutral(kind, value, locale, heard)
+
+    def name(self, kind: NeutralKind, own: str | None, english: str | None, locale: Locale, *, heard: bool) -> str:
+        """Returns what something of the operator is called in a language.
+
+        Without an English name it is a neutral phrase in English; only what the agent reads adds its own name.
+
+        Args:
+            kind: What it is.
+            own: Its name in the operator's language, or its id.
+            english: Its English name, if the operator declares one.
+            locale: The language.
+            heard: Whether the customer hears it.
+        """
+        own = own or english or ""
+        if locale == "zh" and own:
+            return own
+        speakable = next((one for one in (english, own) if one and is_english(one)), None)
+        return speakable or self._neutral(kind, own, locale, heard)
+
+    def _neutral(self, kind: NeutralKind, own: str, locale: Locale, heard: bool) -> str:  # noqa: FBT001 - internal
+        neutral = self._book.neutral[kind].get(locale)
+        if heard or not own:
+            return neutral
+        return f"{neutral} (“{own}”)" if locale == "en" else f"{neutral}（“{own}”）"
+
+
+def is_english(text: str) -> bool:
+    """Returns whether a name may stand in an English sentence: it holds no Chinese character."""
+    return _CHINESE.search(text) is None

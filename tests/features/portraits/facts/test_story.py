@@ -33,24 +33,27 @@ def _story(built, customer):
     ("customer", "reasons"),
     [
         ("calls", {
-            "calls.repeat_topic": {"n": 2, "topic": "network"}, "calls.frequent": {"n": 4}, "calls.leave_enquiry": {"n": 1},
+            "calls.repeat_topic": {"is_unsolved": True, "n": 2, "open": 0, "topic": "network"}, "calls.frequent": {"n": 4, "open": 0},
+            "calls.leave_enquiry": {"n": 1},
         }),
         ("bills", {
-            "bill.arrears": {"amount": 100000, "date": "2026-05-20", "days": 19},
+            "bill.arrears": {"amount": 100000, "date": "2026-05-20", "days": 19, "status": "active"},
             "bill.jump": {"amount": 100000, "diff": 50000, "item": "overage_fee", "month": "2026-04"},
-            "bill.overage": {"amount": 17000, "n": 2}, "bill.unknown_charge": {"amount": 8000, "item": "ringtone"},
+            "bill.overage": {"amount": 17000, "n": 2},
+            "bill.unknown_charge": {"amount": 8000, "asked": None, "first_month": "2026-04", "item": "ringtone", "month": "2026-04"},
         }),
         ("contract", {
             "contract.ending": {"date": "2026-06-30"}, "calls.leave_enquiry": {"n": 1}, "device.5g_on_old_plan": {"days": 158},
         }),
         ("renewed", {"mixed.no_single_cause": {}}),
         ("packs", {"packs.frequent": {"amount": 20000, "n": 2}}),
-        ("channels", {"channel.self_service_failed": {"item": "bill", "n": 2}, "roaming.trip_expected": {"asked": 1}}),
+        ("channels", {"channel.self_service_failed": {"is_done": False, "n": 2, "purpose": "bill"}, "roaming.trip_expected": {"asked": 1}}),
         ("roaming", {"roaming.bill_shock": {"amount": 60000}, "roaming.trip_expected": {"asked": 0}}),
         ("network", {"network.grid_fault": {"date": "2026-06-10", "ticket": "F1"}, "broadband.fault": {"n": 3}}),
         ("service", {
-            "service.recent_complaint": {"date": "2026-05-20", "topic": "network"}, "service.ticket_overdue": {"hours": 62, "ticket": "T2"},
-            "service.low_satisfaction": {"date": "2026-06-01", "score": 4},
+            "service.recent_complaint": {"date": "2026-05-20", "is_unsatisfied": True, "is_unsolved": False, "open": 2, "topic": "network"},
+            "service.ticket_overdue": {"date": "2026-06-05", "hours": 62, "ticket": "T2", "topic": "billing"},
+            "service.low_satisfaction": {"date": "2026-06-01", "is_newest": True, "score": 4},
         }),
         ("profile", {"household.line_closed": {"n": 2}}),
         ("use", {"mixed.no_single_cause": {}}),

@@ -217,7 +217,7 @@ def test_openings_carry_the_customers_own_figures(chooser, content):
         chooser, content, candidate(p=0, reasons={"bill.unknown_charge": {"item": "视频会员", "amount": 15_000}})
     )
     assert "“视频会员”" in charge["opening"]["zh"]
-    assert charge["may_grant"]["en"] == "cancel at once; refund this month's charge, at most 30.00 yuan"
+    assert charge["may_grant"]["en"] == "cancel at once; refund the last charge for it, at most 30.00 yuan"
 
 
 OFFER = {
