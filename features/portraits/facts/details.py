@@ -139,7 +139,7 @@ DETAILS: tuple[Detail, ...] = (
         "fault",
         ("grid_faults",),
         {"fault_id": "VARCHAR", "fault_repair": "VARCHAR"},
-        "SELECT customer_id, arg_max(fault_id, (expected_repair_on, fault_id)) AS fault_id, "  # all are repaired by the last
+        "SELECT customer_id, arg_max(fault_id, (expected_repair_on, fault_id)) AS fault_id, "  # the last ends them all
         "strftime(max(expected_repair_on), '%Y-%m-%d') AS fault_repair FROM source_grid_faults "
         "WHERE expected_repair_on IS NOT NULL GROUP BY customer_id",
     ),
@@ -175,7 +175,8 @@ DETAILS: tuple[Detail, ...] = (
         ("tickets",),
         {"open_tickets": "VARCHAR", "open_count": "BIGINT", "open_topics": "VARCHAR[]"},
         "SELECT customer_id, count(*) AS open_count, list(DISTINCT topic) AS open_topics, '[' || "
-        "string_agg(CAST(json_object('due_at', strftime(due_at, '%Y-%m-%dT%H:%M:%SZ'), 'id', ticket_id, 'kind', kind, 'overdue_hours', CASE WHEN is_overdue THEN datesub('hour', due_at, {instant}) "
+        "string_agg(CAST(json_object('due_at', strftime(due_at, '%Y-%m-%dT%H:%M:%SZ'), "
+        "'id', ticket_id, 'kind', kind, 'overdue_hours', CASE WHEN is_overdue THEN datesub('hour', due_at, {instant}) "
         "ELSE 0 END, 'topic', topic) AS VARCHAR), ',' ORDER BY ticket_id) || ']' AS open_tickets "
         "FROM source_tickets WHERE is_open GROUP BY customer_id",
     ),

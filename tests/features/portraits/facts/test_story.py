@@ -195,3 +195,80 @@ def test_an_order_that_forgets_a_class_is_refused():
 def test_the_next_festival_within_a_week(day, expected):
     """The first day of the festival itself counts, not days off moved around it."""
     assert next_festival(day, 7) == expected
+
+
+# fmt: off
+def _call(at, resolved=None, topic="network"):
+    return ("hotline_calls", at, {"topic": topic, "agent": True, "resolved": resolved})
+
+
+def _ticket(at, status, **more):
+    return ("tickets", at, {"ticket_id": "T", "kind": "complaint", "topic": "network", "status": status, "opened_at": "2026-05-20 10:00"} | more)
+
+
+def _bill(month, item=None):
+    return ("bills", month, {"known": f"{month[:8]}28", "total": 60_000, "value_added_fee": 8_000 if item else 0, "value_added_item": item})
+
+
+TENSES = {
+    "the last call was solved": (
+        [_call("2026-06-05 09:00", False), _call("2026-06-06 09:00", True), _ticket("2026-05-20 10:00", "open", topic="billing")],
+        "calls.repeat_topic", {"is_unsolved": False, "n": 2, "open": 1, "topic": "network"}),
+    "the last call was not solved": (
+        [_call("2026-06-05 09:00", True), _call("2026-06-06 09:00", False)],
+        "calls.repeat_topic", {"is_unsolved": True, "n": 2, "open": None, "topic": "network"}),
+    "nobody marked the last call": (
+        [_call("2026-06-05 09:00", True), _call("2026-06-06 09:00")],
+        "calls.repeat_topic", {"is_unsolved": None, "n": 2, "open": None, "topic": "network"}),
+    "a ticket on the topic is open": (
+        [_call("2026-06-05 09:00", True), _call("2026-06-06 09:00", True), _ticket("2026-05-20 10:00", "open")],
+        "calls.repeat_topic", {"is_unsolved": True, "n": 2, "open": 1, "topic": "network"}),
+    "the ticket was closed": (
+        [_call(f"2026-06-0{day} 09:00", True) for day in (4, 5, 6)] + [_ticket("2026-05-20 10:00", "open"), _ticket("2026-05-21 10:00", "closed")],
+        "calls.frequent", {"n": 3, "open": 0}),
+    "charged for eleven months": (
+        [_bill(f"{month}-01", None if month == "2025-06" else "ringtone") for month in ("2025-06", "2025-07", "2025-12", "2026-04")]
+        + [_call("2026-06-05 09:00", topic="unknown_charge")],
+        "bill.unknown_charge", {"amount": 8_000, "asked": 1, "first_month": "2025-07", "item": "ringtone", "month": "2026-04"}),
+    "charged on every bill known": (
+        [_bill(f"{month}-01", "ringtone") for month in ("2026-03", "2026-04")] + [_call("2026-06-05 09:00", topic="unknown_charge")],
+        "bill.unknown_charge", {"amount": 8_000, "asked": 1, "first_month": None, "item": "ringtone", "month": "2026-04"}),
+    "failed, then done": (
+        [("channel_contacts", f"2026-06-0{day} 10:00", {"channel": "app", "purpose": "order", "succeeded": day == 6}) for day in (4, 5, 6)],
+        "channel.self_service_failed", {"is_done": True, "n": 2, "purpose": "order"}),
+    "something else was done": (
+        [("channel_contacts", f"2026-06-0{day} 10:00", {"channel": "app", "purpose": "query" if day == 6 else "order", "succeeded": day == 6}) for day in (4, 5, 6)],
+        "channel.self_service_failed", {"is_done": False, "n": 2, "purpose": "order"}),
+    "opened again": (
+        [_ticket("2026-05-20 10:00", "open"), _ticket("2026-05-25 10:00", "reopened")],
+        "service.recent_complaint", {"date": "2026-05-20", "is_unsatisfied": False, "is_unsolved": True, "open": 1, "topic": "network"}),
+    "a better rating came later": (
+        [("surveys", "2026-05-20 10:00", {"survey": "nps", "score": 3}), ("surveys", "2026-06-01 10:00", {"survey": "nps", "score": 9})],
+        "service.low_satisfaction", {"date": "2026-05-20", "is_newest": False, "score": 3}),
+    "suspended": (
+        [("bills", "2026-04-01", {"known": "2026-05-21", "total": 5_000, "due_at": "2026-05-20"})],
+        "bill.arrears", {"amount": 5_000, "date": "2026-05-20", "days": 19, "status": "suspended_arrears"}),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("case", TENSES)
+def test_a_fact_says_how_the_matter_stands(world, build, case):
+    """Solved or not, since when, done meanwhile: from the newest rows, and unknown where no row tells."""
+    rows, code, slots = TENSES[case]
+    world.customer("A", status="suspended_arrears" if case == "suspended" else "active")
+    for feed, at, columns in rows:
+        own = {"call_id": at} if feed == "hotline_calls" else {}
+        world.add(feed, "A", at, **own, **columns)
+    assert _story(build(world), "A")["reasons"][code] == slots
+
+
+def test_a_repair_is_promised_for_the_last_open_fault_and_never_for_the_past(world, build):
+    """Two open faults end with the later one; one whose repair is overdue promises nothing."""
+    for customer, grid in (("both", "G1"), ("late", "G2")):
+        world.customer(customer, grid=grid)
+    for fault, grid, repair in (("F1", "G1", "2026-06-09"), ("F2", "G1", "2026-06-11"), ("F3", "G2", "2026-06-07")):
+        world.add("network_faults", None, "2026-06-01 08:00", fault_id=fault, grid=grid, expected_repair_on=repair)
+    built = build(world)
+    assert _story(built, "both")["reasons"]["network.grid_fault"] == {"date": "2026-06-11", "ticket": "F2"}
+    assert _story(built, "late")["reasons"] == {"mixed.no_single_cause": {}}

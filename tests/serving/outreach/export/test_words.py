@@ -17,7 +17,7 @@ import pytest
 from features.feeds.landed.manifest import Operator
 from features.kit.config import config_path, load_yaml, parse_config
 from features.kit.errors import ConfigurationError
-from features.kit.language import LOCALES, Locale, Text
+from features.kit.language import LOCALES, Locale
 from serving.outreach.decision.candidates import Candidate
 from serving.outreach.export.offers import offer_of
 from serving.outreach.export.wording import Wording
@@ -233,8 +233,7 @@ def test_the_rules_find_the_sentences_of_the_issue(text, facts, locale, expected
          "Hello, I am in charge of the network problem you raised and would like to check how things are now."),
         ("bill.unknown_charge", {"item": "炫铃", "amount": 10_000, "month": "2026-05", "first_month": "2025-07", "asked": 1},
          "您好，您来电问过扣费，2026年5月的账单里有一项“炫铃”费用，请问需要保留吗？不需要的话我马上为您取消。",
-         "Hello, you asked about a charge; your May 2026 bill holds one for a value-added service. Would you like to keep it? "
-         "If not, I cancel it now."),
+         "Hello, you asked about a charge; your May 2026 bill holds one for a value-added service. Would you like to keep it? If not, I cancel it now."),
         ("service.ticket_overdue", {"ticket": "T1", "hours": 102, "topic": "宽带安装"},
          "您好，您反映的问题没有按时处理好，非常抱歉，现在由我负责跟进。",
          "Hello, I am sorry that the matter you raised was not settled in time; I am in charge of it now."),
@@ -249,7 +248,10 @@ def test_an_opening_speaks_of_one_reason_as_it_stands(code, slots, zh, en):
 
 def test_an_opening_never_mixes_two_reasons():
     """The month of a jump is not said of the over-use fees of three bills, whichever reason comes first."""
-    facts = {"bill.overage": {"n": 2, "amount": 1}, "bill.jump": {"month": "2026-05", "amount": 1, "diff": 1}}
+    facts: dict[str, dict[str, Any]] = {
+        "bill.overage": {"n": 2, "amount": 1},
+        "bill.jump": {"month": "2026-05", "amount": 1, "diff": 1},
+    }
     wording = Wording(SETTINGS, BOOK, TOWN)
     for triggers, named in ((tuple(facts), False), (tuple(reversed(facts)), True)):
         opening = wording.opening(
@@ -258,7 +260,7 @@ def test_an_opening_never_mixes_two_reasons():
         assert ("2026年5月" in opening["zh"], "套餐外" in opening["zh"]) == (named, not named)
 
 
-def _offer(**names: Any) -> dict[str, Text | str]:
+def _offer(**names: Any) -> dict[str, Any]:
     import orjson
 
     fit = FIT | {"offers": orjson.dumps([OFFER | names]).decode()}
