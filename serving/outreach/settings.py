@@ -18,7 +18,7 @@ from features.portraits.facts.facts import fact_slots
 from features.portraits.settings import load_settings as load_portrait_settings
 from serving.outreach.refusals import Channel, codes_that
 from serving.scoring.reasons.book import ReasonBook, load_book
-from serving.scoring.reasons.sentences import Sentence, Sentences, slots_of
+from serving.scoring.reasons.sentences import Openings, Sentence, slots_of
 
 Band = Literal["very_high", "high", "raised", "normal"]
 Purpose = Literal["service", "care", "retention", "marketing"]
@@ -184,8 +184,8 @@ class Action(Text):
     authority: Text = _NO_TEXT
     may_grant: Text = _NO_TEXT
     must_not_say: Text = _NO_TEXT
-    opening: Sentences = ()
-    message: Sentences = ()
+    opening: Openings = ()
+    message: Openings = ()
     not_when: NotWhen = NotWhen.model_construct(zh="", en="")
     call_cost: Decimal | None = None
     harm: Decimal = Decimal(0)
@@ -316,7 +316,7 @@ def _check_texts(name: str, action: Action, book: ReasonBook, slots: Mapping[str
             book.check(f"actions.{name}.{key}", Sentence(zh=text.zh, en=text.en), of_offer | {"refund"})
 
 
-def _is_plain(last: Sentences) -> bool:
+def _is_plain(last: Openings) -> bool:
     return (
         bool(last) and not last[0].of and not last[0].needs and not any(slots_of(t) for t in (last[0].zh, last[0].en))
     )

@@ -20,10 +20,14 @@ class Sentence(Text):
 
     Attributes:
         needs: The presuppositions that must hold; its slots must be known besides.
-        of: In an opening, the reason code that it speaks of; empty for any.
     """
 
     needs: tuple[str, ...] = ()
+
+
+class Opening(Sentence):
+    """A sentence that opens a contact; `of` is the reason code that it speaks of, empty for any."""
+
     of: str = ""
 
 
@@ -33,6 +37,7 @@ def _listed(value: Any) -> Any:
 
 Sentences = Annotated[tuple[Sentence, ...], BeforeValidator(_listed)]
 """Sentences in the order in which they are tried; one alone needs no list, `never` is none."""
+Openings = tuple[Opening, ...]
 
 
 class Presupposition(Config):
