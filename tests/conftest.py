@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import subprocess
@@ -11,11 +12,21 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 
+@pytest.fixture
+def postgresql(postgresql_server: str) -> str:
+    """Returns the address of a database of the test's own: a ledger belongs to one home."""
+    name = f"ledger_{secrets.token_hex(6)}"
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return postgresql_server.removesuffix("postgres") + name
+
+
 @pytest.fixture(scope="session")
-def postgresql():
+def postgresql_server():
     """Starts a server on a free port and returns its address; skips where no PostgreSQL is installed."""
     found = shutil.which("initdb") or next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
     if found is None:

@@ -29,6 +29,17 @@ class ErrorOut(BaseModel):
         return cls(code=error.code, detail=error.message)
 
 
+FAILED = "failed"
+"""Status of an item that was not recorded through no fault of its own: the same request tries it again."""
+
+
+class BatchAnswer(BaseModel):
+    """One item per item sent, in the order sent; `recorded` counts those of that status."""
+
+    recorded: int
+    items: list[Any]
+
+
 def json_response(answer: BaseModel, status: int = 200) -> Response:
     """Returns a response model as JSON bytes: a field that its schema lacks cannot be answered."""
     return Response(json_bytes(answer), status, media_type="application/json")

@@ -6,21 +6,24 @@ the work and keeping its answer does the work again without effect and gives the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import orjson
 from fastapi import BackgroundTasks, Response
 from pydantic import BaseModel
-from sqlalchemy import Engine
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import SQLAlchemyError
 
-from serving.api.answers import json_bytes
+from features.kit.errors import NotReadyError
+from features.kit.log import get_logger
+from serving.api.answers import FAILED, BatchAnswer, json_bytes
 from serving.api.context import Context
 from serving.database.idempotency import Answer, remember, remembered
 from serving.database.keys import ApiKey
 from serving.database.session import writing
 from serving.outreach.feedback.landing import try_landing
+from serving.outreach.lists.ledger import patiently
 
 Request = TypeVar("Request", bound=BaseModel)
 
@@ -31,45 +34,71 @@ def record_once(
     idempotency_key: str,
     operation: str,
     request: Request,
-    record: Callable[[Context, ApiKey, Request], BaseModel],
+    record: Callable[[Context, ApiKey, Request], BatchAnswer],
     later: BackgroundTasks,
 ) -> Response:
-    """Returns the answer to a report of contacts or outcomes; after it has gone out, what was recorded is landed."""
-    answer = once(
-        context.engine, key.key_id, idempotency_key, operation, request, lambda: record(context, key, request)
-    )
+    """Returns the answer to a report of contacts or outcomes; after it has gone out, what was recorded is landed.
+
+    Args:
+        context: The process's resources.
+        key: Whose Idempotency-Key it is.
+        idempotency_key: The Idempotency-Key; it serves one operation.
+        operation: The route, and the field of the request that holds the items.
+        request: The body.
+        record: Records the items of a request, each by itself.
+        later: What runs after the answer.
+
+    Raises:
+        ConflictError: If the Idempotency-Key came with another request before.
+        NotReadyError: If not one item could be written; no answer is kept.
+    """
+    asked = operation.encode() + b"\x00" + orjson.dumps(request.model_dump(mode="json"))
+    items = getattr(request, operation)
+
+    def keep(places: Sequence[int] = (), made: BatchAnswer | None = None) -> Answer | None:
+        # After the items made now have taken the places of those that had failed.
+        with writing(context.engine) as session:
+            known = remembered(session, key.key_id, idempotency_key, asked)
+            answer = known if made is None else _merged(known, places, made)
+            if answer is not None and answer != known:
+                remember(session, key.key_id, idempotency_key, asked, answer)
+        return answer
+
+    answer = patiently(keep)
+    places = list(range(len(items))) if answer is None else _failed(answer)
+    if places:
+        made = record(context, key, request.model_copy(update={operation: [items[place] for place in places]}))
+        if answer is None and all(item.status == FAILED for item in made.items):
+            raise NotReadyError(made.items[0].error.detail, remedy="send the same request with the same key again")
+        answer = _merged(answer, places, made)
+        try:
+            answer = patiently(partial(keep, places, made)) or answer
+        except (NotReadyError, SQLAlchemyError) as error:  # what is recorded is known by its ids when it comes again
+            get_logger().error("answer_not_kept", error_kind=type(error).__name__)
+    assert answer is not None
     later.add_task(try_landing, context.home, context.engine)
     return Response(answer.body, answer.status, media_type="application/json", background=later)
 
 
-def once(
-    engine: Engine, owner: str, key: str, operation: str, request: BaseModel, work: Callable[[], BaseModel]
-) -> Answer:
-    """Returns the kept answer, or does the work and keeps its answer (status 200).
+def _failed(answer: Answer) -> list[int]:
+    """Returns the places of the items that shall be tried again."""
+    return [place for place, item in enumerate(orjson.loads(answer.body)["items"]) if item["status"] == FAILED]
 
-    Args:
-        engine: The operational database.
-        owner: Whose key it is.
-        key: The Idempotency-Key.
-        operation: The route: one key serves one operation.
-        request: The body.
-        work: Does the work and returns the response model.
 
-    Raises:
-        ConflictError: If the key came with another request before.
+def _merged(known: Answer | None, places: Sequence[int], made: BatchAnswer) -> Answer:
+    """Returns a kept answer with its failed items as they were made now; everything else in it stays as it was given.
+
+    Counts beside `recorded` add up.
     """
-    asked = operation.encode() + b"\x00" + orjson.dumps(request.model_dump(mode="json"))
-    with writing(engine) as session:
-        known = remembered(session, owner, key, asked)
-    if known is not None:
+    if known is None:
+        return Answer(200, json_bytes(made))
+    open_places = _failed(known)
+    if not open_places:
         return known
-    answer = Answer(200, json_bytes(work()))
-    try:
-        with writing(engine) as session:
-            known = remembered(session, owner, key, asked)
-            if known is None:
-                remember(session, owner, key, asked, answer)
-    except IntegrityError:  # PostgreSQL: another process kept the same key meanwhile
-        with writing(engine) as session:
-            known = remembered(session, owner, key, asked)
-    return known or answer
+    body, new = orjson.loads(known.body), made.model_dump(mode="json")
+    for place, item in zip(places, new["items"], strict=True):
+        if place in open_places:
+            body["items"][place] = item
+    counts = {name: body[name] + new[name] for name in new if name not in ("items", "recorded")}
+    counts["recorded"] = sum(item["status"] == "recorded" for item in body["items"])
+    return Answer(200, json_bytes(type(made).model_validate(body | counts)))

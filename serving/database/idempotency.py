@@ -41,17 +41,12 @@ def remembered(session: Session, owner: str, key: str, request: bytes) -> Answer
 
 
 def remember(session: Session, owner: str, key: str, request: bytes, answer: Answer) -> None:
-    """Keeps the answer for this owner's key."""
-    session.add(
-        IdempotencyRow(
-            owner=owner,
-            key=key,
-            request_hash=_hash(request),
-            status=answer.status,
-            answer=answer.body,
-            created_at=utc_now(),
-        )
-    )
+    """Keeps the answer for this owner's key, in place of an earlier one of the same request."""
+    row = session.scalars(select(IdempotencyRow).filter_by(owner=owner, key=key)).first()
+    if row is None:
+        row = IdempotencyRow(owner=owner, key=key, request_hash=_hash(request), created_at=utc_now())
+        session.add(row)
+    row.status, row.answer = answer.status, answer.body
 
 
 def _hash(request: bytes) -> str:

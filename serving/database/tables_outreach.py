@@ -113,11 +113,16 @@ class AttemptRow(Base):
 
 
 class ContactRow(Base):
-    """A contact that reached the person, from a list or from a campaign tool; counts in the caps at once."""
+    """A contact that reached the person, from a list or from a campaign tool; counts in the caps at once.
+
+    A line's contact has the line's id and no `client_id`; a tool's has an id of its own beside the one that was sent.
+    """
 
     __tablename__ = "outreach_contacts"
 
     contact_id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    owner: Mapped[str | None] = mapped_column(String(100))  # the API key that reported it; None if not known
+    client_id: Mapped[str | None] = mapped_column(String(100), index=True)  # the tool's id as the tool gave it
     customer_id: Mapped[str] = mapped_column(String(100))
     person_id: Mapped[str] = mapped_column(String(100), index=True)
     at: Mapped[datetime] = mapped_column(Instant)

@@ -65,7 +65,7 @@ def draw(
         raise ConfigurationError("--as-of: no portrait is built", remedy="run `insight build` first")
     request = ListRequest(day, capacity, language, province, city)
     released = run(place, request, key=key, progress=Progress(quiet=as_json))
-    summary = list_summary(released)
+    summary = list_summary(place, released)
     _print_held_note(place)
     if out is not None:
         summary |= copy_list(summary, out)
@@ -175,6 +175,8 @@ def import_file(
 ) -> None:
     """Import what agents filled in; good rows bind at once, each bad row is named."""
     from features.feeds.landed.reading import Feeds
+    from serving.database.session import open_database
+    from serving.outreach.feedback.held import held_summary
     from serving.outreach.feedback.landing import import_outcomes
     from serving.outreach.feedback.returns import read_reports
 
@@ -186,7 +188,7 @@ def import_file(
     if as_json:
         counts = {"imported": result.imported, "repeated": result.repeated, "withdrawn": result.withdrawn}
         shown = {"errors": [vars(error) for error in errors], "notes": [vars(note) for note in returned.notes]}
-        print_json({**counts, **shown})
+        print_json({**counts, **shown, "set_aside": held_summary(open_database(place))})
     else:
         print(f"{result.imported} imported, {result.repeated} known already, {result.withdrawn} other lines withdrawn")
     for kind, found in (("", errors), ("not kept: ", returned.notes)):
@@ -233,6 +235,8 @@ def mend(
         str | None, typer.Option("--at", help="When it happened, as 2026-06-01T14:30, in the operator's time.")
     ] = None,
     contact_id: Annotated[str | None, typer.Option("--contact-id", help="The right id of the contact.")] = None,
+    customer: Annotated[str | None, typer.Option("--customer", help="Who was really contacted.")] = None,
+    action: Annotated[str | None, typer.Option("--action", help="The action it really was.")] = None,
     home: HomeOption = None,
 ) -> None:
     """Correct a report that was set aside and land it; audited."""
@@ -245,14 +249,14 @@ def mend(
     from serving.outreach.feedback.landing import try_landing
 
     place = open_home(home)
-    engine, zone = open_database(place), Feeds.open(place).operator.time_zone
+    engine = open_database(place)
     try:
         moment = None if at is None else datetime.fromisoformat(at)
     except ValueError:
         raise ConfigurationError(f"--at: '{at}' is not a time", remedy="write it as 2026-06-01T14:30") from None
     if moment is not None and moment.tzinfo is None:
-        moment = moment.replace(tzinfo=ZoneInfo(zone))
-    mend_report(engine, held_id, zone, at=moment, contact_id=contact_id)
+        moment = moment.replace(tzinfo=ZoneInfo(Feeds.open(place).operator.time_zone))
+    mend_report(place, engine, held_id, at=moment, contact_id=contact_id, customer_id=customer, action=action)
     try_landing(place, engine)
     print(f"{held_id} is mended")
     _print_held_note(place)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def outreach(journey: Journey, progress: Progress) -> dict[str, Any]:
-    """Returns the list's id, length, files, first lines (numbers masked) and who was held back, by code.
+    """Returns the list's id, length, files, first lines (numbers masked), who was held back, and reports set aside.
 
     Raises:
         NotReadyError: If the journey has no as-of date, or nothing is built for it.
@@ -24,9 +24,8 @@ def outreach(journey: Journey, progress: Progress) -> dict[str, Any]:
     if journey.as_of is None:
         raise NotReadyError("outreach: no as-of date", remedy="run `insight ingest` first, or give --as-of")
     request = ListRequest(journey.as_of, journey.capacity, journey.locale)
-    return list_summary(
-        run(journey.home, request, progress=progress, threads=journey.threads, may_be_older=journey.daily)
-    )
+    released = run(journey.home, request, progress=progress, threads=journey.threads, may_be_older=journey.daily)
+    return list_summary(journey.home, released)
 
 
 def reports(journey: Journey, _: Progress) -> dict[str, Any]:
@@ -59,8 +58,13 @@ def run(
         return draw_list(home, request, key=key, progress=progress, threads=threads, may_be_older=may_be_older)
 
 
-def list_summary(released: Released) -> dict[str, Any]:
-    """Returns a released list as plain values for people and programs."""
+def list_summary(home: Home, released: Released) -> dict[str, Any]:
+    """Returns a released list as plain values for people and programs, and how many reports are set aside."""
+    from serving.database.session import opened
+    from serving.outreach.feedback.held import held_summary
+
+    with opened(home) as engine:
+        set_aside = held_summary(engine)
     return {
         "list_id": released.list_id,
         "as_of": released.as_of.isoformat(),
@@ -70,6 +74,7 @@ def list_summary(released: Released) -> dict[str, Any]:
         "csv": str(released.csv),
         "first_lines": [_short_line(row) for row in released.first_lines],
         "drawn_before": released.is_replay,
+        "set_aside": set_aside,
     }
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from serving.api.answers import ErrorOut
+from serving.api.answers import BatchAnswer, ErrorOut
 from serving.api.types import Body, Code, CustomerId, Name
 from serving.outreach.refusals import Channel
 
@@ -14,7 +14,7 @@ MOST_CONTACTS = 1000
 
 
 class ContactIn(Body):
-    """One contact; `contact_id` is the tool's own and new for every contact."""
+    """One contact; `contact_id` is the tool's own, new for every contact of a customer that this API key reports."""
 
     contact_id: Name
     customer_id: CustomerId
@@ -34,14 +34,13 @@ class ContactOut(BaseModel):
     """What became of one contact, in the order sent."""
 
     contact_id: str
-    status: Literal["recorded", "unknown_customer", "conflict", "refused"]
+    status: Literal["recorded", "unknown_customer", "conflict", "refused", "failed"]
     error: ErrorOut | None
 
 
-class ContactsAnswer(BaseModel):
-    """One item per contact."""
+class ContactsAnswer(BatchAnswer):
+    """One item per contact; what `failed` is tried again by the same request with the same key."""
 
-    recorded: int
     items: list[ContactOut]
 
 

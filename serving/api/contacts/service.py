@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from features.kit.clock import utc_now
-from features.kit.errors import ConflictError
-from serving.api.answers import ErrorOut
+from features.kit.errors import ConflictError, InsightError, NotReadyError
+from serving.api.answers import FAILED, ErrorOut
 from serving.api.auth import may_see
 from serving.api.contacts.schemas import ContactIn, ContactOut, ContactsAnswer, ContactsRequest
 from serving.api.context import Context
 from serving.api.customer.portrait import UNKNOWN_CUSTOMER
 from serving.api.errors import InvalidRequestError
 from serving.database.keys import ApiKey
-from serving.outreach.feedback.landing import record_contacts
+from serving.outreach.feedback.contacts import record_contact
 from serving.outreach.feedback.reported_rows import ReportedContact, contact_row, refused_rows
+from serving.outreach.lists.ledger import Batch
 from serving.outreach.policy.policy import PolicyBook
 
 _AHEAD = timedelta(minutes=5)
+_STATUS: dict[type[InsightError], str] = {
+    InvalidRequestError: "refused", ConflictError: "conflict", NotReadyError: FAILED
+}  # fmt: skip
 
 
 def record(context: Context, key: ApiKey, request: ContactsRequest) -> ContactsAnswer:
@@ -28,26 +34,27 @@ def record(context: Context, key: ApiKey, request: ContactsRequest) -> ContactsA
     """
     book, zone, now = context.policy(), context.feeds().operator.time_zone, utc_now()
     refused = refused_rows("contacts", [contact_row(contact, now) for contact in request.contacts], zone, now)
-    items = [
-        _record(context, key, book, zone, contact, refused.get(place)) for place, contact in enumerate(request.contacts)
-    ]
+    batch = Batch()
+
+    def write(contact: ContactIn, person_id: str) -> None:
+        made = ReportedContact(**contact.model_dump() | {"at": contact.at.replace(microsecond=0)})
+        batch.write(partial(record_contact, context.engine, made, person_id, zone, owner=key.key_id))
+
+    items = [_record(key, book, contact, refused.get(place), write) for place, contact in enumerate(request.contacts)]
     return ContactsAnswer(recorded=sum(item.status == "recorded" for item in items), items=items)
 
 
 def _record(
-    context: Context, key: ApiKey, book: PolicyBook, zone: str, contact: ContactIn, refused: str | None
+    key: ApiKey, book: PolicyBook, contact: ContactIn, refused: str | None, write: Callable[[ContactIn, str], None]
 ) -> ContactOut:
     row = book.row_of.get(contact.customer_id)
     if row is None or not may_see(key, {name: book.table[name][row].as_py() for name in ("province", "city")}):
         return ContactOut(contact_id=contact.contact_id, status="unknown_customer", error=UNKNOWN_CUSTOMER)
     try:
         _check(contact, book, refused)
-        made = ReportedContact(**contact.model_dump() | {"at": contact.at.replace(microsecond=0)})
-        record_contacts(context.engine, [made], {contact.customer_id: book.person_ids[row]}, zone)
-    except InvalidRequestError as error:
-        return ContactOut(contact_id=contact.contact_id, status="refused", error=ErrorOut.of(error))
-    except ConflictError as error:
-        return ContactOut(contact_id=contact.contact_id, status="conflict", error=ErrorOut.of(error))
+        write(contact, book.person_ids[row])
+    except (InvalidRequestError, ConflictError, NotReadyError) as error:
+        return ContactOut(contact_id=contact.contact_id, status=_STATUS[type(error)], error=ErrorOut.of(error))
     return ContactOut(contact_id=contact.contact_id, status="recorded", error=None)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
-from serving.api.answers import ErrorOut
+from serving.api.answers import BatchAnswer, ErrorOut
 from serving.api.types import Body, Name
 from serving.outreach.dispositions import Disposition
 
@@ -35,14 +35,16 @@ class OutcomeOut(BaseModel):
     """What became of one report, in the order sent."""
 
     line_id: str
-    status: Literal["recorded", "unknown_line", "refused"]
+    status: Literal["recorded", "unknown_line", "refused", "failed"]
     error: ErrorOut | None
 
 
-class OutcomesAnswer(BaseModel):
-    """One item per report; `withdrawn` counts other open lines that these reports stopped."""
+class OutcomesAnswer(BatchAnswer):
+    """One item per report; `withdrawn` counts other open lines that these reports stopped.
 
-    recorded: int
+    What `failed` is tried again by the same request with the same key.
+    """
+
     withdrawn: int
     items: list[OutcomeOut]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serving.api.answers import ErrorOut
+from serving.api.answers import FAILED, ErrorOut
 from serving.api.auth import may_see
 from serving.api.context import Context
 from serving.api.outcomes.schemas import OutcomeIn, OutcomeOut, OutcomesAnswer, OutcomesRequest
@@ -10,7 +10,7 @@ from serving.database.keys import ApiKey
 from serving.database.session import reading
 from serving.database.tables_outreach import OutreachLineRow
 from serving.outreach.feedback.outcomes import record_reports
-from serving.outreach.feedback.returns import Report
+from serving.outreach.feedback.returns import Report, RowError
 from serving.outreach.settings import load_settings
 
 UNKNOWN_LINE = ErrorOut(code="not_found", detail="no line with this id")
@@ -26,16 +26,18 @@ def record(context: Context, key: ApiKey, request: OutcomesRequest) -> OutcomesA
     outcomes = list(enumerate(request.outcomes, start=1))
     known = [(place, outcome) for place, outcome in outcomes if _may_report(context, key, outcome.line_id)]
     result = record_reports(context.engine, [_report(place, outcome) for place, outcome in known], settings, zone)
-    errors = {
-        error.row: ErrorOut(code="data_error", detail=f"{error.column}: {error.message}") for error in result.errors
-    }
-    allowed = {place for place, _ in known}
+    answers = {place: ("recorded", None) for place, _ in known} | {error.row: _answer(error) for error in result.errors}
     items = []
     for place, outcome in outcomes:
-        error = errors.get(place) if place in allowed else UNKNOWN_LINE
-        status = "unknown_line" if place not in allowed else "refused" if error else "recorded"
+        status, error = answers.get(place, ("unknown_line", UNKNOWN_LINE))
         items.append(OutcomeOut(line_id=outcome.line_id, status=status, error=error))
-    return OutcomesAnswer(recorded=len(known) - len(errors), withdrawn=result.withdrawn, items=items)
+    return OutcomesAnswer(recorded=len(known) - len(result.errors), withdrawn=result.withdrawn, items=items)
+
+
+def _answer(error: RowError) -> tuple[str, ErrorOut]:
+    if error.is_transient:
+        return FAILED, ErrorOut(code="not_ready", detail=error.message)
+    return "refused", ErrorOut(code="data_error", detail=f"{error.column}: {error.message}")
 
 
 def _may_report(context: Context, key: ApiKey, line_id: str) -> bool:

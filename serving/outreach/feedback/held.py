@@ -13,14 +13,27 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from features.feeds.landed.reading import Feeds
 from features.kit.clock import civil_date, utc_now
 from features.kit.errors import ConfigurationError, ConflictError, NotFoundError
+from features.kit.home import Home
 from serving.database.audit import record
 from serving.database.session import reading, writing
 from serving.database.tables_outreach import AttemptRow, ContactRow
+from serving.outreach.feedback.contacts import is_of_line
 from serving.outreach.feedback.outcomes import CLOCK_SKEW
-from serving.outreach.feedback.reported_rows import contact_row, on_calendar, outcome_row, refused_rows, timed
+from serving.outreach.feedback.reported_rows import (
+    contact_row,
+    on_calendar,
+    outcome_row,
+    own_contact_id,
+    refused_rows,
+    timed,
+)
+from serving.outreach.policy.states import read_states
+from serving.outreach.settings import load_settings
 
+SHOWN_BY = "insight outcomes held"
 KINDS: dict[str, tuple[Any, str]] = {"contact": (ContactRow, "contact_id"), "outcome": (AttemptRow, "attempt_id")}
 
 
@@ -31,7 +44,7 @@ class HeldReport:
     Attributes:
         held_id: What `mend` and `drop` take.
         kind: `contact` or `outcome`.
-        report_id: The id of the contact or of the attempt.
+        report_id: The id of the contact, as it was sent, or of the attempt.
         what: The action, or line and disposition.
         at: When it is said to have happened.
         reported_at: When it was recorded.
@@ -54,14 +67,26 @@ def held_reports(engine: Engine) -> list[HeldReport]:
     return sorted(found, key=lambda report: (report.reported_at, report.held_id))
 
 
+def held_summary(engine: Engine) -> dict[str, Any]:
+    """Returns how many reports are set aside, and the command that shows them: plain values for people and programs."""
+    return {"reports": len(held_reports(engine)), "shown_by": SHOWN_BY}
+
+
 def held_note(engine: Engine) -> str:
     """Returns one line for a person, or nothing if nothing is set aside."""
-    count = len(held_reports(engine))
-    return f"{count} reports are set aside and not in the feeds; `insight outcomes held` shows them" if count else ""
+    count = held_summary(engine)["reports"]
+    return f"{count} reports are set aside and not in the feeds; `{SHOWN_BY}` shows them" if count else ""
 
 
 def mend_report(
-    engine: Engine, held_id: str, time_zone: str, *, at: datetime | None = None, contact_id: str | None = None
+    home: Home,
+    engine: Engine,
+    held_id: str,
+    *,
+    at: datetime | None = None,
+    contact_id: str | None = None,
+    customer_id: str | None = None,
+    action: str | None = None,
 ) -> None:
     """Corrects a report that is set aside, so that the next landing takes it; audited with what it was.
 
@@ -69,32 +94,62 @@ def mend_report(
         ConfigurationError: If the correction would be refused again, or nothing is corrected.
         ConflictError: If another contact has that id.
         NotFoundError: If nothing is set aside under this id.
+        NotReadyError: If no feeds have landed.
     """
-    now = utc_now()
-    if at is None and contact_id is None:
-        raise ConfigurationError("nothing to mend", remedy="give --at or --contact-id")
-    if at is not None and (not on_calendar(at) or at > now + CLOCK_SKEW):
-        raise ConfigurationError(f"--at: {at} lies in the future or on no calendar")
+    feeds = Feeds.open(home)
+    zone = feeds.operator.time_zone
+    changed = _checked(feeds, at, {"client_id": contact_id, "customer_id": customer_id, "action": action})
     with writing(engine) as session:
         kind, row = _find(session, held_id)
-        before = {"at": row.at.isoformat(), "report_id": getattr(row, KINDS[kind][1]), "reason": row.held_reason}
-        if contact_id is not None:
-            if kind != "contact":
-                raise ConfigurationError(f"--contact-id: '{held_id}' is the outcome of a line and keeps the line's id")
-            if session.get(ContactRow, contact_id) is not None:
-                raise ConflictError(f"contact '{contact_id}' is recorded already")
-            row.contact_id = contact_id
-        if at is not None:
-            row.at = at
-            if kind == "contact":
-                row.day = civil_date(at, time_zone)
+        before = _audited(kind, row) | {"reason": row.held_reason}
+        if set(changed) - {"at"} and (kind == "outcome" or is_of_line(session, row)):
+            raise ConfigurationError(f"'{held_id}' is a report on a line and keeps the line's id, customer and action")
+        for name, value in changed.items():
+            setattr(row, name, value)
+        if kind == "contact":
+            row.day = civil_date(row.at, zone) if at is not None else row.day
         feed, values = _row_of(kind, row)
-        refused = refused_rows(feed, [values], time_zone, now)
+        refused = refused_rows(feed, [values], zone, utc_now())
         if refused:
             raise ConfigurationError(f"'{held_id}' would still be refused: {refused[0]}")
+        if {"client_id", "customer_id"} & set(changed):
+            _renumber(session, row)
         row.held_reason = None
-        after = {"at": row.at.isoformat(), "report_id": getattr(row, KINDS[kind][1])}
-        record(session, actor="cli", action="outcomes.mend", subject=held_id, detail={"before": before, "after": after})
+        detail = {"before": before, "after": _audited(kind, row)}
+        record(session, actor="cli", action="outcomes.mend", subject=held_id, detail=detail)
+
+
+def _checked(feeds: Feeds, at: datetime | None, given: dict[str, str | None]) -> dict[str, Any]:
+    """Returns column -> right value. Raises ConfigurationError naming the option that cannot be right."""
+    changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    settings = load_settings()
+    if at is not None:
+        changed["at"] = at
+        if not on_calendar(at) or at > utc_now() + CLOCK_SKEW:
+            raise ConfigurationError(f"--at: {at} lies in the future or on no calendar")
+    if not changed:
+        raise ConfigurationError("nothing to mend", remedy="give --at, --contact-id, --customer or --action")
+    if changed.get("action", "") not in {"", *settings.actions}:
+        known = ", ".join(sorted(settings.actions))
+        raise ConfigurationError(f"--action: no action '{changed['action']}'; known: {known}")
+    if "customer_id" in changed:
+        states = read_states(feeds, feeds.latest_as_of(), settings).states
+        persons = dict(zip(states["customer_id"].to_pylist(), states["person_id"].to_pylist(), strict=True))
+        if changed["customer_id"] not in persons:
+            raise ConfigurationError(f"--customer: no customer '{changed['customer_id']}' in the feeds")
+        changed["person_id"] = persons[changed["customer_id"]]
+    return changed
+
+
+def _renumber(session: Session, row: ContactRow) -> None:
+    """Gives a contact the id that its sender, customer and sent id make. Raises ConflictError if one has it."""
+    row.client_id = row.client_id or row.contact_id
+    own = own_contact_id(row.owner or "", row.customer_id, row.client_id)
+    if session.scalar(
+        select(ContactRow.day).where(ContactRow.contact_id == own, ContactRow.contact_id != row.contact_id)
+    ):
+        raise ConflictError(f"contact '{row.client_id}' of this customer is recorded already")
+    row.contact_id = own
 
 
 def drop_report(engine: Engine, held_id: str, why: str) -> None:
@@ -109,7 +164,7 @@ def drop_report(engine: Engine, held_id: str, why: str) -> None:
     with writing(engine) as session:
         kind, row = _find(session, held_id)
         row.dropped_at = utc_now()
-        detail = {"why": why, "report_id": getattr(row, KINDS[kind][1]), "reason": row.held_reason}
+        detail = {"why": why, "report_id": _report_id(kind, row), "reason": row.held_reason}
         record(session, actor="cli", action="outcomes.drop", subject=held_id, detail=detail)
 
 
@@ -129,15 +184,25 @@ def _find(session: Session, held_id: str) -> tuple[str, Any]:
 
 
 def _described(kind: str, row: Any) -> HeldReport:
-    report_id = getattr(row, KINDS[kind][1])
     # An id of its own: that of the report may be blank, and the reason for being set aside.
-    held_id = "H" + hashlib.sha256(f"{kind}\x00{report_id}".encode()).hexdigest()[:9]
+    held_id = "H" + hashlib.sha256(f"{kind}\x00{getattr(row, KINDS[kind][1])}".encode()).hexdigest()[:9]
     what = row.action if kind == "contact" else f"{row.line_id} {row.disposition}"
-    return HeldReport(held_id, kind, report_id, what, row.at, row.reported_at, row.held_reason)
+    return HeldReport(held_id, kind, _report_id(kind, row), what, row.at, row.reported_at, row.held_reason)
+
+
+def _report_id(kind: str, row: Any) -> str:
+    """Returns the id as its sender gave it."""
+    return str(row.attempt_id if kind == "outcome" else row.client_id or row.contact_id)
+
+
+def _audited(kind: str, row: Any) -> dict[str, str]:
+    own = {"customer_id": row.customer_id, "action": row.action} if kind == "contact" else {}
+    return {"at": row.at.isoformat(), "report_id": _report_id(kind, row), **own}
 
 
 def _row_of(kind: str, row: Any) -> tuple[str, dict[str, Any]]:
+    """Returns feed and row as the door judges them: by the id that the sender gave."""
     if kind == "contact":
-        return "contacts", contact_row(row, row.reported_at)
+        return "contacts", contact_row(row, row.reported_at) | {"contact_id": _report_id(kind, row)}
     outcome = outcome_row(row.attempt_id, row.line_id, row.disposition, row.order_reference)
     return "outcomes", {**timed("any", row.at, row.reported_at), **outcome}

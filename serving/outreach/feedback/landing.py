@@ -13,14 +13,14 @@ from sqlalchemy import Engine, inspect, select, update
 from sqlalchemy.orm import Session
 
 from features.feeds.landed.reading import Feeds
-from features.kit.clock import civil_date, utc_now
-from features.kit.errors import ConflictError, DataError
+from features.kit.clock import utc_now
+from features.kit.errors import ConflictError
 from features.kit.home import Home
 from features.kit.runs import hit, run_lock
 from serving.database.session import open_database, reading, writing
 from serving.database.tables_outreach import AttemptRow, ContactRow, OutreachLineRow
 from serving.outreach.feedback.outcomes import ImportResult, complaint_ticket, record_reports
-from serving.outreach.feedback.reported_rows import ReportedContact, contact_row, outcome_row, table_of, timed
+from serving.outreach.feedback.reported_rows import contact_row, outcome_row, table_of, timed
 from serving.outreach.feedback.returns import Report
 from serving.outreach.settings import load_settings
 
@@ -36,39 +36,6 @@ def import_outcomes(home: Home, reports: Sequence[Report]) -> ImportResult:
     hit("outreach.after_import")
     try_landing(home, engine)
     return result
-
-
-def record_contacts(
-    engine: Engine, contacts: Sequence[ReportedContact], persons: dict[str, str], time_zone: str
-) -> int:
-    """Counts contacts that a campaign tool made in the caps at once; returns how many were new.
-
-    Args:
-        engine: The operational database.
-        contacts: What was sent.
-        persons: customer_id to person_id of everybody contacted.
-        time_zone: The operator's.
-
-    Raises:
-        ConflictError: If a contact_id was used for another contact.
-        DataError: If a customer is unknown; nothing is recorded then.
-    """
-    now = utc_now()
-    new = 0
-    with writing(engine) as session:
-        for contact in contacts:
-            if contact.customer_id not in persons:
-                raise DataError(f"contact '{contact.contact_id}': unknown customer '{contact.customer_id}'")
-            known = session.get(ContactRow, contact.contact_id)
-            if known is not None:
-                if any(getattr(known, name) != value for name, value in contact.__dict__.items()):
-                    raise ConflictError(f"contact '{contact.contact_id}' was told before as another contact")
-                continue
-            day = civil_date(contact.at, time_zone)
-            values = {**contact.__dict__, "person_id": persons[contact.customer_id], "day": day, "reported_at": now}
-            session.add(ContactRow(**values))
-            new += 1
-    return new
 
 
 def try_landing(home: Home, engine: Engine | None = None) -> dict[str, int] | None:

@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from features.kit.clock import civil_date, utc_now
+from features.kit.errors import NotReadyError
 from features.kit.runs import hit
 from serving.database.session import writing
 from serving.database.tables_outreach import (
@@ -30,9 +31,10 @@ from serving.database.tables_outreach import (
     RefusalRow,
 )
 from serving.outreach.dispositions import DISPOSITIONS, UNREACHED, Forbids
-from serving.outreach.feedback.reported_rows import on_calendar, outcome_row, refused_rows, timed
+from serving.outreach.feedback.contacts import is_of_line
+from serving.outreach.feedback.reported_rows import on_calendar, outcome_row, own_contact_id, refused_rows, timed
 from serving.outreach.feedback.returns import Report, ReportError, RowError, check_needs
-from serving.outreach.lists.ledger import lock_ledger, patiently, withdraw, withdraw_from_lists
+from serving.outreach.lists.ledger import Batch, lock_ledger, withdraw, withdraw_from_lists
 from serving.outreach.lists.recheck import refused_code
 from serving.outreach.policy.ledger_facts import read_facts
 from serving.outreach.settings import OutreachSettings
@@ -63,16 +65,19 @@ def record_reports(
     engine: Engine, reports: Iterable[Report], settings: OutreachSettings, time_zone: str
 ) -> ImportResult:
     """Records each report in its own transaction; a bad one is returned as an error and stops no other."""
-    result = ImportResult()
+    result, batch = ImportResult(), Batch()
     reports = list(reports)
     refused = _refused(reports, time_zone)
     for place, report in enumerate(reports):
         try:
             if place in refused:
                 raise refused[place]
-            withdrawn = patiently(partial(_record, engine, report, settings, time_zone))
+            withdrawn = batch.write(partial(_record, engine, report, settings, time_zone))
         except ReportError as error:
             result.errors.append(RowError(report.row, error.column, error.message, report.sheet))
+            continue
+        except NotReadyError as error:
+            result.errors.append(RowError(report.row, "line_id", error.message, report.sheet, is_transient=True))
             continue
         hit("outreach.after_report")
         if withdrawn is None:
@@ -196,7 +201,12 @@ class _Recorder:
 
     def _add_contact(self, line: OutreachLineRow, at: datetime, day: date) -> None:
         """Counts the line as one contact, however often the person was reached on it."""
-        if self._session.get(ContactRow, line.line_id) is None:
+        contact_id = line.line_id
+        taken = self._session.get(ContactRow, contact_id)
+        if taken is not None and not is_of_line(self._session, taken):  # a tool's id, recorded before keys owned them
+            contact_id = own_contact_id("", line.customer_id, line.line_id)
+            taken = self._session.get(ContactRow, contact_id)
+        if taken is None:
             campaign = self._session.scalar(
                 select(ListLineRow.list_id)
                 .where(ListLineRow.line_id == line.line_id)
@@ -205,7 +215,7 @@ class _Recorder:
             )
             self._session.add(
                 ContactRow(
-                    contact_id=line.line_id,
+                    contact_id=contact_id,
                     customer_id=line.customer_id,
                     person_id=line.person_id,
                     at=at,

@@ -5,6 +5,7 @@ One shape serves both, so the door cannot judge by other rules than landing.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ class ReportedContact:
     """A contact that a campaign tool made.
 
     Attributes:
-        contact_id: The tool's own id.
+        contact_id: The tool's own id, as the tool gave it.
         customer_id: Whom.
         at: When, aware.
         action: What.
@@ -32,6 +33,17 @@ class ReportedContact:
     action: str
     channel: str | None = None
     campaign: str | None = None
+
+
+def own_contact_id(owner: str, customer_id: str, client_id: str) -> str:
+    """Returns the id under which the ledger and the feeds keep a contact of somebody else's numbering.
+
+    It belongs to who reports and whom: never that of another key, of another customer, of the operator or of a line.
+
+    Example: `spring-17` gives `spring-17@3f1c9a0b52de`.
+    """
+    digest = hashlib.sha256(f"{owner}\x00{customer_id}\x00{client_id}".encode()).hexdigest()[:12]
+    return f"{client_id[:87]}@{digest}"  # at most 100 characters; the digest knows the rest
 
 
 def timed(customer_id: str, at: datetime, reported_at: datetime) -> dict[str, Any]:

@@ -58,12 +58,13 @@ class Report:
 
 @dataclass(frozen=True)
 class RowError:
-    """One row that was not imported, and why."""
+    """One row that was not imported, and why; `is_transient` if the same row may be taken the next time."""
 
     row: int
     column: str
     message: str
     sheet: str = ""
+    is_transient: bool = False
 
 
 @dataclass

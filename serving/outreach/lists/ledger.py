@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date, timedelta
+from time import monotonic
 from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import func, select, text, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from features.kit.clock import instant_of
 from features.kit.errors import NotFoundError, NotReadyError
+from features.kit.log import get_logger
 from serving.database.tables_outreach import (
     CLOSED,
     EXPIRED,
@@ -34,6 +37,8 @@ from serving.outreach.dispositions import FINISHED
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 TRIES = 4
 """Waits of `serving.database.session.BUSY_SECONDS` each before a busy ledger is told."""
+LONGEST_WAIT_SECONDS = 120.0
+"""How long the items of one batch wait for a busy ledger, all together."""
 
 Result = TypeVar("Result")
 CLAIMED, RELEASED = "claimed", "released"
@@ -63,16 +68,50 @@ def _check_character(body: str) -> str:
 def patiently(work: Callable[[], Result]) -> Result:
     """Returns what one writing transaction returns, begun anew if other writers kept it waiting too long.
 
+    Two writers of one row meet in PostgreSQL only at its end: begun anew, the second one sees the row.
+
     Raises:
         NotReadyError: If the ledger stays busy; the same key may be tried again without harm.
     """
-    for _ in range(TRIES):
+    for attempt in range(1, TRIES + 1):
         try:
             return work()
+        except IntegrityError:
+            if attempt == TRIES:
+                raise
         except OperationalError as error:
             if "locked" not in str(error.orig) and "lock timeout" not in str(error.orig):
                 raise
     raise NotReadyError("the outreach ledger is busy", remedy="try again with the same key")
+
+
+@dataclass
+class Batch:
+    """Writes the items of one batch, each in its own transaction: what fails for one fails for no other.
+
+    Attributes:
+        waited: Seconds lost to a busy ledger so far.
+    """
+
+    waited: float = 0.0
+
+    def write(self, work: Callable[[], Result]) -> Result:
+        """Returns what an item's transaction returns.
+
+        Raises:
+            NotReadyError: If the ledger did not take the item, or has been busy for too long; nothing is recorded.
+        """
+        if self.waited > LONGEST_WAIT_SECONDS:
+            raise NotReadyError("the outreach ledger is busy", remedy="send the same again")
+        begun = monotonic()
+        try:
+            return patiently(work)
+        except NotReadyError:
+            self.waited += monotonic() - begun
+            raise
+        except SQLAlchemyError as error:
+            get_logger().error("item_not_recorded", error_kind=type(error).__name__)
+            raise NotReadyError("the outreach ledger did not take it", remedy="send the same again") from error
 
 
 def lock_ledger(session: Session) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,3 +95,13 @@ def client(world):
 def everything(world):
     """Returns the headers of a key with every scope."""
     return world.key()
+
+
+@pytest.fixture
+def fresh(world, tmp_path):
+    """Returns a copy of the world that a test may change, with a client and a key of every scope."""
+    home = Home(tmp_path / "home")
+    shutil.copytree(world.home.root, home.root)
+    changed = type(world)(home, world.ids, world.cards)
+    with TestClient(create_app(home, check_in_child=False), raise_server_exceptions=False) as client:
+        yield changed, client, changed.key()

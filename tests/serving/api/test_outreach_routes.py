@@ -1,30 +1,16 @@
 """Outreach lists, contacts and outcomes: drawn once, counted at once, binding at once."""
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
 
 from features.feeds.landed.reading import Feeds
-from features.kit.home import Home
-from serving.api.app import create_app
 from serving.database.session import open_database
 from serving.outreach.feedback.held import held_reports
 
 pytestmark = pytest.mark.xdist_group("api")
-
-
-@pytest.fixture
-def fresh(world, tmp_path):
-    """Returns a copy of the world that a test may change, with a client and a key of every scope."""
-    home = Home(tmp_path / "home")
-    shutil.copytree(world.home.root, home.root)
-    changed = type(world)(home, world.ids, world.cards)
-    with TestClient(create_app(home, check_in_child=False), raise_server_exceptions=False) as client:
-        yield changed, client, changed.key()
 
 
 def draw(client, headers, key, **body):
@@ -152,7 +138,7 @@ def test_a_contact_counts_at_once_and_becomes_a_feed(fresh):
     assert not verdict["ok"]
     assert {"cool_down", "cap_reached"} & set(verdict["codes"])
     with Feeds.open(world.home).connect() as database:
-        rows = database.execute("SELECT customer_id, action FROM contacts WHERE contact_id = 'c1'").fetchall()
+        rows = database.execute("SELECT customer_id, action FROM contacts WHERE contact_id LIKE 'c1@%'").fetchall()
     assert rows == [(customer_id, "upgrade_invite")]
 
 
@@ -247,4 +233,4 @@ def test_what_landing_would_refuse_is_refused_at_the_door(fresh):
     assert draw(client, headers, "a").status_code == 201
     assert held_reports(open_database(world.home)) == []
     with Feeds.open(world.home).connect() as database:
-        assert database.execute("SELECT count(*) FROM contacts WHERE contact_id = 'c1'").fetchall() == [(1,)]
+        assert database.execute("SELECT count(*) FROM contacts WHERE contact_id LIKE 'c1@%'").fetchall() == [(1,)]

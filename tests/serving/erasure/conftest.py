@@ -31,7 +31,8 @@ from serving.database.audit import record
 from serving.database.keys import create_key, find_key
 from serving.database.session import open_database, reading, writing
 from serving.database.tables_outreach import OutreachLineRow
-from serving.outreach.feedback.landing import land_pending, record_contacts
+from serving.outreach.feedback.contacts import record_contact
+from serving.outreach.feedback.landing import land_pending
 from serving.outreach.feedback.outcomes import record_reports
 from serving.outreach.feedback.reported_rows import ReportedContact
 from serving.outreach.feedback.returns import Report
@@ -189,8 +190,8 @@ def _outreach(home: Home) -> None:
         Report(2, mine, "never_again", attempted_at=at, agent="a"),
     ]
     record_reports(engine, reports, settings, "Asia/Shanghai")
-    told = [ReportedContact(canary(45), CUSTOMERS[1], at, "service_review", "message", canary(46))]
-    record_contacts(engine, told, {CUSTOMERS[1]: PERSON}, "Asia/Shanghai")
+    sent = ReportedContact(canary(45), CUSTOMERS[1], at, "service_review", "message", canary(46))
+    record_contact(engine, sent, PERSON, "Asia/Shanghai", owner="crm")
     land_pending(home, engine)
     with writing(engine) as session:
         answer = idempotency.Answer(200, f'{{"items":["{CUSTOMERS[0]}","C0001"]}}'.encode())

@@ -19,7 +19,8 @@ from serving.database.session import open_database, reading
 from serving.database.tables_access import AuditRow
 from serving.database.tables_outreach import OutreachLineRow, RefusalRow
 from serving.outreach.dispositions import Disposition
-from serving.outreach.feedback.landing import import_outcomes, land_pending, record_contacts
+from serving.outreach.feedback.contacts import record_contact
+from serving.outreach.feedback.landing import import_outcomes, land_pending
 from serving.outreach.feedback.outcomes import record_reports
 from serving.outreach.feedback.reported_rows import ReportedContact
 from serving.outreach.feedback.returns import Report, read_reports
@@ -219,16 +220,13 @@ def test_an_unknown_line_and_a_closed_line_are_named(crowd):
 def test_a_campaign_tools_contacts_count_at_once(crowd, settings):
     """Told today, the person rests from tomorrow's marketing; the same contact told twice counts once."""
     engine = open_database(crowd)
-    told = [ReportedContact("X1", "C0003", TEN, "plan_fit_offer", "message", "summer")]
-    assert record_contacts(engine, told, {"C0003": "P0003"}, "Asia/Shanghai") == 1
-    assert record_contacts(engine, told, {"C0003": "P0003"}, "Asia/Shanghai") == 0
+    sent = ReportedContact("X1", "C0003", TEN, "plan_fit_offer", "message", "summer")
+    assert [record_contact(engine, sent, "P0003", "Asia/Shanghai", owner="crm") for _ in range(2)] == [True, False]
     from serving.outreach.policy.ledger_facts import read_facts
 
     with reading(engine) as session:
         book = policy_of(states_of(Feeds.open(crowd)), settings, read_facts(session, AS_OF))
     assert book.verdicts(["C0003"], "marketing", "call", AS_OF)[0].codes == ("cool_down",)
-    with pytest.raises(DataError, match="unknown customer 'C9'"):
-        record_contacts(engine, [ReportedContact("X2", "C9", TEN, "plan_fit_offer")], {}, "Asia/Shanghai")
 
 
 def test_handover_needs_its_scope_is_audited_and_expires(crowd, tmp_path):

@@ -39,7 +39,7 @@ def test_a_solved_line_shows_its_end_time_and_agent_in_every_form_of_the_list(cr
     assert tuple(rows[0][name] for name in NAMES) == ("已结案", "solved 已解决", "2026-06-01 14:30", "7")
     assert tuple(rows[1][name] for name in NAMES) == ("新增", "", "", "")
     assert (rows[1]["已尝试"], rows[0]["行号"]) == ("1/3，上次14:40", solved)
-    assert [line.rsplit(" · ", 1)[1] for line in list_summary(again)["first_lines"]][:1] == ["solved 已解决"]
+    assert [line.rsplit(" · ", 1)[1] for line in list_summary(crowd, again)["first_lines"]][:1] == ["solved 已解决"]
     _, english = pull(crowd, "en")
     shown = ("closed", "solved", "2026-06-01 14:30", "7")
     assert tuple(english[0][name] for name in ("state", "disposition*", "attempted at", "agent")) == shown
