@@ -9,7 +9,6 @@ import duckdb
 
 from features.feeds.contracts import FEEDS
 from features.feeds.landed.manifest import LandedFeed, Part
-from features.feeds.landed.reading import newest_versions
 from features.feeds.landing.parts import Writer
 from features.feeds.landing.typing_rows import is_staged, staged_name
 from features.feeds.schema import Feed, Link
@@ -37,59 +36,116 @@ def resolve_owners(connection: duckdb.DuckDBPyConnection, home: Home, feed: Feed
 
     Ownership is half-open, `[valid_from, valid_until)`; the newest start wins. A number that nobody owned at that
     moment makes its row `number_without_owner`, so a re-issued number gives its new owner nothing of the old one's.
+
+    The owner is the one of what was known of the number: a row whose owner was learnt later is known from then on, and
+    where the operator learnt that it had been somebody else's, the row becomes two versions. Example: a call of 03-02,
+    and on 03-05 it is known that the number changed hands on 03-01: until 03-05 the call is the old owner's.
     """
-    key = "number, customer_id, valid_from"
-    owners = []
-    if is_staged(connection, "numbers"):
-        staged = staged_name(FEEDS["numbers"])
-        until = "valid_until" if "valid_until" in column_types(connection, staged) else "CAST(NULL AS TIMESTAMP)"
-        owners.append(
-            f"SELECT {key}, last(until ORDER BY known_at) AS valid_until FROM "
-            f"(SELECT {key}, {{'at': {until}}} AS until, known_at FROM {staged} WHERE _reason IS NULL) GROUP BY ALL"
-        )
+    _read_owners(connection, home, numbers)
+    table, key = staged_name(feed), _identity(connection, feed, number=True)
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE owners (number VARCHAR, customer_id VARCHAR, valid_from TIMESTAMP, "
-        "valid_until TIMESTAMP)"
+        # `following`: when a newer version of the row itself is known; owners from then on are that version's.
+        f"CREATE OR REPLACE TEMP TABLE asked AS SELECT rowid AS place, number, event_at, known_at, min(known_at) OVER ("
+        f"PARTITION BY {key} ORDER BY known_at RANGE BETWEEN INTERVAL 1 MICROSECOND FOLLOWING AND UNBOUNDED FOLLOWING) "
+        f"AS following FROM {table} WHERE _reason IS NULL"
     )
-    for select in owners:
-        connection.execute(f"INSERT INTO owners SELECT {key}, valid_until['at'] FROM ({select})")
-    if numbers is not None:
-        connection.execute(
-            f"INSERT INTO owners SELECT {key}, valid_until FROM ({newest_versions(_scan(home, numbers))}) l "
-            f"ANTI JOIN owners o ON o.number = l.number AND o.customer_id = l.customer_id "
-            f"AND o.valid_from = l.valid_from"
-        )
-    table = staged_name(feed)
-    owner = "CASE WHEN o.valid_until IS NULL OR s.event_at < o.valid_until THEN o.customer_id END"
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE resolved AS SELECT {owner} AS customer_id, s.* EXCLUDE (number) REPLACE ("
-        f"CASE WHEN _reason IS NULL AND ({owner}) IS NULL THEN 'number_without_owner:number' ELSE _reason END AS "
-        f"_reason, CASE WHEN _reason IS NULL AND ({owner}) IS NULL THEN CAST(to_json(struct_pack(number := s.number, "
-        f"event_at := s.event_at)) AS VARCHAR) ELSE _content END AS _content) FROM {table} s "
-        f"ASOF LEFT JOIN (SELECT number, valid_from, min(customer_id) AS customer_id, "
-        f"arg_min(valid_until, customer_id) AS valid_until FROM owners GROUP BY ALL) o "
-        f"ON s.number = o.number AND s.event_at >= o.valid_from"
+        "CREATE OR REPLACE TEMP TABLE owned AS WITH moments AS ("
+        "SELECT a.*, e.since, greatest(a.known_at, e.since) AS moment FROM asked a JOIN epochs e "
+        "ON a.number = e.number AND (e.until IS NULL OR e.until > a.known_at) "
+        "AND (e.since <= a.known_at OR a.following IS NULL OR e.since < a.following)), "
+        "held AS (SELECT place, moment, following, "
+        "CASE WHEN b.valid_until IS NULL OR event_at < b.valid_until THEN b.customer_id END AS customer_id "
+        "FROM moments m ASOF LEFT JOIN believed b "
+        "ON m.number = b.number AND m.since = b.since AND m.event_at >= b.valid_from), "
+        "changes AS (SELECT * FROM held WINDOW own AS (PARTITION BY place ORDER BY moment) "
+        "QUALIFY row_number() OVER own = 1 OR customer_id IS DISTINCT FROM lag(customer_id) OVER own) "
+        "SELECT place, moment, customer_id, coalesce(lead(moment) OVER own, following) AS superseded_at "
+        "FROM changes WINDOW own AS (PARTITION BY place ORDER BY moment) QUALIFY customer_id IS NOT NULL"
+    )
+    nobody = "s._reason IS NULL AND o.place IS NULL"
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE resolved AS SELECT o.customer_id, s.* EXCLUDE (number) REPLACE ("
+        f"coalesce(o.moment, s.known_at) AS known_at, "
+        f"CASE WHEN {nobody} THEN 'number_without_owner:number' ELSE s._reason END AS _reason, "
+        f"CASE WHEN {nobody} THEN CAST(to_json(struct_pack(number := s.number, event_at := s.event_at)) AS VARCHAR) "
+        f"ELSE s._content END AS _content), o.superseded_at FROM {table} s LEFT JOIN owned o ON s.rowid = o.place"
     )
     connection.execute(f"DROP TABLE {table}")
     connection.execute(f"CREATE TABLE {table} AS FROM resolved")
     connection.execute("DROP TABLE resolved")
 
 
-def refuse_unknown_customers(
+def _read_owners(connection: duckdb.DuckDBPyConnection, home: Home, numbers: LandedFeed | None) -> None:
+    """Makes `epochs`, the spans in which knowledge of a number stood still, and `believed`, its owners in each."""
+    known = []
+    if numbers is not None:
+        known.append(
+            f"SELECT number, customer_id, valid_from, valid_until, known_at, superseded_at FROM {_scan(home, numbers)}"
+        )
+    if is_staged(connection, "numbers"):
+        staged = staged_name(FEEDS["numbers"])
+        until = "valid_until" if "valid_until" in column_types(connection, staged) else "CAST(NULL AS TIMESTAMP)"
+        known.append(
+            f"SELECT number, customer_id, valid_from, {until} AS valid_until, known_at, "
+            f"CAST(NULL AS TIMESTAMP) AS superseded_at FROM {staged} WHERE _reason IS NULL"
+        )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE owners AS SELECT number, customer_id, valid_from, valid_until, known_at, "
+        f"least(superseded_at, lead(known_at) OVER (PARTITION BY number, customer_id, valid_from ORDER BY known_at)) "
+        f"AS superseded_at FROM ({' UNION ALL '.join(known)})"
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE epochs AS "
+        "SELECT number, since, lead(since) OVER (PARTITION BY number ORDER BY since) AS until FROM ("
+        "SELECT number, known_at AS since FROM owners UNION "
+        "SELECT number, superseded_at FROM owners WHERE superseded_at IS NOT NULL)"
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE believed AS SELECT number, since, valid_from, min(customer_id) AS customer_id, "
+        "arg_min(valid_until, customer_id) AS valid_until FROM owners JOIN epochs USING (number) "
+        "WHERE known_at <= since AND (superseded_at IS NULL OR superseded_at > since) GROUP BY ALL"
+    )
+
+
+def _identity(connection: duckdb.DuckDBPyConnection, feed: Feed, *, number: bool = False) -> str:
+    """Returns the columns that identify an event of a staged table; its number where the owner is still to be found."""
+    if is_staged(connection, feed.name, "event_id"):
+        return "event_id"
+    return ", ".join("number" if number and name == "customer_id" else name for name in feed.key)
+
+
+def admit_known_customers(
     connection: duckdb.DuckDBPyConnection, home: Home, feed: Feed, customers: LandedFeed | None
 ) -> None:
-    """Refuses staged rows of customers that the feed `customers` has never named."""
+    """Refuses staged rows of customers that the feed `customers` has never named; a row is known no sooner than those.
+
+    So a customer who becomes known later changes nothing that was known before. Of the versions of a row that were
+    known by then the newest stays.
+    """
     known = []
     if is_staged(connection, "customers"):
-        known.append(f"SELECT customer_id FROM {staged_name(FEEDS['customers'])} WHERE _reason IS NULL")
+        known.append(f"SELECT customer_id, known_at FROM {staged_name(FEEDS['customers'])} WHERE _reason IS NULL")
     if customers is not None:
-        known.append(f"SELECT customer_id FROM {_scan(home, customers)}")
-    every = " UNION ALL ".join(known)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE known_customers AS SELECT DISTINCT customer_id FROM ({every})")
+        known.append(f"SELECT customer_id, known_at FROM {_scan(home, customers)}")
     connection.execute(
-        f"UPDATE {staged_name(feed)} SET _reason = 'unknown_customer:customer_id', _content = CAST(to_json(struct_pack("
+        f"CREATE OR REPLACE TEMP TABLE known_customers AS SELECT customer_id, min(known_at) AS since "
+        f"FROM ({' UNION ALL '.join(known)}) GROUP BY customer_id"
+    )
+    table = staged_name(feed)
+    connection.execute(
+        f"UPDATE {table} SET _reason = 'unknown_customer:customer_id', _content = CAST(to_json(struct_pack("
         f"customer_id := customer_id, event_at := event_at)) AS VARCHAR) "
         f"WHERE _reason IS NULL AND customer_id NOT IN (SELECT customer_id FROM known_customers)"
+    )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE early AS SELECT s.rowid AS place, c.since, s.known_at < max(s.known_at) OVER ("
+        f"PARTITION BY {_identity(connection, feed)}) AS is_outdated FROM {table} s "
+        f"JOIN known_customers c USING (customer_id) WHERE s._reason IS NULL AND s.known_at <= c.since"
+    )
+    connection.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT place FROM early WHERE is_outdated)")
+    connection.execute(
+        f"UPDATE {table} s SET known_at = e.since FROM early e WHERE s.rowid = e.place AND s.known_at < e.since"
     )
 
 

@@ -32,7 +32,7 @@ from features.feeds.landed.manifest import (
     version_of,
 )
 from features.feeds.landed.shape import Shape
-from features.feeds.landing.identity import refuse_unknown_customers, resolve_owners, write_links
+from features.feeds.landing.identity import admit_known_customers, resolve_owners, write_links
 from features.feeds.landing.parts import Writer
 from features.feeds.landing.quarantine import (
     check_limits,
@@ -54,7 +54,7 @@ from features.kit.runs import hit
 from features.kit.sql import column_types, literals, row_count
 from features.kit.terminal.progress import SILENT, Progress
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 """Raised whenever landing would make other rows of the same files; part of every signature."""
 
 
@@ -246,7 +246,7 @@ class _Landing:
                     resolve_owners(connection, self.home, feed, self.before("numbers"))
                     suppressor.refuse_ownerless(feed)
                 if not feed.reference and feed.name != "customers":
-                    refuse_unknown_customers(connection, self.home, feed, self.before("customers"))
+                    admit_known_customers(connection, self.home, feed, self.before("customers"))
                 collect_refused(connection, feed)
             suppressor.clean_refused()
             for feed, _ in todo:

@@ -14,7 +14,7 @@ from features.feeds.contracts import FEEDS
 from features.feeds.files.staging import create_refused_table, open_scratch, scratch_folder
 from features.feeds.landed.manifest import LandedFeed, read_manifest, remove_orphans, switch_manifest
 from features.feeds.landed.shape import Shape
-from features.feeds.landing.identity import refuse_unknown_customers
+from features.feeds.landing.identity import admit_known_customers
 from features.feeds.landing.parts import Outcome, Writer
 from features.feeds.landing.quarantine import collect_refused
 from features.feeds.landing.typing_rows import Load, stage_feed, staged_name
@@ -65,7 +65,7 @@ def land_rows(home: Home, feed: str, table: Any, *, arrived_at: datetime) -> Lan
             create_refused_table(connection)
             _stage(connection, block, contract, table, Load(arrival, is_first=before is None))
             if not contract.reference:
-                refuse_unknown_customers(connection, home, contract, manifest.feeds["customers"])
+                admit_known_customers(connection, home, contract, manifest.feeds["customers"])
             collect_refused(connection, contract)
             digest = hashlib.sha256(
                 str(connection.execute(f"SELECT sum(hash(s)) FROM {staged_name(contract)} s").fetchone()).encode()

@@ -27,7 +27,7 @@ def select_incoming(shape: Shape, staged: str, available: set[str], arrived_at: 
     selected += [
         "event_at",
         "known_at",
-        "CAST(NULL AS TIMESTAMP) AS superseded_at",
+        "superseded_at" if "superseded_at" in available else "CAST(NULL AS TIMESTAMP) AS superseded_at",
         f"{timestamp(arrived_at)} AS arrived_at",
     ]
     selected += [

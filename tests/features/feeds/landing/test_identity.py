@@ -131,3 +131,83 @@ def test_a_row_of_an_unknown_customer_is_refused_and_named(operator):
     report = operator.land()
     assert report.feeds["surveys"].reasons == {"unknown_customer:customer_id": 1}
     assert operator.refused("surveys")[0][:3] == ("unknown_customer:customer_id", "surveys.csv", 2)
+
+
+HANDED_OVER = (
+    "number,customer_id,valid_from,valid_until,known_at\n"
+    "13800000001,1,2025-01-01,,2025-01-01\n"
+    "13800000001,1,2025-01-01,2026-03-01,2026-03-05\n"
+    "13800000001,2,2026-03-01,,2026-03-05\n"
+)
+
+
+@pytest.fixture
+def handed_over(operator):
+    """Returns an operator who learnt on 03-05 that a number has had another owner since 03-01."""
+    operator.write("numbers.csv", HANDED_OVER)
+    operator.map("numbers", "SELECT * FROM numbers")
+    return operator
+
+
+@pytest.mark.parametrize(
+    ("feed", "header", "cells"),
+    [("hotline_calls", "call_id", "c"), ("consents", "purpose,channel,granted", "marketing,call,no")],
+)
+def test_a_row_belongs_to_whom_the_operator_then_took_for_the_owner(handed_over, feed, header, cells):
+    """Up to 03-05 a call or a no of 03-02 is the old owner's, from then on the new one's; so too of a former world."""
+    handed_over.write(f"{feed}.csv", f"number,event_at,{header}\n13800000001,2026-03-02 10:00:00,{cells}\n")
+    handed_over.map(feed, f"SELECT * FROM {feed}", known_after="PT1H", keyed_by="number")
+    handed_over.land()
+    days = ("2026-03-02", "2026-03-03", "2026-03-05", "2026-03-06", "2026-05-01")
+    known = {day: handed_over.known(feed, day, "customer_id") for day in days}
+    assert known == {
+        "2026-03-02": [], "2026-03-03": [("1",)], "2026-03-05": [("1",)], "2026-03-06": [("2",)], "2026-05-01": [("2",)],
+    }  # fmt: skip
+
+
+def test_a_row_waits_for_an_owner_who_becomes_known_later(operator):
+    """A call of 03-02 over a number given out on 03-01 is known from 03-05 on, when the operator knew to whom."""
+    operator.write("numbers.csv", "number,customer_id,valid_from,known_at\n13800000001,2,2026-03-01,2026-03-05 08:00\n")
+    operator.map("numbers", "SELECT * FROM numbers")
+    operator.write("hotline_calls.csv", "number,event_at,call_id\n13800000001,2026-03-02 10:00:00,c\n")
+    operator.map("hotline_calls", "SELECT * FROM hotline_calls", known_after="PT1H", keyed_by="number")
+    report = operator.land()
+    assert operator.rows("SELECT customer_id, known_at, superseded_at FROM hotline_calls") == [
+        ("2", datetime.fromisoformat("2026-03-05T00:00"), None)
+    ]
+    assert report.feeds["hotline_calls"].accepted == 1
+
+
+def test_a_corrected_row_follows_its_number_in_every_version(handed_over):
+    """Two versions known before the number changed hands and one after: none is a conflict, each has its owner."""
+    handed_over.write(
+        "hotline_calls.csv",
+        "number,event_at,call_id,topic,known_at\n"
+        "13800000001,2026-03-02 10:00:00,c,network,2026-03-02 11:00:00\n"
+        "13800000001,2026-03-02 10:00:00,c,billing,2026-03-03 11:00:00\n"
+        "13800000001,2026-03-02 10:00:00,c,porting,2026-03-07 11:00:00\n",
+    )
+    handed_over.map("hotline_calls", "SELECT * FROM hotline_calls", keyed_by="number")
+    report = handed_over.land()
+    days = ("2026-03-03", "2026-03-04", "2026-03-06", "2026-03-08")
+    known = {day[-1]: handed_over.known("hotline_calls", day, "customer_id, topic") for day in days}
+    assert known == {"3": [("1", "network")], "4": [("1", "billing")], "6": [("2", "billing")], "8": [("2", "porting")]}
+    assert report.feeds["hotline_calls"].reasons == {}
+
+
+def test_a_row_is_known_no_sooner_than_its_customer(operator):
+    """A link known in January of a customer who became known in May is known in May, in its version of then."""
+    operator.write("customers_2.csv", "customer_id,event_at\n9,2026-05-01\n")
+    operator.write(
+        "persons.csv",
+        "customer_id,person_id,account_id,valid_from,known_at\n"
+        "1,P1,A1,2025-06-01,2025-06-02\n9,P1,A1,2026-01-01,2026-01-02\n9,P1,A2,2026-01-01,2026-01-03\n",
+    )
+    operator.map("persons", "SELECT * FROM persons")
+    report = operator.land()
+    days = ("2026-04-01", "2026-05-01", "2026-05-02")
+    known = {day: operator.known("person_links", day, "customer_id, account_id") for day in days}
+    assert known == {
+        "2026-04-01": [("1", "A1")], "2026-05-01": [("1", "A1")], "2026-05-02": [("1", "A1"), ("9", "A2")],
+    }  # fmt: skip
+    assert report.feeds["persons"].reasons == {}
