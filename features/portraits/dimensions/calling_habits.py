@@ -18,19 +18,22 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: recency(t, t.agent),
     ),
     _is.number(
-        "manual_calls_trend_90d", _CALLS, "Manual calls a day in 30 days over those of 90 days.",
+        "manual_calls_trend_90d", _CALLS,
+        "Manual calls a day in 30 days over those of 90 days: 3 if all came in the last 30.",
         lambda t: ratio(count(t, 30, t.agent) * 3, count(t, 90, t.agent)),
     ),
     _is.count(
         "repeat_topic_calls_count_7d", _CALLS, "Most manual calls on one topic in the last 7 days.",
-        lambda t: t.same_topic_calls_7d.max(where=within(t, 7, t.agent)).fill_null(0),
+        lambda t: t.week_topic_calls.max(where=within(t, 7, t.agent)).fill_null(0),
     ),
     _is.count(
-        "repeat_topic_calls_count_60d", _CALLS, "Most manual calls on one topic within any 7 days of the last 60.",
+        "repeat_topic_calls_count_60d", _CALLS,
+        "Most manual calls on one topic in 7 days that end with such a call of the last 60.",
         lambda t: t.same_topic_calls_7d.max(where=within(t, 60, t.agent)).fill_null(0),
     ),
     _is.count(
-        "busiest_month_calls_count_60d", _CALLS, "Most manual calls within any 30 days that end in the last 60.",
+        "busiest_month_calls_count_60d", _CALLS,
+        "Most manual calls in 30 days that end with a manual call of the last 60.",
         lambda t: t.calls_30d.max(where=within(t, 60, t.agent)).fill_null(0),
     ),
     _is.count(
@@ -38,7 +41,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: count(t, 90, t.agent & ~t.resolved),
     ),
     _is.count(
-        "wait_minutes_90d", _CALLS, "Minutes of waiting for an agent in 90 days.",
+        "wait_minutes_90d", _CALLS, "Minutes of waiting for an agent in 90 days, calls given up included.",
         lambda t: total(t, "wait_seconds", 90).cast("float64") / 60.0,
     ),
     _is.count(
@@ -54,7 +57,8 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: count(t, 30, t.agent & t.topic.isin(("data_plan", "contract"))),
     ),
     _is.count(
-        "leave_enquiry_calls_count_30d", _CALLS, "Calls about porting or cancelling in 30 days.",
+        "leave_enquiry_calls_count_30d", _CALLS,
+        "Calls about porting or cancelling in 30 days, also those that no agent took.",
         lambda t: count(t, 30, t.topic.isin(("porting", "cancelling"))),
     ),
 )  # fmt: skip

@@ -19,7 +19,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: ratio(t.total.sum(where=t.rank <= 3), t.count(where=t.rank <= 3)),
     ),
     _is.number(
-        "bill_jump_share", _BILLS, "Newest bill over the mean of the 3 before it.",
+        "bill_jump_share", _BILLS, "Newest bill over the mean of the 3 before it, or of as many as there are.",
         lambda t: ratio(
             t.total.max(where=t.rank == 1) * t.count(where=t.rank.between(2, 4)),
             t.total.sum(where=t.rank.between(2, 4)),
@@ -34,7 +34,8 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: (t.overage_fee > 0).cast("int64").sum(where=t.rank <= 3),
     ),
     _is.number(
-        "bill_new_charge_amount", _BILLS, "Value-added service of the newest bill that no bill before had.",
+        "bill_new_charge_amount", _BILLS,
+        "Fee of the newest bill for a value-added service that no bill of 400 days before had.",
         lambda t: t.new_charge.max(where=t.rank == 1),
     ),
     _is.number(
@@ -46,7 +47,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: t.days_since_due_at.min(where=(t.rank <= 6) & t.is_late),
     ),
     _is.number(
-        "arrears_amount", _BILLS, "Unpaid after the due date, minor units.",
+        "arrears_amount", _BILLS, "Unpaid after the due date in 400 days of bills, minor units.",
         lambda t: t.overdue_amount.sum().fill_null(0),
     ),
     _is.number(
@@ -67,31 +68,33 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: count(t, 30, t.is_used),
     ),
     _is.number(
-        "use_recency_days", _USE, "Days since the newest day with any use, at most 180.",
+        "use_recency_days", _USE, "Days since the newest day with any use.",
         lambda t: recency(t, t.is_used),
     ),
     _is.number(
-        "usual_use_recency_days", _USE, "Days since the newest day of usual data or voice; at most 180, else empty.",
+        "usual_use_recency_days", _USE,
+        "Days since a day of usual use: at least 3/4 of the mean data, or 3/2 of the mean voice, of days with any.",
         lambda t: recency(t, t.is_usual),
     ),
     _is.number(
-        "data_trend_30d", _USE, "Data a day in 7 days over that of 30 days.",
+        "data_trend_30d", _USE, "Data a known day in 7 days over that of 30; empty if used for less than 7.",
         lambda t: trend(t, "data_kb", 7, 30),
     ),
     _is.number(
-        "data_trend_90d", _USE, "Data a day in 30 days over that of 90 days.",
+        "data_trend_90d", _USE, "Data a known day in 30 days over that of 90; empty if used for less than 30.",
         lambda t: trend(t, "data_kb", 30, 90),
     ),
     _is.number(
-        "data_trend_180d", _USE, "Data a day in 90 days over that of 180 days.",
+        "data_trend_180d", _USE, "Data a known day in 90 days over that of 180; empty if used for less than 90.",
         lambda t: trend(t, "data_kb", 90, 180),
     ),
     _is.number(
-        "voice_trend_90d", _USE, "Voice a day in 30 days over that of 90 days.",
+        "voice_trend_90d", _USE, "Voice a known day in 30 days over that of 90; empty if used for less than 30.",
         lambda t: trend(t, "voice_seconds", 30, 90),
     ),
     _is.number(
-        "data_deviation_mb_30d", _USE, "Standard deviation of a day's data over 30 days, MB.",
+        "data_deviation_mb_30d", _USE,
+        "Standard deviation of a day's data, cut to whole MB, over the delivered days of 30.",
         lambda t: deviation(t, "data_mb", 30),
     ),
     _is.number(

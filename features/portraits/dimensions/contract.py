@@ -25,8 +25,8 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: (-t.days_since_discount_end).max(),
     ),
     _is.number(
-        "discount_amount", _NOW, "Monthly discount of the plan in force, minor units.",
-        lambda t: t.discount_amount.max(),
+        "discount_amount", _NOW, "Monthly discount of the plan in force, minor units; 0 after its end.",
+        lambda t: (t.discount_amount * (t.days_since_discount_end.fill_null(0) <= 0).cast("int64")).max(),
     ),
     _is.number("plan_days", _NOW, "Days since the plan took effect.", lambda t: t.days_since_effective_on.max()),
     _is.number("plan_fee_amount", _NOW, "Monthly fee of the plan, minor units.", lambda t: t.monthly_fee.max()),

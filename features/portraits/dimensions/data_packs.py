@@ -11,11 +11,14 @@ _MONTHS = "usage_months"
 
 DEFINITIONS: tuple[Definition, ...] = (
     *each((30, 90), lambda days: _is.count(
-        f"packs_count_{days}d", _PACKS, f"Packs bought in {days} days.",
+        f"packs_count_{days}d", _PACKS, f"Data packs bought in {days} days, those for use abroad left out.",
         lambda t: count(t, days),
     )),
-    _is.count("pack_amount_90d", _PACKS, "Spent on packs in 90 days, minor units.", lambda t: total(t, "price", 90)),
-    _is.number("pack_recency_days", _PACKS, "Days since the newest pack.", recency),
+    _is.count(
+        "pack_amount_90d", _PACKS, "Spent on these packs in 90 days, minor units.",
+        lambda t: total(t, "price", 90),
+    ),
+    _is.number("pack_recency_days", _PACKS, "Days since the newest of these packs.", recency),
     _is.number(
         "allowance_used_share", _MONTHS, "Data used over the plan's allowance in the newest known month.",
         lambda t: ratio(t.data_kb.max(where=t.rank == 1), t.allowance_kb.max(where=t.rank == 1)),
@@ -38,15 +41,18 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: t.is_low_use.cast("int64").sum(where=t.rank <= 3),
     ),
     _is.number(
-        "over_use_months_count_90d", _MONTHS, "Months beyond the data allowance, among the newest 3.",
+        "over_use_months_count_90d", _MONTHS,
+        "Months beyond the data allowance among the newest 3, under plans that charge it.",
         lambda t: t.is_over_use.cast("int64").sum(where=t.rank <= 3),
     ),
     _is.number(
-        "throttled_months_count_90d", _MONTHS, "Months slowed down after the cap, among the newest 3.",
+        "throttled_months_count_90d", _MONTHS,
+        "Months slowed down after the cap among the newest 3: as delivered, else by the plan.",
         lambda t: t.is_throttled.cast("int64").sum(where=t.rank <= 3),
     ),
     _is.number(
-        "month_used_share", "month_so_far", "Data used in the calendar month so far over the plan's allowance.",
+        "month_used_share", "month_so_far",
+        "Data used in the calendar month so far, as known, over the plan's allowance.",
         lambda t: ratio(t.data_kb.max(), t.allowance_kb.max()),
     ),
 )  # fmt: skip

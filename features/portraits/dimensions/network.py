@@ -31,7 +31,8 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: recency(t, t.is_poor),
     ),
     _is.number(
-        "stalls_trend_90d", _DAYS, "Stalls a day in 30 days over those of 90 days.",
+        "stalls_trend_90d", _DAYS,
+        "Stalls a known day in 30 days over those of 90; empty with less than 30 days of data.",
         lambda t: trend(t, "stalls", 30, 90),
     ),
     _is.count(
@@ -50,7 +51,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         ),
     ),
     _is.number(
-        "tv_idle_days", _FIXED, "Days since the set-top box was last used.",
+        "tv_idle_days", _FIXED, "Days since the set-top box in use was last used.",
         lambda t: t.days_since_last_active_on.max(where=t.is_newest & t.is_open & (t.service == "tv")),
     ),
     _is.count(

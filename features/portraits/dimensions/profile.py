@@ -26,12 +26,12 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: t.days_since_device_since.max(),
     ),
     _is.count(
-        "household_lines_count", "household", "Other lines, broadband or TV on the same account.",
+        "household_lines_count", "household", "Other subscriptions linked to the same account and in use.",
         lambda t: t.count(where=t.is_active),
     ),
     _is.count(
         "household_closed_count_90d", "household",
-        "Other lines or services of the account that ended in 90 days.",
+        "Other subscriptions of the account whose link or subscription ended in 90 days.",
         lambda t: t.count(where=t.closed_days_ago.between(1, 90)),
     ),
     _is.count(

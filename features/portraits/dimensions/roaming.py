@@ -23,7 +23,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: total(t, "fee", 60, ~t.with_pack),
     ),
     _is.number(
-        "roaming_recency_days", _ABROAD, "Days since the newest use abroad, at most 400.",
+        "roaming_recency_days", _ABROAD, "Days since the newest use abroad.",
         recency,
     ),
     _is.count(
@@ -31,7 +31,8 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: t.days_ago.between(320, 380).cast("int64").max(),
     ),
     _is.count(
-        "roaming_enquiries_count_30d", "hotline_calls", "Calls about roaming in 30 days.",
+        "roaming_enquiries_count_30d", "hotline_calls",
+        "Calls about roaming in 30 days, also those that no agent took.",
         lambda t: count(t, 30, t.topic == "roaming"),
     ),
 )  # fmt: skip

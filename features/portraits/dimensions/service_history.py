@@ -38,11 +38,11 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     _is.number("survey_recency_days", _SURVEYS, "Days since the newest answer.", recency),
     _is.count(
-        "outreach_count_90d", "contacts", "Contacts made by the operator in 90 days.",
-        lambda t: count(t, 90, t.arm != "control"),
+        "outreach_count_90d", "contacts", "Contacts made by the operator in 90 days, the control group's left out.",
+        lambda t: count(t, 90, t.arm.fill_null("") != "control"),
     ),
     _is.number(
         "outreach_recency_days", "contacts", "Days since the operator's newest contact.",
-        lambda t: recency(t, t.arm != "control"),
+        lambda t: recency(t, t.arm.fill_null("") != "control"),
     ),
 )  # fmt: skip

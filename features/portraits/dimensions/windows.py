@@ -49,8 +49,18 @@ def ratio(part: Any, whole: Any) -> Any:
 
 
 def trend(rows: Any, column: str, short: int, long: int) -> Any:
-    """Returns the daily mean of the short window over that of the long one: 1 is steady, 0.5 is half of before."""
-    return ratio(total(rows, column, short) * long, total(rows, column, long) * short)
+    """Returns the daily mean of the short window over that of the long one: 1 is steady, 0.5 is half of before.
+
+    Only known days are counted: those from the customer's first row on, up to the newest day that the feed holds of
+    anybody (`newest_day`). NULL if the customer has no row from before the short window, so nothing to compare with.
+    Example: steady use since 40 days, known up to 2 days ago, is (6u / 6) / (29u / 29) = 1 for 7 and 30 days.
+    """
+    import ibis
+
+    first, newest = rows.days_ago.max(), rows.newest_day.max()
+    short_days, long_days = (ibis.greatest(ibis.least(first, days) - newest + 1, 0) for days in (short, long))
+    value = ratio(total(rows, column, short) * long_days, total(rows, column, long) * short_days)
+    return ibis.ifelse(first > short, value, None)
 
 
 def deviation(rows: Any, column: str, days: int) -> Any:

@@ -44,7 +44,7 @@ def customer(staged: Tables, _: PortraitSettings) -> Any:
 
 
 def household(staged: Tables, _: PortraitSettings) -> Any:
-    """Returns, per customer, the other lines and fixed services of the account: in use, or how long ago they ended.
+    """Returns, per customer, the other subscriptions of the account: in use, or how long ago they ended.
 
     A line ends when its link ends or its subscription is terminated, whichever comes first.
     """
@@ -58,11 +58,7 @@ def household(staged: Tables, _: PortraitSettings) -> Any:
     )
     lines = lines.left_join(ended, lines.other_id == ended.customer_id).drop("customer_id")
     closed = _largest(lines.days_since_valid_until, lines.ended_days_ago)
-    lines = lines.mutate(
-        closed_days_ago=closed,
-        is_active=closed.fill_null(0) <= 0,
-        is_fixed=lines.role.isin(("broadband", "tv")).fill_null(False),
-    )
+    lines = lines.mutate(closed_days_ago=closed, is_active=closed.fill_null(0) <= 0)
     pairs = mine.join(lines, "account_id")
     return pairs.filter(pairs.customer_id != pairs.other_id)
 
@@ -82,7 +78,10 @@ def number(staged: Tables, _: PortraitSettings) -> Any:
 
 
 def hotline_calls(staged: Tables, _: PortraitSettings) -> Any:
-    """Returns the calls with `same_topic_calls_7d` and `calls_30d`: manual calls up to and with this one."""
+    """Returns the calls with manual calls up to and with this one, `same_topic_calls_7d` and `calls_30d`.
+
+    `week_topic_calls` counts those of its topic in the last 7 days before the as-of date.
+    """
     import ibis
 
     rows = staged["hotline_calls"]
@@ -95,6 +94,10 @@ def hotline_calls(staged: Tables, _: PortraitSettings) -> Any:
     return rows.mutate(
         same_topic_calls_7d=rows.manual.sum().over(topic_week) * rows.topic.notnull().cast("int64"),
         calls_30d=rows.manual.sum().over(month),
+        week_topic_calls=ibis.ifelse(rows.days_ago <= 7, rows.manual, 0)
+        .sum()
+        .over(ibis.window(group_by=[rows.customer_id, rows.topic]))
+        * rows.topic.notnull().cast("int64"),
     )
 
 
@@ -201,8 +204,9 @@ def roaming_sessions(staged: Tables, _: PortraitSettings) -> Any:
 
 
 def network_experience(staged: Tables, settings: PortraitSettings) -> Any:
-    """Returns the days with `is_poor`: drops or stalls above the limit."""
+    """Returns the days with `is_poor`, drops or stalls above the limit, and the feed's newest day, `newest_day`."""
     rows = staged["network_experience"]
+    rows = rows.cross_join(rows.aggregate(newest_day=rows.days_ago.min()))
     limits = settings.limits
     return rows.mutate(is_poor=yes(rows.drops > limits.poor_drops) | yes(rows.stalls > limits.poor_stalls))
 

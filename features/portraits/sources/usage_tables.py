@@ -12,23 +12,27 @@ _MONTHS = 3
 
 
 def usage_daily(staged: Tables, _: PortraitSettings) -> Any:
-    """Returns the days with `is_used`, `is_usual` and the data in whole MB.
+    """Returns the days with `is_used`, `is_usual`, the data in whole MB and the feed's newest day, `newest_day`.
 
     A day is usual with three quarters of the customer's mean data of days with data, or with one and a half times the
     mean voice of days with voice, which is burstier. Both are sharp where use falls for good, and one day of very much
     use hardly moves them.
     """
+    import ibis
+
     rows = staged["usage_daily"]
     rows = rows.mutate(
         data_mb=rows.data_kb // 1024,
         is_used=rows.voice_seconds.fill_null(0) + rows.data_kb.fill_null(0) + rows.sms_count.fill_null(0) > 0,
     )
     sums = rows.group_by("customer_id").aggregate(
+        newest=rows.days_ago.min(),
         data=rows.data_kb.sum(),
         data_days=rows.count(where=rows.data_kb > 0),
         voice=rows.voice_seconds.sum(),
         voice_days=rows.count(where=rows.voice_seconds > 0),
     )
+    sums = sums.mutate(newest_day=sums.newest.min().over(ibis.window())).drop("newest")
     days = rows.left_join(sums, "customer_id").drop("customer_id_right")
     much_data = (days.data_kb > 0) & (4 * days.data_kb * days.data_days >= 3 * days.data)
     much_voice = (days.voice_seconds > 0) & (2 * days.voice_seconds * days.voice_days >= 3 * days.voice)

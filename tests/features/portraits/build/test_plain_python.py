@@ -138,6 +138,16 @@ class Slow:
         }
         return lambda row: any(row[name] and row[name] >= least[name] for name in least)
 
+    def trend(self, feed, column):
+        """A day's mean of 30 days over that of 90; days before the first row or after anybody's newest do not count."""
+        newest = min(Slow(self.world, one).newest(feed) or 999 for one in "ABC")
+        first = max((row["ago"] for row in self.rows(feed, 180)), default=0)
+        means = [
+            self.total(feed, column, days) / len(range(newest, min(days, first) + 1)) if first > 30 else 0
+            for days in (30, 90)
+        ]
+        return means[0] / means[1] if means[1] else None
+
     def bills(self):
         return sorted(self.rows("bills", 400), key=lambda row: row["ago"])
 
@@ -156,7 +166,6 @@ class Slow:
         bills = self.bills()
         days30 = [row["data_kb"] // 1024 for row in self.rows("usage_daily", 30)]
         surveys = sorted(self.rows("surveys", 180), key=lambda row: (row["event_at"], row["known_at"], row["event_id"]))
-        data30, data90 = self.total("usage_daily", "data_kb", 30), self.total("usage_daily", "data_kb", 90)
         return {
             **{f"manual_calls_count_{days}d": self.count("hotline_calls", days, manual) for days in (7, 30, 90, 180)},
             "manual_call_recency_days": self.newest("hotline_calls", manual),
@@ -172,7 +181,7 @@ class Slow:
             "active_days_30d": self.count("usage_daily", 30, used),
             "use_recency_days": self.newest("usage_daily", used),
             "usual_use_recency_days": self.newest("usage_daily", self.usual()),
-            "data_trend_90d": (data30 * 90) / (data90 * 30) if data90 else None,
+            "data_trend_90d": self.trend("usage_daily", "data_kb"),
             "data_deviation_mb_30d": float(np.std(days30)) if days30 else None,
             "packs_count_90d": self.count("pack_orders", 90),
             "pack_amount_90d": self.total("pack_orders", "price", 90),
