@@ -18,7 +18,7 @@ def test_build_classes_and_catalogue(example_world):
     home = str(example_world.land().root)
     app = create_app()
     built = RUN.invoke(app, ["build", "--home", home, "--as-of", "2026-06-08", "--from", "2026-06-01", "--json"])
-    assert json.loads(built.stdout)["built"] == {"2026-06-01": 12, "2026-06-08": 12}
+    assert json.loads(built.stdout)["built"] == {"2026-06-01": 21, "2026-06-08": 21}
     table = RUN.invoke(app, ["classes", "--home", home])
     assert "customer classes as of 2026-06-08" in table.stdout
     assert "complaint_sensitive" in table.stdout
