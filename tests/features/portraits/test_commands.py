@@ -23,7 +23,7 @@ def test_build_classes_and_catalogue(example_world):
     assert "customer classes as of 2026-06-08" in table.stdout
     assert "complaint_sensitive" in table.stdout
     report = json.loads(RUN.invoke(app, ["classes", "--home", home, "--json"]).stdout)
-    assert sum(line["size"] for line in report["classes"]) == 12
+    assert sum(line["size"] for line in report["classes"]) == 21
     assert "`manual_calls_count_30d`" in RUN.invoke(app, ["catalogue"]).stdout
 
 
