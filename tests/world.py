@@ -41,6 +41,8 @@ from training.knots import Calibration
 AS_OF = date(2026, 6, 1)
 EARLY = "2026-01-05 10:00:00"
 BANDS = {"very_high": 99.5, "high": 97.0, "raised": 85.0, "normal": 40.0}
+USES_LESS: dict[str, dict[str, Any]] = {"usage.falling": {"pct": 30}}
+"""A fact that a service review answers and that is not for the customer's ear."""
 PROMISED = (0.001, 0.004, 0.01, 0.02, 0.05, 0.1, 0.3, 0.5, 0.9)
 """The propensities at the knots of every small bundle."""
 
@@ -126,11 +128,14 @@ def write_portraits(home: Home, features: FeatureList, tables: Mapping[date, pa.
 
 
 def write_people(home: Home, people: dict[str, dict[str, Any]], as_of: date = AS_OF) -> None:
-    """Writes portraits with only what a list reads: customer_id -> {"reasons": ..., "card": ..., "class": ...}."""
+    """Writes portraits with only what a list reads: customer_id -> {"reasons": ..., "card": ..., "class": ...}.
+
+    Who is given no reason uses less than before: without any, nobody would be on a list.
+    """
     ids = sorted(people)
     facts = [
         orjson.dumps(
-            {"class": "self_served", "missing": [], "reasons": people[one].get("reasons", {}),
+            {"class": "self_served", "missing": [], "reasons": people[one].get("reasons") or USES_LESS,
              "card": people[one].get("card", card())},
             option=orjson.OPT_SORT_KEYS,
         ).decode()

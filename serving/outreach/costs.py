@@ -7,7 +7,8 @@ from functools import cache
 
 from features.feeds.costs import Board, Item, Present
 from features.portraits.costs import fact_stands
-from serving.outreach.decision.actions import NO_CAUSE, REVIEW
+from serving.outreach.decision.actions import REVIEW
+from serving.outreach.decision.reasons import NO_CAUSE
 from serving.outreach.settings import ON_REQUEST, Action, OutreachSettings, load_settings
 from serving.scoring.reasons.book import ReasonBook, ReasonSpec, load_book
 

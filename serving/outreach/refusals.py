@@ -124,6 +124,9 @@ class RefusalCode(StrEnum):
     POOR_EXPERIENCE = "poor_experience", "近期体验不佳", "poor network or a complaint lately", _ACTION
     CHANGED_HANDS = "changed_hands", "已过户", "another person holds the subscription by now", _LINE
     NO_LONGER_TRUE = "no_longer_true", "情况已变", "the fact behind the line does not hold any more", _LINE
+    NOTHING_TO_SAY = (
+        "nothing_to_say", "无可说的原因", "a score is raised, but no single cause is known to speak of", _LINE,
+    )  # fmt: skip
     WINDOW_PASSED = "window_passed", "已过有效期", "the line's last day is over", _LINE
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from features.kit.arrays import Flags
 from serving.no_sale import CODE as NO_SALE
-from serving.outreach.decision.candidates import Candidate, Candidates, Sources, TargetScore
+from serving.outreach.decision.candidates import Candidate, Candidates, Sources
+from serving.outreach.decision.reasons import NO_CAUSE, shown_codes
 from serving.outreach.policy.policy import PolicyBook
 from serving.outreach.refusals import RefusalCode
 from serving.outreach.settings import ON_REQUEST, Action
@@ -22,7 +23,6 @@ from serving.scoring.reasons.book import ReasonBook
 SMALLEST_REST_OF_MONTH = 3
 """A data pack is not offered with fewer days of the month left."""
 
-NO_CAUSE = "mixed.no_single_cause"
 REVIEW = "service_review"
 
 
@@ -128,7 +128,10 @@ class Chooser:
                 option, codes = self._option(candidate, row, name, triggers)
                 refused |= codes
                 if option is not None and (option.tier == 0 or option.value > 0):
-                    found.append(option)
+                    if self._says_nothing(option):
+                        refused.add(RefusalCode.NOTHING_TO_SAY)
+                    else:
+                        found.append(option)
                 elif option is not None:
                     worthless = True
             suppressed.update(refused)
@@ -182,7 +185,13 @@ class Chooser:
             codes = [NO_CAUSE]
         if not codes or any(self._is_stopped(code, action, candidate, row) for code in action.not_when.codes):
             return None
-        return self._made(candidate, row, name, channel, tuple(codes))
+        option = self._made(candidate, row, name, channel, tuple(codes))
+        return None if self._says_nothing(option) else option
+
+    def _says_nothing(self, option: Option) -> bool:
+        """Returns whether a line would show no reason but the fallback, of which nothing may be said."""
+        shown = shown_codes(option.candidate, option.triggers, option.target, self._book, self._as_of)
+        return shown == [self._book.fallback]
 
     def _is_owed(self, name: str, codes: list[str]) -> bool:
         return self._settings.actions[name].kind == "S" and any(code in self._duties for code in codes)
@@ -295,11 +304,3 @@ class Chooser:
         if target == "upgrade":
             return float(value.upgrade_fee_gain) * value.margin_share * value.upgrade_months * self._minor
         return 0.0
-
-
-def strongest(candidate: Candidate, target: str | None) -> tuple[str, TargetScore] | None:
-    """Returns the score that a line speaks of: the target's own, else the one furthest above its base rate."""
-    if target is not None:
-        return target, candidate.scores[target]
-    ranked = sorted(candidate.scores.items(), key=lambda item: (-(item[1].times_base or 0.0), item[0]))
-    return ranked[0] if ranked else None

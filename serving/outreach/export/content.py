@@ -9,16 +9,15 @@ from typing import Any
 from features.feeds.landed.steady import on_current_feeds
 from features.kit.home import Home
 from features.kit.language import LOCALES, Locale, Text
-from serving.outreach.decision.actions import NO_CAUSE, Option, strongest
+from serving.outreach.decision.actions import Option
 from serving.outreach.decision.catalogue import Pack, pack_on_sale
+from serving.outreach.decision.reasons import shown_codes, strongest
 from serving.outreach.export.offers import offer_of
 from serving.outreach.export.wording import Wording
 from serving.outreach.policy.calendar import best_open_hours
 from serving.outreach.policy.policy import PolicyBook
 from serving.scoring.reasons.book import ReasonBook
 
-MOST_REASONS = 3
-MOST_PER_DIMENSION = 2
 Content = dict[str, Any]
 
 
@@ -43,7 +42,7 @@ class ContentWriter:
         candidate, card = option.candidate, option.candidate.card
         action = self._settings.actions[option.action]
         spoken = strongest(candidate, option.target)
-        codes = self.reason_codes(option)
+        codes = shown_codes(candidate, option.triggers, option.target, self._book, self._policy.as_of)
         reasons = [self._reason(code, candidate.reasons, action.kind) for code in codes]
         offer = offer_of(option, self._wording.writer)
         refund = None if action.refund_limit is None else self._wording.minor(action.refund_limit)
@@ -80,26 +79,6 @@ class ContentWriter:
             "tier": option.tier,
             "assumed": True,
         }
-
-    def reason_codes(self, option: Option) -> list[str]:
-        """Returns at most three codes: what the action answers first, then what raises the score.
-
-        Every fact holds. At most two are of one dimension.
-        """
-        candidate = option.candidate
-        spoken = strongest(candidate, option.target)
-        scored = list(spoken[1].reason_codes) if spoken else []
-        triggers = sorted(option.triggers, key=lambda code: (code not in scored, option.triggers.index(code)))
-        codes: list[str] = []
-        dimensions: list[str] = []
-        for code in [*triggers, *scored]:
-            if code in codes or code == NO_CAUSE or not self._book.holds(code, candidate.reasons, self._policy.as_of):
-                continue
-            dimension = self._book.reasons[code].dimension
-            if dimensions.count(dimension) < MOST_PER_DIMENSION and len(codes) < MOST_REASONS:
-                codes.append(code)
-                dimensions.append(dimension)
-        return codes or [self._book.fallback]
 
     def _reason(self, code: str, facts: dict[str, dict[str, Any]], kind: str) -> dict[str, Any]:
         names = self._settings.actions

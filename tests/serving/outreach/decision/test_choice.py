@@ -27,7 +27,7 @@ from serving.outreach.policy.ledger_facts import LedgerFacts
 from serving.outreach.settings import Capacity, load_settings
 from serving.scoring.reasons.book import load_book
 from tests.serving.outreach.conftest import policy_of, states_of
-from tests.world import AS_OF, Town, card, write_people, write_scores
+from tests.world import AS_OF, USES_LESS, Town, card, write_people, write_scores
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def candidate(
 ) -> Candidate:
     """Returns a candidate with one score."""
     scores = {target: TargetScore(p, 99.5, p / 0.02, band, ())} if p else {}
-    known = {"reasons": {}, "card": card(), "scores": scores}
+    known = {"reasons": USES_LESS, "card": card(), "scores": scores}
     return Candidate(one, "self_served", **{**known, **more})
 
 
@@ -78,6 +78,17 @@ def test_who_has_left_already_is_no_departure_to_prevent(chooser):
     assert decision_on(chooser, [candidate(idle_days=31.0)]).options == ()
     for days in (30.0, None):
         assert [one.action for one in decision_on(chooser, [candidate(idle_days=days)]).options] == ["service_review"]
+
+
+def test_a_score_without_a_cause_to_speak_of_is_no_line(chooser, policy):
+    """No fact at all: withheld under its own code, on a list and the day after; a fact that is known makes it a line."""
+    bare, known = candidate(reasons={}), candidate("C0002")
+    offered = decision_on(chooser, [bare, known])
+    assert [one.candidate.customer_id for one in offered.options] == ["C0002"]
+    assert (offered.suppressed, offered.without_value) == (Counter({"nothing_to_say": 1}), 0)
+    started = [(one.customer_id, "service_review", "call") for one in (bare, known)]
+    again = chooser.again(Candidates((bare, known), Sources("portrait_v1")), started)
+    assert [again[about] is None for about in started] == [True, False]
 
 
 def test_a_duty_needs_no_score_and_silences_every_offer(chooser):
