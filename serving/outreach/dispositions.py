@@ -143,10 +143,10 @@ class Disposition(StrEnum):
     )  # fmt: skip
 
     def fits(self, channel: str) -> bool:
-        """Returns whether an attempt on a channel can end so: only what is sent without a talk can be delivered."""
+        """Returns whether an attempt on a channel can end so: only a message is delivered, only a call unanswered."""
         if channel in SENT_CHANNELS:
             return self.outcome.only_sent or self.value not in TALKED
-        return not self.outcome.only_sent
+        return not (self.outcome.only_sent or (channel == "hall" and self.value in CALLED))
 
     def choice(self, locale: Locale) -> str:
         """Returns the disposition as the drop-down shows it: the code, in Chinese with its words."""
@@ -154,7 +154,9 @@ class Disposition(StrEnum):
 
 
 TALKED = frozenset({"thinking", "callback", "no_answer", "busy_or_off"})
-"""Ends of a call, which no message can have."""
+"""Ends of a talk or a call, which no message can have."""
+CALLED = frozenset({"callback", "no_answer", "busy_or_off", "invalid_number"})
+"""Ends of a call, which no visit to a hall can have."""
 UNREACHED = Forbids(RefusalCode.UNREACHED, rest="unreached_rest_days")
 """What the last attempt without an answer forbids."""
 DISPOSITIONS: dict[str, Disposition] = {disposition.value: disposition for disposition in Disposition}

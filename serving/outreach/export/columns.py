@@ -58,7 +58,7 @@ class ListColumn:
 
     name: str
     header: Text
-    width: int
+    width: float
     fill: Callable[[Entry, Page], Any] | None
     reported: Callable[[AttemptRow, Page], Any] | None = None
 
@@ -117,6 +117,14 @@ def _grant(entry: Entry, page: Page) -> str:
     return _text(page, entry.content["may_grant"])
 
 
+def _value(entry: Entry, page: Page) -> str:
+    """Returns what the contact is worth; a duty is owed even where it earns nothing."""
+    value = entry.content["value"]
+    if entry.content["tier"] == 0 and value <= 0:
+        return "应办" if page.locale == "zh" else "owed"
+    return page.wording.writer.money(value, page.locale)
+
+
 def _matters(entry: Entry, page: Page) -> str:
     card, zh = entry.content["card"], page.locale == "zh"
     parts = []
@@ -133,6 +141,8 @@ def _matters(entry: Entry, page: Page) -> str:
 
 
 def _hours(entry: Entry, page: Page) -> str:
+    if entry.line.channel == "hall":  # the customer comes to us
+        return ""
     spans = [f"{start}-{end}" for start, end in entry.content["hours"]]
     return ("、" if page.locale == "zh" else ", ").join(spans)
 
@@ -169,6 +179,8 @@ def _state(entry: Entry, page: Page) -> str:
         return _OVER[entry.line.status].get(page.locale)
     if entry.line.next_at is not None:
         at = _local(entry.line.next_at, page.time_zone)
+        if entry.line.channel == "hall":
+            return f"约定到厅 {at:%m-%d %H:%M}" if zh else f"comes in {at:%m-%d %H:%M}"
         return f"约定回拨 {at:%m-%d %H:%M}" if zh else f"call back {at:%m-%d %H:%M}"
     if entry.place.is_carried:
         return "续办" if zh else "carried over"
@@ -196,33 +208,35 @@ def _local(at: datetime, zone: str) -> datetime:
     return at.astimezone(ZoneInfo(zone))
 
 
-def _column(name: str, zh: str, en: str, width: int, fill: Callable[[Entry, Page], Any]) -> ListColumn:
+def _column(name: str, zh: str, en: str, width: float, fill: Callable[[Entry, Page], Any]) -> ListColumn:
     return ListColumn(name, Text(zh=zh, en=en), width, fill)
 
 
-def _input(name: str, zh: str, en: str, width: int, reported: Callable[[AttemptRow, Page], Any]) -> ListColumn:
+def _input(name: str, zh: str, en: str, width: float, reported: Callable[[AttemptRow, Page], Any]) -> ListColumn:
     return ListColumn(name, Text(zh=zh, en=en), width, None, reported)
 
 
 COLUMNS: tuple[ListColumn, ...] = (
     _column("line_id", "行号", "line_id", 12, lambda e, _: e.line.line_id),
-    _column("state", "状态", "state", 14, _state),
-    _column("form_of_address", "称呼", "form of address", 10, _address),
-    _column("number", "号码", "number", 13, lambda e, _: masked(e.personal.number)),
+    _column("state", "状态", "state", 10, _state),
+    _column("form_of_address", "称呼", "form of address", 7.5, _address),
+    _column("number", "号码", "number", 12.5, lambda e, _: masked(e.personal.number)),
     _column("team", "班组", "team", 12, lambda e, p: p.settings.teams[e.line.team].get(p.locale)),
-    _column("action", "建议动作", "suggested action", 14, _action),
+    _column("action", "建议动作", "suggested action", 10.5, _action),
     _column("channel", "渠道", "channel", 9, _channel),
-    _column("reason_1", "原因1", "reason 1", 32, _reason(0)),
+    _column("position", "顺序", "position", 6, lambda e, _: e.place.position),
+    _column("value", "价值", "value", 8, _value),
+    _column("reason_1", "原因1", "reason 1", 28, _reason(0)),
     _column("reason_2", "原因2", "reason 2", 28, _reason(1)),
     _column("reason_3", "原因3", "reason 3", 28, _reason(2)),
-    _column("opening", "开场白", "opening", 44, lambda e, p: _text(p, e.content["opening"])),
+    _column("opening", "开场白", "opening", 42, lambda e, p: _text(p, e.content["opening"])),
     _column("say", "可对客户说", "may be said", 40, _say),
-    _column("may_grant", "可给予", "may be granted", 26, _grant),
-    _column("must_not_say", "不得说", "must not be said", 36, lambda e, p: _text(p, e.content["must_not_say"])),
+    _column("may_grant", "可给予", "may be granted", 17, _grant),
+    _column("must_not_say", "不得说", "must not be said", 17, lambda e, p: _text(p, e.content["must_not_say"])),
     _column("matters", "未结工单与欠费", "open tickets and arrears", 28, _matters),
     _column("band", "等级与排名", "band and rank", 26, _band),
     _column("class", "客户类型", "class", 14, lambda e, p: name_of(CLASS_NAMES, e.content["class"], p.locale)),
-    _column("city", "城市", "city", 10, lambda e, _: e.content["card"].get("city") or ""),
+    _column("city", "城市", "city", 11, lambda e, _: e.content["card"].get("city") or ""),
     _column("plan", "套餐", "plan", 18, _plan),
     _column("months", "在网月数", "months with us", 9, lambda e, _: e.content["card"].get("months_with_us")),
     _column("vip", "会员等级", "VIP tier", 9, lambda e, p: name_of(VIP, e.content["card"].get("vip_tier"), p.locale)),
@@ -232,14 +246,14 @@ COLUMNS: tuple[ListColumn, ...] = (
     _column("attempts", "已尝试", "attempts so far", 13, _attempts),
     _column("valid_until", "有效期至", "valid until", 11, lambda e, _: e.line.valid_until.isoformat()),
     _column("effect", "效果依据", "effect is", 9, _assumed),
-    _input("disposition", "联系结果*", "disposition*", 18, _disposition),
-    _input("attempted_at", "联系时间", "attempted at", 17, lambda a, p: _reported_at(a.at, p)),
-    _input("order_reference", "订单号", "order reference", 16, lambda a, _: a.order_reference),
-    _input("ticket_id", "工单号", "ticket number", 16, lambda a, _: a.ticket_id),
-    _input("next_at", "回拨时间", "call back at", 17, lambda a, p: _reported_at(a.next_at, p)),
-    _input("agent", "坐席", "agent", 10, lambda a, _: a.agent),
+    _input("disposition", "联系结果*", "disposition*", 13, _disposition),
+    _input("attempted_at", "联系时间", "attempted at", 11, lambda a, p: _reported_at(a.at, p)),
+    _input("order_reference", "订单号", "order reference", 10, lambda a, _: a.order_reference),
+    _input("ticket_id", "工单号", "ticket number", 10, lambda a, _: a.ticket_id),
+    _input("next_at", "回拨时间", "call back at", 11, lambda a, p: _reported_at(a.next_at, p)),
+    _input("agent", "坐席", "agent", 8, lambda a, _: a.agent),
 )
-"""Every column in reading order: who, what and why, what to say, then the person, then what the agent reports."""
+"""Every column of the CSV and of the API: who, what and why, what to say, then the person, then what is reported."""
 
 
 def as_cell(value: Any) -> str | int | float:

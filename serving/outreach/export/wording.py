@@ -20,6 +20,8 @@ BANDS: dict[str, Text] = {
     "raised": Text(zh="偏高", en="raised"),
     "normal": Text(zh="一般", en="normal"),
 }
+LEAST_TIMES = {"very_high": 2.0, "high": 1.5, "raised": 1.05}
+"""What a propensity must be at least, in multiples of the average, for a band to be said in words."""
 TARGETS: dict[str, Text] = {
     "churn": Text(zh="留存关注", en="retention"),
     "complaint": Text(zh="投诉关注", en="complaint"),
@@ -99,18 +101,24 @@ class Wording:
 
 
 def band_text(target: str, band: str, percentile: float | None, times_base: float | None, locale: Locale) -> str:
-    """Returns the band with its rank.
+    """Returns the band with its rank and its multiple of the average, as far as they agree.
 
-    Example: churn, high, percentile 97.4 and 2.43 times the base rate give "retention: high, top 3 %, 2.4 x average".
+    Where nearly everybody scores the same, a high rank is no high score: the band and a multiple of about 1 stay away.
+    Examples: churn, high, percentile 97.4 and 2.43 times the base rate give "retention: high, top 3 %, 2.4 x average";
+    raised, percentile 81.2 and 1.02 times give "retention: top 19 %".
     """
-    parts = [name_of(BANDS, band, locale)]
+    least = LEAST_TIMES.get(band)
+    is_above = times_base is None or least is None or times_base >= least
+    parts = [name_of(BANDS, band, locale)] if is_above else []
     if percentile is not None:
         top = 100.0 - percentile
         share = f"{max(top, 0.1):.1f}" if top < 1 else str(math.ceil(round(top, 6)))
         parts.append(f"前{share}%" if locale == "zh" else f"top {share} %")
-    if times_base is not None:
+    if times_base is not None and (times_base >= LEAST_TIMES["raised"]) == (least is not None):
         parts.append(f"平均的{times_base:.1f}倍" if locale == "zh" else f"{times_base:.1f} x average")
     label = name_of(TARGETS, target, locale)
+    if not parts:
+        return label
     return f"{label}：{'，'.join(parts)}" if locale == "zh" else f"{label}: {', '.join(parts)}"
 
 

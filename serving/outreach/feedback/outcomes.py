@@ -142,10 +142,8 @@ class _Recorder:
         line = self._session.get(OutreachLineRow, report.line_id)
         if line is None:
             raise ReportError("line_id", f"no line '{report.line_id}'")
-        if outcome.only_sent and not DISPOSITIONS[report.disposition].fits(line.channel):
-            raise ReportError(
-                "disposition", f"'{report.disposition}' is for messages and app lines, not for '{line.channel}'"
-            )
+        if not DISPOSITIONS[report.disposition].fits(line.channel):
+            raise ReportError("disposition", f"'{report.disposition}' is no end of a line by '{line.channel}'")
         if line.status != OPEN and not outcome.on_closed_line and line.closed_code != (outcome.follows or OPEN):
             if self._is_shown(report):
                 return None

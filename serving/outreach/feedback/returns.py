@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from features.kit.errors import DataError
 from serving.outreach.dispositions import DISPOSITIONS, Disposition
 from serving.outreach.export.columns import COLUMNS
+from serving.outreach.export.layout import SHEET_COLUMNS
 from serving.outreach.feedback.returned_file import Comment, Sheet, column_letters, read_sheets
 from serving.outreach.lists.ledger import is_line_id
 
@@ -139,7 +140,9 @@ def _key(text: Any) -> str:
 
 
 _HEADINGS = {
-    _key(spelling): column for column in COLUMNS for spelling in (column.name, column.header.zh, column.header.en)
+    _key(spelling): column
+    for column in (*SHEET_COLUMNS, *COLUMNS)
+    for spelling in (column.name, column.header.zh, column.header.en)
 }
 _SPOKEN = {
     _key(spelling): code.value

@@ -26,9 +26,10 @@ from features.kit.runs import hit
 from serving.database.session import reading, writing
 from serving.database.tables_outreach import AttemptRow, OutreachLineRow, OutreachListRow
 from serving.outreach.export.columns import COLUMNS, Entry, Page
-from serving.outreach.export.export import rows_of, title_of, to_csv, to_xlsx
+from serving.outreach.export.export import rows_of, to_csv
 from serving.outreach.export.personal import NOBODY, read_personal
 from serving.outreach.export.wording import Wording
+from serving.outreach.export.workbook import title_of, to_xlsx
 from serving.outreach.lists.ledger import (
     RELEASED,
     content_of,
@@ -237,13 +238,9 @@ def _counted(summary: dict[str, Any], lines: int, locale: str) -> str:
     new, carried = summary.get("new", 0), summary.get("carried", 0)
     unchecked = ", ".join(summary.get("not_evaluable", ()))
     if locale == "zh":
-        return (
-            f"共{lines}行（新增{new}，续办{carried}）。动作效果为假设值，尚未实测。"
-            "请先看“原因”，再按“开场白”说；黄色列由坐席填写，其余列请勿修改。"
-            + (f"因缺少数据源而未能核查：{unchecked}。" if unchecked else "")
+        return f"共{lines}行（新增{new}，续办{carried}）。动作效果为假设值，尚未实测。" + (
+            f"因缺少数据源而未能核查：{unchecked}。" if unchecked else ""
         )
-    return (
-        f"{lines} lines ({new} new, {carried} carried over). Effects of actions are assumed, not measured. "
-        "Read the reasons first, then use the opening; fill in the yellow columns only."
-        + (f" NOT CHECKED, their feeds are missing: {unchecked}." if unchecked else "")
+    return f"{lines} lines ({new} new, {carried} carried over). Effects of actions are assumed, not measured." + (
+        f" NOT CHECKED, their feeds are missing: {unchecked}." if unchecked else ""
     )

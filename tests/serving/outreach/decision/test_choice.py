@@ -328,6 +328,9 @@ def test_bands_numbers_and_ids_read_well():
     """Rank in words, masked numbers, and a line id that shows a slip."""
     assert band_text("churn", "high", 97.4, 2.43, "en") == "retention: high, top 3 %, 2.4 x average"
     assert band_text("churn", "very_high", 99.96, 9.0, "zh") == "留存关注：极高，前0.1%，平均的9.0倍"
+    assert band_text("churn", "raised", 81.2, 1.02, "zh") == "留存关注：前19%"
+    assert band_text("churn", "high", 97.4, 1.2, "zh") == "留存关注：前3%，平均的1.2倍"
+    assert band_text("churn", "normal", 55.0, 1.31, "en") == "retention: normal, top 45 %"
     assert [address_text(one, "en") for one in ("王女士", "先生", "Dr Wu", None)] == ["Ms 王", "Mr", "Dr Wu", ""]
     assert address_text("王女士", "zh") == "王女士"
     assert [masked(one) for one in ("13812341234", "+8613812341234", "138****1234", None)] == [
@@ -380,8 +383,8 @@ def test_no_cell_is_a_formula_and_dispositions_have_a_drop_down(tmp_path):
     write_scores(town.home, "churn", {"C0001": {"p": 0.1, "band": "high"}})
     released = draw_list(town.home, ListRequest(AS_OF))
     with ZipFile(released.xlsx) as book:
-        sheet = book.read("xl/worksheets/sheet1.xml").decode()
-    assert "<f>" not in sheet
+        sheet = book.read("xl/worksheets/sheet2.xml").decode()
+        assert all("<f>" not in book.read(name).decode() for name in book.namelist() if "/worksheets/sheet" in name)
     assert 'state="frozen"' in sheet
     assert "<dataValidation " in sheet
     text = released.csv.read_text(encoding="utf-8-sig")

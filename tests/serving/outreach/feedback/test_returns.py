@@ -170,7 +170,7 @@ def test_the_workbook_itself_comes_back(crowd, tmp_path):
     from python_calamine import CalamineWorkbook
 
     released = draw_list(crowd, ListRequest(AS_OF, 30))
-    rows = CalamineWorkbook.from_path(str(released.xlsx)).get_sheet_by_index(0).to_python()
+    rows = CalamineWorkbook.from_path(str(released.xlsx)).get_sheet_by_name("服务关怀组").to_python()
     head = rows[2]
     rows[3][head.index("联系结果*")] = "solved 已解决"
     path = tmp_path / "back.xlsx"
@@ -183,7 +183,7 @@ def test_the_workbook_itself_comes_back(crowd, tmp_path):
     returned = read_reports(path, "Asia/Shanghai")
     assert returned.errors == []
     assert [(one.row, one.line_id, one.disposition, one.attempted_at) for one in returned.reports] == [
-        (4, rows[3][0], "solved", TEN)
+        (4, rows[3][head.index("行号")], "solved", TEN)
     ]
 
 

@@ -73,11 +73,13 @@ def test_what_was_sent_is_closed_and_counted_and_what_failed_stays(sent):
     assert outcomes == [("delivered",), ("delivered",), ("failed",), ("sent",)]
 
 
-def test_a_call_is_never_sent(sent):
-    """`sent` on a call is refused by its column, and leaves the line open."""
+def test_a_call_is_never_sent_and_a_message_never_unanswered(sent):
+    """`sent` on a call and `no_answer` to a message are refused by their column, and leave the line open."""
     home, _, lines = sent
-    result = import_outcomes(home, [Report(1, lines[4], "sent", attempted_at=at("2026-06-01T02:30:00"))])
-    assert [(error.row, error.column) for error in result.errors] == [(1, "disposition")]
+    ten = at("2026-06-01T02:30:00")
+    reports = [Report(1, lines[4], "sent", attempted_at=ten), Report(2, lines[0], "no_answer", attempted_at=ten)]
+    result = import_outcomes(home, reports)
+    assert [(error.row, error.column) for error in result.errors] == [(1, "disposition"), (2, "disposition")]
 
 
 def test_a_message_that_fails_three_times_is_left_to_another_channel(sent):
@@ -94,7 +96,7 @@ def test_a_message_that_fails_three_times_is_left_to_another_channel(sent):
 
 
 def test_a_drop_down_shows_what_fits_the_channel(sent):
-    """A message offers sent, delivered and failed but no call-back, a call the other way round; Excel's limit holds."""
+    """A message offers sent and delivered but no call-back, a call the other way round, a hall neither; 255 at most."""
     _, released, _ = sent
     with ZipFile(released.xlsx) as parts:
         pages = "".join(parts.read(name).decode() for name in parts.namelist() if "/worksheets/" in name)
@@ -103,7 +105,9 @@ def test_a_drop_down_shows_what_fits_the_channel(sent):
     call, message = sorted(offered, key=lambda choices: "sent" in choices)
     assert ("callback" in call, "sent" in call) == (True, False)
     assert ("callback" in message, "sent" in message, "never_again" in message) == (False, True, True)
-    for channel in ("call", "message"):
+    assert [Disposition(code).fits("hall") for code in ("callback", "no_answer", "busy_or_off", "sent")] == [False] * 4
+    assert [Disposition(code).fits("hall") for code in ("solved", "accepted", "thinking", "never_again")] == [True] * 4
+    for channel in ("call", "message", "hall"):
         assert len(",".join(code.choice("zh") for code in Disposition if code.fits(channel))) <= 255
 
 
