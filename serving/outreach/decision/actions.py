@@ -129,7 +129,7 @@ class Chooser:
                 refused |= codes
                 if option is not None and (option.tier == 0 or option.value > 0):
                     if self._says_nothing(option):
-                        refused.add(RefusalCode.NOTHING_TO_SAY)
+                        refused.add(RefusalCode.NOTHING_TO_SAY.value)
                     else:
                         found.append(option)
                 elif option is not None:

@@ -86,6 +86,8 @@ def test_a_score_without_a_cause_to_speak_of_is_no_line(chooser, policy):
     offered = decision_on(chooser, [bare, known])
     assert [one.candidate.customer_id for one in offered.options] == ["C0002"]
     assert (offered.suppressed, offered.without_value) == (Counter({"nothing_to_say": 1}), 0)
+    assert json.dumps(offered.suppressed) == '{"nothing_to_say": 1}'
+    assert [type(code) for code in offered.suppressed] == [str]  # the ledger's summary takes no other key
     started = [(one.customer_id, "service_review", "call") for one in (bare, known)]
     again = chooser.again(Candidates((bare, known), Sources("portrait_v1")), started)
     assert [again[about] is None for about in started] == [True, False]

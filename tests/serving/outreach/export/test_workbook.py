@@ -128,7 +128,8 @@ def test_every_sheet_prints_on_a4_one_page_wide(books, locale):
     assert sorted(int(number) for number in areas) == list(range(len(names) - 1))
     for number, last in areas.items():
         columns = re.findall(r'<col min="(\d+)" max="(\d+)" width="([\d.]+)"', pages[int(number)])
-        widths = {xl_col_to_name(int(low) - 1): float(width) for low, high, width in columns if low == high}
+        spans = ((range(int(low) - 1, int(high)), float(width)) for low, high, width in columns)
+        widths = {xl_col_to_name(place): width for span, width in spans for place in span}
         printed = [width for letters, width in widths.items() if (len(letters), letters) <= (len(last), last)]
         assert len(printed) > 5
         assert PAGE_UNITS / sum(printed) >= SMALLEST_SCALE, names[int(number)]

@@ -14,7 +14,7 @@ import xlsxwriter
 from features.kit.errors import DataError
 from serving.outreach.dispositions import Disposition
 from serving.outreach.export.columns import COLUMNS
-from serving.outreach.feedback.returned_file import MOST_CELLS
+from serving.outreach.feedback.returned_file import MOST_CELLS, column_letters
 from serving.outreach.feedback.returns import Returned, read_reports
 from serving.outreach.lists.ledger import line_id_of
 from tests.world import AS_OF
@@ -163,7 +163,7 @@ NAMED: dict[Callable[[Book], None], list[tuple[str, int, str]]] = {
     no_result: [("名单", 4, "disposition")],
     merged_results: [("名单", 4, "disposition"), ("名单", 5, "disposition"), ("名单", 6, "disposition")],
     beside_the_list: [("名单", 4, "备注")],
-    commented: [("", 4, "AB")],
+    commented: [("", 4, column_letters(RESULT))],
     above_the_headings: [("名单", 3, "line_id")],
 }
 REFUSED = {without_headings: "sheet '小李', row 1", two_line_columns: "'line_id' \\('行号'\\) stands twice"}
