@@ -154,7 +154,7 @@ _PRINTED: tuple[ListColumn, ...] = (
     _BY_NAME["value"],
     _composed("reasons", "原因与未结事项", "reasons and open matters", 32, _reasons),
     *(_BY_NAME[name] for name in ("disposition", "attempted_at", "next_at", "order_reference", "ticket_id", "agent")),
-    _composed("script", "开场白与可说的话", "opening and what may be said", 42, _script),
+    _composed("script", "开场白与可说的话", "opening and what may be said", 41, _script),
     _composed("text_sent", "短信或推送的内容", "text that is sent", 60, _script),
     _BY_NAME["may_grant"],
     replace(_BY_NAME["must_not_say"], fill=_must_not_say),

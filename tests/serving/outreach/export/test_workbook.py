@@ -84,7 +84,7 @@ def test_the_disposition_stands_beside_the_reason_and_order_and_value_are_shown(
     rows = sheets_of(books["en"])["Care team"]
     head = rows[2]
     assert head[:14] == [
-        "position", "line_id", "state and hours", "form of address", "number", "suggested action", "value",
+        "rank", "line_id", "state and hours", "form of address", "number", "suggested action", "value",
         "reasons and open matters", "disposition*", "attempted at", "call back at", "order reference", "ticket number",
         "agent",
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from features.kit.errors import DataError
 from serving.database.keys import create_key, find_key
 from serving.database.session import open_database, reading
 from serving.database.tables_outreach import ContactRow, ListLineRow, OutreachLineRow
-from serving.outreach.dispositions import Disposition
+from serving.outreach.dispositions import DISPOSITIONS, Disposition
 from serving.outreach.feedback.landing import import_outcomes
 from serving.outreach.feedback.returns import Report, read_reports
 from serving.outreach.lists.draw import draw_list
@@ -105,8 +105,8 @@ def test_a_drop_down_shows_what_fits_the_channel(sent):
     call, message = sorted(offered, key=lambda choices: "sent" in choices)
     assert ("callback" in call, "sent" in call) == (True, False)
     assert ("callback" in message, "sent" in message, "never_again" in message) == (False, True, True)
-    assert [Disposition(code).fits("hall") for code in ("callback", "no_answer", "busy_or_off", "sent")] == [False] * 4
-    assert [Disposition(code).fits("hall") for code in ("solved", "accepted", "thinking", "never_again")] == [True] * 4
+    assert [DISPOSITIONS[code].fits("hall") for code in ("callback", "no_answer", "busy_or_off", "sent")] == [False] * 4
+    assert [DISPOSITIONS[code].fits("hall") for code in ("solved", "accepted", "thinking", "never_again")] == [True] * 4
     for channel in ("call", "message", "hall"):
         assert len(",".join(code.choice("zh") for code in Disposition if code.fits(channel))) <= 255
 
