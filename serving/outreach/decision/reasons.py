@@ -25,7 +25,7 @@ def shown_codes(
 ) -> list[str]:
     """Returns at most three codes that a line shows: what its action answers first, then what raises the score.
 
-    Every fact holds on the day. At most two are of one dimension. The fallback alone means that nothing is known to speak of.
+    Every fact holds on the day; at most two are of one dimension. The fallback alone: nothing is known to speak of.
     """
     spoken = strongest(candidate, target)
     scored = list(spoken[1].reason_codes) if spoken else []
