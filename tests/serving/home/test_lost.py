@@ -240,6 +240,9 @@ def test_an_older_home_goes_on(crowd: Home) -> None:
     engine = open_database(crowd)
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE home")
+        connection.exec_driver_sql("DROP INDEX ix_outreach_contacts_client_id")
+        connection.exec_driver_sql("ALTER TABLE outreach_contacts DROP COLUMN client_id")
+        connection.exec_driver_sql("ALTER TABLE outreach_contacts DROP COLUMN owner")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
     engine.dispose()
     (crowd.root / "home.json").unlink()

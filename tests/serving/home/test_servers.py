@@ -94,6 +94,9 @@ def test_an_unmarked_ledger_of_another_home_is_refused(
 
     with psycopg.connect(ledger, autocommit=True) as connection:
         connection.execute("DROP TABLE home")
+        connection.execute("DROP INDEX ix_outreach_contacts_client_id")
+        connection.execute("ALTER TABLE outreach_contacts DROP COLUMN client_id")
+        connection.execute("ALTER TABLE outreach_contacts DROP COLUMN owner")
         connection.execute("UPDATE alembic_version SET version_num = '0002'")
     (crowd.root / "home.json").unlink()
     other = Home(tmp_path / "other")
