@@ -23,6 +23,7 @@ SUBJECTS = (
     "retrain_cycles",
     "erasure",
     "offers",
+    "users-2",
 )
 
 
@@ -34,7 +35,7 @@ def main(names: list[str]) -> int:
     failed = 0
     for name in names or SUBJECTS:
         try:
-            for entry in importlib.import_module(f"tests.bench.{name}").run(Home.at()):
+            for entry in importlib.import_module(f"tests.bench.{name.replace('-', '_')}").run(Home.at()):
                 record("bench", [entry])
                 goal = "" if entry["goal"] is None else f", goal {entry['goal']}, {'met' if entry['met'] else 'MISSED'}"
                 print(f"{entry['id']}  {entry['name']}: {entry['value']} ({entry['compared_with']}{goal})", flush=True)

@@ -149,11 +149,7 @@ class _Recorder:
                 return None
             raise ReportError("line_id", f"line '{report.line_id}' is {line.status} ({line.closed_code})")
         at = report.attempted_at or self._now
-        day = civil_date(at, self._zone)
-        if day < line.drawn_on:
-            raise ReportError("attempted_at", f"{day} is before the line was drawn ({line.drawn_on})")
-        if at > self._now + CLOCK_SKEW:
-            raise ReportError("attempted_at", "an attempt of the future; report it once it has been made")
+        day = self._day_of(report, line, at)
         self._add_attempt(report, line, attempt_id, at)
         if outcome.is_contact:
             self._add_contact(line, at, day)
@@ -162,6 +158,18 @@ class _Recorder:
         if outcome.on_closed_line:  # a list asked for again leaves this line out
             withdraw_from_lists(self._session, line.line_id, report.disposition)
         return self._withdraw_forbidden(line)
+
+    def _day_of(self, report: Report, line: OutreachLineRow, at: datetime) -> date:
+        """Returns the civil day of an attempt; one that cannot have been made then raises ReportError."""
+        day = civil_date(at, self._zone)
+        if day < line.drawn_on:
+            raise ReportError("attempted_at", f"{day} is before the line was drawn ({line.drawn_on})")
+        is_late = line.valid_until < day < civil_date(self._now, self._zone)  # what is reported of today is no slip
+        if is_late and line.status == OPEN and not DISPOSITIONS[report.disposition].outcome.on_closed_line:
+            raise ReportError("attempted_at", f"{day} is after the line's last day ({line.valid_until})")
+        if at > self._now + CLOCK_SKEW:
+            raise ReportError("attempted_at", "an attempt of the future; report it once it has been made")
+        return day
 
     def _is_shown(self, report: Report) -> bool:
         """Returns whether a report is what the sheet shows of a closed line, where times have no seconds."""

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
-from collections import Counter
 from collections.abc import Collection
 from datetime import date
 from pathlib import Path
@@ -177,62 +174,6 @@ def test_what_was_solved_after_the_day_of_the_data_waits_for_new_data(operator):
     write_scores(operator.home, "churn", {one: {"p": 0.3, "band": "normal"} for one in people}, date(2026, 6, 19))
     later = operator.run(date(2026, 6, 21))
     assert ("dealt_with" in later.summary["outreach"]["suppressed"], len(ids_of(later)) >= 3) == (False, True)
-
-
-PULL = """
-import sys
-from datetime import date
-from features.kit.home import Home
-from serving.outreach.lists.draw import draw_list
-from serving.outreach.lists.request import ListRequest
-draw_list(Home.at(sys.argv[1]), ListRequest(date.fromisoformat(sys.argv[2]), 30), may_be_older=True)
-"""
-
-
-def test_four_days_with_kills_poison_and_late_reports_go_line_by_line_as_expected(operator):
-    """Day 2 to 5 hold exactly what is open, appointments first; who opted out or was solved is on no later list."""
-    finished: set[str] = set()
-    promised: str | None = None
-    carried: set[str] = set()
-    late: list[Report] = []
-    seen: set[str] = set()
-    for number in range(5, 9):
-        on, noon = date(2026, 6, number), at(f"2026-06-0{number}T02:00:00")
-        if number == 7:
-            failpoint = {"INSIGHT_FAILPOINT": "outreach.in_claims:1:kill", "PATH": "/usr/bin:/bin"}
-            victim = subprocess.run(
-                [sys.executable, "-c", PULL, str(operator.home.root), str(on)], env=failpoint, check=False
-            )
-            assert victim.returncode == -9
-        operator.fails = "ingest" if number == 8 else None
-        result = operator.run(on)
-        assert result.ending is (ExitCode.UNDECIDED if number == 8 else ExitCode.DONE)
-        ids = ids_of(result)
-        assert set(ids) & seen == carried, on
-        assert promised is None or ids[0] == promised
-        assert not finished & set(ids)
-        assert len(set(ids) - seen) >= 3
-        seen |= set(ids)
-        import_outcomes(operator.home, late)
-        fresh = [one for one in ids if one not in carried]
-        call, gone, slow, *rest = fresh
-        told = [Report(2, gone, "never_again", attempted_at=noon), Report(3, "XXXX-XXXXX", "solved", attempted_at=noon)]
-        told += [Report(4, one, "solved", attempted_at=noon) for one in [*rest, *carried] if one not in late_ids(late)]
-        back = at(f"2026-06-0{number + 1}T07:00:00")
-        told.append(Report(1, call, "callback", attempted_at=noon, next_at=back, agent="7"))
-        assert [error.row for error in import_outcomes(operator.home, told).errors] == [3]
-        assert import_outcomes(operator.home, told).imported == 0
-        finished |= {one for one in ids if one not in (call, slow)}
-        late = [Report(5, slow, "solved", attempted_at=noon)]
-        promised, carried = call, {call, slow}
-    with reading(open_database(operator.home)) as session:
-        persons = Counter(session.scalars(select(OutreachLineRow.person_id)))
-    assert set(persons.values()) == {1}
-
-
-def late_ids(late: list[Report]) -> set[str]:
-    """Returns the lines that are reported a day late."""
-    return {report.line_id for report in late}
 
 
 def about_of(operator: Operator, ids: Collection[str]) -> set[tuple[str, str]]:
