@@ -16,11 +16,12 @@ from typing import Annotated, Any
 
 import typer
 
-from features.kit.errors import ConfigurationError, InsightError
+from features.kit.errors import ConfigurationError, InsightError, of_state
 from features.kit.home import Home
 from features.kit.terminal.exit_codes import ExitCode
 
 COMMANDS_GROUP = "insight.commands"
+DEBUG = "INSIGHT_DEBUG"
 
 HomeOption = Annotated[
     Path | None,
@@ -40,7 +41,7 @@ def create_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
     )
-    app.callback()(lambda: None)
+    app.callback()(_options)
     order = ("features", "training", "serving")
     for entry in sorted(entry_points(group=COMMANDS_GROUP), key=lambda entry: order.index(entry.name)):
         register: Callable[[typer.Typer], None] = entry.load()
@@ -49,16 +50,32 @@ def create_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Runs the command line: an expected failure is one line with its remedy and its exit code."""
+    """Runs the command line: an expected failure is one line with its remedy and its exit code.
+
+    So is a failure of a file, a database, a disk or the memory, wherever it was met; `--debug` shows its traceback.
+    """
     _limit_threads()
     try:
         create_app()(standalone_mode=True)
-    except InsightError as error:
-        _say_error(error.message, error.remedy)
-        sys.exit(ExitCode.FAILED)
     except KeyboardInterrupt:
         _say_error("interrupted; nothing is half written", "run the same command again to continue")
         sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.DONE)
+    except Exception as error:
+        expected = error if isinstance(error, InsightError) else of_state(error)
+        if expected is None or DEBUG in os.environ:
+            raise
+        _say_error(expected.message, expected.remedy)
+        sys.exit(ExitCode.FAILED)
+
+
+def _options(
+    *, debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False
+) -> None:
+    if debug:
+        os.environ[DEBUG] = "1"
 
 
 def _say_error(message: str, remedy: str) -> None:

@@ -8,6 +8,7 @@
     ├── ConflictError            409  conflict              already taken, or the same key with another body
     ├── NotPermittedError        403  not_permitted
     ├── NotReadyError            503  not_ready             no model, no portrait, or a store that does not answer
+    │   └── StateError           503  state_damaged         a file, a database, a disk or the memory fails
     ├── HomeError                503  home_refused          a ledger, store or feeds not of this home, or gone
     └── BundleError              503  bundle_refused        a model bundle that must not be loaded
 
@@ -15,6 +16,11 @@ Every error is one line that names the file, the row or the key, and a remedy wh
 """
 
 from __future__ import annotations
+
+import errno
+import re
+
+_LONGEST_LINE = 300
 
 
 class InsightError(Exception):
@@ -103,3 +109,48 @@ class BundleError(NotReadyError):
         self, message: str, *, remedy: str = "insight models lists what is whole; promote that or train again"
     ) -> None:
         super().__init__(message, remedy=remedy)
+
+
+class StateError(NotReadyError):
+    """A file, a database or a disk of the state cannot be read or written; no input causes it."""
+
+    code = "state_damaged"
+
+
+_STATE_LIBRARIES = frozenset({"sqlalchemy", "sqlite3", "psycopg", "alembic", "pyarrow", "duckdb", "redis", "mlflow"})
+_PATH = re.compile(r"(?<![\w./:])/[^\s\"':,;()]+")
+_RESTORE = "restore it from a backup, or make a new home; --debug shows where it failed"
+_OF_DISK = {
+    errno.ENOSPC: ("the disk is full", "free some space and run the same command again; nothing is half written"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space and run the same command again"),
+    errno.EROFS: ("the disk may not be written", "make it writable, or name another --home"),
+    errno.EACCES: ("no permission", "look at the owner and the rights of the file and its folder"),
+    errno.EPERM: ("no permission", "look at the owner and the rights of the file and its folder"),
+    errno.EMFILE: ("too many open files", "raise `ulimit -n`"),
+}
+
+
+def of_state(error: BaseException) -> StateError | None:
+    """Returns a failure of a file, a database, a store or the memory as one line that names it, or None for a bug.
+
+    Whoever knows which database it was adds its name as a note (`error.add_note`).
+    """
+    if isinstance(error, MemoryError):
+        return StateError("not enough memory", remedy="close other programs, or give fewer --threads")
+    roots = {kind.__module__.partition(".")[0].lstrip("_") for kind in type(error).__mro__}
+    if not isinstance(error, OSError) and not roots & _STATE_LIBRARIES:
+        return None
+    cause = getattr(error, "orig", None) or error  # of SQLAlchemy, whose own text holds the statement and its values
+    lines = str(cause).splitlines() or [type(error).__name__]
+    paths = _PATH.findall(str(cause))
+    named = next(iter(getattr(error, "__notes__", ())), "") or str(getattr(error, "filename", "") or "")
+    where = named or (paths[0].rstrip(".") if paths else roots & _STATE_LIBRARIES and min(roots & _STATE_LIBRARIES))
+    if isinstance(error, OSError) and error.errno is not None:
+        what, remedy = _OF_DISK.get(error.errno, (error.strerror or lines[0], _RESTORE))
+    else:
+        what, remedy = _what_of(lines[0]), _RESTORE
+    return StateError(f"{where}: {what}" if where else what, remedy=remedy)
+
+
+def _what_of(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + " ..."

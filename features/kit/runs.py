@@ -148,6 +148,9 @@ def run_table(home: Home) -> Iterator[sqlite3.Connection]:
             if "note" not in {str(row[1]) for row in database.execute("PRAGMA table_info(runs)")}:
                 database.execute("ALTER TABLE runs ADD COLUMN note TEXT")
             yield database
+    except sqlite3.Error as error:
+        error.add_note(str(home.runs))
+        raise
     finally:
         database.close()
 

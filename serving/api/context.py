@@ -6,8 +6,10 @@ Nothing is opened at import time. Feeds, policy and product fit are read again a
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from datetime import date
+from math import inf
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from serving.outreach.policy.policy import PolicyBook
     from serving.outreach.policy.states import FeedStates
     from serving.outreach.settings import OutreachSettings
+
+FEEDS_SECONDS = 10.0
+"""How often readiness reads the footers of the landed files, at most."""
 
 _LEDGER_STATE = select(
     select(func.count()).select_from(RefusalRow).scalar_subquery(),
@@ -73,6 +78,7 @@ class Context:
     _feeds: tuple[int, Feeds] | None = None
     _states: tuple[tuple[Feeds, date, Pointer], FeedStates, OutreachSettings] | None = None
     _policy: tuple[tuple[object, ...], PolicyBook] | None = None
+    _feeds_checked: float = -inf
 
     @classmethod
     def open(cls, home: Home, figures: Figures, *, check_in_child: bool = True) -> Context:
@@ -112,6 +118,14 @@ class Context:
             if self._feeds is None or self._feeds[0] != written:
                 self._feeds = (written, Feeds.open(self.home))
             return self._feeds[1]
+
+    def check_feeds(self) -> None:
+        """Checks that every landed file is whole, at most once in `FEEDS_SECONDS`. Raises StateError naming one."""
+        from features.feeds.landed.manifest import check_whole
+
+        if time.monotonic() >= self._feeds_checked + FEEDS_SECONDS:
+            check_whole(self.home, self.feeds().manifest)
+            self._feeds_checked = time.monotonic()
 
     def today(self) -> date:
         """Returns the operator's day that the live portraits stand for."""

@@ -20,7 +20,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from features.kit.errors import DataError, InsightError, NotReadyError
+from features.kit.errors import DataError, InsightError, NotReadyError, StateError, of_state
 from features.kit.log import get_logger
 
 _LOGGED = "look for the request id in the service's log"
@@ -38,6 +38,7 @@ REMEDIES: dict[str, str] = {
     "too_many_requests": "try again after `Retry-After` seconds",
     "unsupported_media_type": "send the header Content-Type: application/json",
     "not_ready": "try again after `Retry-After` seconds; /readyz says what is missing",
+    "state_damaged": "try again after `Retry-After` seconds; the service's log has it under the request id",
     "bundle_refused": "`insight models` names the damaged bundle; `insight rollback` goes back",
     "home_refused": "`insight home show` names what does not belong to this home",
     "configuration_error": _LOGGED,
@@ -45,7 +46,6 @@ REMEDIES: dict[str, str] = {
 }
 """What a caller can do about a problem whose error brought no remedy of its own."""
 
-_STATE_LIBRARIES = frozenset({"sqlalchemy", "sqlite3", "psycopg", "pyarrow", "duckdb", "redis"})
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
 _FOLDERS = re.compile(r"(?<![\w:/])(?:\.{0,2}/|[\w.-]+/)(?:[^\s/:'\"]+/)*(?=[^\s/:'\"])")
@@ -125,13 +125,17 @@ def _request_id(request: Request) -> str:
 
 def answer_of(error: Exception, request_id: str) -> Response:
     """Returns any error as a problem; what is not the caller's doing is logged by its kind alone, never by its text."""
-    damaged = _is_of_our_state(error)
+    damaged = (
+        isinstance(error, DataError | StateError) or of_state(error) is not None
+    )  # a caller's is InvalidRequestError
     if damaged or not isinstance(error, InsightError):
         get_logger().error(
             "state_damaged" if damaged else "request_failed", request_id=request_id, error_kind=type(error).__name__
         )
         if damaged:
-            return problem_response(503, "not_ready", "a part of the service's own state fails", request_id=request_id)
+            return problem_response(
+                503, StateError.code, "a part of the service's own state fails", request_id=request_id
+            )
         detail = "an unexpected error; it has been logged"
         return problem_response(500, "internal_error", detail, request_id=request_id)
     if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -139,14 +143,6 @@ def answer_of(error: Exception, request_id: str) -> Response:
         return problem_response(500, error.code, "the service is not set up correctly", request_id=request_id)
     message = without_folders(error.message)
     return problem_response(error.status, error.code, message, remedy=error.remedy, request_id=request_id)
-
-
-def _is_of_our_state(error: Exception) -> bool:
-    """Returns whether a database, a file or a store failed, or holds what it should not: not the caller's doing."""
-    if isinstance(error, InsightError):  # what a caller sent wrongly is an InvalidRequestError
-        return isinstance(error, DataError)
-    roots = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
-    return isinstance(error, OSError) or bool(roots & _STATE_LIBRARIES)
 
 
 async def _on_error(request: Request, error: Exception) -> Response:

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -64,7 +64,14 @@ def engine_of(home: Home) -> Engine:
         ConfigurationError: As `open_database`.
     """
     address = read_settings().database_url
-    return _sqlite(home.operations) if address is None else _postgresql(address.get_secret_value())
+    engine = _sqlite(home.operations) if address is None else _postgresql(address.get_secret_value())
+
+    @event.listens_for(engine, "handle_error")
+    def _name_it(context: ExceptionContext) -> None:
+        if context.sqlalchemy_exception is not None:
+            context.sqlalchemy_exception.add_note(engine.url.render_as_string(hide_password=True))
+
+    return engine
 
 
 def migrated(engine: Engine, home: Home) -> None:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from features.feeds.mapping.sources import Attribute, Source
 from features.kit.config import Config, parse_config
-from features.kit.errors import ConfigurationError, NotReadyError
+from features.kit.errors import ConfigurationError, NotReadyError, StateError
 from features.kit.files import read_json, write_json
 from features.kit.home import Home
 from features.kit.identity import FEEDS, OWN_FILE, Backend, gone, remember, remembered
@@ -145,6 +145,30 @@ def read_manifest(home: Home) -> Manifest | None:
     if content.get("format_version") != FORMAT_VERSION:
         raise NotReadyError(f"{path}: format {content.get('format_version')}, this version reads {FORMAT_VERSION}")
     return parse_config(Manifest, content, source=str(path))
+
+
+def check_whole(home: Home, manifest: Manifest) -> None:
+    """Reads the footer of every file that a manifest names: a damaged one is refused before anything builds on it.
+
+    Raises:
+        StateError: Naming the first file that is missing, cut or holds another number of rows.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    parts = [part for feed in manifest.feeds.values() for part in feed.parts]
+    for part in sorted((*parts, *manifest.derived.values()), key=lambda part: part.path):
+        path = home.root / part.path
+        try:
+            rows = pq.read_metadata(path).num_rows
+        except (pa.ArrowException, OSError):
+            rows = -1
+        if rows != part.rows:
+            found = "missing" if not path.exists() else "not a whole Parquet file" if rows < 0 else f"{rows} rows"
+            raise StateError(
+                f"{path}: {found}; {part.rows} rows had landed",
+                remedy="restore it from a backup, or land every delivery again into a new --home",
+            )
 
 
 def version_of(manifest: Manifest) -> str:

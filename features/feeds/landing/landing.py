@@ -26,6 +26,7 @@ from features.feeds.landed.manifest import (
     Manifest,
     Operator,
     check_same_operator,
+    check_whole,
     read_manifest,
     remove_orphans,
     switch_manifest,
@@ -75,6 +76,7 @@ def land(
         ConfigurationError: If the mapping does not fit the files or the contract.
         DataError: If a file is missing, truncated or wrongly encoded.
         QuarantineLimitError: If too many rows of a feed are bad; nothing is published then.
+        StateError: If a landed file is missing or damaged.
     """
     if not data.is_dir():
         raise DataError(f"{data}: no such folder", remedy="check --data")
@@ -83,6 +85,7 @@ def land(
     operator = Operator.of(source)
     if old is not None:
         check_same_operator(old.operator, operator)
+        check_whole(home, old)
     remove_orphans(home, old)
     with open_tables(source) as tables, scratch_folder(home) as folder:
         landing = _Landing(source, data, home, arrival, old, threads, tables)
