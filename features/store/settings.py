@@ -15,26 +15,14 @@ SETTINGS_VARIABLE = "INSIGHT_FEATURE_STORE"
 
 
 class SqliteOnline(Config):
-    """The embedded online store `<home>/store/online.db`.
-
-    Attributes:
-        deadline_ms: Milliseconds after which a read fails instead of waiting.
-    """
+    """The embedded online store `<home>/store/online.db`; a read fails after `deadline_ms` instead of waiting."""
 
     kind: Literal["sqlite"] = "sqlite"
     deadline_ms: int = Field(default=250, gt=0)
 
 
 class RedisOnline(Config):
-    """A Redis server.
-
-    Attributes:
-        database: Its numbered database.
-        username: The ACL user, or None for the default user.
-        password_variable: Name of the environment variable that holds the password, or None.
-        connect_deadline_ms: Milliseconds after which connecting fails.
-        deadline_ms: Milliseconds after which a read fails; a bulk write has 20 times as long.
-    """
+    """A Redis server; the comments of `configs/feature_store.yaml` say what each key means."""
 
     kind: Literal["redis"]
     host: str = "localhost"
@@ -60,11 +48,7 @@ class RedisOnline(Config):
 
 
 class StoreSettings(Config):
-    """The whole file.
-
-    Attributes:
-        project: Feast project; it separates operators that share one online store.
-    """
+    """The whole file; `project` separates operators that share one online store."""
 
     project: str = Field(default="customer_insight", pattern=r"^[a-z][a-z0-9_]*$")
     online: Annotated[SqliteOnline | RedisOnline, Field(discriminator="kind")] = SqliteOnline()

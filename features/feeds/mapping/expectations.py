@@ -8,15 +8,7 @@ from features.kit.config import Config
 
 
 class FeedExpectation(Config):
-    """What is expected of one feed.
-
-    Attributes:
-        required: Whether a month without rows stops the month's run; None means: if the months before had rows.
-        max_change_share: The most that rows a day may change from one month to the next; None means the mapping's.
-        months_late: How many months after the others a month of this feed is due. Example: bills that come on the
-            fifth of the next month are 1 month late for a run on the first.
-        cities: Whether to look for lost cities; not where a few customers make most of the rows.
-    """
+    """What is expected of one feed; None means what the mapping, or the months before, say."""
 
     required: bool | None = None
     max_change_share: float | None = Field(default=None, gt=0)
@@ -25,18 +17,7 @@ class FeedExpectation(Config):
 
 
 class Expectations(Config):
-    """What is expected of every month, and where single feeds differ.
-
-    Attributes:
-        max_change_share: The most that a feed's rows a day may change from one month to the next, up or down.
-            Example: .4 lets 1,000 rows a day become 1,400 or 1,000 / 1.4 = 714.
-        min_city_share: A city with fewer rows than this share of its usual month counts as missing.
-        min_city_rows: Cities whose usual month has fewer rows are left out: their absence may be chance.
-        on_time_days: Rows of feeds with `known_after` that arrive within so many days after their month's end are on
-            time (a feed that is `months_late` has those months more): known by that lag, not only from their arrival.
-            Example: with 10, June's calls that arrive on 6 July were known in June, and the portraits of 1 July use
-            them. None: whatever comes after the first load is known from its arrival.
-    """
+    """What is expected of every month, and where feeds differ; `configs/sources/README.md` explains each key."""
 
     max_change_share: float = Field(default=0.4, gt=0)
     min_city_share: float = Field(default=0.2, gt=0, le=1)

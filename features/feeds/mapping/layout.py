@@ -13,11 +13,7 @@ from features.kit.config import Config
 class CheckFile(Config):
     """The control file that an operator delivers beside its data files: one line a file, with its rows.
 
-    Attributes:
-        path: A glob relative to the data folder; a check file speaks for the files of its own folder. Its encoding is
-            that of the data files.
-        file: The column that names the file.
-        rows: The column that counts its rows below the header.
+    It speaks for the files of its own folder, in their encoding. `file` and `rows` are its two columns.
     """
 
     path: str = Field(min_length=1)
@@ -27,27 +23,7 @@ class CheckFile(Config):
 
 
 class File(Config):
-    """One view over files of one layout.
-
-    Attributes:
-        path: A glob, or several, relative to the data folder; Parquet by its suffix, everything else is text.
-        encoding: Of text files: utf-8 (a byte-order mark is fine), gb18030, utf-16 ... Decoded strictly.
-        delimiter: Between the values of a text row.
-        compression: `gzip`, `none`, or by the suffix `.gz`; a file that is something else is refused.
-        header: The column names in their order; a file with another header is refused. Default: as the file says.
-        headerless: The files have no header line; `header` names the columns.
-        check_file: The control file that every file of this view must be counted in.
-        null_values: Texts that mean "missing" in any column.
-        null_values_of: Column -> further texts that mean "missing" there, such as 20991231 for "no end".
-        words: Column -> the operator's word -> ours; a word that is not listed sends its row to quarantine.
-        types: Columns that the view converts and checks before any SELECT sees them; all others stay text. Needed
-            where a SELECT aggregates or computes. An `identifier` stays text and is never a number.
-        required: Columns whose absence in a row sends it to quarantine.
-        reject: Reason -> SQL condition; rows for which it is true go to quarantine.
-        typical: Column -> lowest and highest median of its values above zero; beyond it the unit is wrong.
-        max_quarantine_share: More bad rows than this share stop the run.
-        optional: The run continues without the files; their feeds are then not landed.
-    """
+    """One view over files of one layout; `configs/sources/README.md` says what each key means and what it catches."""
 
     path: str | tuple[str, ...]
     encoding: str = "utf-8"
@@ -96,14 +72,7 @@ class File(Config):
 
 
 class Table(File):
-    """One view over a table or view of a database; the row checks are those of files.
-
-    Attributes:
-        table: Its name, with the schema where it has one: `bss.t_bill`.
-        watermark: A date or timestamp column that grows when a row is added or changed. Only rows beyond the last load
-            are read then; without it every load reads the whole table.
-        overlap: How far before the last load reading begins again, for rows that were committed late (ISO duration).
-    """
+    """One view over a table or view of a database, checked row by row like files."""
 
     path: str | tuple[str, ...] = ()
     table: str
@@ -126,12 +95,7 @@ class Table(File):
 
 
 class Database(Config):
-    """Where the tables are.
-
-    Attributes:
-        url_env: The environment variable that holds the address, as postgresql://user:password@host:5432/name. The
-            address itself never stands in a mapping.
-    """
+    """Where the tables are: `url_env` names the environment variable with the address, which stands in no mapping."""
 
     url_env: str = Field(pattern="^[A-Z][A-Z0-9_]*$")
 

@@ -56,12 +56,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 class Currency(Config):
-    """The operator's currency.
-
-    Attributes:
-        code: ISO 4217, such as CNY.
-        scale: Decimals of the landed integer; CNY 3 means li, 1/1000 yuan.
-    """
+    """The currency: its ISO 4217 code, and the decimals of the landed integer (CNY 3 means li, 1/1000 yuan)."""
 
     code: str = Field(pattern="^[A-Z]{3}$")
     scale: int = Field(ge=0, le=6)
@@ -83,13 +78,7 @@ class OperatorBlock(Config):
 
 
 class Attribute(Config):
-    """A column of the operator that no feed has.
-
-    Attributes:
-        name: English snake_case; it becomes the feature's name.
-        kind: A number, or a category.
-        description: One sentence: meaning and unit.
-    """
+    """A column of the operator that no feed has; its English snake_case name becomes the feature's name."""
 
     name: str
     kind: Literal["number", "category"]
@@ -104,18 +93,9 @@ class Attribute(Config):
 
 
 class FeedMapping(Config):
-    """How one feed arises.
+    """How one feed arises; `configs/sources/README.md` says what each key means.
 
-    Attributes:
-        select: One SELECT over the views; its columns have the contract's names. Text is converted and checked at
-            landing. Times without an offset are the operator's local times. Feeds of days or months are dated by
-            their period; an `event_at` of theirs is ignored. A column `delivered_at` orders the deliveries in a load.
-        known_after: ISO delay after the event, or after the end of its day or month; else the SELECT has `known_at`.
-        at: With `known_after`: the local time of day at which the delay ends, as "06:00".
-        keyed_by: `number`: the SELECT has `number` instead of `customer_id`, and the owner at event time is looked up.
-        replace: `period`: a delivery of a day or month (calendar month for single events) replaces it entirely.
-        units: Column -> the unit in which the source delivers it (`UNITS`, `MONEY_UNITS`).
-        max_quarantine_share: More bad rows than this share stop the run before anything is published.
+    With `replace: period` a delivery of a day or month (calendar month for single events) replaces it entirely.
     """
 
     select: str = Field(min_length=1)
@@ -158,20 +138,7 @@ class FeedMapping(Config):
 
 
 class Source(Config):
-    """A whole source mapping.
-
-    Attributes:
-        snapshot_at: Local instant at which a snapshot's columns were known; feeds whose SELECT has no `event_at` are
-            dated there. The one as-of date is the next day.
-        delivered_from: The first civil day that the event feeds cover; default: the earliest event.
-        delivered_until: The feeds are complete before this civil day; default: the day after the latest event.
-        file_defaults: What holds for every entry of `files` that does not say otherwise.
-        files: View name -> files.
-        tables: View name -> table of the database; feeds read it as they read files.
-        lacks: Feed -> the detail that these files do not hold, in one sentence each.
-        attributes: The declared columns of the feed `attributes`.
-        deliveries: What a month's delivery is expected to hold.
-    """
+    """A whole source mapping; `configs/sources/README.md` says what each key means."""
 
     operator: OperatorBlock
     snapshot_at: datetime | None = None

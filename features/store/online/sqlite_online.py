@@ -149,11 +149,7 @@ class SqliteStore:
         return live
 
     def rewrite(self) -> bool:
-        """Rewrites the file without its free pages.
-
-        Raises:
-            NotReadyError: If another process keeps the file busy.
-        """
+        """Rewrites the file without its free pages. Raises NotReadyError if another process keeps the file busy."""
         if self.path.exists():
             compact_sqlite(self.path)
         return True
