@@ -103,7 +103,8 @@ def converted(value: str, source_type: str, column: Column, *, unit: str, scale:
         return _integer(value, source_type, UNITS[unit][1] if unit else 1)
     if kind in (Kind.DATE, Kind.INSTANT):
         return (_date if kind is Kind.DATE else _instant)(value, source_type, zone)
-    return _number(value) if kind is Kind.NUMBER else _flag(value, source_type)
+    number = f"TRY_CAST({value} AS DOUBLE)"
+    return f"CASE WHEN isfinite({number}) THEN {number} END" if kind is Kind.NUMBER else _flag(value, source_type)
 
 
 def _integer(value: str, source_type: str, factor: int) -> str:
@@ -121,11 +122,6 @@ def _money(value: str, source_type: str, unit: str, scale: int) -> str:
         return f"TRY_CAST({value} AS BIGINT) * {10**power}"
     minor = f"(TRY_CAST({value} AS {_EXACT}) * {10**power if power >= 0 else 0.1 if power == -1 else 0.01})"
     return f"CASE WHEN {minor} = trunc({minor}) THEN TRY_CAST({minor} AS BIGINT) END"
-
-
-def _number(value: str) -> str:
-    number = f"TRY_CAST({value} AS DOUBLE)"
-    return f"CASE WHEN isfinite({number}) THEN {number} END"
 
 
 def _flag(value: str, source_type: str) -> str:

@@ -64,6 +64,8 @@ def publish(
         HomeError: If the store is not this home's, or most of the portraits that are live would be gone.
         DataError: If the portraits or what was written of them fail a check; the live view stays.
     """
+    import pyarrow.parquet as pq
+
     from features.portraits.reading import Portraits
     from features.store.registry import open_registry, show_live_view
 
@@ -82,7 +84,7 @@ def publish(
         raise ConflictError(
             f"portraits as of {live.as_of} are live; those of {as_of} are older", remedy="repeat with --back to go back"
         )
-    expected = _rows_in(path)
+    expected = int(pq.read_metadata(path).num_rows)
     if not back:  # whoever goes back on purpose may go to a time of fewer customers
         refuse_few(home, settings, live, expected)
     take(home, store, settings)
@@ -131,12 +133,6 @@ def event_time(path: Path) -> datetime:
             remedy="build it again",
         )
     return instant.replace(tzinfo=UTC)
-
-
-def _rows_in(path: Path) -> int:
-    import pyarrow.parquet as pq
-
-    return int(pq.read_metadata(path).num_rows)
 
 
 def _blocks(path: Path, features: FeatureList, event_at: datetime) -> Iterator[Block]:

@@ -34,12 +34,15 @@ def open_registry(home: Home, settings: StoreSettings | None = None) -> Any:
     settings = settings or StoreSettings.load()
     features = FeatureList.load(home)
     feast = load_feast()
+    from feast.repo_config import RepoConfig
+
     wanted = _fingerprint(home, settings, features)
     marker = home.store / "registry.json"
     with _registry_lock(home):
         if not (home.store / "registry.db").exists():
             marker.unlink(missing_ok=True)  # what it marks is gone
-        store = feast.FeatureStore(config=_repo_config(home, settings))
+        config = RepoConfig(**_client_config(home, settings, secret=True), repo_path=home.store.resolve())
+        store = feast.FeatureStore(config=config)
         if not marker.exists() or read_json(marker) != wanted:
             store.apply(objects(features, _partitions(home, features), _live_view(home, settings)))
             hit("publish.after_registry")
@@ -72,12 +75,6 @@ def redis_connection_string(online: RedisOnline, *, password: str | None) -> str
     if password:
         options["password"] = password
     return ",".join([f"{online.host}:{online.port}", *(f"{name}={value}" for name, value in options.items())])
-
-
-def _repo_config(home: Home, settings: StoreSettings) -> Any:
-    from feast.repo_config import RepoConfig
-
-    return RepoConfig(**_client_config(home, settings, secret=True), repo_path=home.store.resolve())
 
 
 def _client_config(home: Home, settings: StoreSettings, *, secret: bool) -> dict[str, Any]:

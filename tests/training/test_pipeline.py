@@ -23,6 +23,7 @@ from features.portraits.feature_list import FeatureList
 from features.portraits.reading import PORTRAIT_FILE, Portraits
 from features.portraits.step import build
 from features.portraits.vector import encode
+from tests.training.aliases import alias_version
 from training import bundle
 from training.card import card
 from training.evaluation.stored import read_judged
@@ -31,7 +32,7 @@ from training.labels.history import open_records
 from training.labels.spine import no_dates
 from training.labels.targets import load_target
 from training.pipeline import TrainRequest, train_target
-from training.registry import promote, tracking
+from training.registry import promote
 from training.step import train
 from training.tuning.search import Budget
 
@@ -213,7 +214,7 @@ def test_training_again_gives_the_same_version_and_records_another_run(small, ca
     assert other["tuning"]["trials"] == 6
     with_pictures = bundle.verify(home.bundles / "churn" / other["version"])
     assert {"tuning_history.png", "tuning_settings.png"} <= set(with_pictures.files)
-    assert tracking.alias_version(home, "churn") == again["version"]
+    assert alias_version(home, "churn") == again["version"]
     assert {line["version"]: line["champion"] for line in promote.models(home)} == {
         again["version"]: True,
         other["version"]: False,

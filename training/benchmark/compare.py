@@ -18,7 +18,7 @@ from features.kit.terminal.progress import SILENT, Progress
 from training.benchmark.peers import OURS, Model, models
 from training.benchmark.sets import BENCH_EXTRA, PublicSet, informative, known_sets
 from training.dataset.dataset import Dataset
-from training.dataset.splits import Fold, grouped_split
+from training.dataset.splits import grouped_split
 from training.evaluation import metrics
 from training.labels.targets import Target, load_target
 
@@ -103,7 +103,10 @@ def compared(
     lines = []
     for model in here:
         area = metrics.over_folds(
-            [_auc(data, fold, mine) for fold, mine in zip(split.folds, scores[model.name], strict=True)]
+            [
+                metrics.auc(mine, data.labels[fold.test], data.customers[fold.test])
+                for fold, mine in zip(split.folds, scores[model.name], strict=True)
+            ]
         )
         gap = metrics.over_folds(
             [
@@ -149,7 +152,3 @@ def table_of(result: dict[str, Any]) -> str:
             f"{line['seconds_per_fit']:>8.1f}{behind}"
         )
     return "\n".join(lines)
-
-
-def _auc(data: Dataset, fold: Fold, scores: Floats) -> metrics.Figure:
-    return metrics.auc(scores, data.labels[fold.test], data.customers[fold.test])

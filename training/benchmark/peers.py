@@ -38,13 +38,11 @@ class Model:
     """One model of the benchmark.
 
     Attributes:
-        searches: Whether it uses the seconds that it is given; the others take what they need.
         needs: Modules that must be installed.
     """
 
     name: str
     learn: Learn
-    searches: bool = False
     needs: tuple[str, ...] = ()
 
     @property
@@ -56,12 +54,12 @@ class Model:
 def models() -> tuple[Model, ...]:
     """Returns all models, ours first."""
     return (
-        Model(OURS, _ours_tuned, searches=True),
+        Model(OURS, _ours_tuned),
         Model(FIXED, _ours),
         Model("LightGBM defaults", _lightgbm),
         Model("HistGradientBoosting", _histogram),
         Model("logistic regression", _logistic),
-        Model("FLAML", _flaml, searches=True, needs=("flaml", "xgboost")),
+        Model("FLAML", _flaml, needs=("flaml", "xgboost")),
     )
 
 

@@ -65,6 +65,10 @@ class Dataset:
         """Returns some of the rows."""
         return take(self, rows)
 
+    def weights_of(self, rows: Rows) -> Floats | None:
+        """Returns how many rows each of some rows stands for; None: itself."""
+        return None if self.weights is None else self.weights[rows]
+
     def without(self, left_out: Sequence[str]) -> Dataset:
         """Returns the dataset without some columns."""
         keep = [place for place, feature in enumerate(self.features) if feature.name not in set(left_out)]

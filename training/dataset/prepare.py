@@ -13,7 +13,7 @@ from features.kit.home import Home
 from features.kit.terminal.spelling import close_names
 from training.dataset.dataset import Dataset, dataset, thinned, thinned_split
 from training.dataset.duplicates import Twins, twins, without_duplicates
-from training.dataset.splits import Split, grouped_split, temporal_split
+from training.dataset.splits import Split, grouped_split, temporal_split, there
 from training.labels.spine import Spine
 from training.labels.targets import Target
 from training.refusals import Refusal, TrainingRefusedError
@@ -65,13 +65,8 @@ def prepare(home: Home, target: Target, chosen: Spine, *, seed: int, threads: in
         data = _checked(target, dataset(home, chosen.take(needed), target.features, threads=threads))
         place = np.full(len(labels), -1, dtype=np.intp)
         place[needed[data.rows]] = np.arange(len(data.rows))
-        split = replace(
-            split,
-            folds=tuple(
-                replace(fold, train=_there(place, fold.train), test=_there(place, fold.test)) for fold in split.folds
-            ),
-        )
-        return Prepared(chosen, data, _judged_untreated(split, data), _there(place, final), tuple(notes))
+        split = _judged_untreated(split.moved(place), data)
+        return Prepared(chosen, data, split, there(place, final), tuple(notes))
     data = _checked(target, dataset(home, chosen, target.features, threads=threads))
     seen_twice = twins(data)
     unique, repeated = without_duplicates(data)
@@ -144,8 +139,3 @@ def _checked(target: Target, data: Dataset) -> Dataset:
                 remedy=f"did you mean '{near[0]}'?" if near else "see features/CATALOGUE.md",
             )
     return data
-
-
-def _there(place: Rows, rows: Rows) -> Rows:
-    found = place[rows]
-    return found[found >= 0]

@@ -11,7 +11,7 @@ dates of that training part, and the model that is calibrated on them ends anoth
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, Literal
 
@@ -58,6 +58,17 @@ class Split:
         """Returns the rows that the folds of one purpose judge, ascending."""
         parts = [fold.test for fold in self.folds if fold.purpose == purpose]
         return np.sort(np.concatenate(parts)) if parts else np.empty(0, dtype=np.intp)
+
+    def moved(self, place: Rows) -> Split:
+        """Returns the folds over other row numbers: each row's place there, and -1 for one that is gone."""
+        folds = (replace(fold, train=there(place, fold.train), test=there(place, fold.test)) for fold in self.folds)
+        return replace(self, folds=tuple(folds))
+
+
+def there(place: Rows, rows: Rows) -> Rows:
+    """Returns the places of the rows that are still there."""
+    found = place[rows]
+    return found[found >= 0]
 
 
 def temporal_dates(dates: Sequence[date], embargo_days: int, settings: FoldSettings) -> dict[str, list[date]] | None:

@@ -94,12 +94,9 @@ def keys_of(stored: Judged) -> npt.NDArray[Any]:
 
 def places(wanted: npt.NDArray[Any], known: npt.NDArray[Any]) -> Rows:
     """Returns where each wanted key stands among the known ones, -1 where it does not."""
-    order = np.argsort(known, kind="stable")
-    at = np.clip(np.searchsorted(known[order], wanted), 0, max(len(known) - 1, 0))
-    if not len(known):
-        return np.full(len(wanted), -1, dtype=np.intp)
-    found: Rows = np.where(known[order[at]] == wanted, order[at], -1).astype(np.intp)
-    return found
+    import pandas as pd
+
+    return np.asarray(pd.Index(known).get_indexer(pd.Index(wanted)), dtype=np.intp)
 
 
 def _dates(judged: Judged) -> npt.NDArray[Any]:

@@ -168,7 +168,10 @@ def gates(rule: PromotionRule, found: Mapping[str, Any]) -> tuple[Check, ...]:
         Check("auc_too_low", bool(low >= rule.min_auc_low), f"{low} at the lower end", f"at least {rule.min_auc_low}"),
         Check("constant_propensity", not found["is_constant"], "one" if found["is_constant"] else "several", "several"),
         Check(
-            "rate_off", _overlaps(ratio, rates), _with_interval(found, "observed_expected"), f"{rates[0]} to {rates[1]}"
+            "rate_off",
+            _overlaps(ratio, rates),
+            "{} ({} to {})".format(found["observed_expected"], *found["observed_expected_ci"]),
+            f"{rates[0]} to {rates[1]}",
         ),
         Check(
             "poorly_calibrated",
@@ -292,8 +295,3 @@ def _is_off(decile: Mapping[str, Any], rule: PromotionRule) -> bool:
 
 def _overlaps(interval: tuple[float, float], limits: tuple[float, float]) -> bool:
     return bool(interval[0] <= limits[1] and interval[1] >= limits[0])
-
-
-def _with_interval(found: Mapping[str, Any], name: str) -> str:
-    low, high = found[f"{name}_ci"]
-    return f"{found[name]} ({low} to {high})"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.kit.arrays import Days, Rows
+from features.kit.arrays import Rows
 from training.dataset.dataset import Dataset
 from training.dataset.duplicates import Twins
-from training.dataset.splits import Split
+from training.dataset.splits import Split, there
 from training.leakage.findings import Leak, leak
 
 
@@ -29,7 +29,7 @@ def overlaps(data: Dataset, split: Split, embargo_days: int) -> tuple[Leak, ...]
         if not len(fold.train) or not len(fold.test):
             continue
         if split.kind == "temporal":
-            gap = _days_between(data.as_of[fold.train], data.as_of[fold.test])
+            gap = int((data.as_of[fold.test].min() - data.as_of[fold.train].max()).astype(np.int64))
             if gap < embargo_days:
                 evidence = f"training ends {gap} days before the first test date, the labels need {embargo_days}"
                 found.append(leak(fold.name, "split_overlap", evidence))
@@ -44,19 +44,7 @@ def overlaps(data: Dataset, split: Split, embargo_days: int) -> tuple[Leak, ...]
 
 def without_rows(data: Dataset, split: Split, final: Rows, dropped: Rows) -> tuple[Dataset, Split, Rows]:
     """Returns matrix, folds and rows to learn from without some rows; row numbers follow."""
-    from dataclasses import replace
-
     keep = np.setdiff1d(np.arange(len(data.labels)), dropped)
     place = np.full(len(data.labels), -1, dtype=np.intp)
     place[keep] = np.arange(len(keep))
-
-    def there(rows: Rows) -> Rows:
-        at = place[rows]
-        return at[at >= 0]
-
-    folds = tuple(replace(fold, train=there(fold.train), test=there(fold.test)) for fold in split.folds)
-    return data.take(keep), replace(split, folds=folds), there(final)
-
-
-def _days_between(train: Days, test: Days) -> int:
-    return int((test.min().astype("datetime64[D]") - train.max().astype("datetime64[D]")).astype(np.int64))
+    return data.take(keep), split.moved(place), there(place, final)

@@ -8,7 +8,6 @@ labelled rows and calibrated on all out-of-time predictions; its own figures can
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,13 +16,10 @@ from features.kit.terminal.progress import SILENT, Progress
 from training.dataset.dataset import Dataset
 from training.dataset.splits import Split, grouped_split
 from training.knots import Calibration
-from training.labels.targets import OwnActions, Target
-from training.model.calibrate import Choice, Method, calibrate, choose, with_prior
-from training.model.learner import BoostedTrees
-
-if TYPE_CHECKING:
-    from training.dataset.dataset import Dataset
 from training.labels.own_actions import effect_of
+from training.labels.targets import OwnActions, Target
+from training.model.calibrate import Method, calibrate, choose, with_prior
+from training.model.learner import BoostedTrees
 
 INNER_GROUPS = 3
 
@@ -73,7 +69,8 @@ def fit(
                 pool = split.folds[-1].train
                 notes.append("the history is too short for an out-of-time calibration; learned crosswise by customer")
                 scores[pool] = _inner_scores(target, data, pool, seed=seed, threads=threads)
-        chosen = _chosen(target, data, scores, pool)
+        when, who = data.as_of[pool], data.customers[pool]
+        chosen = choose(target.calibration, scores[pool], data.labels[pool], when, who, data.weights_of(pool))
         notes.append(str(chosen))
         if split.kind == "grouped":
             propensities = _crosswise(chosen.method, split, scores, data)[judged]
@@ -82,14 +79,13 @@ def fit(
             if not len(split.rows("calibration")):
                 # Training rows are thinned: the map must promise the rate of all of them.
                 whole = split.log[-1]["train_positives"] / split.log[-1]["train_rows"]
-                weights = None if data.weights is None else data.weights[pool]
-                thin = float(np.average(data.labels[pool], weights=weights))
+                thin = float(np.average(data.labels[pool], weights=data.weights_of(pool)))
                 learned = with_prior(learned, thin, whole)
             propensities = learned.propensity(scores[judged])
             pool = np.union1d(pool, judged) if len(split.rows("calibration")) else judged
         calibration, method = _calibrated(chosen.method, data, scores, pool)
         if target.prior is not None:
-            rate = float(np.average(data.labels[pool], weights=None if data.weights is None else data.weights[pool]))
+            rate = float(np.average(data.labels[pool], weights=data.weights_of(pool)))
             calibration = with_prior(calibration, rate, target.prior.population_rate)
             notes.append(f"prior: the sample's {rate:.4f} positives stand for {target.prior.population_rate:.4f}")
         model = learn(target, data, final, seed=seed, threads=threads)
@@ -113,15 +109,8 @@ def learn(target: Target, data: Dataset, rows: Rows, *, seed: int, threads: int)
     return learner.fit(data.values[rows], data.labels[rows], weights, offset)
 
 
-def _chosen(target: Target, data: Dataset, scores: Floats, rows: Rows) -> Choice:
-    weights = None if data.weights is None else data.weights[rows]
-    when, who = data.as_of[rows], data.customers[rows]
-    return choose(target.calibration, scores[rows], data.labels[rows], when, who, weights)
-
-
 def _calibrated(method: Method, data: Dataset, scores: Floats, rows: Rows) -> tuple[Calibration, Method]:
-    weights = None if data.weights is None else data.weights[rows]
-    return calibrate(scores[rows], data.labels[rows], method, weights)
+    return calibrate(scores[rows], data.labels[rows], method, data.weights_of(rows))
 
 
 def _crosswise(method: Method, split: Split, scores: Floats, data: Dataset) -> Floats:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from features.kit.clock import last_labelled
 from features.kit.errors import NotReadyError
@@ -22,9 +22,6 @@ from training.monitor.alarms import FEED_KINDS, Alarm, feature_alarms, feed_alar
 from training.monitor.promises import matured, scores_of
 from training.monitor.reference import column_of, feed_state, in_both, read_reference, sampled
 from training.monitor.settings import MonitorSettings, load_settings
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 MATURED_DATES = 6
 
@@ -148,7 +145,8 @@ def _features(
 
     names = list(model.manifest.feature_names)
     now = sampled(watched.records.portraits.read(watched.as_of, ["customer_id", *names]))
-    before = _date_before(watched, names)
+    earlier = [day for day in watched.records.portraits.as_of_dates() if day < watched.as_of]
+    before = sampled(watched.records.portraits.read(earlier[-1], ["customer_id", *names])) if earlier else None
     inputs = only(watched.records.portraits.feature_list, names)
     rows = in_both(before, now) if before is not None else None
     codes = (encode(before, inputs), encode(now, inputs)) if before is not None else None
@@ -173,12 +171,6 @@ def _age(reference: dict[str, Any], as_of: date) -> float:
     """
     first, last = (date.fromisoformat(reference["as_of"][place]) for place in (0, -1))
     return max((as_of - last).days, 0) / max((last - first).days, 30)
-
-
-def _date_before(watched: Watched, names: Sequence[str]) -> pa.Table | None:
-    """Returns the portraits of the date before, if there is one."""
-    earlier = [day for day in watched.records.portraits.as_of_dates() if day < watched.as_of]
-    return sampled(watched.records.portraits.read(earlier[-1], ["customer_id", *names])) if earlier else None
 
 
 def recommendation(

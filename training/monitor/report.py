@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def exposition(report: dict[str, Any]) -> bytes:
             ratio.labels(name).set(one["matured"]["observed_over_expected"])
     for name, state in report["feeds"].items():
         lag.labels(name).set(state["lag_days"])
-    as_of.set(_seconds(report["as_of"]))
+    as_of.set(datetime.fromisoformat(report["as_of"]).replace(tzinfo=UTC).timestamp())
     return generate_latest(registry)
 
 
@@ -86,9 +87,3 @@ def as_text(report: dict[str, Any], places: dict[str, str]) -> str:
         lines.append(f"{name} {one['version']}: {advice['code']}, {advice['reason']}")
         lines += [f"  {alarm['kind']:<12} {alarm['name']}: {alarm['evidence']}" for alarm in one["alarms"]]
     return "\n".join([*lines, f"report: {places['html_en']} ({places['html']})"])
-
-
-def _seconds(day: str) -> float:
-    from datetime import UTC, datetime
-
-    return datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()

@@ -99,18 +99,6 @@ def mirror(home: Home, target: str, version: str | None, *, alias: str = CHAMPIO
     return True
 
 
-@_quiet
-def alias_version(home: Home, target: str, *, alias: str = CHAMPION) -> str | None:
-    """Returns the bundle version that an alias names in MLflow, or None."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        found = _client(home).get_model_version_by_alias(target, alias)
-    except MlflowException:
-        return None
-    return str(found.tags[_VERSION_TAG])
-
-
 def _registered(home: Home, target: str, version: str) -> Any:
     found = _client(home).search_model_versions(f"name = '{target}' and tags.{_VERSION_TAG} = '{version}'")
     return found[0] if found else None

@@ -192,7 +192,8 @@ def _counts(
     local_day = f"CAST({to_local('event_at', zone)} AS DATE)"
     city = "c.city" if has_cities else "NULL"
     rows = connection.execute(
-        f"SELECT date_trunc('month', day), city, sum(n), min(first), max(last), list(DISTINCT day), sum(known) FROM ("
+        f"SELECT CAST(date_trunc('month', day) AS DATE), city, sum(n), min(first), max(last), list(DISTINCT day), "
+        "sum(known) FROM ("
         f"SELECT {local_day} AS day, {city} AS city, count(*) AS n, min(arrived_at) AS first, max(arrived_at) AS last, "
         f"count(*) FILTER ({known_before(end)}) AS known "
         f"FROM ({newest_versions(quoted(name))}) f {'LEFT JOIN cities c USING (customer_id)' if has_cities else ''} "
@@ -200,7 +201,7 @@ def _counts(
     ).fetchall()
     found: dict[date, _Count] = {}
     for month in months:
-        mine = [row for row in rows if _as_date(row[0]) == month]
+        mine = [row for row in rows if row[0] == month]
         if mine:
             found[month] = _Count(
                 rows=sum(int(row[2]) for row in mine),
@@ -211,10 +212,6 @@ def _counts(
                 by_city={str(row[1]): int(row[2]) for row in mine if row[1] is not None},
             )
     return found
-
-
-def _as_date(value: datetime | date) -> date:
-    return value.date() if isinstance(value, datetime) else value
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -120,30 +121,24 @@ def check(source: Source, data: Path, scratch: Home, progress: Progress = SILENT
     return land(source, data, scratch, progress).feeds
 
 
+@dataclass
 class _Landing:
     """The state of one landing run."""
 
-    def __init__(
-        self,
-        source: Source,
-        data: Path,
-        home: Home,
-        arrival: datetime,
-        old: Manifest | None,
-        threads: int,
-        tables: Tables | None,
-    ) -> None:
-        self.source = source
-        self.data = data.resolve()
-        self.home = home
-        self.arrival = arrival
-        self.old = old
-        self.threads = threads
-        self.with_known_at: set[str] = set()
-        self.tables = tables
-        self.fingerprints = {name: fingerprints_of(self.data, file) for name, file in source.files.items()}
-        if tables is not None:
-            self.fingerprints |= tables.plan({name: self._landed_parts(name) for name in source.tables})
+    source: Source
+    data: Path
+    home: Home
+    arrival: datetime
+    old: Manifest | None
+    threads: int
+    tables: Tables | None
+    with_known_at: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.data = self.data.resolve()
+        self.fingerprints = {name: fingerprints_of(self.data, file) for name, file in self.source.files.items()}
+        if self.tables is not None:
+            self.fingerprints |= self.tables.plan({name: self._landed_parts(name) for name in self.source.tables})
 
     def views_of(self, mapping: FeedMapping) -> list[str]:
         """Returns the views that a SELECT names."""
@@ -263,11 +258,11 @@ class _Landing:
         """Writes the quarantine files, and stops the run if too many rows are bad."""
         by_number = {name for name, mapping in self.source.feeds.items() if mapping.keyed_by == "number"}
         personal = by_number | {name for name, feed in FEEDS.items() if feed.personal}
-        write_quarantine(connection, self.home, [*views, *reports], frozenset(personal | self._views_behind(personal)))
+        personal |= {
+            view for name in personal & set(self.source.feeds) for view in self.views_of(self.source.feeds[name])
+        }
+        write_quarantine(connection, self.home, [*views, *reports], frozenset(personal))
         check_limits(connection, self.source, views, reports)
-
-    def _views_behind(self, feeds: set[str]) -> set[str]:
-        return {view for name in feeds & set(self.source.feeds) for view in self.views_of(self.source.feeds[name])}
 
     def write(self, writer: Writer, feed: Feed, mapping: FeedMapping, report: FeedReport, signature: str) -> LandedFeed:
         """Merges a feed's staged rows with what had landed and writes the months that changed."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+import duckdb
+
 from features.feeds.conversion import to_local
 from features.feeds.files.staging import open_scratch
 from features.feeds.landed.manifest import LandedFeed, Part
@@ -198,21 +200,8 @@ class Writer:
         return folder / shape.feed.name / f"{month}-{digest}.parquet"
 
     def write_parquet(self, path: Path, select: str) -> int:
-        """Writes a SELECT to Parquet, whole or not at all, and returns its rows; personal files are private."""
-        import pyarrow.parquet as pq
-
-        private = self.home.personal in path.parents
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o755)
-        with atomic_path(path) as temporary:
-            if private:
-                temporary.touch(mode=0o600)
-            copied = self.connection.execute(
-                f"COPY ({select}) TO {literal(temporary)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
-            ).fetchone()
-            rows = int(copied[0]) if copied else 0
-            if pq.read_metadata(temporary).num_rows != rows:
-                raise DataError(f"{path}: fewer rows on disk than written", remedy="check the disk, then run again")
-        return rows
+        """Writes a SELECT to Parquet as `copy_to_parquet` does, and returns its rows."""
+        return copy_to_parquet(self.connection, self.home, path, select)
 
     def staged_days(self, shape: Shape) -> tuple[date | None, date | None]:
         """Returns the first and the last civil day of the accepted staged rows."""
@@ -221,3 +210,21 @@ class Writer:
             f"SELECT CAST({low} AS DATE), CAST({high} AS DATE) FROM {staged_name(shape.feed)} WHERE _reason IS NULL"
         ).fetchone()
         return (row[0], row[1]) if row else (None, None)
+
+
+def copy_to_parquet(connection: duckdb.DuckDBPyConnection, home: Home, path: Path, select: str) -> int:
+    """Writes a SELECT to Parquet, whole or not at all, and returns its rows; personal files are private."""
+    import pyarrow.parquet as pq
+
+    private = home.personal in path.parents
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o755)
+    with atomic_path(path) as temporary:
+        if private:
+            temporary.touch(mode=0o600)
+        copied = connection.execute(
+            f"COPY ({select}) TO {literal(temporary)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
+        ).fetchone()
+        rows = int(copied[0]) if copied else 0
+        if pq.read_metadata(temporary).num_rows != rows:
+            raise DataError(f"{path}: fewer rows on disk than written", remedy="check the disk, then run again")
+    return rows

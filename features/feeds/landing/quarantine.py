@@ -9,12 +9,12 @@ import duckdb
 
 from features.feeds.conversion import IN_SCIENTIFIC_NOTATION, to_local
 from features.feeds.files.staging import View
+from features.feeds.landing.parts import copy_to_parquet
 from features.feeds.landing.typing_rows import staged_name
 from features.feeds.landing.versions import CONFLICT
 from features.feeds.mapping.sources import Source
 from features.feeds.schema import Feed
 from features.kit.errors import DataError, QuarantineLimitError
-from features.kit.files import atomic_path
 from features.kit.home import Home
 from features.kit.sql import column_types, literal, literals, quoted
 
@@ -92,21 +92,12 @@ def write_quarantine(
 ) -> None:
     """Writes each owner's refused rows to one file, in place of the earlier one; personal ones stay private."""
     for owner in owners:
-        private = owner in personal
-        folder = (home.personal if private else home.root) / "quarantine"
-        path = folder / f"{owner}.parquet"
-        found = reasons_of(connection, owner)
-        if not found:
+        path = (home.personal if owner in personal else home.root) / "quarantine" / f"{owner}.parquet"
+        if not reasons_of(connection, owner):
             path.unlink(missing_ok=True)
             continue
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o755)
-        with atomic_path(path) as temporary:
-            if private:
-                temporary.touch(mode=0o600)
-            connection.execute(
-                f"COPY (SELECT reason, file, row_number, key, content FROM refused_rows WHERE owner = {literal(owner)} "
-                f"ORDER BY ALL) TO {literal(str(temporary))} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
-            )
+        own = f"FROM refused_rows WHERE owner = {literal(owner)}"
+        copy_to_parquet(connection, home, path, f"SELECT reason, file, row_number, key, content {own} ORDER BY ALL")
 
 
 def check_limits(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
@@ -53,11 +53,5 @@ class LandingReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values."""
-        return {
-            "as_of": self.as_of.isoformat(),
-            "first_day": self.first_day.isoformat(),
-            "feeds": {name: report.as_dict() for name, report in self.feeds.items()},
-            "files": self.files,
-            "missing": list(self.missing),
-            "version": self.version,
-        }
+        days = {"as_of": self.as_of.isoformat(), "first_day": self.first_day.isoformat()}
+        return asdict(self) | days | {"missing": list(self.missing)}

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ _FLAGS = ({"0", "1"}, {"y", "n"}, {"yes", "no"}, {"true", "false"}, {"t", "f"}, 
 _WHOLE = re.compile(r"[+-]?\d{1,30}")
 _DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+)")
 _SCIENTIFIC = re.compile(r"[+-]?\d(\.\d+)?[eE][+-]?\d{1,3}")
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}.*")
 _LOOKED_AT = 5_000
 _MANY = 200
 _PHONE = re.compile(r"(?<!\d)(?:\+?86)?1[3-9]\d{9}(?!\d)")
@@ -117,7 +119,8 @@ def _look(name: str, column: Any, words: Words) -> ColumnLook:
         look.kind = "empty"
     elif look.kind == "text" and len(kept) <= max(50, rows // 50) and len(kept) <= _MANY and not look.is_unique:
         look.kind = "category"
-    look.samples = tuple(masked(value, name) for value in _few(kept))
+    few = dict.fromkeys((kept[0], kept[len(kept) // 2], kept[-1])) if kept else ()
+    look.samples = tuple(masked(value, name) for value in few)
     return look
 
 
@@ -138,10 +141,6 @@ def _spread(values: Sequence[str]) -> list[str]:
     return [values[round(place * step)] for place in range(_LOOKED_AT)]
 
 
-def _few(values: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys((values[0], values[len(values) // 2], values[-1]))) if values else []
-
-
 def _judge(look: ColumnLook, values: Sequence[str], words: Words, *, is_typed: bool) -> None:
     """Sets kind and form; texts among values that mean nothing are set aside first."""
     doubtful = [value for value in values if value in words.nothing.among_values or not value.strip()]
@@ -155,7 +154,7 @@ def _judge(look: ColumnLook, values: Sequence[str], words: Words, *, is_typed: b
             look.also_form = next((form for form in fitting[1:] if TWO_WAYS.get(fitting[0]) == form), "")
             look.nothing = (*doubtful, *far)
             return
-    if is_typed and all(_is_iso(value) for value in plain[:20]):
+    if is_typed and all(_ISO.fullmatch(value) for value in plain[:20]):
         look.kind, look.form = "instant", "typed"
         return
     lower = {value.lower() for value in plain}
@@ -169,10 +168,6 @@ def _judge(look: ColumnLook, values: Sequence[str], words: Words, *, is_typed: b
         look.kind, look.nothing = "number", tuple(doubtful)
         large = [value for value in plain if re.search(r"[eE]\+?1\d$", value)]
         look.is_rounded_id = bool(large)
-
-
-def _is_iso(value: str) -> bool:
-    return bool(re.fullmatch(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}.*", value))
 
 
 def _fits(values: Iterable[str], kind: str, form: str) -> bool:
@@ -240,17 +235,12 @@ def keys_of(table: Any, looks: Sequence[ColumnLook], preferred: Sequence[str]) -
     names += [look.name for look in looks if look.is_time and look.name not in names]
     names += [look.name for look in looks if look.kind in ("category", "text") and look.name not in names]
     names = [name for name in names if by_name[name].filled == 1][:6]
-    for size in (2, 3, 4):
-        found = [columns for columns in _choices(names, size) if identifies(table, columns)]
+    for size in (1, 2, 3):  # beside the most id-like one
+        chosen = ((names[0], *others) for others in combinations(names[1:], size))
+        found = [columns for columns in chosen if identifies(table, columns)]
         if found:
             return tuple(found)
     return ()
-
-
-def _choices(names: Sequence[str], size: int) -> list[tuple[str, ...]]:
-    from itertools import combinations
-
-    return [chosen for chosen in combinations(names, size) if chosen[0] == names[0]] if len(names) >= size else []
 
 
 def identifies(table: Any, columns: Sequence[str]) -> bool:

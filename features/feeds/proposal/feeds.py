@@ -76,14 +76,11 @@ def single_uses(views: Sequence[View], found: dict[str, list[Match]], words: Wor
             continue  # one row a customer and day: summed already
         title = folded(view.title)
         named = [kind for kind, use in words.uses.items() if any(word in title for word in use.file)]
-        kind = named[0] if named else _use_by_amount(best, words)
+        by_amount = (kind for kind, use in words.uses.items() if use.amount in best.columns)
+        kind = named[0] if named else next(by_amount, "")
         if kind:
             kinds.setdefault(kind, []).append(view)
     return kinds
-
-
-def _use_by_amount(match: Match, words: Words) -> str:
-    return next((kind for kind, use in words.uses.items() if use.amount in match.columns), "")
 
 
 def whole_view(view: View, match: Match, words: Words, *, is_snapshot: bool) -> FeedPlan:

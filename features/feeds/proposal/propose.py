@@ -132,7 +132,7 @@ def propose(data: Path, *, only: str = "", progress: Progress = SILENT) -> Propo
     if not paths:
         raise DataError(f"{data}: no CSV, text or Parquet file", remedy="check --data, or --only")
     words = load_words()
-    proposal = Proposal(_operator_name(data))
+    proposal = Proposal("_".join(words_in(data.resolve().name)) or "operator")
     with progress.step(f"look at {len(paths)} files"):
         proposal.views, proposal.unreadable = look_at_views(data, paths, words)
     if not proposal.views:
@@ -159,10 +159,6 @@ def _take_check_file(proposal: Proposal) -> None:
             proposal.notes.append(
                 f"{proposal.counted.path} counts other rows than there are in {', '.join(differs[:3])}"
             )
-
-
-def _operator_name(data: Path) -> str:
-    return "_".join(words_in(data.resolve().name)) or "operator"
 
 
 def _calendar_and_money(proposal: Proposal, words: Words) -> None:

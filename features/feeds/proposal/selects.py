@@ -30,20 +30,16 @@ def _time(look: ColumnLook, column: Column, value: str) -> str:
         return f"to_timestamp(TRY_CAST({value} AS DOUBLE))"
     if look.form == "epoch milliseconds":
         return f"to_timestamp(TRY_CAST({value} AS DOUBLE) / 1000)"
-    if look.kind not in FORMS or look.form not in FORMS[look.kind] or is_native(look, column):
+    if look.kind not in FORMS or look.form not in FORMS[look.kind] or _converts(column, look.values):
         return value
     layout = FORMS[look.kind][look.form][1]
     wanted = "%Y-%m-%d %H:%M:%S" if look.kind == "instant" else "%Y-%m-%d"
     return f"coalesce(strftime(try_strptime({value}, {literal(layout)}), {literal(wanted)}), {value})"
 
 
-def is_native(look: ColumnLook, column: Column) -> bool:
-    """Tells whether landing converts every value of a column as it is."""
-    return _converts(column, tuple(look.values))
-
-
 @lru_cache
 def _converts(column: Column, values: tuple[str, ...]) -> bool:
+    """Tells whether landing converts every value of a column as it is."""
     import duckdb
 
     typed = converted("v", "VARCHAR", column, unit="", scale=3, zone="UTC")

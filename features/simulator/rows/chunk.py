@@ -63,11 +63,6 @@ class Chunk:
         self._end = np.datetime64(calendar.end, "s")
         self._buffer: dict[str, list[tuple[np.ndarray, pa.Table]]] = {}
 
-    @property
-    def complaint_causes(self) -> Integers:
-        """Returns the cause number of each complaint."""
-        return self.causes["complaint"].number
-
     def __len__(self) -> int:
         return len(self.people)
 

@@ -117,7 +117,7 @@ def _calls(chunk: Chunk) -> None:
 def _tickets(chunk: Chunk) -> None:
     e = chunk.story.complaints
     live = e.day <= chunk.story.last_use[e.row]
-    topic = complaint_topics(chunk, chunk.complaint_causes)
+    topic = complaint_topics(chunk, chunk.causes["complaint"].number)
     _write_tickets(chunk, "T", e.row[live], e.day[live], topic[live], "complaint")
 
 

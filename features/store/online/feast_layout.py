@@ -72,11 +72,6 @@ def vector_header(length: int) -> bytes:
     return _FLOATS_TAG + varint(len(packed) + 4 * length) + packed
 
 
-def encode_vector(values: np.ndarray) -> bytes:
-    """Returns a float32 vector as a serialised `Value`."""
-    return vector_header(len(values)) + values.astype("<f4").tobytes()
-
-
 def decode_vector(value: bytes) -> np.ndarray:
     """Returns the float32 vector of a serialised `Value`, read-only. Raises ValueError if it holds anything else."""
     start = _start(value, _FLOATS_TAG, 0)

@@ -17,6 +17,7 @@ from features.kit.cli import create_app
 from features.kit.errors import BundleError, ConfigurationError, ConflictError, InsightError, NotFoundError
 from features.kit.files import write_json
 from features.kit.home import Home
+from tests.training.aliases import alias_version
 from tests.training.cards import pages
 from training import bundle
 from training.bundle import BundleFeature, Manifest
@@ -84,9 +85,9 @@ def test_promote_and_roll_back(home: Home):
     assert not promote.promote(home, "churn", "v2")
     assert promote.promote(home, "churn", "v3")
     assert promote.pointer(home, "churn")["previous"] == "v2"
-    assert tracking.alias_version(home, "churn") == "v3"
+    assert alias_version(home, "churn") == "v3"
     assert promote.rollback(home, "churn") == "v2"
-    assert (serving(home), tracking.alias_version(home, "churn")) == ("v2", "v2")
+    assert (serving(home), alias_version(home, "churn")) == ("v2", "v2")
     assert promote.rollback(home, "churn") == "v1"
     with pytest.raises(ConflictError, match="no earlier version"):
         promote.rollback(home, "churn")
@@ -172,7 +173,7 @@ def test_a_damaged_pointer_is_mended_by_the_promotion_that_its_error_names(home:
     (home.bundles / "churn" / "champion.json").write_text("{")
     damaged, *whole = promote.models(home)
     assert (damaged["state"], damaged["version"]) == ("damaged", "?")
-    assert tracking.alias_version(home, "churn") == "v1", "a list that knows no champion must not take one away"
+    assert alias_version(home, "churn") == "v1", "a list that knows no champion must not take one away"
     assert "insight promote churn VERSION" in damaged["error"]
     assert {line["version"] for line in whole} == {"v1", "v2", "v3"}
     assert promote.promote(home, "churn", "v1")
@@ -204,9 +205,9 @@ def test_the_mirror_is_repaired_by_models(home: Home):
     """The pointer is the truth: an alias that lags behind follows it at the next `insight models`."""
     promote.promote(home, "churn", "v1")
     (home.bundles / "churn" / "champion.json").write_bytes(orjson.dumps({"version": "v3", "history": ["v1"]}))
-    assert tracking.alias_version(home, "churn") == "v1"
+    assert alias_version(home, "churn") == "v1"
     promote.models(home)
-    assert tracking.alias_version(home, "churn") == "v3"
+    assert alias_version(home, "churn") == "v3"
 
 
 @pytest.mark.parametrize("point", ["promote.before_champion", "promote.after_champion", "promote.after_mirror"])
@@ -225,7 +226,7 @@ def test_kill_9_during_promotion_loses_nothing(home: Home, point: str, tmp_path:
     assert f"fired:{point}" in log.read_text()
     assert serving(home) == ("v1" if point == "promote.before_champion" else "v2")
     promote.promote(home, "churn", "v2")
-    assert (serving(home), tracking.alias_version(home, "churn")) == ("v2", "v2")
+    assert (serving(home), alias_version(home, "churn")) == ("v2", "v2")
     assert promote.pointer(home, "churn")["history"] == ["v1"]
     assert sorted(path.name for path in (home.bundles / "churn").iterdir()) == ["champion.json", "v1", "v2", "v3"]
 
@@ -306,11 +307,11 @@ def test_a_challenger_has_its_alias_until_it_is_promoted(home: Home):
         promote.shadow(home, "churn", "v1")
     said = CliRunner().invoke(create_app(), ["shadow", "churn", "v2", "--home", str(home.root)])
     assert said.stdout == "churn: v2 scores in the champion's shadow\n"
-    assert tracking.alias_version(home, "churn", alias=tracking.CHALLENGER) == "v2"
+    assert alias_version(home, "churn", alias=tracking.CHALLENGER) == "v2"
     aliases = {line["version"]: line["alias"] for line in promote.models(home)}
     assert aliases == {"v1": "champion", "v2": "challenger", "v3": None}
     promote.promote(home, "churn", "v2")
-    assert tracking.alias_version(home, "churn", alias=tracking.CHALLENGER) is None
+    assert alias_version(home, "churn", alias=tracking.CHALLENGER) is None
     assert not (home.bundles / "churn" / bundle.CHALLENGER).exists()
     promote.shadow(home, "churn", "v3")
     CliRunner().invoke(create_app(), ["shadow", "churn", "--end", "--home", str(home.root)])
