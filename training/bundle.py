@@ -78,40 +78,26 @@ class BundleFeature:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a bundle says about itself.
-
-    Attributes:
-        version: The bundle's name below its target.
-        created_at: When it was written, UTC, ISO.
-        portrait_identity: Feature list that the model reads, `portrait_v1-<8 hex>`.
-        features: The model's inputs, in the model's order.
-        base_rate: Share of positives in the newest test window.
-        data_hash: Hash of the training rows and labels.
-        code_version: Version of the code that trained it, with its git commit where there is one.
-        model_hash: sha256 of the model text up to `parameters:` (which records the thread count).
-        left_out: Features left out of training, with the reason.
-        lock_hash: Hash of the locked dependencies that trained it.
-        files: sha256 of each file beside the manifest.
-    """
+    """What a bundle says about itself."""
 
     target: str
-    version: str
-    created_at: str
-    portrait_identity: str
-    features: tuple[BundleFeature, ...]
-    base_rate: float
+    version: str  # the bundle's name below its target
+    created_at: str  # when it was written, UTC, ISO
+    portrait_identity: str  # feature list that the model reads, `portrait_v1-<8 hex>`
+    features: tuple[BundleFeature, ...]  # the model's inputs, in the model's order
+    base_rate: float  # share of positives in the newest test window
     lead_days: int
     horizon_days: int
     label_delay_days: int
-    data_hash: str
+    data_hash: str  # hash of the training rows and labels
     config_hash: str
-    code_version: str
-    model_hash: str = ""
+    code_version: str  # version of the code that trained it, with its git commit where there is one
+    model_hash: str = ""  # sha256 of the model text up to `parameters:` (which records the thread count)
     metrics: dict[str, Any] = field(default_factory=dict)
     learner: dict[str, Any] = field(default_factory=dict)
-    left_out: dict[str, Any] = field(default_factory=dict)
-    lock_hash: str = ""
-    files: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, Any] = field(default_factory=dict)  # features left out of training, with the reason
+    lock_hash: str = ""  # hash of the locked dependencies that trained it
+    files: dict[str, str] = field(default_factory=dict)  # sha256 of each file beside the manifest
     format_version: int = FORMAT_VERSION
 
     @property

@@ -23,15 +23,10 @@ from training.tuning.search import Budget, tuned
 
 @dataclass(frozen=True)
 class TrainRequest(AuditRequest):
-    """What one training is asked to do, on the rows that an audit of the same request would look at.
+    """What one training is asked to do, on the rows that an audit of the same request would look at."""
 
-    Attributes:
-        search: Search better learner settings first, within this budget.
-        may_promote: False leaves the champion as it is.
-    """
-
-    search: Budget | None = None
-    may_promote: bool = True
+    search: Budget | None = None  # search better learner settings first, within this budget
+    may_promote: bool = True  # false leaves the champion as it is
 
 
 def print_on_stderr(line: str) -> None:

@@ -44,24 +44,15 @@ class Grain(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a feed.
+    """One column of a feed."""
 
-    Attributes:
-        name: The column's name, one meaning everywhere.
-        unit: Seconds, KB, li, minutes ...; empty where there is none.
-        required: A row without it goes to quarantine.
-        low: The smallest allowed value, if any.
-        high: The largest allowed value, if any.
-        allowed: The closed vocabulary, if there is one.
-    """
-
-    name: str
+    name: str  # the column's name, one meaning everywhere
     kind: Kind
-    unit: str = ""
-    required: bool = False
-    low: float | None = None
-    high: float | None = None
-    allowed: tuple[str, ...] = ()
+    unit: str = ""  # seconds, KB, li, minutes ...; empty where there is none
+    required: bool = False  # a row without it goes to quarantine
+    low: float | None = None  # the smallest allowed value, if any
+    high: float | None = None  # the largest allowed value, if any
+    allowed: tuple[str, ...] = ()  # the closed vocabulary, if there is one
 
     @property
     def sql_type(self) -> str:
@@ -71,14 +62,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Link:
-    """The view of a personal feed that holds neither numbers nor names; it has validity instead of an event time.
-
-    Attributes:
-        columns: Its columns between `customer_id` and the times of knowledge.
-    """
+    """The view of a personal feed that holds neither numbers nor names; it has validity instead of an event time."""
 
     name: str
-    columns: tuple[Column, ...]
+    columns: tuple[Column, ...]  # its columns between `customer_id` and the times of knowledge
 
     @property
     def types(self) -> dict[str, str]:

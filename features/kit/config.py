@@ -98,7 +98,7 @@ def load_data(kind: Any, path: Path) -> Any:
 
 
 def _first_problem(known: Collection[str], error: ValidationError, source: str) -> str:
-    # A misspelt key also leaves the right one missing; the misspelling is what the user can see and mend.
+    # a misspelt key also leaves the right one missing; the misspelling is what the user can see and mend.
     problems = error.errors(include_url=False, include_input=False)
     first = next((problem for problem in problems if problem["type"] in _UNKNOWN), problems[0])
     key = ".".join(str(part) for part in first["loc"]) or "(top level)"

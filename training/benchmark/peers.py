@@ -35,15 +35,11 @@ SEARCH_SHARE = 0.8
 
 @dataclass(frozen=True)
 class Model:
-    """One model of the benchmark.
-
-    Attributes:
-        needs: Modules that must be installed.
-    """
+    """One model of the benchmark."""
 
     name: str
     learn: Learn
-    needs: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()  # modules that must be installed
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -30,18 +30,12 @@ BENCH_EXTRA = "install the extra: pip install 'customer-insight[bench]'"
 
 @dataclass(frozen=True)
 class PublicSet:
-    """One set.
-
-    Attributes:
-        target: Whose settings are used.
-        load: From the data folder (or None) to the matrix.
-        about: Where it comes from.
-    """
+    """One set."""
 
     name: str
-    target: str
-    load: Callable[[Path | None], Dataset]
-    about: str
+    target: str  # whose settings are used
+    load: Callable[[Path | None], Dataset]  # from the data folder (or None) to the matrix
+    about: str  # where it comes from
 
 
 def known_sets() -> tuple[PublicSet, ...]:

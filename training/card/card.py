@@ -45,49 +45,32 @@ class Block:
 
 @dataclass(frozen=True)
 class Section:
-    """One section of the card.
+    """One section of the card."""
 
-    Attributes:
-        name: Its stable id.
-        pictures: Files beside the card.
-    """
-
-    name: str
+    name: str  # its stable id
     title: str
     blocks: tuple[Block, ...]
-    pictures: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()  # files beside the card
 
 
 @dataclass(frozen=True)
 class CardFacts:
-    """The figures and facts of one trained model.
-
-    Attributes:
-        data: Identifier -> plain fact about the rows and hashes.
-        dates: First and last as-of date, and how many.
-        folds: The splitter's log.
-        importance: Mean absolute contribution by feature, strongest first.
-        by_dimension: Mean absolute contribution by dimension, strongest first.
-        dimensions: Dimension -> how many of its features the model reads.
-        left_out: Leaking features with their evidence.
-        skipped: Cohort rules and events that could not be applied, with the reason.
-        pictures: Section -> picture files beside the card.
-    """
+    """The figures and facts of one trained model."""
 
     target: Target
     version: str
-    data: Mapping[str, Any]
-    dates: tuple[str, str, int]
-    folds: Sequence[Mapping[str, Any]]
+    data: Mapping[str, Any]  # identifier -> plain fact about the rows and hashes
+    dates: tuple[str, str, int]  # first and last as-of date, and how many
+    folds: Sequence[Mapping[str, Any]]  # the splitter's log
     metrics: Mapping[str, Any]
     method: str
-    importance: Mapping[str, float]
-    by_dimension: Mapping[str, float]
-    dimensions: Mapping[str, int]
-    left_out: Mapping[str, str] = field(default_factory=dict)
-    skipped: Mapping[str, str] = field(default_factory=dict)
+    importance: Mapping[str, float]  # mean absolute contribution by feature, strongest first
+    by_dimension: Mapping[str, float]  # mean absolute contribution by dimension, strongest first
+    dimensions: Mapping[str, int]  # dimension -> how many of its features the model reads
+    left_out: Mapping[str, str] = field(default_factory=dict)  # leaking features with their evidence
+    skipped: Mapping[str, str] = field(default_factory=dict)  # rules and events that could not be applied, and why
     notes: Sequence[str] = ()
-    pictures: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    pictures: Mapping[str, Sequence[str]] = field(default_factory=dict)  # section -> picture files beside the card
 
 
 def pages(facts: CardFacts, texts: CardTexts | None = None) -> dict[str, bytes]:

@@ -32,17 +32,11 @@ MAX_DISAGREEMENT = 0.1
 
 @dataclass(frozen=True)
 class Twins:
-    """Rows of different customers with equal features on one as-of date.
+    """Rows of different customers with equal features on one as-of date."""
 
-    Attributes:
-        both: Pairs of neighbours in which both have the event.
-        apart: Pairs of neighbours in which one has it.
-        repeated: The rows that repeat an earlier one, ascending.
-    """
-
-    both: int
-    apart: int
-    repeated: Rows
+    both: int  # pairs of neighbours in which both have the event
+    apart: int  # pairs of neighbours in which one has it
+    repeated: Rows  # the rows that repeat an earlier one, ascending
 
     @property
     def are_copies(self) -> bool:

@@ -28,21 +28,14 @@ MAX_REPEATED = 0.05
 
 @dataclass(frozen=True)
 class Prepared:
-    """A matrix, its folds, and how they came about.
-
-    Attributes:
-        data: The matrix of the rows that are needed.
-        split: Folds over the rows of `data`.
-        final: The rows that the served model is learned from.
-        twins: Rows that look like another customer's, as they were found before any was left out.
-    """
+    """A matrix, its folds, and how they came about."""
 
     spine: Spine
-    data: Dataset
-    split: Split
-    final: Rows
+    data: Dataset  # the matrix of the rows that are needed
+    split: Split  # folds over the rows of `data`
+    final: Rows  # the rows that the served model is learned from
     notes: tuple[str, ...]
-    twins: Twins | None = None
+    twins: Twins | None = None  # rows that look like another customer's, as they were found before any was left out
 
 
 def prepare(home: Home, target: Target, chosen: Spine, *, seed: int, threads: int) -> Prepared:

@@ -26,33 +26,21 @@ Purpose = Literal["calibration", "test"]
 
 @dataclass(frozen=True)
 class Fold:
-    """Rows to learn from and rows to judge on.
-
-    Attributes:
-        purpose: Whether its predictions calibrate or are judged (grouped folds do both, crosswise).
-        train: Row numbers.
-        test: Row numbers, disjoint from `train`.
-    """
+    """Rows to learn from and rows to judge on."""
 
     name: str
-    purpose: Purpose
-    train: Rows
-    test: Rows
+    purpose: Purpose  # whether its predictions calibrate or are judged (grouped folds do both, crosswise)
+    train: Rows  # row numbers
+    test: Rows  # row numbers, disjoint from `train`
 
 
 @dataclass(frozen=True)
 class Split:
-    """Folds and their log.
+    """Folds and their log."""
 
-    Attributes:
-        kind: `temporal` or `grouped`.
-        folds: The folds; the last ones are judged.
-        log: One plain dictionary per fold.
-    """
-
-    kind: Literal["temporal", "grouped"]
-    folds: tuple[Fold, ...]
-    log: tuple[dict[str, Any], ...]
+    kind: Literal["temporal", "grouped"]  # `temporal` or `grouped`
+    folds: tuple[Fold, ...]  # the folds; the last ones are judged
+    log: tuple[dict[str, Any], ...]  # one plain dictionary per fold
 
     def rows(self, purpose: Purpose) -> Rows:
         """Returns the rows that the folds of one purpose judge, ascending."""

@@ -38,36 +38,23 @@ NOT_COMPARABLE, NO_MORE_PROFIT = "not_comparable", "no_more_profit"
 
 @dataclass(frozen=True)
 class Check:
-    """One rule and what it found.
+    """One rule and what it found."""
 
-    Attributes:
-        code: Its stable code, which names what is wrong if it does not hold.
-        found: The figure, for people.
-        limit: The limit, for people.
-    """
-
-    code: str
+    code: str  # its stable code, which names what is wrong if it does not hold
     holds: bool
-    found: str
-    limit: str
+    found: str  # the figure, for people
+    limit: str  # the limit, for people
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a candidate becomes champion.
-
-    Attributes:
-        rule: The code of the rule that decided.
-        checks: Every rule that was looked at, in order.
-        compared_with: The champion's version, or None.
-        seen: What the champion had seen of the rows, or why it was not compared.
-    """
+    """Whether a candidate becomes champion."""
 
     promoted: bool
-    rule: str
-    checks: tuple[Check, ...]
-    compared_with: str | None = None
-    seen: str = ""
+    rule: str  # the code of the rule that decided
+    checks: tuple[Check, ...]  # every rule that was looked at, in order
+    compared_with: str | None = None  # the champion's version, or None
+    seen: str = ""  # what the champion had seen of the rows, or why it was not compared
     figures: dict[str, Any] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:

@@ -20,36 +20,23 @@ BACKGROUND_ROWS = 40
 
 @dataclass(frozen=True)
 class Stability:
-    """How contributions answer to small noise in the inputs.
+    """How contributions answer to small noise in the inputs."""
 
-    Attributes:
-        noise: The noise, as a share of each number.
-        same_top: Share whose strongest feature stays the strongest.
-        top_overlap: Mean share of the three strongest that stay among the three strongest.
-        correlation: Mean correlation of a customer's contributions before and after.
-    """
-
-    noise: float
+    noise: float  # the noise, as a share of each number
     rows: int
-    same_top: float
-    top_overlap: float
-    correlation: float
+    same_top: float  # share whose strongest feature stays the strongest
+    top_overlap: float  # mean share of the three strongest that stay among the three strongest
+    correlation: float  # mean correlation of a customer's contributions before and after
 
 
 @dataclass(frozen=True)
 class Deletion:
-    """How the score answers when the strongest feature's information is taken away.
-
-    Attributes:
-        agreed: Share whose raw score then moves against the sign of the feature's contribution.
-        agreed_exchanged: The same with the contributions of another customer: what a wrong explanation reaches.
-        correlation: Over customers, of the contribution and of how far the raw score falls.
-    """
+    """How the score answers when the strongest feature's information is taken away."""
 
     rows: int
-    agreed: float
-    agreed_exchanged: float
-    correlation: float
+    agreed: float  # share whose raw score then moves against the sign of the feature's contribution
+    agreed_exchanged: float  # the same with the contributions of another customer: what a wrong explanation reaches
+    correlation: float  # over customers, of the contribution and of how far the raw score falls
 
 
 def stability(bundle: LoadedBundle, values: Vectors, *, noise: float = NOISE, seed: int = 7) -> Stability:

@@ -24,33 +24,22 @@ _NEWEST = "event_at DESC, known_at DESC, event_id"
 
 @dataclass(frozen=True)
 class CohortRule:
-    """One rule.
-
-    Attributes:
-        sql: A condition on `base.customer_id`; true keeps the customer.
-    """
+    """One rule."""
 
     name: str
     needs: str
-    sql: str
+    sql: str  # a condition on `base.customer_id`; true keeps the customer
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """The eligible customers of one as-of date.
-
-    Attributes:
-        customers: Ids in ascending order.
-        known: Customers known and not closed on that date, before any rule.
-        dropped: How many of the known each rule alone refuses.
-        skipped: Rules that could not be applied, with the missing feed.
-    """
+    """The eligible customers of one as-of date."""
 
     as_of: date
-    customers: pa.Array
-    known: int
-    dropped: dict[str, int]
-    skipped: dict[str, str]
+    customers: pa.Array  # ids in ascending order
+    known: int  # customers known and not closed on that date, before any rule
+    dropped: dict[str, int]  # how many of the known each rule alone refuses
+    skipped: dict[str, str]  # rules that could not be applied, with the missing feed
 
 
 def cohort_rules(rules: CohortRules, as_of: date, *, time_zone: str) -> tuple[CohortRule, ...]:

@@ -39,15 +39,10 @@ PRIOR_ROWS = 1.0
 
 @dataclass(frozen=True)
 class Effect:
-    """What our contacts do to the log-odds of the event, by their randomised arms.
+    """What our contacts do to the log-odds of the event, by their randomised arms."""
 
-    Attributes:
-        log_odds: Treated minus control.
-        treated: Treated rows with a logged propensity.
-    """
-
-    log_odds: float
-    treated: int
+    log_odds: float  # treated minus control
+    treated: int  # treated rows with a logged propensity
     control: int
 
 

@@ -27,18 +27,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Gate:
-    """What may be trained on.
+    """What may be trained on."""
 
-    Attributes:
-        prepared: The matrix without leaking columns and repeated rows.
-        whole: The matrix with them: a champion may read a column that leaks by now.
-        refused: Why training must not go on, or None.
-    """
-
-    prepared: Prepared
+    prepared: Prepared  # the matrix without leaking columns and repeated rows
     leaks: tuple[Leak, ...]
-    whole: Dataset
-    refused: Refusal | None = None
+    whole: Dataset  # the matrix with them: a champion may read a column that leaks by now
+    refused: Refusal | None = None  # why training must not go on, or None
     why: str = ""
 
 

@@ -13,13 +13,9 @@ Effect = Literal["column_left_out", "rows_left_out", "training_refused", "report
 
 @dataclass(frozen=True)
 class Kind:
-    """One way in which a label leaks.
+    """One way in which a label leaks."""
 
-    Attributes:
-        explanation: What it is and why a model that learns from it fails in service.
-    """
-
-    explanation: str
+    explanation: str  # what it is and why a model that learns from it fails in service
     remedy: str
     zh: str
     effect: Effect = "column_left_out"
@@ -31,17 +27,11 @@ KINDS: dict[str, Kind] = load_data(dict[str, Kind], Path(__file__).with_suffix("
 
 @dataclass(frozen=True)
 class Leak:
-    """One finding.
+    """One finding."""
 
-    Attributes:
-        name: The column; else `rows`, `customer_id` or the fold.
-        kind: A code of `KINDS`.
-        evidence: The figures in words.
-    """
-
-    name: str
-    kind: str
-    evidence: str
+    name: str  # the column; else `rows`, `customer_id` or the fold
+    kind: str  # a code of `KINDS`
+    evidence: str  # the figures in words
     effect: Effect = "column_left_out"
 
     def as_dict(self) -> dict[str, Any]:

@@ -32,14 +32,10 @@ PER_CUSTOMER = frozenset(
 
 @dataclass(frozen=True)
 class Altered(Feeds):
-    """Landed feeds in which something else was known.
-
-    Attributes:
-        alter: Feed -> its other answer.
-    """
+    """Landed feeds in which something else was known."""
 
     customers: tuple[str, ...] = ()
-    alter: Mapping[str, Alter] = field(default_factory=dict)
+    alter: Mapping[str, Alter] = field(default_factory=dict)  # feed -> its other answer
 
     def as_known_sql(self, feed: str, as_of: date) -> str:
         """Returns the query for what shall count as known on a date, for the sample's customers."""

@@ -19,14 +19,10 @@ from training.leakage.provenance import dates_to_replay
 
 @dataclass(frozen=True)
 class AuditRequest:
-    """What one audit is asked to look at.
-
-    Attributes:
-        as_of: Pretend that nothing later has been delivered; None means all that has.
-    """
+    """What one audit is asked to look at."""
 
     target: Target
-    as_of: date | None = None
+    as_of: date | None = None  # pretend that nothing later has been delivered; None means all that has
     seed: int = 7
     threads: int = 1
 

@@ -27,18 +27,12 @@ MIN_ROWS = 5
 
 @dataclass(frozen=True)
 class Stamp:
-    """A field that must not be younger than its row's knowledge time.
-
-    Attributes:
-        column: The field, an instant or a date.
-        kind: The kind of leak if it is.
-        with_it: Further fields that were written at the same moment.
-    """
+    """A field that must not be younger than its row's knowledge time."""
 
     feed: str
-    column: str
-    kind: str
-    with_it: tuple[str, ...] = ()
+    column: str  # the field, an instant or a date
+    kind: str  # the kind of leak if it is
+    with_it: tuple[str, ...] = ()  # further fields that were written at the same moment
 
 
 STAMPS = (

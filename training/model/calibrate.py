@@ -27,16 +27,11 @@ VENN_ABERS_BINS = 1000
 
 @dataclass(frozen=True)
 class Choice:
-    """The method that was chosen and why.
-
-    Attributes:
-        losses: Log loss of each candidate on rows it did not learn from; empty if the target file names the method.
-        judged_on: `later_dates` or `other_customers`; empty likewise.
-    """
+    """The method that was chosen and why."""
 
     method: Method
-    losses: dict[str, float]
-    judged_on: str = ""
+    losses: dict[str, float]  # log loss of each candidate on rows it did not learn from; empty if a method is set
+    judged_on: str = ""  # `later_dates` or `other_customers`; empty likewise
 
     def __str__(self) -> str:
         """Returns one sentence for a report."""

@@ -31,19 +31,13 @@ FEED_KINDS = frozenset({"lost_feed", "stuck_feed", "thin_feed", "stuck", "missin
 
 @dataclass(frozen=True)
 class Alarm:
-    """One alarm.
+    """One alarm."""
 
-    Attributes:
-        kind: A key of `KINDS`.
-        name: The feature, feed or target.
-        evidence: One sentence.
-    """
-
-    kind: str
-    name: str
+    kind: str  # a key of `KINDS`
+    name: str  # the feature, feed or target
     value: float
     limit: float
-    evidence: str
+    evidence: str  # one sentence
 
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values for the report."""

@@ -28,15 +28,10 @@ MATURED_DATES = 6
 
 @dataclass(frozen=True)
 class MonitorRequest:
-    """What one monitoring run is asked to look at.
+    """What one monitoring run is asked to look at."""
 
-    Attributes:
-        as_of: The as-of date; its portraits must be built.
-        targets: Targets with a champion; empty means all that have one.
-    """
-
-    as_of: date
-    targets: tuple[str, ...] = ()
+    as_of: date  # the as-of date; its portraits must be built
+    targets: tuple[str, ...] = ()  # targets with a champion; empty means all that have one
     threads: int = 1
 
 

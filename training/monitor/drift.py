@@ -126,6 +126,6 @@ def estimated_auc(propensities: Floats) -> float:
     positives, negatives = values * counts, (1.0 - values) * counts
     below = np.cumsum(negatives) - negatives
     total = positives.sum() * negatives.sum() - (propensities * (1.0 - propensities)).sum()
-    # A row is never compared with itself; within a tie the pairs of different rows count as half.
+    # a row is never compared with itself; within a tie the pairs of different rows count as half.
     ties = (positives * negatives - values * (1.0 - values) * counts) / 2.0
     return float((positives * below + ties).sum() / total) if total > 0 else float("nan")

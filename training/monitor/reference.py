@@ -117,7 +117,7 @@ def feed_reference(feeds: Feeds, days: Sequence[date]) -> dict[str, dict[str, fl
         name: {
             "rows": min(state["rows"] for state in states),
             "per_customer": min(state["per_customer"] for state in states),
-            # A feed that comes in bursts was silent for as long between two of them.
+            # a feed that comes in bursts was silent for as long between two of them.
             "lag_days": max(max(state["lag_days"], state["gap_days"]) for state in states),
         }
         for name, states in found.items()

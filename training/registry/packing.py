@@ -29,19 +29,14 @@ from training.tuning.search import Tuned
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trained model with everything that its bundle tells of it.
+    """A trained model with everything that its bundle tells of it."""
 
-    Attributes:
-        target: The target with the settings that were used.
-        tuned: What a search for better settings found, or None.
-    """
-
-    target: Target
+    target: Target  # the target with the settings that were used
     prepared: Prepared
     leaks: tuple[Leak, ...]
     fitted: Fitted
     judgement: Judgement
-    tuned: Tuned | None = None
+    tuned: Tuned | None = None  # what a search for better settings found, or None
 
 
 def write_bundle(records: Records, candidate: Candidate, *, threads: int) -> str:

@@ -46,7 +46,7 @@ def promote(
     try:
         before = pointer(home, target)
     except BundleError:
-        before = {}  # A damaged pointer names nobody; its remedy is this very promotion.
+        before = {}  # a damaged pointer names nobody; its remedy is this very promotion.
     moved = before.get("version") != version
     if moved:
         found = verdict or (

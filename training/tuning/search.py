@@ -47,34 +47,21 @@ ENOUGH_POSITIVES, FEWEST_EVENTS = 200, 10
 
 @dataclass(frozen=True)
 class Budget:
-    """When a search ends, whichever comes first.
+    """When a search ends, whichever comes first."""
 
-    Attributes:
-        trials: Finished trials of the study, those of earlier runs included.
-        minutes: Of this run; None: no limit.
-    """
-
-    trials: int = TRIALS
-    minutes: float | None = None
+    trials: int = TRIALS  # finished trials of the study, those of earlier runs included
+    minutes: float | None = None  # of this run; None: no limit
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a search found.
+    """What a search found."""
 
-    Attributes:
-        target: The target with the settings to use: better ones, or the configured ones.
-        sentence: What was found, for people.
-        facts: The same for programs.
-        pictures: PNG by file name.
-        best: The target with the best settings of the search, taken or not; None if the configured ones were the best.
-    """
-
-    target: Target
-    sentence: str
-    facts: dict[str, Any]
-    pictures: dict[str, bytes] = field(default_factory=dict)
-    best: Target | None = None
+    target: Target  # the target with the settings to use: better ones, or the configured ones
+    sentence: str  # what was found, for people
+    facts: dict[str, Any]  # the same for programs
+    pictures: dict[str, bytes] = field(default_factory=dict)  # PNG by file name
+    best: Target | None = None  # with the best settings of the search, taken or not; None if the configured ones are
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def opened(target: Target, data: Dataset, rows: Iterable[Rows], *, seed: int, st
         # Its process was killed; nobody else may write here while the run lock is held.
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     ended = finished(study)
-    # A continued search must not draw its first settings once more.
+    # a continued search must not draw its first settings once more.
     study.sampler = optuna.samplers.TPESampler(seed=seed + len(ended))
     started = [*ended, *study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))]
     if not any(trial.user_attrs.get("configured") for trial in started):

@@ -43,17 +43,11 @@ _FITTING: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Part:
-    """The rows of one table that a load reads.
+    """The rows of one table that a load reads."""
 
-    Attributes:
-        name: What stands for a file name: table, and up to where.
-        fingerprint: Of the content that a load would read; equal means nothing new.
-        where: The condition as SQL, or an empty string for the whole table.
-    """
-
-    name: str
-    fingerprint: str
-    where: str = ""
+    name: str  # what stands for a file name: table, and up to where
+    fingerprint: str  # of the content that a load would read; equal means nothing new
+    where: str = ""  # the condition as SQL, or an empty string for the whole table
 
 
 class Tables:

@@ -43,18 +43,12 @@ _PARQUET = (".parquet", ".pq")
 
 @dataclass
 class View:
-    """One staged view.
-
-    Attributes:
-        fingerprints: File name (relative to the data folder) -> sha256.
-        rows: Rows read, bad ones included.
-        refused: Reason -> rows that never reach a SELECT.
-    """
+    """One staged view."""
 
     name: str
-    fingerprints: dict[str, str]
-    rows: int = 0
-    refused: dict[str, int] = field(default_factory=dict)
+    fingerprints: dict[str, str]  # file name (relative to the data folder) -> sha256
+    rows: int = 0  # rows read, bad ones included
+    refused: dict[str, int] = field(default_factory=dict)  # reason -> rows that never reach a SELECT
 
 
 def matching_files(data: Path, file: File) -> list[Path]:
@@ -292,7 +286,7 @@ def _checked_value(
         return [(f"{IN_SCIENTIFIC_NOTATION}:{column}", scientific(text))], text
     target = Column(column, Kind(kind))
     typed = converted(value, source_type, target, unit="", scale=0, zone=source.operator.time_zone)
-    # A view shows local times, as an untyped column does; landing turns them into UTC once, and only once.
+    # a view shows local times, as an untyped column does; landing turns them into UTC once, and only once.
     shown = to_local(typed, source.operator.time_zone) if target.kind is Kind.INSTANT else typed
     if is_lossless(source_type, target.kind):
         return [], shown

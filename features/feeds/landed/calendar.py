@@ -32,63 +32,38 @@ KNOWN_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Cell:
-    """One feed in one month.
-
-    Attributes:
-        period: The month, "2026-06".
-        rows: Events of the month, each in its newest version.
-        arrived_at: When the first of them arrived, UTC; None without rows.
-        last_arrived_at: When the newest of them arrived: later than the first after late rows and corrections.
-        quarantined: Refused rows of the month.
-        change: Rows a day against the month before, as a share; None where there is nothing to compare with.
-        cities_missing: Cities whose rows fell below the declared share of their usual month.
-        days_missing: Days without a row, of a feed that usually has rows every day.
-        is_due: Whether the month should have arrived, by what the mapping says of late feeds.
-    """
+    """One feed in one month."""
 
     feed: str
-    period: str
-    rows: int
-    arrived_at: datetime | None
-    last_arrived_at: datetime | None
-    quarantined: int
-    change: float | None = None
-    cities_missing: tuple[str, ...] = ()
-    days_missing: int = 0
-    is_due: bool = True
+    period: str  # the month, "2026-06"
+    rows: int  # events of the month, each in its newest version
+    arrived_at: datetime | None  # when the first of them arrived, UTC; None without rows
+    last_arrived_at: datetime | None  # when the newest of them arrived: late rows and corrections come later
+    quarantined: int  # refused rows of the month
+    change: float | None = None  # rows a day against the month before, as a share; None if there was none
+    cities_missing: tuple[str, ...] = ()  # cities whose rows fell below the declared share of their usual month
+    days_missing: int = 0  # days without a row, of a feed that usually has rows every day
+    is_due: bool = True  # whether the month should have arrived, by what the mapping says of late feeds
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a month may not be published.
+    """Why a month may not be published."""
 
-    Attributes:
-        code: `not_delivered`, `feed_missing`, `cities_missing`, `rows_changed`, `days_missing` or `known_too_late`.
-        feed: The feed, or "" where it is all of them.
-        detail: One sentence with the figures.
-    """
-
-    code: str
-    feed: str
-    detail: str
+    code: str  # `not_delivered`, `feed_missing`, `cities_missing`, `rows_changed`, `days_missing` or `known_too_late`
+    feed: str  # the feed, or "" where it is all of them
+    detail: str  # one sentence with the figures
 
 
 @dataclass(frozen=True)
 class FeedCalendar:
-    """The months up to one month, and what is wrong with that one.
-
-    Attributes:
-        periods: The months shown, oldest first.
-        cells: One per feed and month.
-        problems: Empty if the month may be published.
-        notes: What could not be looked at.
-    """
+    """The months up to one month, and what is wrong with that one."""
 
     period: str
-    periods: tuple[str, ...]
-    cells: tuple[Cell, ...]
-    problems: tuple[Problem, ...]
-    notes: tuple[str, ...]
+    periods: tuple[str, ...]  # the months shown, oldest first
+    cells: tuple[Cell, ...]  # one per feed and month
+    problems: tuple[Problem, ...]  # empty if the month may be published
+    notes: tuple[str, ...]  # what could not be looked at
 
     def of(self, feed: str, period: str) -> Cell:
         """Returns one cell. Raises KeyError if the calendar has no such feed or month."""

@@ -22,22 +22,14 @@ MANIFEST_NAME = "manifest.json"
 
 
 class Operator(Config):
-    """What readers need to know of the operator.
-
-    Attributes:
-        time_zone: The zone of its civil dates.
-        currency: ISO 4217 code.
-        money_scale: Decimals of landed money.
-        attributes: The operator's own declared columns.
-        snapshot_on: The civil date of a snapshot source, else None.
-    """
+    """What readers need to know of the operator."""
 
     name: str
-    time_zone: str
-    currency: str
-    money_scale: int
-    attributes: tuple[Attribute, ...] = ()
-    snapshot_on: date | None = None
+    time_zone: str  # the zone of its civil dates
+    currency: str  # ISO 4217 code
+    money_scale: int  # decimals of landed money
+    attributes: tuple[Attribute, ...] = ()  # the operator's own declared columns
+    snapshot_on: date | None = None  # the civil date of a snapshot source, else None
 
     @classmethod
     def of(cls, source: Source) -> Operator:
@@ -53,19 +45,12 @@ class Operator(Config):
 
 
 class Part(Config):
-    """One immutable Parquet file.
+    """One immutable Parquet file."""
 
-    Attributes:
-        path: Relative to the home.
-        month: The operator's civil month, "2026-05", or "all".
-        rows: Versions in it.
-        delivered_at: The newest `delivered_at` landed for the month, where the mapping gives one.
-    """
-
-    path: str
-    month: str
-    rows: int
-    delivered_at: str | None = None
+    path: str  # relative to the home
+    month: str  # the operator's civil month, "2026-05", or "all"
+    rows: int  # versions in it
+    delivered_at: str | None = None  # the newest `delivered_at` landed for the month, where the mapping gives one
 
 
 class LandedFeed(Config):

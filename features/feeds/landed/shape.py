@@ -11,16 +11,11 @@ from features.kit.sql import literal, quoted
 
 @dataclass(frozen=True)
 class Shape:
-    """How one feed's rows look in Parquet.
-
-    Attributes:
-        zone: The operator's time zone; months are civil months there.
-        replaces_period: Whether a delivery of a period removes what it no longer holds.
-    """
+    """How one feed's rows look in Parquet."""
 
     feed: Feed
-    zone: str
-    replaces_period: bool = False
+    zone: str  # the operator's time zone; months are civil months there
+    replaces_period: bool = False  # whether a delivery of a period removes what it no longer holds
 
     @property
     def owner(self) -> list[str]:

@@ -46,16 +46,12 @@ class OwnNumber:
 
 @dataclass(frozen=True)
 class Subject:
-    """Whom to erase.
-
-    Attributes:
-        accounts: Accounts that are theirs alone.
-    """
+    """Whom to erase."""
 
     person_id: str
     holdings: tuple[Holding, ...]
     numbers: tuple[OwnNumber, ...] = ()
-    accounts: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()  # accounts that are theirs alone
     time_zone: str = "UTC"
 
     @property

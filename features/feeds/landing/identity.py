@@ -16,7 +16,7 @@ from features.kit.home import Home
 from features.kit.sql import column_types, parquet
 
 _COMPUTED = {
-    # A correlated EXISTS with `<>` and `<` answers wrongly in DuckDB 1.5.6; the window does not.
+    # a correlated EXISTS with `<>` and `<` answers wrongly in DuckDB 1.5.6; the window does not.
     "is_reissued": (
         "count(DISTINCT customer_id) OVER (PARTITION BY number ORDER BY valid_from, known_at, customer_id "
         "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) > 1 AS is_reissued"

@@ -94,7 +94,7 @@ class Writer:
                     shape,
                     removed_at=delivery or arrived_at,
                     moves_conflicts=delivery is None,
-                    # A delivery between two landed ones may still come, unless deliveries replace each other.
+                    # a delivery between two landed ones may still come, unless deliveries replace each other.
                     keeps_confirmations=keeps_confirmations or not (delivery is None or shape.replaces_period),
                 )
                 repeated += merged.repeated

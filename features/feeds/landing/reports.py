@@ -9,23 +9,15 @@ from typing import Any
 
 @dataclass
 class FeedReport:
-    """What became of one feed's rows.
+    """What became of one feed's rows."""
 
-    Attributes:
-        accepted: Rows that passed every check, repeats included.
-        repeated: Accepted rows that were known already.
-        first: The first refused row in words, or an empty string.
-        unchanged: The same files under the same mapping had landed before.
-        erased: Rows of erased persons, refused and kept nowhere.
-    """
-
-    accepted: int = 0
-    repeated: int = 0
+    accepted: int = 0  # rows that passed every check, repeats included
+    repeated: int = 0  # accepted rows that were known already
     quarantined: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
-    first: str = ""
-    unchanged: bool = False
-    erased: int = 0
+    first: str = ""  # the first refused row in words, or an empty string
+    unchanged: bool = False  # the same files under the same mapping had landed before
+    erased: int = 0  # rows of erased persons, refused and kept nowhere
 
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values."""
@@ -34,22 +26,14 @@ class FeedReport:
 
 @dataclass
 class LandingReport:
-    """What one landing did.
+    """What one landing did."""
 
-    Attributes:
-        as_of: The latest as-of date that the feeds allow.
-        first_day: The first day that they cover.
-        files: View -> rows and refused rows of the raw files.
-        missing: Feeds that no row has ever landed for.
-        version: Hash of the active manifest.
-    """
-
-    as_of: date
-    first_day: date
+    as_of: date  # the latest as-of date that the feeds allow
+    first_day: date  # the first day that they cover
     feeds: dict[str, FeedReport]
-    files: dict[str, dict[str, Any]]
-    missing: tuple[str, ...]
-    version: str
+    files: dict[str, dict[str, Any]]  # view -> rows and refused rows of the raw files
+    missing: tuple[str, ...]  # feeds that no row has ever landed for
+    version: str  # hash of the active manifest
 
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values."""

@@ -36,17 +36,12 @@ Held = tuple[str | None, str | None]
 
 @dataclass(frozen=True)
 class Suppression:
-    """Whom this home has erased.
-
-    Attributes:
-        customers: Hash of a customer id -> what of it was the person's.
-        numbers: Hash of a phone number -> what of it was the person's.
-    """
+    """Whom this home has erased."""
 
     salt: str
     persons: frozenset[str] = frozenset()
-    customers: dict[str, Held] = field(default_factory=dict)
-    numbers: dict[str, Held] = field(default_factory=dict)
+    customers: dict[str, Held] = field(default_factory=dict)  # hash of a customer id -> what of it was the person's
+    numbers: dict[str, Held] = field(default_factory=dict)  # hash of a phone number -> what of it was the person's
 
     @classmethod
     def load(cls, home: Home) -> Self:

@@ -36,15 +36,10 @@ _EXTRA = ("_file", "_row", "delivered_at")
 
 @dataclass(frozen=True)
 class Load:
-    """What one landing knows besides the rows.
+    """What one landing knows besides the rows."""
 
-    Attributes:
-        arrived_at: When this delivery arrived, naive UTC.
-        is_first: Whether the feed has no rows yet: then past months are known by their lag alone.
-    """
-
-    arrived_at: datetime
-    is_first: bool
+    arrived_at: datetime  # when this delivery arrived, naive UTC
+    is_first: bool  # whether the feed has no rows yet: then past months are known by their lag alone
 
 
 def staged_name(feed: Feed) -> str:

@@ -39,19 +39,12 @@ def select_incoming(shape: Shape, staged: str, available: set[str], arrived_at: 
 
 @dataclass(frozen=True)
 class Merged:
-    """The outcome of one merge.
+    """The outcome of one merge."""
 
-    Attributes:
-        relation: The table with all versions; `_state` is 0 for untouched rows, 1 for new or newly superseded ones.
-        repeated: Incoming rows that were known already.
-        changed_months: Months with at least one touched row.
-        conflicts: Refused incoming rows, to be found in the table `conflicts`.
-    """
-
-    relation: str
-    repeated: int
-    changed_months: tuple[str, ...]
-    conflicts: int
+    relation: str  # the table with all versions; `_state` is 0 for untouched rows, 1 for new or newly superseded ones
+    repeated: int  # incoming rows that were known already
+    changed_months: tuple[str, ...]  # months with at least one touched row
+    conflicts: int  # refused incoming rows, to be found in the table `conflicts`
 
 
 def merge(

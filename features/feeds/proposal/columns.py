@@ -46,37 +46,21 @@ _NOT_PERSONAL = ("planname", "plan", "packname", "套餐", "product", "产品", 
 
 @dataclass
 class ColumnLook:
-    """What was seen of one column.
+    """What was seen of one column."""
 
-    Attributes:
-        name: Its header, or `column_3` without one.
-        kind: `integer`, `number`, `date`, `period`, `instant`, `flag`, `category`, `text` or `empty`.
-        form: The form of dates, periods and times.
-        also_form: The other form that the same texts may have (day and month exchanged), or empty.
-        unit: The unit that the header names, or empty.
-        filled: Share of rows with a value.
-        distinct: Different values.
-        nothing: Texts in it that mean "nothing there".
-        nothing_here: Those of them that mean it in this column only, such as 20991231.
-        samples: A few values, masked where they may name a person.
-        is_unique: No value twice, none missing.
-        is_rounded_id: Ids written as 1.23E+17: the digits are lost.
-        values: The distinct values that were looked at, without those of `nothing`.
-    """
-
-    name: str
-    kind: str = "text"
-    form: str = ""
-    also_form: str = ""
-    unit: str = ""
-    filled: float = 0.0
-    distinct: int = 0
-    nothing: tuple[str, ...] = ()
-    nothing_here: tuple[str, ...] = ()
-    samples: tuple[str, ...] = ()
-    is_unique: bool = False
-    is_rounded_id: bool = False
-    values: tuple[str, ...] = field(default=(), repr=False)
+    name: str  # its header, or `column_3` without one
+    kind: str = "text"  # `integer`, `number`, `date`, `period`, `instant`, `flag`, `category`, `text` or `empty`
+    form: str = ""  # the form of dates, periods and times
+    also_form: str = ""  # the other form that the same texts may have (day and month exchanged), or empty
+    unit: str = ""  # the unit that the header names, or empty
+    filled: float = 0.0  # share of rows with a value
+    distinct: int = 0  # different values
+    nothing: tuple[str, ...] = ()  # texts in it that mean "nothing there"
+    nothing_here: tuple[str, ...] = ()  # those of them that mean it in this column only, such as 20991231
+    samples: tuple[str, ...] = ()  # a few values, masked where they may name a person
+    is_unique: bool = False  # no value twice, none missing
+    is_rounded_id: bool = False  # ids written as 1.23E+17: the digits are lost
+    values: tuple[str, ...] = field(default=(), repr=False)  # distinct values looked at, without `nothing`
 
     @property
     def is_time(self) -> bool:

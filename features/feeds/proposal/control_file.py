@@ -12,22 +12,15 @@ from features.feeds.proposal.views import View
 
 @dataclass(frozen=True)
 class Counted:
-    """A control file.
-
-    Attributes:
-        file: The column that names the file.
-        rows: The column that counts its rows.
-        agrees: Files whose rows are as counted.
-        differs: Files whose rows are not.
-    """
+    """A control file."""
 
     view: str
     path: str
-    file: str
-    rows: str
+    file: str  # the column that names the file
+    rows: str  # the column that counts its rows
     delimiter: str
-    agrees: int
-    differs: tuple[str, ...]
+    agrees: int  # files whose rows are as counted
+    differs: tuple[str, ...]  # files whose rows are not
 
 
 def find_check_file(views: Sequence[View], data: Sequence[FileLook]) -> Counted | None:

@@ -25,16 +25,11 @@ Parts = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class AttributePlan:
-    """One column of the operator's own.
-
-    Attributes:
-        name: Its English name.
-        kind: `number` or `category`.
-    """
+    """One column of the operator's own."""
 
     header: str
-    name: str
-    kind: str
+    name: str  # its English name
+    kind: str  # `number` or `category`
 
 
 @dataclass

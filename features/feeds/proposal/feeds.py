@@ -24,44 +24,28 @@ _LAGS = {Grain.INSTANT: ("PT1H", ""), Grain.DAY: ("PT6H", ""), Grain.MONTH: ("P5
 
 @dataclass
 class FeedPlan:
-    """One feed of the proposal.
-
-    Attributes:
-        why: What speaks for it, in one line.
-        known_after: The delivery lag; empty where a column says it, or on a snapshot.
-        at: The local time at which the lag ends.
-        units: Column -> unit.
-        by_number: Whether rows are known by their number.
-        todos: What a person should look at, one line each.
-        unused: Columns of its view that it does not read.
-    """
+    """One feed of the proposal."""
 
     feed: Feed
     views: tuple[str, ...]
     select: str
     confidence: float
-    why: str
-    known_after: str = ""
-    at: str = ""
-    units: dict[str, str] = field(default_factory=dict)
-    by_number: bool = False
-    todos: list[str] = field(default_factory=list)
-    unused: tuple[str, ...] = ()
+    why: str  # what speaks for it, in one line
+    known_after: str = ""  # the delivery lag; empty where a column says it, or on a snapshot
+    at: str = ""  # the local time at which the lag ends
+    units: dict[str, str] = field(default_factory=dict)  # column -> unit
+    by_number: bool = False  # whether rows are known by their number
+    todos: list[str] = field(default_factory=list)  # what a person should look at, one line each
+    unused: tuple[str, ...] = ()  # columns of its view that it does not read
 
 
 @dataclass
 class FileNeeds:
-    """What a view must declare for the feeds that sum its rows.
+    """What a view must declare for the feeds that sum its rows."""
 
-    Attributes:
-        types: Column -> type.
-        required: Columns that every row must have.
-        reject: Reason -> condition.
-    """
-
-    types: dict[str, str] = field(default_factory=dict)
-    required: tuple[str, ...] = ()
-    reject: dict[str, str] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)  # column -> type
+    required: tuple[str, ...] = ()  # columns that every row must have
+    reject: dict[str, str] = field(default_factory=dict)  # reason -> condition
 
 
 def single_uses(views: Sequence[View], found: dict[str, list[Match]], words: Words) -> dict[str, list[View]]:

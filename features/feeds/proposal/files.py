@@ -31,34 +31,21 @@ _BYTES_OF_GZIP = b"\x1f\x8b"
 
 @dataclass
 class FileLook:
-    """What was seen of one file.
-
-    Attributes:
-        name: Relative to the data folder.
-        problem: Why it cannot be mapped, or an empty string.
-        encoding: Of text; empty for Parquet.
-        encoding_note: How sure that is, in words.
-        compression: `gzip` or empty.
-        has_header: Whether the first row names the columns.
-        header: The column names, or `column_1` ... without a header.
-        is_whole: Whether every byte and row was read.
-        broken_rows: Rows among them with another number of values.
-        table: The sampled rows as text (pyarrow), `_row` left out.
-    """
+    """What was seen of one file."""
 
     path: Path
-    name: str
-    problem: str = ""
-    encoding: str = ""
-    encoding_note: str = ""
+    name: str  # relative to the data folder
+    problem: str = ""  # why it cannot be mapped, or an empty string
+    encoding: str = ""  # of text; empty for Parquet
+    encoding_note: str = ""  # how sure that is, in words
     delimiter: str = ""
-    compression: str = ""
-    has_header: bool = True
-    header: tuple[str, ...] = ()
-    is_whole: bool = True
+    compression: str = ""  # `gzip` or empty
+    has_header: bool = True  # whether the first row names the columns
+    header: tuple[str, ...] = ()  # the column names, or `column_1` ... without a header
+    is_whole: bool = True  # whether every byte and row was read
     rows: int = 0
-    broken_rows: int = 0
-    table: Any = field(default=None, repr=False)
+    broken_rows: int = 0  # rows among them with another number of values
+    table: Any = field(default=None, repr=False)  # the sampled rows as text (pyarrow), `_row` left out
 
 
 def look_at(path: Path, name: str) -> FileLook:

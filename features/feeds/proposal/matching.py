@@ -34,19 +34,13 @@ _FITTING: dict[Kind, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Match:
-    """What a view is as one feed.
-
-    Attributes:
-        columns: Contract column (or a common one) -> header.
-        missing: Needed columns that no header means.
-        is_by_number: Rows name a number, not a customer.
-    """
+    """What a view is as one feed."""
 
     feed: Feed
     confidence: float
-    columns: dict[str, str]
-    missing: tuple[str, ...]
-    is_by_number: bool = False
+    columns: dict[str, str]  # contract column (or a common one) -> header
+    missing: tuple[str, ...]  # needed columns that no header means
+    is_by_number: bool = False  # rows name a number, not a customer
 
 
 def matches(view: View, words: Words) -> list[Match]:
@@ -136,7 +130,7 @@ def _take_times_and_number(view: View, feed: Feed, words: Words, taken: dict[str
     if feed.grain is Grain.INSTANT:
         times = [look for look in free if look.is_time and look.kind != "period" and look.filled > 0.9]
         named = [look for look in times if words.means(look.name, "event_at")]
-        # A link begins with its validity; a time of the change beside it tells the newer of two versions.
+        # a link begins with its validity; a time of the change beside it tells the newer of two versions.
         if named or (times and not feed.personal):
             taken["event_at"] = (named or times)[0].name
     ids = [look for look in free if look.is_unique and words.means(look.name, "event_id")]

@@ -32,40 +32,24 @@ _HAN = re.compile(r"[\u4e00-\u9fff]")
 
 @dataclass
 class Proposal:
-    """Everything that was found out about a folder of files.
+    """Everything that was found out about a folder of files."""
 
-    Attributes:
-        operator: The operator's name: the folder's.
-        time_zone: Of local times, or TODO.
-        currency: ISO code, or TODO.
-        is_snapshot: Whether the files are one state of today, without events.
-        views: The readable files by layout.
-        unreadable: The files that cannot be mapped as they are.
-        found: View -> what it may be, most likely first.
-        owner: The name of the view that lists the customers, or an empty string.
-        plans: The proposed feeds, in landing order.
-        needs: View -> types and checks that its feeds need.
-        left_out: Column -> why it is no attribute.
-        counted: The control file that counts the others, if there is one.
-        notes: What a person should know of the whole.
-    """
-
-    operator: str
-    time_zone: str = UNDECIDED
-    currency: str = UNDECIDED
+    operator: str  # the operator's name: the folder's
+    time_zone: str = UNDECIDED  # of local times, or TODO
+    currency: str = UNDECIDED  # ISO code, or TODO
     scale: int = 2
     currency_why: str = ""
-    is_snapshot: bool = False
-    views: list[View] = field(default_factory=list)
-    unreadable: list[FileLook] = field(default_factory=list)
-    found: dict[str, list[Match]] = field(default_factory=dict)
-    owner: str = ""
-    plans: list[FeedPlan] = field(default_factory=list)
-    needs: dict[str, FileNeeds] = field(default_factory=dict)
+    is_snapshot: bool = False  # whether the files are one state of today, without events
+    views: list[View] = field(default_factory=list)  # the readable files by layout
+    unreadable: list[FileLook] = field(default_factory=list)  # the files that cannot be mapped as they are
+    found: dict[str, list[Match]] = field(default_factory=dict)  # view -> what it may be, most likely first
+    owner: str = ""  # the name of the view that lists the customers, or an empty string
+    plans: list[FeedPlan] = field(default_factory=list)  # the proposed feeds, in landing order
+    needs: dict[str, FileNeeds] = field(default_factory=dict)  # view -> types and checks that its feeds need
     attributes: list[AttributePlan] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)
-    counted: Counted | None = None
-    notes: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)  # column -> why it is no attribute
+    counted: Counted | None = None  # the control file that counts the others, if there is one
+    notes: list[str] = field(default_factory=list)  # what a person should know of the whole
 
     def key_of(self, view: View) -> tuple[str, ...]:
         """Returns the columns that identify a row: the feed's own key if it does, else the smallest found."""

@@ -21,26 +21,16 @@ _LONGEST_NAME = 24
 
 @dataclass
 class View:
-    """Files of one layout.
-
-    Attributes:
-        pattern: The glob that finds them.
-        files: What each of them is, sorted by name.
-        columns: What the columns of the newest file hold.
-        keys: Sets of columns that identify a row of it.
-        customer: The column that names a customer, or an empty string.
-        customer_share: The share of its values that the customers' own file knows.
-        also: Further globs of files that the view takes with its own.
-    """
+    """Files of one layout."""
 
     name: str
-    pattern: str
-    files: list[FileLook]
-    columns: list[ColumnLook] = field(default_factory=list)
-    keys: tuple[tuple[str, ...], ...] = ()
-    customer: str = ""
-    customer_share: float | None = None
-    also: list[str] = field(default_factory=list)
+    pattern: str  # the glob that finds them
+    files: list[FileLook]  # what each of them is, sorted by name
+    columns: list[ColumnLook] = field(default_factory=list)  # what the columns of the newest file hold
+    keys: tuple[tuple[str, ...], ...] = ()  # sets of columns that identify a row of it
+    customer: str = ""  # the column that names a customer, or an empty string
+    customer_share: float | None = None  # the share of its values that the customers' own file knows
+    also: list[str] = field(default_factory=list)  # further globs of files that the view takes with its own
 
     @property
     def first(self) -> FileLook:

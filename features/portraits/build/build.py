@@ -47,19 +47,12 @@ _EARLIEST = date(1990, 1, 1)
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build did.
+    """What a build did."""
 
-    Attributes:
-        identity: The identity of the portraits.
-        built: As-of date -> rows, of the partitions written.
-        kept: The dates whose partition was up to date.
-        missing: Dimensions without a feed on the newest date built.
-    """
-
-    identity: str
-    built: dict[date, int]
-    kept: tuple[date, ...]
-    missing: tuple[str, ...]
+    identity: str  # the identity of the portraits
+    built: dict[date, int]  # As-of date -> rows, of the partitions written
+    kept: tuple[date, ...]  # the dates whose partition was up to date
+    missing: tuple[str, ...]  # dimensions without a feed on the newest date built
 
 
 def build_portraits(

@@ -28,18 +28,12 @@ _READ_ONCE = frozenset({"usage_daily", "network_experience", "month_days"})
 
 @dataclass(frozen=True)
 class Plan:
-    """The specification in one engine's SQL, compiled once for every as-of date.
-
-    Attributes:
-        staged: Staged table -> query over `known_<name>` and `moment`.
-        sources: Source -> query over staged tables.
-        features: Source -> query over it, one row per customer.
-    """
+    """The specification in one engine's SQL, compiled once for every as-of date."""
 
     request: Request
-    staged: dict[str, str]
-    sources: dict[str, str]
-    features: dict[str, str]
+    staged: dict[str, str]  # staged table -> query over `known_<name>` and `moment`
+    sources: dict[str, str]  # source -> query over staged tables
+    features: dict[str, str]  # source -> query over it, one row per customer
 
     @classmethod
     @lru_cache(maxsize=4)

@@ -59,26 +59,17 @@ class Contracts:
 
 @dataclass(frozen=True)
 class Story:
-    """The events of one chunk.
-
-    Attributes:
-        complaints: First days of complaints.
-        low_scores: Days of survey answers of 6 or less.
-        orders: Plan orders, with the plan ordered.
-        ordered: The plan ordered, per order.
-        last_use: The day of the last use of who leaves, else NEVER.
-        way: How the customer leaves (CANCEL ...), 0 if not.
-    """
+    """The events of one chunk."""
 
     shocks: dict[str, Shocks]
     contacts: actions.Contacts
     contracts: Contracts
-    complaints: Events
-    low_scores: Events
-    orders: Events
-    ordered: Integers
-    last_use: Integers
-    way: Integers
+    complaints: Events  # first days of complaints
+    low_scores: Events  # days of survey answers of 6 or less
+    orders: Events  # plan orders, with the plan ordered
+    ordered: Integers  # the plan ordered, per order
+    last_use: Integers  # the day of the last use of who leaves, else NEVER
+    way: Integers  # how the customer leaves (CANCEL ...), 0 if not
 
 
 def story_of(dice: Dice, calendar: Calendar, people: Population, contacts: actions.Contacts | None = None) -> Story:

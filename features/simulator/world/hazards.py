@@ -53,18 +53,12 @@ class Effect:
 
 @dataclass(frozen=True)
 class ShockKind:
-    """A kind of thing that happens to a customer.
-
-    Attributes:
-        timing: `daily`, or the day of the month on which it may happen (0 is the 1st).
-        call_share: Chance that the customer calls about it.
-        effects: What it does to the hazard of each target.
-    """
+    """A kind of thing that happens to a customer."""
 
     name: str
-    timing: str | int
-    call_share: float = 0.0
-    effects: dict[str, Effect] = field(default_factory=dict)
+    timing: str | int  # `daily`, or the day of the month on which it may happen (0 is the 1st)
+    call_share: float = 0.0  # chance that the customer calls about it
+    effects: dict[str, Effect] = field(default_factory=dict)  # what it does to the hazard of each target
 
     @property
     def mark_shares(self) -> tuple[float, float, float]:

@@ -48,14 +48,10 @@ class OnlinePortrait:
 
 @dataclass(frozen=True)
 class OnlineBatch:
-    """What one request read: every portrait is of the pointer's as-of date.
-
-    Attributes:
-        portraits: In the order asked; None is an unknown customer.
-    """
+    """What one request read: every portrait is of the pointer's as-of date."""
 
     pointer: Pointer
-    portraits: list[OnlinePortrait | None]
+    portraits: list[OnlinePortrait | None]  # in the order asked; None is an unknown customer
 
     def age_hours(self, now: datetime) -> float:
         """Returns how old the portraits are at `now` (UTC), in hours since their as-of instant."""

@@ -13,25 +13,15 @@ from features.store.online.feast_layout import VIEWS
 
 @dataclass(frozen=True)
 class Pointer:
-    """What is live in the online store.
+    """What is live in the online store."""
 
-    Attributes:
-        view: The live view, `portrait_a` or `portrait_b`.
-        as_of: The as-of date of every portrait in it.
-        identity: The feature-list identity of its vectors.
-        published_at: When it was switched live, UTC.
-        rows: Customers in it, as counted before the switch.
-        event_at: The as-of instant, UTC; only rows of this event time are accepted.
-        sequence: Number of the publish, one more each time; no two publishes look alike.
-    """
-
-    view: str
-    as_of: date
-    identity: str
-    published_at: datetime
-    rows: int
-    event_at: datetime
-    sequence: int
+    view: str  # the live view, `portrait_a` or `portrait_b`
+    as_of: date  # the as-of date of every portrait in it
+    identity: str  # the feature-list identity of its vectors
+    published_at: datetime  # when it was switched live, UTC
+    rows: int  # customers in it, as counted before the switch
+    event_at: datetime  # the as-of instant, UTC; only rows of this event time are accepted
+    sequence: int  # number of the publish, one more each time; no two publishes look alike
 
     @property
     def idle_view(self) -> str:

@@ -14,13 +14,9 @@ from features.store.online.pointer import Pointer
 
 
 class StoredRow(NamedTuple):
-    """The serialised fields of one customer in one view; None is a field that is not there.
+    """The serialised fields of one customer in one view; None is a field that is not there."""
 
-    Attributes:
-        event_epoch: Their common event time in epoch seconds; -1 if they carry two.
-    """
-
-    event_epoch: int
+    event_epoch: int  # their common event time in epoch seconds; -1 if they carry two
     facts: bytes | None
     feature_list: bytes | None
     values: bytes | None
