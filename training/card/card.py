@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from features.kit.language import Locale
+from features.kit.language import Locale, Text
 from features.kit.pages.pages import render
 from training.card.card_texts import SECTIONS, CardTexts, load_texts
 from training.labels.targets import Target
@@ -79,7 +79,10 @@ def pages(facts: CardFacts, texts: CardTexts | None = None) -> dict[str, bytes]:
     made: dict[str, bytes] = {}
     for name, locale in PAGES.items():
         template = "card.html.j2" if name.endswith(".html") else "card.md.j2"
-        content = {"title": f"{facts.target.name} {facts.version}", "sections": sections(facts, texts, locale)}
+        content = {
+            "title": f"{facts.target.name} {facts.version}",
+            "sections": _Writer(facts, texts, locale).sections(),
+        }
         made[name] = render("training.card", template, locale=locale, **content).encode()
     return made
 
@@ -111,167 +114,147 @@ def missing_in(folder: Path) -> tuple[str, ...]:
     return tuple(lacking)
 
 
-def sections(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Section]:
-    """Returns the card's sections in one language, in the order of `SECTIONS`."""
-    own = texts.targets.get(facts.target.name)
-    words = texts.law
-    blocks: dict[str, list[Block]] = {
-        "purpose": [Block(lines=(own.purpose.get(locale),))] if own else [],
-        "forbidden": [Block(items=tuple(line.get(locale) for line in texts.forbidden))],
-        "definition": [
-            *([Block(lines=(own.predicts.get(locale),))] if own else []),
-            _definition(facts.target, texts, locale),
-        ],
-        "data": [_data(facts, texts, locale)],
-        "folds": [_folds(facts.folds, texts, locale)],
-        "figures": [_figures(facts.metrics, texts, locale)],
-        "slices": _slices(facts.metrics, texts, locale),
-        "calibration": _calibration(facts, texts, locale),
-        "reasons": _reasons(facts, texts, locale),
-        "limits": _limits(facts, texts, locale),
-        "law.purpose": [Block(lines=((own.purpose.get(locale),) if own else ()) + (words.purpose.get(locale),))]
-        if own
-        else [],
-        "law.data": [Block(lines=(words.data.get(locale),)), _categories(facts.dimensions, texts, locale)],
-        "law.logic": [Block(lines=(words.logic.get(locale),))],
-        "law.impact": [Block(lines=(words.impact.get(locale),))],
-    }
-    return [
-        Section(name, texts.titles[name].get(locale), tuple(blocks[name]), tuple(facts.pictures.get(name, ())))
-        for name in SECTIONS
-    ]
+@dataclass(frozen=True)
+class _Writer:
+    """Writes one card in one language."""
 
+    facts: CardFacts
+    texts: CardTexts
+    locale: Locale
 
-def _definition(target: Target, texts: CardTexts, locale: Locale) -> Block:
-    return _named(
-        {
-            "events": ", ".join(f"{event.name} ({event.kind})" for event in target.events),
-            "window": f"[as-of + {target.lead_days}, as-of + {target.lead_days + target.horizon_days})",
-            "label_delay": target.label_delay_days,
-            "embargo": target.embargo_days,
-            "cohort": texts.cohort_rules(target.cohort, locale),
-            "feature_service": target.features,
-        },
-        texts,
-        locale,
-    )
+    def sections(self) -> list[Section]:
+        """Returns the card's sections in the order of `SECTIONS`."""
+        facts, say, law = self.facts, self._say, self.texts.law
+        own = self.texts.targets.get(facts.target.name)
+        blocks: dict[str, list[Block]] = {
+            "purpose": [say(own.purpose)] if own else [],
+            "forbidden": [self._items(self.texts.forbidden)],
+            "definition": [*([say(own.predicts)] if own else []), self._definition(facts.target)],
+            "data": [self._named({"as_of_dates": "{} – {} ({})".format(*facts.dates)} | dict(facts.data))],
+            "folds": [self._folds()],
+            "figures": [self._figures()],
+            "slices": self._slices(),
+            "calibration": self._calibration(),
+            "reasons": self._reasons(),
+            "limits": self._limits(),
+            "law.purpose": [say(own.purpose, law.purpose)] if own else [],
+            "law.data": [
+                say(law.data),
+                Block(items=tuple(f"{name} ({count})" for name, count in self._by_dimension(facts.dimensions))),
+            ],
+            "law.logic": [say(law.logic)],
+            "law.impact": [say(law.impact)],
+        }
+        titles, pictures = self.texts.titles, facts.pictures
+        return [
+            Section(name, titles[name].get(self.locale), tuple(blocks[name]), tuple(pictures.get(name, ())))
+            for name in SECTIONS
+        ]
 
+    def _label(self, identifier: str) -> str:
+        return self.texts.label(identifier, self.locale)
 
-def _data(facts: CardFacts, texts: CardTexts, locale: Locale) -> Block:
-    first, last, count = facts.dates
-    return _named({"as_of_dates": f"{first} – {last} ({count})"} | dict(facts.data), texts, locale)
+    def _say(self, *texts: Text) -> Block:
+        return Block(lines=tuple(text.get(self.locale) for text in texts))
 
+    def _items(self, texts: Iterable[Text]) -> Block:
+        return Block(items=tuple(text.get(self.locale) for text in texts))
 
-def _folds(folds: Sequence[Mapping[str, Any]], texts: CardTexts, locale: Locale) -> Block:
-    rows = []
-    for fold in folds:
-        train, test = fold.get("train_as_of") or (), fold.get("test_as_of") or ()
-        rows.append(
-            (
-                fold["fold"],
-                f"{fold['train_rows']:,} ({fold['train_positives']:,})",
-                f"{fold['test_rows']:,} ({fold['test_positives']:,})",
-                f"{train[0]} – {train[-1]}" if train else "",
-                ", ".join(test),
+    def _named(self, facts: Mapping[str, Any]) -> Block:
+        return Block(facts=tuple((self._label(name), value) for name, value in facts.items()))
+
+    def _table(self, heads: Iterable[str], rows: Iterable[tuple[Any, ...]], title: str = "") -> Block:
+        return Block(heads=tuple(map(self._label, heads)), rows=tuple(rows), title=title and self._label(title))
+
+    def _by_dimension(self, values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        """Returns values by dimension, each under its category of personal data."""
+        words = self.texts.dimensions
+        return [(words[name].get(self.locale) if name in words else name, value) for name, value in values.items()]
+
+    def _definition(self, target: Target) -> Block:
+        return self._named(
+            {
+                "events": ", ".join(f"{event.name} ({event.kind})" for event in target.events),
+                "window": f"[as-of + {target.lead_days}, as-of + {target.lead_days + target.horizon_days})",
+                "label_delay": target.label_delay_days,
+                "embargo": target.embargo_days,
+                "cohort": self.texts.cohort_rules(target.cohort, self.locale),
+                "feature_service": target.features,
+            }
+        )
+
+    def _folds(self) -> Block:
+        rows = []
+        for fold in self.facts.folds:
+            train, test = fold.get("train_as_of") or (), fold.get("test_as_of") or ()
+            counts = (f"{fold[part + '_rows']:,} ({fold[part + '_positives']:,})" for part in ("train", "test"))
+            rows.append((fold["fold"], *counts, f"{train[0]} – {train[-1]}" if train else "", ", ".join(test)))
+        return self._table(("fold", "train", "test", "train_dates", "test_dates"), rows)
+
+    def _figures(self) -> Block:
+        rows = []
+        for name, value in self.facts.metrics.items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                continue
+            interval = self.facts.metrics.get(f"{name}_ci")
+            shown = f"{value:,}" if name in _NOT_FIGURES else value
+            rows.append((self._label(name), shown, "" if interval is None else f"{interval[0]} – {interval[1]}"))
+        return self._table(("figure", "value", "interval"), rows)
+
+    def _slices(self) -> list[Block]:
+        """Returns one table per way of slicing: every `by_<slice>`, and every member of `by_slice`."""
+        metrics = self.facts.metrics
+        tables = {name: groups for name, groups in metrics.items() if name.startswith("by_") and name != "by_slice"}
+        tables |= {f"by_slice.{name}": groups for name, groups in (metrics.get("by_slice") or {}).items()}
+        blocks: list[Block] = []
+        for name, groups in tables.items():
+            if not isinstance(groups, Mapping) or not groups:
+                continue
+            columns = list(dict.fromkeys(column for cell in groups.values() for column in cell))
+            shown = [column for column in columns if not column.endswith("_ci")]
+            rows = [(self._label(group), *(self._cell(cell, name) for name in shown)) for group, cell in groups.items()]
+            blocks.append(self._table(("group", *shown), rows, title=name))
+        return blocks
+
+    def _cell(self, figures: Mapping[str, Any], name: str) -> str:
+        """Returns a figure with its interval, where it has one."""
+        value, interval = figures.get(name), figures.get(f"{name}_ci")
+        if value is None:
+            return ""
+        if value == "too few":
+            return self._label("too_few")
+        if isinstance(value, Mapping):
+            return ", ".join(f"{name} {inner}" for name, inner in value.items())
+        return f"{value} ({interval[0]} – {interval[1]})" if interval else str(value)
+
+    def _calibration(self) -> list[Block]:
+        wanted, metrics = ("base_rate", "mean_propensity", "calibration_error"), self.facts.metrics
+        found: dict[str, Any] = {"method": self.facts.method}
+        for name, value in metrics.items():
+            if isinstance(value, int | float) and (name in wanted or name.startswith(("calibration", "observed"))):
+                found[name] = self._cell(metrics, name)
+        blocks: list[Block] = [self._named(found)]
+        if metrics.get("deciles"):
+            rows_head = "weighted_rows" if "weighted_rows" in metrics else "rows"
+            rows = (
+                (place, decile["rows"], decile["observed"], decile["expected"], f"{decile['low']} – {decile['high']}")
+                for place, decile in enumerate(metrics["deciles"], start=1)
             )
-        )
-    heads = _heads(("fold", "train", "test", "train_dates", "test_dates"), texts, locale)
-    return Block(heads=heads, rows=tuple(rows))
+            blocks.append(self._table(("decile", rows_head, "observed", "expected", "promise_interval"), rows))
+        return blocks
 
+    def _reasons(self) -> list[Block]:
+        return [
+            self._say(self.texts.reasons),
+            self._table(("feature", "contribution"), self.facts.importance.items()),
+            self._table(("by_dimension", "contribution"), self._by_dimension(self.facts.by_dimension)),
+        ]
 
-def _figures(metrics: Mapping[str, Any], texts: CardTexts, locale: Locale) -> Block:
-    rows = []
-    for name, value in metrics.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            continue
-        interval = metrics.get(f"{name}_ci")
-        shown = f"{value:,}" if name in _NOT_FIGURES else value
-        rows.append((texts.label(name, locale), shown, "" if interval is None else f"{interval[0]} – {interval[1]}"))
-    return Block(heads=_heads(("figure", "value", "interval"), texts, locale), rows=tuple(rows))
-
-
-def _slices(metrics: Mapping[str, Any], texts: CardTexts, locale: Locale) -> list[Block]:
-    """Returns one table per way of slicing: every `by_<slice>`, and every member of `by_slice`."""
-    tables = {name: groups for name, groups in metrics.items() if name.startswith("by_") and name != "by_slice"}
-    tables |= {f"by_slice.{name}": groups for name, groups in (metrics.get("by_slice") or {}).items()}
-    blocks: list[Block] = []
-    for name, groups in tables.items():
-        if not isinstance(groups, Mapping) or not groups:
-            continue
-        columns = list(dict.fromkeys(column for cell in groups.values() for column in cell))
-        shown = [column for column in columns if not column.endswith("_ci")]
-        heads = _heads(("group", *shown), texts, locale)
-        rows = tuple(
-            (
-                texts.label(group, locale),
-                *(_cell(cell.get(column), cell.get(f"{column}_ci"), texts, locale) for column in shown),
-            )
-            for group, cell in groups.items()
-        )
-        blocks.append(Block(heads=heads, rows=rows, title=texts.label(name, locale)))
-    return blocks
-
-
-def _cell(value: Any, interval: Any, texts: CardTexts, locale: Locale) -> str:
-    if value is None:
-        return ""
-    if value == "too few":
-        return texts.label("too_few", locale)
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {inner}" for name, inner in value.items())
-    return f"{value} ({interval[0]} – {interval[1]})" if interval else str(value)
-
-
-def _calibration(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Block]:
-    wanted = ("base_rate", "mean_propensity", "calibration_error")
-    found: dict[str, Any] = {"method": facts.method}
-    for name, value in facts.metrics.items():
-        if isinstance(value, int | float) and (name in wanted or name.startswith(("calibration", "observed"))):
-            found[name] = _cell(value, facts.metrics.get(f"{name}_ci"), texts, locale)
-    blocks: list[Block] = [_named(found, texts, locale)]
-    deciles = facts.metrics.get("deciles") or []
-    if deciles:
-        rows_head = "weighted_rows" if "weighted_rows" in facts.metrics else "rows"
-        heads = ("decile", rows_head, "observed", "expected", "promise_interval")
-        rows = tuple(
-            (place, decile["rows"], decile["observed"], decile["expected"], f"{decile['low']} – {decile['high']}")
-            for place, decile in enumerate(deciles, start=1)
-        )
-        blocks.append(Block(heads=_heads(heads, texts, locale), rows=rows))
-    return blocks
-
-
-def _reasons(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Block]:
-    names = {name: texts.dimensions[name].get(locale) for name in facts.by_dimension if name in texts.dimensions}
-    dimensions = tuple((names.get(name, name), value) for name, value in facts.by_dimension.items())
-    return [
-        Block(lines=(texts.reasons.get(locale),)),
-        Block(heads=_heads(("feature", "contribution"), texts, locale), rows=tuple(facts.importance.items())),
-        Block(heads=_heads(("by_dimension", "contribution"), texts, locale), rows=dimensions),
-    ]
-
-
-def _limits(facts: CardFacts, texts: CardTexts, locale: Locale) -> list[Block]:
-    blocks: list[Block] = [Block(items=tuple(limit.get(locale) for limit in texts.limits))]
-    for name, content in (("left_out", facts.left_out), ("skipped", facts.skipped)):
-        lines = tuple(f"{key}: {value}" for key, value in content.items()) or (texts.label("nothing", locale),)
-        blocks.append(Block(items=lines, title=texts.label(name, locale)))
-    if facts.notes:
-        blocks.append(Block(items=tuple(facts.notes), title=texts.label("notes", locale)))
-    return blocks
-
-
-def _categories(dimensions: Mapping[str, int], texts: CardTexts, locale: Locale) -> Block:
-    lines = []
-    for name, count in dimensions.items():
-        words = texts.dimensions.get(name)
-        lines.append(f"{words.get(locale) if words else name} ({count})")
-    return Block(items=tuple(lines))
-
-
-def _heads(names: Iterable[str], texts: CardTexts, locale: Locale) -> tuple[str, ...]:
-    return tuple(texts.label(name, locale) for name in names)
-
-
-def _named(facts: Mapping[str, Any], texts: CardTexts, locale: Locale) -> Block:
-    return Block(facts=tuple((texts.label(name, locale), value) for name, value in facts.items()))
+    def _limits(self) -> list[Block]:
+        blocks: list[Block] = [self._items(self.texts.limits)]
+        for name, content in (("left_out", self.facts.left_out), ("skipped", self.facts.skipped)):
+            lines = tuple(f"{key}: {value}" for key, value in content.items()) or (self._label("nothing"),)
+            blocks.append(Block(items=lines, title=self._label(name)))
+        if self.facts.notes:
+            blocks.append(Block(items=tuple(self.facts.notes), title=self._label("notes")))
+        return blocks

@@ -50,7 +50,7 @@ class BuildReport:
     """What a build did."""
 
     identity: str  # the identity of the portraits
-    built: dict[date, int]  # As-of date -> rows, of the partitions written
+    built: dict[date, int]  # as-of date -> rows, of the partitions written
     kept: tuple[date, ...]  # the dates whose partition was up to date
     missing: tuple[str, ...]  # dimensions without a feed on the newest date built
 
