@@ -12,21 +12,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from features.kit.errors import DataError
 from features.kit.files import atomic_path
 from features.kit.home import Home
+from features.portraits.feature_list import FeatureList
+from features.portraits.reading import Portraits
 from features.store.definitions import BUILT_AT, OFFLINE_VIEW, TTL, service_features
 from features.store.publish import event_time
+from features.store.registry import open_registry
 from features.store.settings import StoreSettings
-
-if TYPE_CHECKING:
-    from features.portraits.feature_list import FeatureList
-    from features.portraits.reading import Portraits
 
 FEAST_ROWS = 1_000_000
 """Larger spines take the keys-first join."""
@@ -64,8 +64,6 @@ def point_in_time_join(
         NotFoundError: If the service is unknown.
         NotReadyError: If no portrait has been built.
     """
-    from features.portraits.reading import Portraits
-
     portraits = Portraits.open(home)
     names = service_features(service, portraits.feature_list)
     keys = _timed_spine(spine, portraits)
@@ -91,10 +89,6 @@ def join_to_parquet(home: Home, spine: pa.Table, service: str, out: Path) -> int
     Raises:
         DataError, NotFoundError, NotReadyError: As `point_in_time_join`.
     """
-    import pyarrow.parquet as pq
-
-    from features.portraits.reading import Portraits
-
     portraits = Portraits.open(home)
     names = service_features(service, portraits.feature_list)
     keys = _timed_spine(spine, portraits)
@@ -109,8 +103,6 @@ def join_to_parquet(home: Home, spine: pa.Table, service: str, out: Path) -> int
 
 def _timed_spine(spine: pa.Table, portraits: Portraits) -> pa.Table:
     """Returns the spine's keys with their row numbers and as-of instants; dates without any portrait are left out."""
-    import pyarrow.compute as pc
-
     missing = [name for name in SPINE_COLUMNS if name not in spine.column_names]
     if missing:
         raise DataError(f"spine: the column '{missing[0]}' is missing")
@@ -142,10 +134,6 @@ def _through_feast(
     settings: StoreSettings | None,
 ) -> pa.Table:
     """Returns the matched rows through Feast's DuckDB offline store."""
-    import pyarrow.compute as pc
-
-    from features.store.registry import open_registry
-
     store = open_registry(home, settings)
     entities = keys.to_pandas(date_as_object=True)
     entities["event_timestamp"] = entities["event_timestamp"].dt.tz_localize(UTC)
@@ -165,9 +153,6 @@ def _keys_first(keys: pa.Table, portraits: Portraits, names: tuple[str, ...]) ->
     The rule is Feast's: the newest portrait with event time in `[instant - TTL, instant]` that was created by then.
     A partition has one event time and TTL is shorter than a day, so that is a row of the row's own partition.
     """
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
     schema = _schema(portraits.feature_list, names)
     moments = {day: event_time(portraits.path(day)) for day in portraits.as_of_dates()}
     for day in sorted(set(keys["as_of_date"].to_pylist())):

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from features.kit.clock import utc_now
 from features.kit.errors import ConflictError, DataError, NotReadyError
@@ -21,14 +23,15 @@ from features.kit.home import Home
 from features.kit.runs import hit
 from features.kit.terminal.progress import SILENT, Progress, Tick
 from features.store.online.belonging import refuse_few, remember_rows, take
+from features.portraits.feature_list import FeatureList
+from features.portraits.reading import Portraits
+from features.portraits.vector import encode
 from features.store.online.feast_layout import VIEWS, decode_text, decode_vector
 from features.store.online.online import open_store
 from features.store.online.pointer import Pointer
 from features.store.online.rows import Block, OnlineStore
+from features.store.registry import open_registry, show_live_view
 from features.store.settings import StoreSettings
-
-if TYPE_CHECKING:
-    from features.portraits.feature_list import FeatureList
 
 _BLOCK_ROWS = 20_000
 _SAMPLE_PER_BLOCK = 25
@@ -64,11 +67,6 @@ def publish(
         HomeError: If the store is not this home's, or most of the portraits that are live would be gone.
         DataError: If the portraits or what was written of them fail a check; the live view stays.
     """
-    import pyarrow.parquet as pq
-
-    from features.portraits.reading import Portraits
-    from features.store.registry import open_registry, show_live_view
-
     started = time.perf_counter()
     settings = settings or StoreSettings.load()
     portraits = Portraits.open(home)
@@ -121,9 +119,6 @@ def event_time(path: Path) -> datetime:
     Raises:
         DataError: If the partition is empty or carries more than one event time.
     """
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
     column = pq.ParquetFile(path).read(columns=["event_timestamp"])["event_timestamp"]
     extremes = pc.min_max(column).as_py()
     instant: datetime | None = extremes["min"]
@@ -137,11 +132,6 @@ def event_time(path: Path) -> datetime:
 
 def _blocks(path: Path, features: FeatureList, event_at: datetime) -> Iterator[Block]:
     """Yields the customers of a partition in blocks, in file order."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from features.portraits.vector import encode
-
     columns = ["customer_id", *features.names, "facts"]
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=_BLOCK_ROWS, columns=columns):

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from features.kit.errors import NotReadyError
 from features.kit.files import read_json, write_bytes, write_json
 from features.kit.home import Home
@@ -17,6 +19,7 @@ from features.kit.runs import hit
 from features.portraits.feature_list import FeatureList
 from features.store.definitions import EXCLUDED, ONLINE_SERVICE, TTL, objects
 from features.store.loading import load_feast
+from features.store.online.online import open_store
 from features.store.settings import RedisOnline, StoreSettings
 
 _FORMAT = 2
@@ -108,8 +111,6 @@ def _client_config(home: Home, settings: StoreSettings, *, secret: bool) -> dict
 
 def _write_client_file(home: Home, settings: StoreSettings) -> None:
     """Writes `feature_store.yaml`, with which a plain Feast client opens this store: `FeatureStore(repo_path=...)`."""
-    import yaml
-
     content = yaml.safe_dump(_client_config(home, settings, secret=False), sort_keys=True)
     write_bytes(home.store / "feature_store.yaml", content.encode(), mode=0o600)
 
@@ -132,8 +133,6 @@ def _fingerprint(home: Home, settings: StoreSettings, features: FeatureList) -> 
 
 
 def _live_view(home: Home, settings: StoreSettings) -> str | None:
-    from features.store.online.online import open_store
-
     store = open_store(home, settings)
     try:
         pointer = store.pointer()

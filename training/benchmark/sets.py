@@ -16,14 +16,22 @@ from typing import Any
 
 import numpy as np
 
+from features.feeds.landing.landing import land
+from features.feeds.mapping.sources import load_source
+from features.journey.journey import Journey
+from features.kit.config import config_path
 from features.kit.errors import DataError, NotReadyError
 from features.kit.home import Home
 from features.kit.terminal.progress import SILENT
+from features.portraits.step import build
 from training.bundle import BundleFeature
 from training.dataset.dataset import Dataset
 from training.dataset.duplicates import without_duplicates
-from training.dataset.prepare import MAX_REPEATED
+from training.dataset.prepare import MAX_REPEATED, prepare
+from training.labels.history import open_records
+from training.labels.spine import labelled
 from training.labels.targets import load_target
+from training.leakage.audit import audit, gate
 
 BENCH_EXTRA = "install the extra: pip install 'customer-insight[bench]'"
 
@@ -63,16 +71,6 @@ def _mapped(source: str, target: str, folder: str) -> PublicSet:
 
 def _through_the_house(root: Path, source: str, data: Path, name: str) -> Dataset:
     """Returns the matrix of an operator's files: landed, built, labelled, joined, leaking columns left out."""
-    from features.feeds.landing.landing import land
-    from features.feeds.mapping.sources import load_source
-    from features.journey.journey import Journey
-    from features.kit.config import config_path
-    from features.portraits.step import build
-    from training.dataset.prepare import prepare
-    from training.labels.history import open_records
-    from training.labels.spine import labelled
-    from training.leakage.audit import audit, gate
-
     home, mapping = Home(root / "home"), config_path(f"sources/{source}.yaml")
     land(load_source(mapping), data, home, SILENT)
     build(Journey(home=home, source=mapping, data=data, threads=1), SILENT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,13 @@ import pyarrow as pa
 
 from features.kit.arrays import Days, Flags, Floats, Labels, Rows, Vectors, take
 from features.kit.home import Home
+from features.portraits.feature_list import FeatureList
+from features.portraits.vector import encode
+from features.store.offline import point_in_time_join
 from training.bundle import BundleFeature
 from training.dataset.splits import Split
 from training.labels import own_actions
 from training.labels.spine import Spine
-
-if TYPE_CHECKING:
-    from features.portraits.feature_list import FeatureList
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,6 @@ def dataset(home: Home, chosen: Spine, service: str, *, threads: int = 1) -> Dat
     Raises:
         NotReadyError: If no portrait has been built.
     """
-    from features.portraits.feature_list import FeatureList
-    from features.portraits.vector import encode
-    from features.store.offline import point_in_time_join
-
     joined = point_in_time_join(home, chosen.table.select(["customer_id", "as_of_date"]), service, threads=threads)
     features = only(FeatureList.load(home), joined.table.column_names[2:])
     rows = chosen.table.take(pa.array(joined.rows))

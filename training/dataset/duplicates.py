@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from features.kit.arrays import Rows
-
-if TYPE_CHECKING:
-    from training.dataset.dataset import Dataset
+from training.dataset.dataset import Dataset
 
 
 def without_duplicates(data: Dataset) -> tuple[Dataset, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,15 +10,13 @@ from features.kit.arrays import Rows
 from features.kit.errors import ConfigurationError, NotReadyError
 from features.kit.home import Home
 from features.kit.terminal.spelling import close_names
+from features.portraits.reading import Portraits
 from training.dataset.dataset import Dataset, dataset, thinned, thinned_split
 from training.dataset.duplicates import Twins, twins, without_duplicates
 from training.dataset.splits import Split, grouped_split, temporal_split, there
 from training.labels.spine import Spine
 from training.labels.targets import Target
 from training.refusals import Refusal, TrainingRefusedError
-
-if TYPE_CHECKING:
-    from features.portraits.reading import Portraits
 
 DAYS_OF_MONTH = 4
 MAX_REPEATED = 0.05

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from features.kit.arrays import Rows
 from features.kit.errors import BundleError
@@ -30,9 +32,6 @@ def pseudonyms(customers: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def to_parquet(judged: Judged) -> bytes:
     """Returns the rows as Parquet: sorted by as-of date and customer, slices as columns, without the oracle."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     keys = pseudonyms(judged.customers)
     as_of = _dates(judged)
     order = np.lexsort((keys, as_of))
@@ -53,9 +52,6 @@ def to_parquet(judged: Judged) -> bytes:
 
 def read_judged(folder: Path) -> Judged:
     """Returns the stored rows of a bundle. Raises BundleError if it has none."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
         table = pq.read_table(folder / JUDGED, partitioning=None)
     except (OSError, pa.ArrowInvalid) as error:
@@ -105,6 +101,4 @@ def _dates(judged: Judged) -> npt.NDArray[Any]:
 
 def _words(values: Sequence[Any] | npt.NDArray[Any]) -> Any:
     """Returns a dictionary column: few words, many rows."""
-    import pyarrow as pa
-
     return pa.array([str(value) for value in values], pa.string()).dictionary_encode()

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from features.feeds.landed.reading import Feeds
 from features.kit.home import Home
+from features.portraits.reading import Portraits
 from training.labels.cohort import Cohort, cohort
 from training.labels.targets import CohortRules
-
-if TYPE_CHECKING:
-    from features.feeds.landed.reading import Feeds
-    from features.portraits.reading import Portraits
 
 
 class History:
@@ -59,9 +57,6 @@ class Records:
 @contextmanager
 def open_records(home: Home, *, threads: int = 1) -> Iterator[Records]:
     """Yields the records of a home. Raises NotReadyError if nothing has landed or no portrait is built."""
-    from features.feeds.landed.reading import Feeds
-    from features.portraits.reading import Portraits
-
     feeds = Feeds.open(home)
     connection = feeds.connect(threads=threads)
     try:

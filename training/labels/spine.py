@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,11 @@ import pyarrow as pa
 from features.kit.arrays import Days, Labels
 from features.kit.clock import last_labelled
 from features.kit.terminal.progress import SILENT, Progress
+from features.portraits.reading import Portraits
 from training.labels import own_actions
 from training.labels.history import History, Records
 from training.labels.targets import Target, label_sql, set_moment
 from training.refusals import Refusal, TrainingRefusedError
-
-if TYPE_CHECKING:
-    from features.portraits.reading import Portraits
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import yaml
 from pydantic import Field, field_validator, model_validator
 
 from features.feeds.landed.reading import known_versions, newest_versions
 from features.kit.clock import embargo_days, instant_of, label_window
-from features.kit.config import Config, config_path, load_config
+from features.kit.config import Config, config_path, load_config, parse_config
 from features.kit.errors import ConfigurationError
 from features.kit.sql import literal, newest, quoted, timestamp
 
@@ -230,10 +231,6 @@ class Target(Config):
         Raises:
             ConfigurationError: Naming the unknown key or the wrong value.
         """
-        import yaml
-
-        from features.kit.config import parse_config
-
         content = self.model_dump()
         for key, text in settings.items():
             *path, last = key.split(".")

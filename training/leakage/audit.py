@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.portraits.reading import Portraits
 from training.dataset.dataset import Dataset
 from training.dataset.duplicates import Twins, twins
 from training.dataset.prepare import Prepared
@@ -20,9 +20,6 @@ from training.leakage.rows import duplicates, overlaps, without_rows
 from training.leakage.stamps import young_fields
 from training.leakage.statistics import customers_ordered_by_label
 from training.refusals import Refusal, TrainingRefusedError
-
-if TYPE_CHECKING:
-    from features.portraits.reading import Portraits
 
 
 @dataclass(frozen=True)

@@ -16,25 +16,22 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from features.feeds.contracts import FEEDS
-from features.feeds.landed.reading import newest_versions
+from features.feeds.landed.reading import Feeds, newest_versions
 from features.feeds.landed.shape import Shape
 from features.feeds.schema import Feed
 from features.kit.clock import instant_of
 from features.kit.home import Home
 from features.kit.sql import newest, parquet, quoted, timestamp
+from features.portraits.build.build import is_current
+from features.portraits.reading import Portraits
 from features.portraits.sources.engines import FILE_OPTIONS
 from training.leakage.findings import Leak, leak
 from training.leakage.replay import Alter, aligned, differing, replayed
-
-if TYPE_CHECKING:
-    from features.feeds.landed.reading import Feeds
-    from features.portraits.reading import Portraits
 
 SAMPLE = 300
 
@@ -62,8 +59,6 @@ def dates_to_replay(feeds: Feeds, portraits: Portraits, dates: Sequence[date]) -
     Portraits built by another version of the code, or before later deliveries of their own days, differ from a new
     computation without any leak; `insight build` brings them up to date.
     """
-    from features.portraits.build.build import is_current
-
     ordered = sorted(set(dates))
     oldest = next((day for day in ordered if is_current(feeds, portraits.root, day)), None)
     newest = next((day for day in reversed(ordered) if is_current(feeds, portraits.root, day)), None)
@@ -76,9 +71,6 @@ def _unfounded_on(as_of: date, key: tuple[Path, str, str, int, int], seed: int, 
 
     `key` names the home and exactly what was read: landed feeds and the file of portraits.
     """
-    from features.feeds.landed.reading import Feeds
-    from features.portraits.reading import Portraits
-
     home = Home(key[0])
     feeds, portraits = Feeds.open(home), Portraits.open(home)
     names = [feature.name for feature in portraits.feature_list.features]

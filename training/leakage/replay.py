@@ -13,10 +13,16 @@ from datetime import date
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.feeds.landed.reading import Feeds
 from features.kit.arrays import Vectors
 from features.kit.sql import literals
+from features.portraits.build import compute
+from features.portraits.build.build import features_of, request_of
+from features.portraits.settings import load_settings
+from features.portraits.sources.engines import DuckDBEngine
+from features.portraits.sources.staging import Moment
 
 Alter = Callable[[str], str]
 """From the query for what was known to the query for what shall count as known."""
@@ -54,12 +60,6 @@ def replayed(
 
     `alter` says by feed what shall count as known instead.
     """
-    from features.portraits.build import compute
-    from features.portraits.build.build import features_of, request_of
-    from features.portraits.settings import load_settings
-    from features.portraits.sources.engines import DuckDBEngine
-    from features.portraits.sources.staging import Moment
-
     zone, request = feeds.operator.time_zone, request_of(feeds, load_settings())
     altered = Altered(feeds.home, feeds.manifest, tuple(customers), dict(alter or {}))
     with feeds.connect(threads=threads) as connection:
@@ -73,8 +73,6 @@ def replayed(
 
 def aligned(table: pa.Table, customers: Sequence[str]) -> pa.Table:
     """Returns the rows of a table in the order of some customers; one that is absent gives blanks."""
-    import pyarrow.compute as pc
-
     return table.take(
         pc.index_in(pa.array(list(customers), pa.string()), value_set=table["customer_id"].cast(pa.string()))
     )
@@ -101,7 +99,5 @@ def _apart(ours: pa.Array, theirs: pa.Array) -> np.ndarray:
 
 
 def _numbers(column: pa.Array) -> Vectors:
-    import pyarrow.compute as pc
-
     numbers: Vectors = pc.fill_null(column.cast(pa.float32()), np.float32("nan")).to_numpy(zero_copy_only=False)
     return numbers

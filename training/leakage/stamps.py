@@ -10,16 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
 
 from features.feeds.contracts import FEEDS
 from features.feeds.conversion import to_utc
+from features.feeds.landed.reading import Feeds
 from features.feeds.schema import Kind
 from training.leakage.findings import Leak, leak
 from training.leakage.replay import Alter, aligned, differing, replayed
-
-if TYPE_CHECKING:
-    from features.feeds.landed.reading import Feeds
 
 SAMPLE = 200
 MIN_ROWS = 5

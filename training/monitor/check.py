@@ -13,8 +13,10 @@ from typing import Any
 from features.kit.clock import last_labelled
 from features.kit.errors import NotReadyError
 from features.kit.terminal.progress import SILENT, Progress
+from features.portraits.vector import encode
 from training import bundle
 from training.bundle import LoadedBundle
+from training.dataset.dataset import only
 from training.labels.history import Records
 from training.labels.targets import Target, known_targets, load_target, remedy_for
 from training.monitor import drift
@@ -135,9 +137,6 @@ def _features(
     watched: Watched, model: LoadedBundle, reference: dict[str, Any]
 ) -> tuple[dict[str, dict[str, float]], list[Alarm]]:
     """Returns the figures of every input of the model, and the alarms."""
-    from features.portraits.vector import encode
-    from training.dataset.dataset import only
-
     names = list(model.manifest.feature_names)
     now = sampled(watched.records.portraits.read(watched.as_of, ["customer_id", *names]))
     earlier = [day for day in watched.records.portraits.as_of_dates() if day < watched.as_of]

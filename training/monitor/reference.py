@@ -10,26 +10,26 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from features.feeds.landed.reading import Feeds
 from features.kit.arrays import Rows, Vectors
 from features.kit.clock import instant_of
 from features.kit.errors import NotReadyError
 from features.kit.files import read_json
 from features.kit.sql import timestamp
+from features.portraits.reading import Portraits
+from features.portraits.vector import encode
 from training.bundle import verify
+from training.dataset.dataset import only
 from training.knots import Calibration
+from training.model.learner import BoostedTrees
 from training.monitor.drift import category_reference, compare, equal_share, estimated_auc, number_reference
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from features.feeds.landed.reading import Feeds
-    from features.portraits.reading import Portraits
-    from training.model.learner import BoostedTrees
 
 FILE = "reference.json"
 FORMAT_VERSION = 1
@@ -47,9 +47,6 @@ def reference_of(
 
     `last` is the newest as-of date that the model learned from, `names` are its inputs in its order.
     """
-    from features.portraits.vector import encode
-    from training.dataset.dataset import only
-
     days = [day for day in portraits.as_of_dates() if day <= last][-DATES:]
     inputs = only(portraits.feature_list, list(names))
     tables = [sampled(portraits.read(day, ["customer_id", *names])) for day in days]
@@ -98,9 +95,6 @@ def sampled(table: pa.Table) -> pa.Table:
 
 def column_of(table: pa.Table, name: str) -> Any:
     """Returns a column as float64 with NaN, or as a list of texts with None."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     column = table[name].combine_chunks()
     if pa.types.is_floating(column.type):
         return pc.fill_null(column, np.float32("nan")).to_numpy(zero_copy_only=False).astype(np.float64)

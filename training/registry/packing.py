@@ -9,6 +9,7 @@ import numpy as np
 from features.kit.arrays import Floats
 from features.kit.clock import utc_now
 from features.kit.home import Home
+from features.portraits.feature_list import FeatureList
 from training import bundle
 from training.card import card
 from training.card.card_texts import load_texts
@@ -88,8 +89,6 @@ def write_bundle(records: Records, candidate: Candidate, *, threads: int) -> str
 def card_facts(home: Home, candidate: Candidate, manifest: bundle.Manifest, contributions: Floats) -> card.CardFacts:
     """Returns what the card tells of this training."""
     prepared, fitted = candidate.prepared, candidate.fitted
-    from features.portraits.feature_list import FeatureList
-
     data, days = prepared.data, np.unique(prepared.data.as_of)
     features = FeatureList.load_identity(home, manifest.portrait_identity).features
     dimension_of = {feature.name: feature.dimension for feature in features}

@@ -15,6 +15,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from features.feeds.proposal.words import Words, folded, unit_of
 from features.kit.config import load_data
 
@@ -74,9 +77,6 @@ def look_at_columns(table: Any, words: Words) -> list[ColumnLook]:
 
 
 def _look(name: str, column: Any, words: Words) -> ColumnLook:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     look = ColumnLook(name, unit=unit_of(name, words))
     rows = len(column)
     text = column if pa.types.is_string(column.type) else pc.cast(column, pa.string())
@@ -110,9 +110,6 @@ def _look(name: str, column: Any, words: Words) -> ColumnLook:
 
 def has_no_repeat(column: Any) -> bool:
     """Tells whether every row has a value and no value stands twice."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     rows = len(column)
     return bool(rows) and column.null_count == 0 and len(pc.unique(pc.cast(column, pa.string()))) == rows
 

@@ -19,6 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+
 SAMPLE_BYTES = 64 << 20
 SAMPLE_ROWS = 200_000
 _CHUNK = 1 << 20
@@ -81,9 +85,6 @@ def _wrong_wrapping(path: Path, start: bytes) -> str:
 
 
 def _parquet(look: FileLook) -> FileLook:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
         file = pq.ParquetFile(look.path)
         batch = next(file.iter_batches(batch_size=SAMPLE_ROWS), None)
@@ -200,9 +201,6 @@ def _usual_share(content: bytes, encoding: str, *, whole: bool) -> float | None:
 
 def _layout(look: FileLook, text: str) -> None:
     """Finds delimiter and header, and reads the rows."""
-    import pyarrow as pa
-    import pyarrow.csv as pc
-
     head = [line for line in re.split(r"\r\n|\n|\r", text[: 1 << 20])[:2000] if line]
     look.delimiter, widths = _delimiter(head)
     first = next(csv.reader(io.StringIO(text, newline=""), delimiter=look.delimiter), [])

@@ -17,6 +17,7 @@ from typing import Any
 
 from features.feeds.contracts import FEEDS
 from features.feeds.mapping.sources import UNDECIDED
+from features.feeds.proposal.columns import identifies
 from features.feeds.proposal.control_file import Counted, find_check_file
 from features.feeds.proposal.customers import AttributePlan, answers_in, attributes_of, besides
 from features.feeds.proposal.feeds import FeedPlan, FileNeeds, single_uses, usage, whole_view
@@ -53,8 +54,6 @@ class Proposal:
 
     def key_of(self, view: View) -> tuple[str, ...]:
         """Returns the columns that identify a row: the feed's own key if it does, else the smallest found."""
-        from features.feeds.proposal.columns import identifies
-
         match = self.found[view.name][0] if self.found.get(view.name) else None
         if match is not None and match.confidence >= LEAST_CONFIDENCE:
             own = tuple(match.columns.get(name, "") for name in match.feed.key)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+import duckdb
+
 from features.feeds.conversion import converted
 from features.feeds.proposal.columns import FORMS, ColumnLook
 from features.feeds.proposal.words import Words
@@ -40,8 +42,6 @@ def _time(look: ColumnLook, column: Column, value: str) -> str:
 @lru_cache
 def _converts(column: Column, values: tuple[str, ...]) -> bool:
     """Tells whether landing converts every value of a column as it is."""
-    import duckdb
-
     typed = converted("v", "VARCHAR", column, unit="", scale=3, zone="UTC")
     given = ", ".join(literal(value) for value in values)  # parameters and Arrow tables would load pandas
     select = f"SELECT count(*) FROM (SELECT unnest([{given}]::VARCHAR[]) AS v) WHERE ({typed}) IS NULL"

@@ -9,6 +9,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from features.feeds.proposal.columns import ColumnLook, has_no_repeat, keys_of, look_at_columns
 from features.feeds.proposal.files import SAMPLE_ROWS, FileLook, look_at
 from features.feeds.proposal.words import Words, words_in
@@ -116,8 +118,6 @@ def look_at_views(data: Path, paths: list[Path], words: Words) -> tuple[list[Vie
 
 def _columns(view: View, words: Words) -> list[ColumnLook]:
     """Returns the columns over the rows of all files, newest first; a value is unique if it is so in one file."""
-    import pyarrow as pa
-
     one = view.table
     newest_first = [look.table.select(one.column_names) for look in reversed(view.files) if look.rows]
     if len(newest_first) <= 1 or any(not table.schema.equals(one.schema) for table in newest_first):

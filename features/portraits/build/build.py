@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import orjson
 
 from features.feeds.contracts import LINKS
 from features.feeds.landed.arrival import arrived_until
+from features.feeds.landed.reading import Feeds
 from features.kit.clock import months_between, utc_now
 from features.kit.errors import DataError
 from features.kit.files import atomic_path, check_parquet, read_json, write_json
@@ -38,9 +38,6 @@ from features.portraits.sources import staging
 from features.portraits.sources.engines import DuckDBEngine, Engine, SparkEngine
 from features.portraits.sources.request import Request, attribute_columns
 from features.portraits.sources.staging import STAGED, Moment, Staged
-
-if TYPE_CHECKING:
-    from features.feeds.landed.reading import Feeds
 
 _EARLIEST = date(1990, 1, 1)
 

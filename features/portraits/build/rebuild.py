@@ -22,11 +22,11 @@ from features.portraits.sources.engines import FILE_OPTIONS, DuckDBEngine
 from features.portraits.sources.staging import Moment
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import duckdb
-
     from features.feeds.landed.reading import Feeds
+from pathlib import Path
+
+import duckdb
+
 from features.feeds.landed.arrival import newest_arrival
 
 _LINKED = {feed.link.name: feed for feed in FEEDS.values() if feed.link}

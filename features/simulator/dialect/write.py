@@ -13,15 +13,13 @@ import gzip
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import duckdb
 
 from features.kit.clock import add_months
 from features.kit.errors import ConfigurationError
 from features.kit.sql import literal, newest, parquet
 from features.simulator.dialect.bss_cn import EXTRACTS, Extract, Form
-
-if TYPE_CHECKING:
-    import duckdb
 
 DIALECTS = ("clean", "bss_cn")
 ENCODING = "gb18030"
@@ -59,8 +57,6 @@ def write_dialect(
 
     `out` gets one folder a month; `tick` is called after every extract.
     """
-    import duckdb
-
     months = [first]
     while (after := add_months(months[-1], 1)) < end:
         months.append(after)
