@@ -36,24 +36,17 @@ class LawTexts(Config):
 
 
 class CardTexts(Config):
-    """Every text of every card.
-
-    Attributes:
-        targets: Target -> what only a person can say of it.
-        dimensions: Dimension -> the category of personal data that it holds.
-        cohort: A rule of the cohort in words, with `{value}` for what the target file says.
-        labels: A figure's or fact's name by its identifier.
-    """
+    """Every text of every card."""
 
     titles: dict[str, Text]
-    targets: dict[str, TargetTexts]
+    targets: dict[str, TargetTexts]  # target -> what only a person can say of it
     forbidden: tuple[Text, ...]
     limits: tuple[Text, ...]
     reasons: Text
     law: LawTexts
-    dimensions: dict[str, Text]
-    cohort: dict[str, Text]
-    labels: dict[str, Text]
+    dimensions: dict[str, Text]  # dimension -> the category of personal data that it holds
+    cohort: dict[str, Text]  # a rule of the cohort in words, with `{value}` for what the target file says
+    labels: dict[str, Text]  # a figure's or fact's name by its identifier
 
     @model_validator(mode="after")
     def _every_section_has_a_title(self) -> Self:
