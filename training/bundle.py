@@ -106,14 +106,14 @@ class Manifest:
         return tuple(feature.name for feature in self.features)
 
 
+@dataclass(eq=False)
 class LoadedBundle:
     """A verified model, ready to score. Thread-safe for reading."""
 
-    def __init__(self, folder: Path, manifest: Manifest, booster: Any, calibration: Calibration) -> None:
-        self.folder = folder
-        self.manifest = manifest
-        self.calibration = calibration
-        self._booster = booster
+    folder: Path
+    manifest: Manifest
+    _booster: Any
+    calibration: Calibration
 
     def margins(self, values: Vectors, *, threads: int = 1) -> Floats:
         """Returns the raw scores of float32 [n, k] vectors in the model's order, float64 [n]."""

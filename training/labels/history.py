@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -15,20 +15,15 @@ from training.labels.cohort import Cohort, cohort
 from training.labels.targets import CohortRules
 
 
+@dataclass
 class History:
-    """What labels and cohorts are made from.
+    """What labels and cohorts are made from."""
 
-    Attributes:
-        connection: A DuckDB connection with one view per landed feed, in its schema `main`.
-        snapshot: One delivery at one date: whatever was delivered is known, and no rule may need a history.
-    """
-
-    def __init__(self, connection: Any, names: frozenset[str], time_zone: str, *, snapshot: bool = False) -> None:
-        self.connection = connection
-        self.names = names
-        self.time_zone = time_zone
-        self.snapshot = snapshot
-        self._cohorts: dict[tuple[str, date], Cohort] = {}
+    connection: Any  # of DuckDB, with one view per landed feed in its schema `main`
+    names: frozenset[str]
+    time_zone: str
+    snapshot: bool = False  # one delivery at one date: what was delivered is known, and no rule may need a history
+    _cohorts: dict[tuple[str, date], Cohort] = field(default_factory=dict)
 
     def cohort(self, rules: CohortRules, as_of: date) -> Cohort:
         """Returns the cohort of an as-of date; targets with the same rules share it."""

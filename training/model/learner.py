@@ -7,6 +7,7 @@ two (the model text differs only in `parameters:`, which records the thread coun
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -19,58 +20,24 @@ from training.bundle import import_lightgbm, model_name
 from training.labels.targets import LearnerSettings
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
-    """Gradient-boosted trees for a yes-or-no target.
+    """Gradient-boosted trees for a yes-or-no target."""
 
-    Args:
-        trees: Number of trees.
-        leaves: Leaves per tree.
-        learning_rate: Shrinkage per tree.
-        min_rows_in_leaf: Fewest rows in a leaf.
-        feature_share: Share of features tried per split.
-        row_share: Share of rows per tree.
-        l2: Penalty on leaf values.
-        category_smoothing: Pulls rare categories towards the mean.
-        bins: Histogram bins per feature.
-        categories: Places of the categorical features.
-        monotone: Features along which the score may only rise (1) or only fall (-1), by name.
-        names: The features' names; empty for `f0, f1, ...`.
-        seed: Of everything random.
-        threads: Native threads; changes the speed, never the trees.
-    """
-
-    def __init__(
-        self,
-        *,
-        trees: int = 200,
-        leaves: int = 15,
-        learning_rate: float = 0.03,
-        min_rows_in_leaf: int = 200,
-        feature_share: float = 0.3,
-        row_share: float = 0.8,
-        l2: float = 30.0,
-        category_smoothing: float = 30.0,
-        bins: int = 127,
-        categories: Sequence[int] = (),
-        names: Sequence[str] = (),
-        monotone: Mapping[str, int] | None = None,
-        seed: int = 7,
-        threads: int = 1,
-    ) -> None:
-        self.trees = trees
-        self.leaves = leaves
-        self.learning_rate = learning_rate
-        self.min_rows_in_leaf = min_rows_in_leaf
-        self.feature_share = feature_share
-        self.row_share = row_share
-        self.l2 = l2
-        self.category_smoothing = category_smoothing
-        self.bins = bins
-        self.categories = categories
-        self.names = names
-        self.monotone = monotone
-        self.seed = seed
-        self.threads = threads
+    trees: int = 200
+    leaves: int = 15  # per tree
+    learning_rate: float = 0.03  # shrinkage per tree
+    min_rows_in_leaf: int = 200
+    feature_share: float = 0.3  # of the features, tried per split
+    row_share: float = 0.8  # of the rows, per tree
+    l2: float = 30.0  # penalty on leaf values
+    category_smoothing: float = 30.0  # pulls rare categories towards the mean
+    bins: int = 127  # of the histogram of a feature
+    categories: Sequence[int] = ()  # places of the categorical features
+    names: Sequence[str] = ()  # of the features; empty for `f0, f1, ...`
+    monotone: Mapping[str, int] | None = None  # features along which the score may only rise (1) or only fall (-1)
+    seed: int = 7  # of everything random
+    threads: int = 1  # changes the speed, never the trees
 
     @classmethod
     def of(
