@@ -39,12 +39,6 @@ says which dimensions, features, classes, targets, reasons and actions fall away
 """
 
 
-_MANY = {
-    "dimension": "dimensions", "feature": "features", "class": "classes", "target": "targets", "reason": "reasons",
-    "action": "actions",
-}  # fmt: skip
-
-
 def register(app: typer.Typer) -> None:
     """Adds this room's commands to `insight`."""
     app.command("ingest", help="Land an operator's files: map, check, version; bad rows go to quarantine.")(_ingest)
@@ -178,7 +172,10 @@ def _print_costs(costs: dict[str, Any], stand: dict[str, dict[str, int]]) -> Non
     open_console().print(make_table(headings, rows, right=("features",)))
     print(
         "what stands: "
-        + ", ".join(f"{standing['stand']} of {standing['of']} {_MANY[kind]}" for kind, standing in stand.items())
+        + ", ".join(
+            f"{standing['stand']} of {standing['of']} {'classes' if kind == 'class' else f'{kind}s'}"
+            for kind, standing in stand.items()
+        )
         + "\n"
     )
 

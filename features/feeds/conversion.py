@@ -46,27 +46,22 @@ def scientific(value: str) -> str:
 
 
 def to_utc(local: str, zone: str) -> str:
-    """Returns SQL for the UTC instant of a local timestamp.
-
-    A zone without daylight saving needs one subtraction, ten times as fast as the calendar library.
-    """
-    by_calendar = f"(({local}) AT TIME ZONE {literal(zone)}) AT TIME ZONE 'UTC'"
-    offset = steady_offset(zone)
-    if offset is None:
-        return by_calendar
-    return f"(CASE WHEN ({local}) {_STEADY} THEN ({local}) - INTERVAL {offset} SECONDS ELSE {by_calendar} END)"
+    """Returns SQL for the UTC instant of a local timestamp."""
+    return _shifted(local, zone, "-", f"(({local}) AT TIME ZONE {literal(zone)}) AT TIME ZONE 'UTC'")
 
 
 def to_local(instant: str, zone: str) -> str:
     """Returns SQL for the local timestamp of a UTC instant."""
-    by_calendar = f"(({instant}) AT TIME ZONE 'UTC') AT TIME ZONE {literal(zone)}"
+    return _shifted(instant, zone, "+", f"(({instant}) AT TIME ZONE 'UTC') AT TIME ZONE {literal(zone)}")
+
+
+def _shifted(value: str, zone: str, sign: str, by_calendar: str) -> str:
+    """Returns SQL by one addition where a zone has no daylight saving: ten times as fast as the calendar library."""
     offset = steady_offset(zone)
     if offset is None:
         return by_calendar
-    return f"(CASE WHEN ({instant}) {_STEADY} THEN ({instant}) + INTERVAL {offset} SECONDS ELSE {by_calendar} END)"
-
-
-_STEADY = "BETWEEN TIMESTAMP '1995-01-02' AND TIMESTAMP '2049-12-30'"
+    steady = "BETWEEN TIMESTAMP '1995-01-02' AND TIMESTAMP '2049-12-30'"
+    return f"(CASE WHEN ({value}) {steady} THEN ({value}) {sign} INTERVAL {offset} SECONDS ELSE {by_calendar} END)"
 
 
 @lru_cache

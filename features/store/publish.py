@@ -22,10 +22,10 @@ from features.kit.errors import ConflictError, DataError, NotReadyError
 from features.kit.home import Home
 from features.kit.runs import hit
 from features.kit.terminal.progress import SILENT, Progress, Tick
-from features.store.online.belonging import refuse_few, remember_rows, take
 from features.portraits.feature_list import FeatureList
 from features.portraits.reading import Portraits
 from features.portraits.vector import encode
+from features.store.online.belonging import refuse_few, remember_rows, take
 from features.store.online.feast_layout import VIEWS, decode_text, decode_vector
 from features.store.online.online import open_store
 from features.store.online.pointer import Pointer

@@ -45,38 +45,35 @@ class Cohort:
 def cohort_rules(rules: CohortRules, as_of: date, *, time_zone: str) -> tuple[CohortRule, ...]:
     """Returns the rules that the configuration switches on, as SQL conditions for one as-of date."""
     seen = known_before(instant_of(as_of, time_zone))
-    chosen: list[CohortRule] = []
-    chosen.append(
-        CohortRule("kind", "customers", f"coalesce(base.kind, {literal(rules.kinds[0])}) IN ({literals(rules.kinds)})")
-    )
+
+    def before(days: int) -> date:
+        return as_of - timedelta(days=days)
+
+    in_kinds = f"coalesce(base.kind, {literal(rules.kinds[0])}) IN ({literals(rules.kinds)})"
+    chosen = [CohortRule("kind", "customers", in_kinds)]
     if rules.not_suspended:
         chosen.append(CohortRule("not_suspended", "customers", "coalesce(base.status, 'active') = 'active'"))
     if rules.days_with_us is not None:
-        latest = as_of - timedelta(days=rules.days_with_us)
-        chosen.append(CohortRule("days_with_us", "customers", f"base.activated_on <= DATE '{latest}'"))
+        sql = f"base.activated_on <= DATE '{before(rules.days_with_us)}'"
+        chosen.append(CohortRule("days_with_us", "customers", sql))
     if rules.active_within_days is not None:
-        first = as_of - timedelta(days=rules.active_within_days)
-        sql = (
-            "base.customer_id IN (SELECT customer_id FROM main.usage_daily "
-            f"WHERE day >= DATE '{first}' AND day < DATE '{as_of}' AND {USED} AND {seen})"
-        )
-        chosen.append(CohortRule("active", "usage_daily", sql))
+        days = f"day >= DATE '{before(rules.active_within_days)}' AND day < DATE '{as_of}'"
+        chosen.append(_among("active", "usage_daily", "IN", f"{days} AND {USED} AND {seen}"))
     if rules.not_porting_within_days is not None:
-        first = as_of - timedelta(days=rules.not_porting_within_days)
-        sql = (
-            "base.customer_id NOT IN (SELECT customer_id FROM main.port_requests "
-            f"WHERE step <> 'enquiry' AND event_at >= {timestamp(instant_of(first, time_zone))} AND {seen})"
-        )
-        chosen.append(CohortRule("not_porting", "port_requests", sql))
+        first = timestamp(instant_of(before(rules.not_porting_within_days), time_zone))
+        steps = f"step <> 'enquiry' AND event_at >= {first} AND {seen}"
+        chosen.append(_among("not_porting", "port_requests", "NOT IN", steps))
     if rules.no_open_ticket is not None:
-        sql = (
-            "base.customer_id NOT IN (SELECT customer_id FROM (SELECT customer_id, status FROM main.tickets "
-            f"WHERE kind = {literal(rules.no_open_ticket)} AND {seen} "
-            f"{newest('ticket_id', _NEWEST)}) "
-            "WHERE status <> 'closed')"
-        )
+        newest_state = f"kind = {literal(rules.no_open_ticket)} AND {seen} {newest('ticket_id', _NEWEST)}"
+        states = f"(SELECT customer_id, status FROM main.tickets WHERE {newest_state})"
+        sql = f"base.customer_id NOT IN (SELECT customer_id FROM {states} WHERE status <> 'closed')"
         chosen.append(CohortRule("no_open_ticket", "tickets", sql))
     return tuple(chosen)
+
+
+def _among(name: str, feed: str, how: str, where: str) -> CohortRule:
+    """Returns a rule that asks whether the customer is among those of some rows of a feed."""
+    return CohortRule(name, feed, f"base.customer_id {how} (SELECT customer_id FROM main.{feed} WHERE {where})")
 
 
 def cohort(

@@ -134,19 +134,13 @@ def stage_files(
             scan = _parquet_scan(connection, paths, data)
         else:
             scan = _stage_csv(connection, paths, data, file, view, folder)
-        connection.execute(f"CREATE VIEW {quoted(name + '__raw')} AS {scan}")
-        _create_checked_view(connection, name, file, source, view)
-        _check_medians(connection, name, file)
-        views[name] = view
+        views[name] = _checked_view(connection, file, source, view, scan)
     for name, table in source.tables.items():
         if tables is None or name not in wanted:
             continue
         part = tables.part(name)
         view = View(name, {part.name: part.fingerprint})
-        connection.execute(f"CREATE VIEW {quoted(name + '__raw')} AS {tables.stage(name, folder)}")
-        _create_checked_view(connection, name, table, source, view)
-        _check_medians(connection, name, table)
-        views[name] = view
+        views[name] = _checked_view(connection, table, source, view, tables.stage(name, folder))
     return views
 
 
@@ -221,11 +215,10 @@ def _stage_csv(
     return f"SELECT * FROM {parquet([staged])}"
 
 
-def _create_checked_view(
-    connection: duckdb.DuckDBPyConnection, name: str, file: File, source: Source, view: View
-) -> None:
+def _checked_view(connection: duckdb.DuckDBPyConnection, file: File, source: Source, view: View, scan: str) -> View:
     """Creates the view a SELECT sees: declared columns typed, rows that fail the file's own checks left out."""
-    raw = quoted(name + "__raw")
+    name, raw = view.name, quoted(view.name + "__raw")
+    connection.execute(f"CREATE VIEW {raw} AS {scan}")
     types = column_types(connection, raw)
     for column in (*file.types, *file.required, *file.words, *file.null_values_of, *file.typical):
         if column not in types:
@@ -261,6 +254,8 @@ def _create_checked_view(
         "SELECT reason, count(*) FROM refused_rows WHERE owner = ? GROUP BY ALL", [name]
     ).fetchall()
     view.refused = {str(code): int(count) for code, count in counted}
+    _check_medians(connection, name, file)
+    return view
 
 
 def _without_null_marks(value: str, marks: tuple[str, ...]) -> str:

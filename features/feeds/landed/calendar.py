@@ -82,13 +82,8 @@ class FeedCalendar:
             }
             for cell in self.cells
         ]
-        return {
-            "period": self.period,
-            "periods": list(self.periods),
-            "cells": cells,
-            "problems": [asdict(problem) for problem in self.problems],
-            "notes": list(self.notes),
-        }
+        lists = {name: list(getattr(self, name)) for name in ("periods", "notes")}
+        return asdict(self) | lists | {"cells": cells, "problems": [asdict(problem) for problem in self.problems]}
 
 
 @dataclass(frozen=True)

@@ -35,13 +35,7 @@ class Pointer:
 
     def to_json(self) -> bytes:
         """Returns canonical JSON."""
-        return orjson.dumps(
-            {
-                "view": self.view, "as_of": self.as_of, "identity": self.identity, "published_at": self.published_at,
-                "rows": self.rows, "event_at": self.event_at, "sequence": self.sequence,
-            },
-            option=orjson.OPT_SORT_KEYS,
-        )  # fmt: skip
+        return orjson.dumps(self, option=orjson.OPT_SORT_KEYS)
 
     @classmethod
     def from_json(cls, content: bytes) -> Pointer:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from features.kit.home import Home
+from tests.training.aliases import alias_version
 from training.registry import moved, tracking
 
 
@@ -52,7 +53,7 @@ def test_a_copied_home_writes_nothing_into_the_original(tmp_path: Path) -> None:
     logged = copy.mlruns.glob("artifacts/churn/*/artifacts/bundle/model.txt")
     assert sorted(path.read_text() for path in logged) == ["v1", "v2"]
     assert (mentions(copy, home), mentions(copy, copy)) == (0, 5)
-    assert tracking.alias_version(copy, "churn") == "v1"
+    assert alias_version(copy, "churn") == "v1"
 
 
 def test_without_the_guard_the_copy_would_write_into_the_original(
