@@ -38,7 +38,7 @@ class Fold:
 class Split:
     """Folds and their log."""
 
-    kind: Literal["temporal", "grouped"]  # `temporal` or `grouped`
+    kind: Literal["temporal", "grouped"]
     folds: tuple[Fold, ...]  # the folds; the last ones are judged
     log: tuple[dict[str, Any], ...]  # one plain dictionary per fold
 

@@ -210,17 +210,8 @@ def _campaigns(chunk: Chunk) -> None:
     row, day, second, action, tags = row[hit], day[hit], second[hit], action[hit], tags[hit]
     by_call = CHANNEL_OF[action] == "call"
     draw = chunk.chance("outcome", row, day)
-    edges = [
-        (0.65, "no_answer"),
-        (0.8, "solved"),
-        (0.94, "declined"),
-        (0.985, "accepted"),
-        (0.995, "thinking"),
-        (2, "never_again"),
-    ]
-    answer = np.full(len(row), "no_answer", dtype="U12")
-    for low, (_, label) in zip([0.0] + [edge for edge, _ in edges[:-1]], edges, strict=True):
-        answer = np.where(draw >= low, label, answer)
+    answers = np.array(["no_answer", "solved", "declined", "accepted", "thinking", "never_again"])
+    answer = answers[np.searchsorted([0.65, 0.8, 0.94, 0.985, 0.995], draw, side="right")]
     accepted = np.where(by_call, answer == "accepted", draw < 0.008)
     done = by_call | accepted
     answer = np.where(by_call, answer, "accepted")
