@@ -153,6 +153,8 @@ def _write_overview(
     sheet: Any, looks: dict[str, Any], parts: Sequence[Part], page: Page, title: str, note: str
 ) -> None:
     """Writes who has how many lines, each with a link to its sheet, and what holds for the whole list."""
+    from xlsxwriter.utility import quote_sheetname
+
     zh = page.locale == "zh"
     _set_up(sheet, page, title)
     sheet.write_string(0, 0, title, looks["title"])
@@ -177,8 +179,7 @@ def _write_overview(
         total.update(dict(enumerate(counts)))
         actions = Counter(page.settings.actions[entry.line.action].get(page.locale) for entry in part.entries)
         told = ("、" if zh else ", ").join(f"{name} {count}" for name, count in actions.most_common())
-        target = part.name.replace("'", "''")
-        sheet.write_url(row, 0, f"internal:'{target}'!A1", looks["link"], string=part.name)
+        sheet.write_url(row, 0, f"internal:{quote_sheetname(part.name)}!A1", looks["link"], string=part.name)
         for place, count in enumerate(counts, start=1):
             sheet.write_number(row, place, count, looks["text"])
         sheet.write_string(row, 5, told, looks["text"])
