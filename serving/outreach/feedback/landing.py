@@ -19,6 +19,7 @@ from features.kit.home import Home
 from features.kit.runs import hit, run_lock
 from serving.database.session import open_database, reading, writing
 from serving.database.tables_outreach import AttemptRow, ContactRow, OutreachLineRow
+from serving.outreach.feedback.issued import unchanged_reports
 from serving.outreach.feedback.outcomes import ImportResult, complaint_ticket, record_reports
 from serving.outreach.feedback.reported_rows import contact_row, outcome_row, table_of, timed
 from serving.outreach.feedback.returns import Report
@@ -32,7 +33,9 @@ def import_outcomes(home: Home, reports: Sequence[Report]) -> ImportResult:
         NotReadyError: If no feeds have landed.
     """
     engine = open_database(home)
-    result = record_reports(engine, reports, load_settings(), Feeds.open(home).operator.time_zone)
+    kept, changed = unchanged_reports(home, engine, reports)
+    result = record_reports(engine, kept, load_settings(), Feeds.open(home).operator.time_zone)
+    result.errors += changed
     hit("outreach.after_import")
     try_landing(home, engine)
     return result

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import partial
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, func, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -33,13 +34,17 @@ from serving.database.tables_outreach import (
 from serving.outreach.dispositions import DISPOSITIONS, UNREACHED, Forbids
 from serving.outreach.feedback.contacts import is_of_line
 from serving.outreach.feedback.reported_rows import on_calendar, outcome_row, own_contact_id, refused_rows, timed
-from serving.outreach.feedback.returns import Report, ReportError, RowError, check_needs
+from serving.outreach.feedback.returns import MORNING, Report, ReportError, RowError, check_needs
 from serving.outreach.lists.ledger import Batch, lock_ledger, withdraw, withdraw_from_lists
 from serving.outreach.lists.recheck import refused_code
+from serving.outreach.policy.calendar import open_hours
 from serving.outreach.policy.ledger_facts import read_facts
 from serving.outreach.settings import OutreachSettings
 
 LATEST_APPOINTMENT_DAYS = 31
+_AT_ANY_HOUR = frozenset({"delivered", "failed"})
+"""What the receiving phone decides, and when."""
+_MIDNIGHT = time(0)
 CLOCK_SKEW = timedelta(minutes=5)
 """How far another system's clock may be ahead of ours."""
 
@@ -160,15 +165,33 @@ class _Recorder:
         return self._withdraw_forbidden(line)
 
     def _day_of(self, report: Report, line: OutreachLineRow, at: datetime) -> date:
-        """Returns the civil day of an attempt; one that cannot have been made then raises ReportError."""
+        """Returns the civil day of an attempt.
+
+        Raises ReportError for one outside the line's days, and for a time at which nobody is contacted; what a customer
+        forbids binds at any hour and after the last day.
+        """
         day = civil_date(at, self._zone)
         if day < line.drawn_on:
             raise ReportError("attempted_at", f"{day} is before the line was drawn ({line.drawn_on})")
-        is_late = line.valid_until < day < civil_date(self._now, self._zone)  # what is reported of today is no slip
-        if is_late and line.status == OPEN and not DISPOSITIONS[report.disposition].outcome.on_closed_line:
-            raise ReportError("attempted_at", f"{day} is after the line's last day ({line.valid_until})")
         if at > self._now + CLOCK_SKEW:
             raise ReportError("attempted_at", "an attempt of the future; report it once it has been made")
+        if DISPOSITIONS[report.disposition].outcome.on_closed_line:
+            return day
+        is_late = line.valid_until < day < civil_date(self._now, self._zone)  # what is reported of today is no slip
+        if is_late and line.status == OPEN:
+            raise ReportError("attempted_at", f"{day} is after the line's last day ({line.valid_until})")
+        hours = open_hours(self._settings.policy.quiet_hours, line.province)
+        if line.channel == "hall":  # a hall is open at noon
+            hours = [(hours[0][0], hours[-1][1])]
+        for column in ("attempted_at", "next_at"):
+            moment: datetime | None = getattr(report, column)
+            if moment is None or (column == "attempted_at" and report.disposition in _AT_ANY_HOUR):
+                continue
+            clock = moment.astimezone(ZoneInfo(self._zone)).time()
+            is_open = any(start <= clock and (clock <= end or end == _MIDNIGHT) for start, end in hours)
+            if not is_open and not (column == "next_at" and clock == MORNING):
+                spans = ", ".join(f"{start:%H:%M}-{end:%H:%M}" for start, end in hours)
+                raise ReportError(column, f"{clock:%H:%M} lies outside the hours of contact ({spans})")
         return day
 
     def _is_shown(self, report: Report) -> bool:

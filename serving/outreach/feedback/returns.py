@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ _DATE_FORMATS = ("%Y-%m-%d", "%Y/%m/%d")
 _ROUNDED_FROM = 10**15
 _SPOILED_NUMBER = re.compile(r"#+|\d(\.\d+)?[eE]\+?\d+|\d{15}0{3,}")
 """Hidden digits, an exponent, or a number of which a spreadsheet kept 15 digits."""
+PRINTED = ("form_of_address", "number", "action", "channel")
+"""Columns that say whose row it is and what was to be done: nobody may change them."""
 MORNING = time(10, 0)
 """When an appointment without a time is due."""
 
@@ -44,6 +46,7 @@ class Report:
         next_at: The appointment, for `thinking` and `callback`.
         agent: Who reports.
         sheet: Sheet of the workbook; empty for CSV and requests.
+        printed: What the row shows in the columns of `PRINTED`; empty for requests.
     """
 
     row: int
@@ -55,6 +58,7 @@ class Report:
     next_at: datetime | None = None
     agent: str | None = None
     sheet: str = ""
+    printed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class _Head:
     line_id: int
     attempts: list[dict[str, int]]
     known: frozenset[int]
+    printed: dict[str, int]
 
 
 def read_reports(path: Path, time_zone: str) -> Returned:
@@ -178,7 +183,8 @@ def _head(path: Path, sheet: Sheet, row: Sequence[Any]) -> _Head | None:
             free[column.name] = place
     if not any("disposition" in attempt for attempt in attempts):
         raise DataError(f"{where}: no column 'disposition' ('联系结果*')", remedy="use the exported list")
-    return _Head(lines[0], attempts, frozenset(place for place, _ in found))
+    printed = {column.name: place for place, column in found if column.name in PRINTED}
+    return _Head(lines[0], attempts, frozenset(place for place, _ in found), printed)
 
 
 def _read_sheet(sheet: Sheet, heads: Sequence[_Head | None], time_zone: str, found: Returned) -> None:
@@ -216,7 +222,9 @@ def _read_row(number: int, row: Sequence[Any], sheet: Sheet, head: _Head, time_z
             continue
         cells.setdefault("agent", cell(head.attempts[0].get("agent")))
         try:
-            found.reports.append(_report(number, cells | {"line_id": cell(head.line_id)}, time_zone, sheet.name))
+            report = _report(number, cells | {"line_id": cell(head.line_id)}, time_zone, sheet.name)
+            printed = {name: str(cell(place)) for name, place in head.printed.items()}
+            found.reports.append(replace(report, printed=printed))
         except ReportError as error:
             fail(error.column, error.message)
 

@@ -164,6 +164,49 @@ def test_a_filled_in_list_comes_back_with_one_error_per_bad_row(crowd, tmp_path)
     ]  # fmt: skip
 
 
+def test_a_time_at_which_nobody_is_contacted_is_refused(crowd):
+    """At 03:00, after the last day, and a call-back at 03:00 are refused by column; an opt-out binds at any hour."""
+    released = draw_list(crowd, ListRequest(AS_OF, 30))
+    lines = [row[0] for row in table_of(released)[1:] if row[6] == "电话"][:5]
+    night, late = at("2026-06-01T19:00:00"), at("2026-06-04T02:30:00")
+    reports = [
+        Report(2, lines[0], "solved", attempted_at=night),
+        Report(3, lines[1], "no_answer", attempted_at=late),
+        Report(4, lines[2], "callback", attempted_at=TEN, next_at=at("2026-06-02T19:00:00")),
+        Report(5, lines[3], "never_again", attempted_at=night),
+        Report(6, lines[4], "solved", attempted_at=at("2026-06-03T12:59:00")),
+    ]
+    result = import_outcomes(crowd, reports)
+    assert [(error.row, error.column, error.message) for error in result.errors] == [
+        (2, "attempted_at", "03:00 lies outside the hours of contact (09:00-12:00, 14:00-21:00)"),
+        (3, "attempted_at", "2026-06-04 is after the line's last day (2026-06-03)"),
+        (4, "next_at", "03:00 lies outside the hours of contact (09:00-12:00, 14:00-21:00)"),
+    ]
+    assert result.imported == 2
+
+
+def test_a_changed_name_number_or_action_is_refused_by_row(crowd, tmp_path):
+    """Each is named with what was issued and not recorded; an opt-out whose number still agrees binds all the same."""
+    released = draw_list(crowd, ListRequest(AS_OF, 30))
+    result = "联系结果*"
+    changes = {
+        0: {result: "solved", "称呼": "先生"},
+        1: {result: "solved", "号码": "139****9999"},
+        2: {result: "solved", "建议动作": "套餐适配"},
+        3: {result: "never_again", "建议动作": "套餐适配"},
+        4: {result: "never_again", "号码": "139****9999"},
+        5: {result: "solved", "行号": table_of(released)[8][0]},
+        6: {result: "solved"},
+    }
+    returned = read_reports(filled(released, tmp_path / "back.csv", changes), "Asia/Shanghai")
+    outcome = import_outcomes(crowd, returned.reports)
+    found = [(error.row, error.column) for error in outcome.errors]
+    assert found == [(2, "form_of_address"), (3, "number"), (4, "action"), (5, "action"), (6, "number"), (7, "number")]
+    assert "'先生' was issued as '女士'" in outcome.errors[0].message
+    assert outcome.imported == 2
+    assert line_of(crowd, table_of(released)[4][0]).closed_code == "never_again"
+
+
 def test_the_workbook_itself_comes_back(crowd, tmp_path):
     """The exported XLSX, two cells filled in by a spreadsheet program, is read by its Chinese headers."""
     import xlsxwriter

@@ -1,0 +1,78 @@
+"""Cells that were printed on a list and came back changed: the row may speak of another person or another action."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, cast
+
+from sqlalchemy import Engine, select
+
+from features.feeds.landed.steady import on_current_feeds
+from features.kit.home import Home
+from features.kit.language import LOCALES
+from serving.database.session import reading
+from serving.database.tables_outreach import ListLineRow, OutreachLineRow
+from serving.outreach.dispositions import DISPOSITIONS
+from serving.outreach.export.columns import COLUMNS, Entry, Page
+from serving.outreach.export.layout import SHEET_COLUMNS
+from serving.outreach.export.personal import NOBODY, read_personal
+from serving.outreach.feedback.returns import PRINTED, Report, RowError
+from serving.outreach.lists.ledger import content_of
+from serving.outreach.settings import load_settings
+
+
+def unchanged_reports(home: Home, engine: Engine, reports: Sequence[Report]) -> tuple[list[Report], list[RowError]]:
+    """Returns the reports to record, and an error for each row whose name, number, action or channel was changed.
+
+    Such a row is not recorded, except for what a customer forbids where the number still says who it was.
+    """
+    issued = _issued(home, engine, {report.line_id for report in reports if report.printed})
+    kept, errors = [], []
+    for report in reports:
+        changed = [
+            (name, cell)
+            for name, cell in report.printed.items()
+            if report.line_id in issued and _bare(cell) not in map(_bare, issued[report.line_id][name])
+        ]
+        for name, cell in changed:
+            first = " ".join(issued[report.line_id][name][0].split())
+            message = f"'{cell}' was issued as '{first}' for line '{report.line_id}'; restore it, or mend the line_id"
+            errors.append(RowError(report.row, name, message, report.sheet))
+        binds = DISPOSITIONS[report.disposition].outcome.on_closed_line
+        is_known = "number" in report.printed and "number" not in dict(changed)
+        if not changed or (binds and is_known):
+            kept.append(report)
+    return kept, errors
+
+
+def _issued(home: Home, engine: Engine, line_ids: set[str]) -> dict[str, dict[str, list[str]]]:
+    """Returns line -> column -> every text that a list may have shown there, in both languages and forms."""
+    with reading(engine) as session:
+        rows = session.scalars(select(OutreachLineRow)) if line_ids else ()
+        lines = [line for line in rows if line.line_id in line_ids]
+        placed = session.execute(select(ListLineRow.line_id, ListLineRow.day)) if line_ids else ()
+        days: dict[str, set[date]] = {}
+        for line_id, day in placed:
+            days.setdefault(line_id, set()).add(day)
+        every = sorted({day for line in lines for day in days.get(line.line_id, ())})
+        customers = [line.customer_id for line in lines]
+        personal = on_current_feeds(home, lambda feeds: {day: read_personal(feeds, customers, day) for day in every})
+        found: dict[str, dict[str, list[str]]] = {}
+        for line in lines:
+            texts: dict[str, list[str]] = {name: [] for name in PRINTED}
+            for day in sorted(days.get(line.line_id, ()), reverse=True):
+                whose = personal[day].get(line.customer_id, NOBODY)
+                entry = Entry(cast("Any", None), line, content_of(line), whose, None)
+                for column in (*COLUMNS, *SHEET_COLUMNS):
+                    if column.name in texts:
+                        pages = (Page(load_settings(), cast("Any", None), locale, "UTC") for locale in LOCALES)
+                        texts[column.name] += [str(column.cell(entry, page)) for page in pages]
+            if texts["number"]:
+                found[line.line_id] = texts
+    return found
+
+
+def _bare(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", text).removeprefix("'").split()).casefold()
