@@ -191,10 +191,9 @@ def import_file(
         print_json({**counts, **shown, "set_aside": held_summary(open_database(place))})
     else:
         print(f"{result.imported} imported, {result.repeated} known already, {result.withdrawn} other lines withdrawn")
-    for kind, found in (("", errors), ("not kept: ", returned.notes)):
+    for is_kept, found in ((True, errors), (False, returned.notes)):
         for one in found:
-            sheet = f"sheet '{one.sheet}', " if one.sheet else ""
-            print(f"{file}: {sheet}row {one.row}, {one.column}: {kind}{one.message}", file=sys.stderr)
+            print(f"{file}: {one.sentence(is_kept=is_kept)}", file=sys.stderr)
     if errors:
         raise DataError(
             f"{file}: {len(errors)} rows were not imported", remedy="correct them and import the file again"

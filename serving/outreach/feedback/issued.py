@@ -37,9 +37,11 @@ def unchanged_reports(home: Home, engine: Engine, reports: Sequence[Report]) -> 
             if report.line_id in issued and _bare(cell) not in map(_bare, issued[report.line_id][name])
         ]
         for name, cell in changed:
-            first = " ".join(issued[report.line_id][name][0].split())
+            first = issued[report.line_id][name][LOCALES.index(report.locale)]
             message = f"'{cell}' was issued as '{first}' for line '{report.line_id}'; restore it, or mend the line_id"
-            errors.append(RowError(report.row, name, message, report.sheet))
+            if report.locale == "zh":
+                message = f"“{cell}”与发出的“{first}”不符（行号“{report.line_id}”），请恢复原样，或更正行号"
+            errors.append(RowError(report.row, name, message, report.sheet, locale=report.locale))
         binds = DISPOSITIONS[report.disposition].outcome.on_closed_line
         is_known = "number" in report.printed and "number" not in dict(changed)
         if not changed or (binds and is_known):

@@ -15,6 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from features.kit.errors import DataError
+from features.kit.language import Locale
 from serving.outreach.dispositions import DISPOSITIONS, Disposition
 from serving.outreach.export.columns import COLUMNS
 from serving.outreach.export.layout import SHEET_COLUMNS
@@ -47,6 +48,7 @@ class Report:
         agent: Who reports.
         sheet: Sheet of the workbook; empty for CSV and requests.
         printed: What the row shows in the columns of `PRINTED`; empty for requests.
+        locale: Language of the sheet's headings.
     """
 
     row: int
@@ -59,6 +61,7 @@ class Report:
     agent: str | None = None
     sheet: str = ""
     printed: dict[str, str] = field(default_factory=dict)
+    locale: Locale = "en"
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,21 @@ class RowError:
     message: str
     sheet: str = ""
     is_transient: bool = False
+    locale: Locale = "en"
+
+    @property
+    def heading(self) -> str:
+        """Returns the column as the sheet heads it; a column of the agent's own as it is."""
+        header = next((column.header for column in COLUMNS if column.name == self.column), None)
+        return header.get(self.locale) if header else self.column
+
+    def sentence(self, *, is_kept: bool = True) -> str:
+        """Returns place and message in the language of the sheet; a note is said not to be kept."""
+        if self.locale == "zh":
+            sheet = f"工作表“{self.sheet}”" if self.sheet else ""
+            return f"{sheet}第{self.row}行，{self.heading}：{'' if is_kept else '未保存：'}{self.message}"
+        sheet = f"sheet '{self.sheet}', " if self.sheet else ""
+        return f"{sheet}row {self.row}, {self.heading}: {'' if is_kept else 'not kept: '}{self.message}"
 
 
 @dataclass
@@ -95,6 +113,7 @@ class _Head:
     attempts: list[dict[str, int]]
     known: frozenset[int]
     printed: dict[str, int]
+    locale: Locale
 
 
 def read_reports(path: Path, time_zone: str) -> Returned:
@@ -131,12 +150,17 @@ def read_reports(path: Path, time_zone: str) -> Returned:
 
 
 class ReportError(Exception):
-    """One report that cannot be recorded: the column, and why."""
+    """One report that cannot be recorded: the column, and why, in English and for a Chinese sheet."""
 
-    def __init__(self, column: str, message: str) -> None:
+    def __init__(self, column: str, message: str, zh: str) -> None:
         super().__init__(message)
         self.column = column
         self.message = message
+        self.zh = zh
+
+    def text(self, locale: Locale) -> str:
+        """Returns why, in a language."""
+        return self.zh if locale == "zh" else self.message
 
 
 def _key(text: Any) -> str:
@@ -183,8 +207,9 @@ def _head(path: Path, sheet: Sheet, row: Sequence[Any]) -> _Head | None:
             free[column.name] = place
     if not any("disposition" in attempt for attempt in attempts):
         raise DataError(f"{where}: no column 'disposition' ('联系结果*')", remedy="use the exported list")
+    locale: Locale = "zh" if keys[lines[0]] == _key("行号") else "en"
     printed = {column.name: place for place, column in found if column.name in PRINTED}
-    return _Head(lines[0], attempts, frozenset(place for place, _ in found), printed)
+    return _Head(lines[0], attempts, frozenset(place for place, _ in found), printed, locale)
 
 
 def _read_sheet(sheet: Sheet, heads: Sequence[_Head | None], time_zone: str, found: Returned) -> None:
@@ -205,12 +230,17 @@ def _read_row(number: int, row: Sequence[Any], sheet: Sheet, head: _Head, time_z
     def cell(place: int | None) -> Any:
         return row[place] if place is not None and place < len(row) else ""
 
-    def fail(column: str, message: str) -> None:
-        found.errors.append(RowError(number, column, message, sheet.name))
+    def fail(column: str, message: str, zh: str) -> None:
+        text = zh if head.locale == "zh" else message
+        found.errors.append(RowError(number, column, text, sheet.name, locale=head.locale))
 
     merged = _merged(number - 1, sheet, head)
     if merged is not None:
-        fail(merged, "the cell is merged with others; unmerge it and fill in each row")
+        fail(
+            merged,
+            "the cell is merged with others; unmerge it and fill in each row",
+            "单元格已合并，请取消合并后逐行填写",
+        )
         return
     for attempt in head.attempts:
         cells = {name: cell(place) for name, place in attempt.items()}
@@ -218,15 +248,20 @@ def _read_row(number: int, row: Sequence[Any], sheet: Sheet, head: _Head, time_z
             continue
         if not str(cells.get("disposition", "")).strip():
             filled = next(name for name, value in cells.items() if str(value).strip())
-            fail("disposition", f"'{filled}' is filled in, but no disposition; choose one from the drop-down")
+            heading = next(column.header for column in COLUMNS if column.name == filled)
+            fail(
+                "disposition",
+                f"'{heading.en}' is filled in, but no disposition; choose one from the drop-down",
+                f"已填“{heading.zh}”，但未填联系结果，请从下拉列表选择",
+            )
             continue
         cells.setdefault("agent", cell(head.attempts[0].get("agent")))
         try:
             report = _report(number, cells | {"line_id": cell(head.line_id)}, time_zone, sheet.name)
             printed = {name: str(cell(place)) for name, place in head.printed.items()}
-            found.reports.append(replace(report, printed=printed))
+            found.reports.append(replace(report, printed=printed, locale=head.locale))
         except ReportError as error:
-            fail(error.column, error.message)
+            fail(error.column, error.message, error.zh)
 
 
 def _read_notes(
@@ -238,10 +273,12 @@ def _read_notes(
             continue
         name = (str(headings[place]).strip() if place < len(headings) else "") or column_letters(place)
         if _key(value) in _SPOKEN or any(word in _key(value) for word in _BINDING):
-            message = f"'{value}' stands outside the list's columns; put it under '联系结果*' ('disposition*')"
-            found.errors.append(RowError(number, name, message, sheet.name))
+            message = f"'{value}' stands outside the list's columns; put it under 'disposition*'"
+            if head.locale == "zh":
+                message = f"“{value}”写在名单的列之外，请填入“联系结果*”"
+            found.errors.append(RowError(number, name, message, sheet.name, locale=head.locale))
         else:
-            found.notes.append(RowError(number, name, str(value).strip(), sheet.name))
+            found.notes.append(RowError(number, name, str(value).strip(), sheet.name, locale=head.locale))
 
 
 def _merged(row: int, sheet: Sheet, head: _Head) -> str | None:
@@ -273,7 +310,10 @@ def _report(number: int, cells: dict[str, Any], time_zone: str, sheet: str) -> R
     bare = re.sub(r"[\s\-\u2010-\u2015\u2212]", "", unicodedata.normalize("NFKC", str(cells["line_id"]))).upper()
     line_id = f"{bare[:4]}-{bare[4:]}"
     if not is_line_id(line_id):
-        raise ReportError("line_id", f"'{cells['line_id']}' is not a line id; compare it with the list")
+        written = cells["line_id"]
+        raise ReportError(
+            "line_id", f"'{written}' is not a line id; compare it with the list", f"“{written}”不是行号，请与名单核对"
+        )
     code = _disposition(str(cells["disposition"]))
     report = Report(
         row=number,
@@ -294,13 +334,23 @@ def check_needs(report: Report) -> None:
     """Raises ReportError naming the column that the disposition needs and the report lacks."""
     needed = DISPOSITIONS[report.disposition].outcome.needs
     if needed is not None and getattr(report, needed) is None:
-        raise ReportError(needed, f"'{report.disposition}' needs '{needed}'")
+        raise needs_error(report, needed)
+
+
+def needs_error(report: Report, needed: str) -> ReportError:
+    """Returns the error of a report that lacks the column that its disposition needs."""
+    code, heading = DISPOSITIONS[report.disposition], RowError(0, needed, "", locale="zh").heading
+    return ReportError(needed, f"'{report.disposition}' needs '{needed}'", f"“{code.text.zh}”必须填写“{heading}”")
 
 
 def _disposition(text: str) -> str:
     code = _SPOKEN.get(_key(text))
     if code is None:
-        raise ReportError("disposition", f"'{text.strip()}' is not a disposition; choose from the drop-down")
+        raise ReportError(
+            "disposition",
+            f"'{text.strip()}' is not a disposition; choose from the drop-down",
+            f"“{text.strip()}”不是联系结果，请从下拉列表选择",
+        )
     return code
 
 
@@ -310,7 +360,11 @@ def _reference(cells: dict[str, Any], name: str) -> str | None:
     text = _words(cell)
     is_rounded = isinstance(cell, (int, float)) and abs(cell) >= _ROUNDED_FROM
     if text is not None and (is_rounded or _SPOILED_NUMBER.fullmatch(text)):
-        raise ReportError(name, f"'{text}' was rounded or hidden by the spreadsheet; write it again into a text cell")
+        raise ReportError(
+            name,
+            f"'{text}' was rounded or hidden by the spreadsheet; write it again into a text cell",
+            f"“{text}”已被表格软件改写或隐藏，请在文本格式的单元格中重新填写",
+        )
     return text
 
 
@@ -332,7 +386,11 @@ def _instant(cells: dict[str, Any], name: str, time_zone: str, *, date_is_enough
         day = _parsed(text, _DATE_FORMATS) if found is None and date_is_enough else None
         found = datetime.combine(day.date(), MORNING) if day is not None else found
         if found is None:
-            raise ReportError(name, f"'{text}' is not a time; write it as 2026-06-01 14:30")
+            raise ReportError(
+                name,
+                f"'{text}' is not a time; write it as 2026-06-01 14:30",
+                f"“{text}”不是时间，请写作 2026-06-01 14:30",
+            )
     return None if found is None else found.replace(tzinfo=ZoneInfo(time_zone), microsecond=0).astimezone(UTC)
 
 

@@ -38,7 +38,7 @@ def test_a_list_is_drawn_filled_in_and_imported(crowd, tmp_path):
     back = insight(crowd, "outcomes", "import", str(tmp_path / "back.csv"))
     assert back.returncode == 2
     assert back.stdout.startswith("1 imported")
-    assert "row 3, order_reference: 'accepted' needs 'order_reference'" in back.stderr
+    assert "第3行，订单号：“同意办理”必须填写“订单号”" in back.stderr
 
 
 def test_handover_without_a_key_is_one_line(crowd):

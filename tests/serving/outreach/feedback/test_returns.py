@@ -162,6 +162,16 @@ def test_a_filled_in_list_comes_back_with_one_error_per_bad_row(crowd, tmp_path)
         (4, "order_reference"), (5, "disposition"), (6, "next_at"), (7, "line_id"), (8, "attempted_at"),
         (9, "attempted_at"), (11, "next_at"),
     ]  # fmt: skip
+    told = [error.sentence() for error in sorted([*returned.errors, *outcome.errors], key=lambda error: error.row)]
+    assert told[:3] == [
+        "第4行，订单号：“同意办理”必须填写“订单号”",
+        "第5行，联系结果*：“maybe”不是联系结果，请从下拉列表选择",
+        "第6行，回拨时间：“tomorrow”不是时间，请写作 2026-06-01 14:30",
+    ]
+    english = [Report(2, line_id_of("nobody", AS_OF), "solved", attempted_at=TEN, sheet="Care team")]
+    assert [error.sentence() for error in import_outcomes(crowd, english).errors] == [
+        f"sheet 'Care team', row 2, line_id: no line '{line_id_of('nobody', AS_OF)}'"
+    ]
 
 
 def test_a_time_at_which_nobody_is_contacted_is_refused(crowd):
@@ -202,7 +212,7 @@ def test_a_changed_name_number_or_action_is_refused_by_row(crowd, tmp_path):
     outcome = import_outcomes(crowd, returned.reports)
     found = [(error.row, error.column) for error in outcome.errors]
     assert found == [(2, "form_of_address"), (3, "number"), (4, "action"), (5, "action"), (6, "number"), (7, "number")]
-    assert "'先生' was issued as '女士'" in outcome.errors[0].message
+    assert outcome.errors[0].sentence().startswith("第2行，称呼：“先生”与发出的“女士”不符")
     assert outcome.imported == 2
     assert line_of(crowd, table_of(released)[4][0]).closed_code == "never_again"
 
