@@ -33,7 +33,8 @@ def shown_codes(
     codes: list[str] = []
     dimensions: list[str] = []
     for code in [*answered, *scored]:
-        if code in codes or code == NO_CAUSE or not book.holds(code, candidate.reasons, on):
+        known = code in book.reasons  # the stored scores may name a reason that the configuration has dropped since
+        if not known or code in codes or code == NO_CAUSE or not book.holds(code, candidate.reasons, on):
             continue
         dimension = book.reasons[code].dimension
         if dimensions.count(dimension) < MOST_PER_DIMENSION and len(codes) < MOST_REASONS:
