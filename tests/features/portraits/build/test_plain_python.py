@@ -34,7 +34,29 @@ def _random_world(world, seed):
                 _event(world, dice, feed, customer, days=dice.randrange(-2, 200))
         for months in range(9):
             _event(world, dice, "bills", customer, months=months)
+        for index in range(dice.randrange(3, 12)):
+            _order(world, dice, customer, index)
     return world
+
+
+def _order(world, dice, customer, index):
+    """Adds an order in one state or two; the second one may come months later with another end."""
+    ordered = datetime(2026, 6, 7, 23) - timedelta(
+        days=dice.randrange(dice.choice((60, 400))), seconds=dice.randrange(86400)
+    )  # noqa: DTZ001
+    next_month = date(ordered.year + ordered.month // 12, ordered.month % 12 + 1, 1)
+    effective = dice.choice((ordered.date(), next_month, next_month + timedelta(days=30)))
+    at = ordered
+    for _ in range(dice.choice((1, 2))):
+        ends = {
+            name: dice.choice((None, f"{ordered.date() + timedelta(days=dice.randrange(700))}"))
+            for name in ("contract_end", "discount_end")
+        }
+        world.add(
+            "subscriptions", customer, f"{at}", known=f"{at + timedelta(hours=dice.randrange(1, 72))}", plan_id=f"p{index}",
+            ordered_at=f"{ordered}", effective_on=f"{effective}", discount_amount=dice.choice((None, 9000)), **ends,
+        )  # fmt: skip
+        at += timedelta(days=dice.randrange(1, 90))
 
 
 def _event(world, dice, feed, customer, *, days=0, months=None, whole_day=False):
@@ -90,6 +112,11 @@ def used(row):
     return row["voice_seconds"] + row["data_kb"] + row["sms_count"] > 0
 
 
+def civil_day(instant):
+    """Returns the day of the operator's clock at a naive UTC instant."""
+    return instant.replace(tzinfo=ZoneInfo("UTC")).astimezone(SHANGHAI).date()
+
+
 def abroad(row):
     """Tells whether the session was abroad."""
     return row["international"]
@@ -113,8 +140,7 @@ class Slow:
                 continue
             if row["superseded_at"] is not None and row["superseded_at"] < self.instant:
                 continue
-            local = row["event_at"].replace(tzinfo=ZoneInfo("UTC")).astimezone(SHANGHAI).date()
-            ago = (AS_OF - local).days
+            ago = (AS_OF - civil_day(row["event_at"])).days
             if 1 <= ago <= days:
                 found.append({**row, "ago": ago})
         return found
@@ -148,6 +174,34 @@ class Slow:
         ]
         return means[0] / means[1] if means[1] else None
 
+    def orders(self):
+        """The newest state of each order, its days since ordering first."""
+        states = sorted(self.rows("subscriptions"), key=lambda row: (row["event_at"], row["known_at"]))
+        newest = {(row["ordered_at"], row["plan_id"]): row for row in states}
+        return [row | {"ordered": (AS_OF - civil_day(row["ordered_at"])).days} for row in newest.values()]
+
+    def contract(self):
+        """What binds: of the orders in force or with an end the one ordered last; and the order in force."""
+        orders = self.orders()
+        in_force = [row for row in orders if row["effective_on"] <= AS_OF]
+        binding = [row for row in orders if row in in_force or row["contract_end"] or row["discount_end"]]
+        bond = max(binding, key=lambda row: (row["ordered_at"], row["effective_on"]), default={})
+        plan = max(in_force, key=lambda row: (row["effective_on"], row["ordered_at"]), default={})
+        ends = {
+            name: (bond[name] - AS_OF).days if bond.get(name) else None for name in ("contract_end", "discount_end")
+        }
+        discount = plan.get("discount_amount")
+        if discount is not None and plan["discount_end"] is not None and plan["discount_end"] < AS_OF:
+            discount = 0
+        return {
+            "contract_left_days": ends["contract_end"],
+            "discount_left_days": ends["discount_end"],
+            "discount_amount": discount,
+            "plan_days": (AS_OF - plan["effective_on"]).days if plan else None,
+            "plan_orders_count_180d": sum(1 <= row["ordered"] <= 180 for row in orders),
+            "has_pending_plan": any(row["effective_on"] > AS_OF for row in orders),
+        }
+
     def bills(self):
         return sorted(self.rows("bills", 400), key=lambda row: row["ago"])
 
@@ -166,9 +220,13 @@ class Slow:
         bills = self.bills()
         days30 = [row["data_kb"] // 1024 for row in self.rows("usage_daily", 30)]
         surveys = sorted(self.rows("surveys", 180), key=lambda row: (row["event_at"], row["known_at"], row["event_id"]))
-        return {
+        return self.contract() | {
             **{f"manual_calls_count_{days}d": self.count("hotline_calls", days, manual) for days in (7, 30, 90, 180)},
             "manual_call_recency_days": self.newest("hotline_calls", manual),
+            "repeat_topic_calls_count_7d": max(
+                (sum(o["topic"] == c["topic"] and o["ago"] <= 7 for o in calls) for c in calls if c["topic"] and c["ago"] <= 7),
+                default=0,
+            ),
             "repeat_topic_calls_count_60d": max(week, default=0),
             "busiest_month_calls_count_60d": max(month, default=0),
             "unresolved_calls_count_90d": self.count("hotline_calls", 90, lambda row: row["agent"] and row["resolved"] is False),
