@@ -54,11 +54,16 @@ def test_both_dialects_land_the_same_rows(homes):
     opened = [Feeds.open(home) for home in homes.values()]
     clean, dialect = (one.connect(personal=True) for one in opened)
     lacking = set()
+    since = dict(dialect.execute("SELECT customer_id, min(known_at) FROM customers GROUP BY customer_id").fetchall())
     for feed in opened[0].manifest.feeds:
         described = clean.execute(f"DESCRIBE {feed}").fetchall()
         names = [row[0] for row in described if row[0] not in ("arrived_at", "superseded_at")]
         query = f"SELECT DISTINCT {', '.join(names)} FROM {feed} WHERE known_at < {END}"
-        wanted, found = (set(connection.execute(query).fetchall()) for connection in (clean, dialect))
+        rows, found = (set(connection.execute(query).fetchall()) for connection in (clean, dialect))
+        at = names.index(
+            "known_at"
+        )  # a row is known no sooner than its customer, whose first state the dialect may lack
+        wanted = {(*row[:at], max(row[at], since.get(row[0], row[at])), *row[at + 1 :]) for row in rows}
         assert found <= wanted, feed
         if found != wanted:
             lacking.add(feed)
