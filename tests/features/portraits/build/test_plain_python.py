@@ -41,9 +41,8 @@ def _random_world(world, seed):
 
 def _order(world, dice, customer, index):
     """Adds an order in one state or two; the second one may come months later with another end."""
-    ordered = datetime(2026, 6, 7, 23) - timedelta(
-        days=dice.randrange(dice.choice((60, 400))), seconds=dice.randrange(86400)
-    )  # noqa: DTZ001
+    ago = timedelta(days=dice.randrange(dice.choice((60, 400))), seconds=dice.randrange(86400))
+    ordered = datetime(2026, 6, 7, 23) - ago  # noqa: DTZ001 - civil time
     next_month = date(ordered.year + ordered.month // 12, ordered.month % 12 + 1, 1)
     effective = dice.choice((ordered.date(), next_month, next_month + timedelta(days=30)))
     at = ordered
@@ -185,8 +184,8 @@ class Slow:
         orders = self.orders()
         in_force = [row for row in orders if row["effective_on"] <= AS_OF]
         binding = [row for row in orders if row in in_force or row["contract_end"] or row["discount_end"]]
-        bond = max(binding, key=lambda row: (row["ordered_at"], row["effective_on"]), default={})
-        plan = max(in_force, key=lambda row: (row["effective_on"], row["ordered_at"]), default={})
+        bond: dict = max(binding, key=lambda row: (row["ordered_at"], row["effective_on"]), default={})
+        plan: dict = max(in_force, key=lambda row: (row["effective_on"], row["ordered_at"]), default={})
         ends = {
             name: (bond[name] - AS_OF).days if bond.get(name) else None for name in ("contract_end", "discount_end")
         }
