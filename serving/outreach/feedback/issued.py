@@ -26,6 +26,7 @@ from serving.outreach.settings import load_settings
 def unchanged_reports(home: Home, engine: Engine, reports: Sequence[Report]) -> tuple[list[Report], list[RowError]]:
     """Returns the reports to record, and an error for each row whose name, number, action or channel was changed.
 
+    An emptied cell says nothing and is no change.
     Such a row is not recorded, except for what a customer forbids where the number still says who it was.
     """
     issued = _issued(home, engine, {report.line_id for report in reports if report.printed})
@@ -34,7 +35,7 @@ def unchanged_reports(home: Home, engine: Engine, reports: Sequence[Report]) -> 
         changed = [
             (name, cell)
             for name, cell in report.printed.items()
-            if report.line_id in issued and _bare(cell) not in map(_bare, issued[report.line_id][name])
+            if report.line_id in issued and _bare(cell) not in ("", *map(_bare, issued[report.line_id][name]))
         ]
         for name, cell in changed:
             first = issued[report.line_id][name][LOCALES.index(report.locale)]
@@ -43,7 +44,7 @@ def unchanged_reports(home: Home, engine: Engine, reports: Sequence[Report]) -> 
                 message = f"“{cell}”与发出的“{first}”不符（行号“{report.line_id}”），请恢复原样，或更正行号"
             errors.append(RowError(report.row, name, message, report.sheet, locale=report.locale))
         binds = DISPOSITIONS[report.disposition].outcome.on_closed_line
-        is_known = "number" in report.printed and "number" not in dict(changed)
+        is_known = bool(report.printed.get("number", "").strip()) and "number" not in dict(changed)
         if not changed or (binds and is_known):
             kept.append(report)
     return kept, errors

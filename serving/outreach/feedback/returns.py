@@ -267,18 +267,26 @@ def _read_row(number: int, row: Sequence[Any], sheet: Sheet, head: _Head, time_z
 def _read_notes(
     number: int, row: Sequence[Any], sheet: Sheet, head: _Head, headings: Sequence[Any], found: Returned
 ) -> None:
-    """Takes up what stands outside the list's columns: a disposition there is an error, all else a note."""
+    """Takes up what stands where no report belongs: a disposition is an error, all else beside the columns a note."""
+    filled = {place for attempt in head.attempts for place in attempt.values()}
     for place, value in enumerate(row):
-        if place in head.known or not str(value).strip():
+        is_printed = place in head.known
+        if place in filled or not str(value).strip() or (is_printed and not _is_result(value)):
             continue
         name = (str(headings[place]).strip() if place < len(headings) else "") or column_letters(place)
-        if _key(value) in _SPOKEN or any(word in _key(value) for word in _BINDING):
+        if is_printed or _key(value) in _SPOKEN or any(word in _key(value) for word in _BINDING):
             message = f"'{value}' stands outside the list's columns; put it under 'disposition*'"
             if head.locale == "zh":
                 message = f"“{value}”写在名单的列之外，请填入“联系结果*”"
             found.errors.append(RowError(number, name, message, sheet.name, locale=head.locale))
         else:
             found.notes.append(RowError(number, name, str(value).strip(), sheet.name, locale=head.locale))
+
+
+def _is_result(value: Any) -> bool:
+    """Returns whether a printed cell holds what an agent reports: no text of a list says that of itself."""
+    key = _key(value)
+    return key in _SPOKEN or any(word in key for word in _BINDING if word != _key(Disposition.COMPLAINED.value))
 
 
 def _merged(row: int, sheet: Sheet, head: _Head) -> str | None:

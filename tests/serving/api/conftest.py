@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,15 @@ class World:
         _, full = create_key(engine, name, chosen, province=province, city=city, actor="test")
         engine.dispose()
         return {"Authorization": f"Bearer {full}"}
+
+
+def copy_of(home, folder):
+    """Returns a copy of a home whose ledger this process may hold open.
+
+    Another process copies it: whoever closes a file of a SQLite database takes the locks from its own connections.
+    """
+    subprocess.run(["cp", "-a", home.root, folder], check=True)
+    return Home(folder)
 
 
 def train_bundle(home, portraits, target, *, seed, version="v1"):
@@ -100,8 +109,7 @@ def everything(world):
 @pytest.fixture
 def fresh(world, tmp_path):
     """Returns a copy of the world that a test may change, with a client and a key of every scope."""
-    home = Home(tmp_path / "home")
-    shutil.copytree(world.home.root, home.root)
+    home = copy_of(world.home, tmp_path / "home")
     changed = type(world)(home, world.ids, world.cards)
     with TestClient(create_app(home, check_in_child=False), raise_server_exceptions=False) as client:
         yield changed, client, changed.key()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import sys
 
@@ -15,9 +14,9 @@ from sqlalchemy.exc import OperationalError
 
 from features.kit.cli import main
 from features.kit.errors import of_state
-from features.kit.home import Home
 from features.portraits.reading import Portraits
 from serving.api.app import create_app
+from tests.serving.api.conftest import copy_of
 from tests.world import AS_OF
 
 pytestmark = pytest.mark.xdist_group("api")
@@ -60,7 +59,7 @@ WORDS = {"keys": ["keys", "list"], "outreach": ["outreach", "--as-of", str(AS_OF
 @pytest.fixture
 def copied(world, tmp_path):
     """Returns a copy of the world's home that may be damaged."""
-    return Home.at(shutil.copytree(world.home.root, tmp_path / "home"))
+    return copy_of(world.home, tmp_path / "home")
 
 
 def run(monkeypatch, capsys, home, words):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import time
@@ -12,12 +11,11 @@ from urllib.request import Request, urlopen
 import pytest
 
 from features.kit.files import write_json
-from features.kit.home import Home
 from features.portraits.reading import Portraits
 from tests.results import figure, record
 from training.registry.promote import pointer
 
-from .conftest import train_bundle
+from .conftest import copy_of, train_bundle
 from .test_serve import INSIGHT, free_port, until_ready
 
 pytestmark = pytest.mark.xdist_group("api")
@@ -28,9 +26,8 @@ MOST_SECONDS = 5.0
 
 @pytest.fixture
 def own(world, tmp_path):
-    """Returns a copy of the world: two processes and a bare copy of one SQLite file lose its locks."""
-    home = Home(tmp_path / "home")
-    shutil.copytree(world.home.root, home.root, ignore=shutil.ignore_patterns("*.db-shm"))
+    """Returns a copy of the world for two processes."""
+    home = copy_of(world.home, tmp_path / "home")
     return type(world)(home, world.ids, world.cards)
 
 

@@ -136,6 +136,11 @@ def commented(book: Book) -> None:
     book.comments.append((3, RESULT, "客户要求不再联系"))
 
 
+def in_a_printed_cell(book: Book) -> None:
+    """The opt-out written over the reason."""
+    book.sheets["名单"][3][HEAD.index("原因1")] = "客户要求不再联系"
+
+
 def above_the_headings(book: Book) -> None:
     """Sorted with its headings: the line stands above them."""
     rows = book.sheets["名单"]
@@ -164,6 +169,7 @@ NAMED: dict[Callable[[Book], None], list[tuple[str, int, str]]] = {
     merged_results: [("名单", 4, "disposition"), ("名单", 5, "disposition"), ("名单", 6, "disposition")],
     beside_the_list: [("名单", 4, "备注")],
     commented: [("", 4, column_letters(RESULT))],
+    in_a_printed_cell: [("名单", 4, "原因1")],
     above_the_headings: [("名单", 3, "line_id")],
 }
 REFUSED = {without_headings: "sheet '小李', row 1", two_line_columns: "'line_id' \\('行号'\\) stands twice"}
@@ -186,7 +192,7 @@ def test_an_opt_out_in_a_spoiled_workbook_is_read(spoil, tmp_path):
 
 @pytest.mark.parametrize("spoil", NAMED)
 def test_what_cannot_be_read_for_certain_is_named(spoil, tmp_path):
-    """Five ways that leave a doubt: an error names sheet, row and column, and no report is made of it."""
+    """Six ways that leave a doubt: an error names sheet, row and column, and no report is made of it."""
     found = returned(spoil, tmp_path)
     assert [(error.sheet, error.row, error.column) for error in found.errors] == NAMED[spoil]
     assert found.reports == []
