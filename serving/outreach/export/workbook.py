@@ -111,7 +111,7 @@ def _lines(count: int, page: Page) -> str:
 
 def _how_to_read(page: Page) -> str:
     how = (
-        "请先看原因，再按开场白说；浅黄色格由坐席填写，其余格请勿修改，改动过的行导入时会被退回。"
+        "请先看原因，再按开场白说；浅黄色格由坐席填写，其余格请勿修改；行号、称呼、号码、建议动作或渠道改动过的行，导入时会被退回。"
         if page.locale == "zh"
         else "Read the reasons first, then use the opening. Fill in the yellow cells; leave the others as they are: "
         "a row with a changed name, number, action or line is refused on import."
