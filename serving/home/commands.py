@@ -77,5 +77,9 @@ def _print(content: dict[str, Any], *, as_json: bool) -> None:
     added = ", ".join(f"{count:,} {name}" for name, count in (content.get("restored") or {}).items() if count)
     if added:
         print(f"put into the ledger from feeds, lists and erasures: {added}")
+        print(
+            "lines of those lists are withdrawn, since reports on them may be lost: import the sheets that agents hold;"
+        )
+        print("their persons are drawn again once the claim of their line has lapsed (`claim.days`)")
     if content.get("set_aside"):
         print(f"feeds set aside in {content['set_aside']}; land them again with `insight ingest`")

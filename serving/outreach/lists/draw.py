@@ -18,7 +18,7 @@ from serving.outreach.decision.actions import decide
 from serving.outreach.decision.candidates import newest_basis, read_candidates
 from serving.outreach.export.content import content_writer
 from serving.outreach.lists.claim import Claim, about, claim_list, find_list
-from serving.outreach.lists.ledger import finished_since, unfinished_lines
+from serving.outreach.lists.ledger import check_no_later_list, finished_since, unfinished_lines
 from serving.outreach.lists.release import Released, release
 from serving.outreach.lists.request import ListRequest
 from serving.outreach.policy.read import read_policy
@@ -48,7 +48,7 @@ def draw_list(
         may_be_older: Whether portraits and scores of an earlier day will do.
 
     Raises:
-        ConflictError: If the key was used with another request.
+        ConflictError: If the key was used with another request, or with `may_be_older` a list of a later day exists.
         NotFoundError: If nobody lives in the place asked for.
         NotReadyError: If feeds, portraits or scores of the date are missing.
     """
@@ -63,6 +63,8 @@ def draw_list(
             policy.check_place(province=request.province, city=request.city)
             basis = newest_basis(home, request.as_of) if may_be_older else request.as_of
             with reading(engine) as session:
+                if may_be_older:
+                    check_no_later_list(session, request.as_of)
                 lines = unfinished_lines(session, request.as_of, policy.operator.time_zone)
                 started = {about(line) for line in lines}
                 finished = finished_since(session, basis, policy.operator.time_zone)

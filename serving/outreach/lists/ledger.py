@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from features.kit.clock import instant_of
-from features.kit.errors import NotFoundError, NotReadyError
+from features.kit.errors import ConflictError, NotFoundError, NotReadyError
 from features.kit.log import get_logger
 from serving.database.tables_outreach import (
     CLOSED,
@@ -225,3 +225,17 @@ def content_of(line: OutreachLineRow) -> dict[str, Any]:
     """Returns a line's content."""
     content: dict[str, Any] = orjson.loads(line.content)
     return content
+
+
+def check_no_later_list(session: Session, day: date) -> None:
+    """Refuses the list of a day that lies behind others: a mistyped date would call people for facts of long ago.
+
+    Raises:
+        ConflictError: Naming the newest list's day.
+    """
+    newest = session.scalar(select(func.max(OutreachListRow.as_of)))
+    if newest is not None and newest > day:
+        raise ConflictError(
+            f"{day} is before {newest}, the day of the newest list",
+            remedy=f"name the present day; if the past is meant: insight outreach --as-of {day}",
+        )

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from features.journey import day
 from features.journey.journey import Journey, load_step
-from features.kit.errors import DataError, NotReadyError
+from features.kit.errors import ConflictError, DataError, NotReadyError
 from features.kit.home import Home
 from features.kit.terminal.exit_codes import ExitCode
 from features.kit.terminal.progress import SILENT
@@ -158,6 +158,16 @@ def test_without_anything_built_there_is_no_list(operator):
     """A day before the first portraits is refused: an empty list would say that nobody is owed anything."""
     with pytest.raises(NotReadyError, match="nothing is built and scored up to 2026-05-01"):
         operator.run(date(2026, 5, 1))
+
+
+def test_a_day_behind_the_newest_list_is_refused(operator):
+    """A mistyped date draws no list of the past; the same day again gives its list, and the newest day goes on."""
+    first = operator.run(JUNE_5)
+    newest = operator.run(JUNE_6)
+    assert operator.run(JUNE_5).summary["outreach"]["list_id"] == first.summary["outreach"]["list_id"]
+    with pytest.raises(ConflictError, match="2026-06-04 is before 2026-06-06"):
+        operator.run(JUNE_4)
+    assert operator.run(JUNE_6).summary["outreach"]["list_id"] == newest.summary["outreach"]["list_id"]
 
 
 def test_what_was_solved_after_the_day_of_the_data_waits_for_new_data(operator):
