@@ -1,4 +1,4 @@
-"""The commands of the ground floor: simulate, ingest, check, build, publish, catalogue, demo, run."""
+"""The ground floor: map, simulate, ingest, check, build, publish, catalogue, classes, demo, run, day, runs."""
 
 from __future__ import annotations
 

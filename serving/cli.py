@@ -1,4 +1,4 @@
-"""The commands of the top floor: score, fit, outreach, outcomes, keys, serve, erase, home."""
+"""The commands of the top floor: score, replay, reasons, fit, outreach, outcomes, keys, serve, erase, home."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands of the middle floor: train, audit, monitor, promote, rollback, models."""
+"""The commands of the middle floor: train, explain, audit, monitor, promote, rollback, models."""
 
 from __future__ import annotations
 

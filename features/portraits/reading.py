@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 PORTRAIT_FILE = "portrait.parquet"
 REPORT_FILE = "class_report.json"
-IDENTITY_COLUMNS = ("customer_id", "as_of_date", "event_timestamp", "created_timestamp", "built_at")
-STORY_COLUMNS = ("primary_class", "also_classes", "facts")
 
 
 def partition(root: Path, as_of: date) -> Path:

@@ -1,7 +1,7 @@
 """The landed feeds as every other room sees them: views over immutable files, and what was known on a date.
 
 `known_before` is the one as-known rule of the system: of every event the version that was known strictly before an
-instant (an as-of date's first) and not yet replaced or removed then. Nobody else writes the condition.
+instant (an as-of date's first) and not yet replaced or removed then. No other reader writes the condition.
 """
 
 from __future__ import annotations

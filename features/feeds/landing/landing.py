@@ -2,7 +2,7 @@
 
     files --stage_files--> views --stage_feed--> typed, checked rows --merge--> months of Parquet --> manifest
 
-Everything is checked before anything is written; the run stops if too many rows are bad. Parquet files are immutable
+Nothing is visible before the manifest; the run stops if too many rows are bad. Parquet files are immutable
 and named by what they hold; a killed run leaves only orphans, which the next run removes.
 """
 

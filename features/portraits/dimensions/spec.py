@@ -1,7 +1,7 @@
 """What a feature is: its name, its one sentence, and one expression over one customer's rows of one source.
 
 A dimension file lists `Definition`s. The expression is a function of a table (Ibis): it reduces the rows of one
-customer to one value, and it never sees a date: `windows.stage` has turned every time into whole days before the
+customer to one value, and it never sees a date: `sources/staging.py` has turned every time into whole days before the
 as-of date. So one specification is compiled once and runs for any as-of date, on DuckDB or on Spark.
 """
 

@@ -1,4 +1,4 @@
-"""Windows and recency: the only place that knows how a span of days becomes a condition.
+"""Windows and recency of features: how a span of days becomes a condition.
 
 A staged row (see `staging.py`) has `days_ago`: civil days between the event and the as-of date. The as-of date D
 itself is 0 and is never seen; yesterday is 1. The window of n days is half-open, `[D - n, D)`, which is

@@ -15,7 +15,6 @@ from features.kit.home import Home
 
 MOST_DEATHS = 5
 DEATHS_WITHIN_SECONDS = 60.0
-STOP_SECONDS = 15.0
 
 
 def serve_in_child(home: Home, host: str, port: int) -> int:

@@ -24,6 +24,8 @@ from serving.outreach.policy.states import FeedStates
 from serving.outreach.refusals import CHANNELS, PASSING, stops_on
 from serving.outreach.settings import OutreachSettings
 
+_DATED = frozenset({"cap_reached", "cool_down", "unreached", "claimed", "festival", "quiet_hours"})
+"""Passing codes whose last day the policy knows; any other promises no date."""
 _LONG_AGO = np.datetime64("1900-01-01")
 
 
@@ -187,7 +189,7 @@ class PolicyBook:
         return codes
 
     def _next_on(self, row: int, codes: tuple[str, ...], on: date) -> date | None:
-        if not codes or not PASSING.issuperset(codes):
+        if not codes or not (PASSING & _DATED).issuperset(codes):
             return None
         first = on
         until = {
@@ -289,7 +291,8 @@ class PolicyBook:
                 until_days = self._cool_until if refusal.code == "cool_down" else self._unreached_until
                 until_days[rows] = np.maximum(until_days[rows], np.datetime64(refusal.ends_on or date.max))
             else:
-                self._flags[refusal.code][rows] = True
+                # A ledger may hold a code that no purpose names any more: it stops nobody, and no list either.
+                self._flags.setdefault(refusal.code, np.zeros(len(self), dtype=bool))[rows] = True
 
     def _named(self, refusals: tuple[Refusal, ...], erased: Suppression | None) -> list[Refusal]:
         """Returns the refusals with erased persons named again where one of them is back, and left out where not."""

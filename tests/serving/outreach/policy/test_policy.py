@@ -353,3 +353,22 @@ def test_a_later_general_yes_does_not_lift_a_channels_no(tmp_path, settings):
     declared = settings.policy.model_copy(update={"general_yes_lifts_channel_no": True})
     settings = settings.model_copy(update={"policy": declared})
     assert withdrawn("call") == {"C0001", "C0003"}
+
+
+def test_a_code_of_the_ledger_that_no_purpose_names_any_more_stops_no_list(feeds, settings):
+    """An operator dropped `wrong_person` from every purpose: the ledger that holds one still gives a policy."""
+    purposes = {
+        name: rule.model_copy(update={"refusals": tuple(code for code in rule.refusals if code != "wrong_person")})
+        for name, rule in settings.purposes.items()
+    }
+    refusal = Refusal("wrong_person", "P0001", None, None, None, AS_OF, None)
+    book = policy_of(feeds, settings.model_copy(update={"purposes": purposes}), LedgerFacts(refusals=(refusal,)))
+    assert verdict(book, "C0001").ok
+
+
+def test_a_passing_code_without_a_known_day_promises_none(feeds, settings, monkeypatch):
+    """`next_on` is never today for a reason whose end nobody knows."""
+    monkeypatch.setattr("serving.outreach.policy.policy.PASSING", frozenset({"cool_down", "suspended"}))
+    assert verdict(policy_of(feeds, settings), "C0009").next_on is None
+    monkeypatch.setattr("serving.outreach.policy.policy._DATED", frozenset({"cool_down", "suspended"}))
+    assert verdict(policy_of(feeds, settings), "C0009").next_on == AS_OF
