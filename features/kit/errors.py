@@ -148,9 +148,5 @@ def of_state(error: BaseException) -> StateError | None:
     if isinstance(error, OSError) and error.errno is not None:
         what, remedy = _OF_DISK.get(error.errno, (error.strerror or lines[0], _RESTORE))
     else:
-        what, remedy = _what_of(lines[0]), _RESTORE
+        what, remedy = lines[0][:_LONGEST_LINE], _RESTORE
     return StateError(f"{where}: {what}" if where else what, remedy=remedy)
-
-
-def _what_of(line: str) -> str:
-    return line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + " ..."

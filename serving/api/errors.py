@@ -125,19 +125,17 @@ def _request_id(request: Request) -> str:
 
 def answer_of(error: Exception, request_id: str) -> Response:
     """Returns any error as a problem; what is not the caller's doing is logged by its kind alone, never by its text."""
-    damaged = (
-        isinstance(error, DataError | StateError) or of_state(error) is not None
-    )  # a caller's is InvalidRequestError
+    # What a caller sent wrongly is an InvalidRequestError; any other error of data is of our own state.
+    damaged = isinstance(error, DataError | StateError) or of_state(error) is not None
     if damaged or not isinstance(error, InsightError):
-        get_logger().error(
-            "state_damaged" if damaged else "request_failed", request_id=request_id, error_kind=type(error).__name__
+        what = "state_damaged" if damaged else "request_failed"
+        get_logger().error(what, request_id=request_id, error_kind=type(error).__name__)
+        status, code, detail = (
+            (503, StateError.code, "a part of the service's own state fails")
+            if damaged
+            else (500, "internal_error", "an unexpected error; it has been logged")
         )
-        if damaged:
-            return problem_response(
-                503, StateError.code, "a part of the service's own state fails", request_id=request_id
-            )
-        detail = "an unexpected error; it has been logged"
-        return problem_response(500, "internal_error", detail, request_id=request_id)
+        return problem_response(status, code, detail, request_id=request_id)
     if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         get_logger().error("request_failed", request_id=request_id, error_kind=type(error).__name__, code=error.code)
         return problem_response(500, error.code, "the service is not set up correctly", request_id=request_id)

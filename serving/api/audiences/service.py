@@ -137,7 +137,9 @@ def _asked_for(table: Any, key: ApiKey, query: AudienceQuery) -> Any:
     if query.exclude_class:
         out = set(query.exclude_class)
         classes = zip(table["class"].to_pylist(), table["also_classes"].to_pylist(), strict=True)
-        table = table.filter(pa.array([out.isdisjoint([one, *also]) for one, also in classes], pa.bool_()))
+        table = table.filter(
+            pa.array([out.isdisjoint([one, *(also or "").split("|")]) for one, also in classes], pa.bool_())
+        )
     if query.min_percentile is not None:
         table = table.filter(pc.greater_equal(table["percentile"], query.min_percentile))
     return table
@@ -223,9 +225,8 @@ def _with_places(context: Context, table: Any, as_of: Any, book: PolicyBook) -> 
     if rows.null_count:
         raise NotReadyError("the portraits have been built again since", remedy="run `insight score`")
     places = pc.index_in(table["customer_id"], value_set=book.table["customer_id"].combine_chunks())
-    table = table.append_column("class", classes["primary_class"].take(rows))
-    also = pc.split_pattern(pc.fill_null(classes["also_classes"], ""), "|")
-    table = table.append_column("also_classes", also.take(rows))
+    for name, column in (("class", "primary_class"), ("also_classes", "also_classes")):
+        table = table.append_column(name, classes[column].take(rows))
     for name in ("province", "city"):
         table = table.append_column(name, book.table[name].take(places))
     return table

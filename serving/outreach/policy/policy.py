@@ -21,11 +21,12 @@ from serving.outreach.policy.calendar import is_festival, is_quiet, next_working
 from serving.outreach.policy.control import in_control_group
 from serving.outreach.policy.ledger_facts import HASHED, LedgerFacts, Refusal
 from serving.outreach.policy.states import FeedStates
-from serving.outreach.refusals import CHANNELS, PASSING, stops_on
+from serving.outreach.refusals import CHANNELS, stops_on
 from serving.outreach.settings import OutreachSettings
 
-_DATED = frozenset({"cap_reached", "cool_down", "unreached", "claimed", "festival", "quiet_hours"})
-"""Passing codes whose last day the policy knows; any other promises no date."""
+_RESTS = ("cap_reached", "cool_down", "unreached", "claimed")
+"""Codes that end on a day known for each subscription."""
+_OF_THE_HOUR = frozenset({"festival", "quiet_hours"})
 _LONG_AGO = np.datetime64("1900-01-01")
 
 
@@ -68,10 +69,7 @@ class PolicyBook:
         self._flags = self._read_flags()
         self._consents = self._read_consents()
         self._actions_refused: dict[tuple[str, str], date] = {}
-        self._free_on = np.full(len(self.customer_ids), _LONG_AGO)
-        self._cool_until = self._free_on.copy()
-        self._unreached_until = self._free_on.copy()
-        self._claimed_until = self._free_on.copy()
+        self._free_on = {code: np.full(len(self.customer_ids), _LONG_AGO) for code in _RESTS}
         self._last_told: dict[tuple[str, str], date] = {}
         self._apply_contacts(feeds, ledger)
         self._apply_refusals(feeds, ledger)
@@ -189,32 +187,16 @@ class PolicyBook:
         return codes
 
     def _next_on(self, row: int, codes: tuple[str, ...], on: date) -> date | None:
-        if not codes or not (PASSING & _DATED).issuperset(codes):
+        if not codes or not set(codes) <= self._free_on.keys() | _OF_THE_HOUR:
             return None
-        first = on
-        until = {
-            "cap_reached": self._free_on,
-            "cool_down": self._cool_until,
-            "unreached": self._unreached_until,
-        }
-        for code, days in until.items():
-            if code in codes:
-                first = max(first, days[row].astype(date))
-        if "claimed" in codes:
-            first = max(first, self._claimed_until[row].astype(date) + timedelta(days=1))
+        first = max([on, *(self._free_on[code][row].astype(date) for code in codes if code in self._free_on)])
         return next_working_day(self.settings.policy.holidays, first) if "festival" in codes or first > on else first
 
     def _refused_by(self, code: str, channel: str, on: date, rows: Any) -> Flags:
-        day = np.datetime64(on)
-        chosen = self._free_on[rows]
+        if code in self._free_on:
+            return np.asarray(self._free_on[code][rows] > np.datetime64(on))
         if code == "festival":
-            return np.full(len(chosen), is_festival(self.settings.policy.holidays, on))
-        if code == "cap_reached":
-            return np.asarray(chosen > day)
-        if code in ("cool_down", "unreached"):
-            return np.asarray((self._cool_until if code == "cool_down" else self._unreached_until)[rows] > day)
-        if code == "claimed":
-            return np.asarray(self._claimed_until[rows] >= day)
+            return np.full(len(self._free_on["claimed"][rows]), is_festival(self.settings.policy.holidays, on))
         if code == "personalisation_declined":
             return np.asarray(self._consents["personalisation", channel][rows] == 0)
         return np.asarray(self._flags[code][rows])
@@ -263,11 +245,11 @@ class PolicyBook:
                 continue
             full = [counted[c.contacts - 1] + timedelta(days=c.days) for c in policy.caps if len(counted) >= c.contacts]
             rows = self._rows_of_person.get(person, [])
-            self._cool_until[rows] = np.datetime64(counted[0] + timedelta(days=policy.cool_down_days))
+            self._free_on["cool_down"][rows] = np.datetime64(counted[0] + timedelta(days=policy.cool_down_days))
             if full:
-                self._free_on[rows] = np.datetime64(max(full))
+                self._free_on["cap_reached"][rows] = np.datetime64(max(full))
         for person, day in ledger.claimed_until.items():
-            self._claimed_until[self._rows_of_person.get(person, [])] = np.datetime64(day)
+            self._free_on["claimed"][self._rows_of_person.get(person, [])] = np.datetime64(day + timedelta(days=1))
 
     def _counts(self, action: str) -> bool:
         known = self.settings.actions.get(action)
@@ -288,7 +270,7 @@ class PolicyBook:
                 key = (refusal.person_id, refusal.action)
                 self._actions_refused[key] = max(until, self._actions_refused.get(key, until))
             elif refusal.code in ("cool_down", "unreached"):
-                until_days = self._cool_until if refusal.code == "cool_down" else self._unreached_until
+                until_days = self._free_on[refusal.code]
                 until_days[rows] = np.maximum(until_days[rows], np.datetime64(refusal.ends_on or date.max))
             else:
                 # A ledger may hold a code that no purpose names any more: it stops nobody, and no list either.

@@ -94,7 +94,7 @@ def test_debug_shows_the_traceback(copied, monkeypatch, capsys):
 
 
 def test_readiness_sees_a_damaged_feed(copied):
-    """`/readyz` is ready before and 503 after; it names the file without its folders."""
+    """`/readyz` is ready before and 503 after."""
     for damage, status in ((None, 200), (cut, 503)):
         if damage is not None:
             damage(tickets_of(copied))

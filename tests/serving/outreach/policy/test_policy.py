@@ -11,6 +11,7 @@ from features.kit.errors import DataError
 from serving.outreach.policy.ledger_facts import LedgerFacts, Refusal
 from serving.outreach.policy.policy import Verdict
 from serving.outreach.policy.states import read_states
+from serving.outreach.refusals import PASSING
 from serving.outreach.settings import OutreachSettings
 from tests.serving.outreach.conftest import policy_of, states_of
 from tests.world import AS_OF, Town
@@ -367,8 +368,9 @@ def test_a_code_of_the_ledger_that_no_purpose_names_any_more_stops_no_list(feeds
 
 
 def test_a_passing_code_without_a_known_day_promises_none(feeds, settings, monkeypatch):
-    """`next_on` is never today for a reason whose end nobody knows."""
-    monkeypatch.setattr("serving.outreach.policy.policy.PASSING", frozenset({"cool_down", "suspended"}))
-    assert verdict(policy_of(feeds, settings), "C0009").next_on is None
-    monkeypatch.setattr("serving.outreach.policy.policy._DATED", frozenset({"cool_down", "suspended"}))
-    assert verdict(policy_of(feeds, settings), "C0009").next_on == AS_OF
+    """`next_on` is never today for a reason whose end nobody knows; of each passing code the last day is known."""
+    book = policy_of(feeds, settings)
+    assert verdict(book, "C0009").next_on is None
+    assert {"festival", "quiet_hours", *book._free_on} == PASSING
+    monkeypatch.setattr("serving.outreach.policy.policy._OF_THE_HOUR", frozenset({"suspended"}))  # the canary
+    assert verdict(book, "C0009").next_on == AS_OF
