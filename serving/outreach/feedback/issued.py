@@ -22,6 +22,9 @@ from serving.outreach.feedback.returns import PRINTED, Report, RowError
 from serving.outreach.lists.ledger import content_of
 from serving.outreach.settings import load_settings
 
+MOST_IDS = 500
+"""Of one query."""
+
 
 def unchanged_reports(home: Home, engine: Engine, reports: Sequence[Report]) -> tuple[list[Report], list[RowError]]:
     """Returns the reports to record, and an error for each row whose name, number, action or channel was changed.
@@ -52,28 +55,32 @@ def unchanged_reports(home: Home, engine: Engine, reports: Sequence[Report]) -> 
 
 def _issued(home: Home, engine: Engine, line_ids: set[str]) -> dict[str, dict[str, list[str]]]:
     """Returns line -> column -> every text that a list may have shown there, in both languages and forms."""
+    settings = load_settings()
+    pages = [Page(settings, cast("Any", None), locale, "UTC") for locale in LOCALES]
+    printed = [column for column in (*COLUMNS, *SHEET_COLUMNS) if column.name in PRINTED]
+    wanted = sorted(line_ids)
     with reading(engine) as session:
-        rows = session.scalars(select(OutreachLineRow)) if line_ids else ()
-        lines = [line for line in rows if line.line_id in line_ids]
-        placed = session.execute(select(ListLineRow.line_id, ListLineRow.day)) if line_ids else ()
+        lines: dict[str, OutreachLineRow] = {}
         days: dict[str, set[date]] = {}
-        for line_id, day in placed:
-            days.setdefault(line_id, set()).add(day)
-        every = sorted({day for line in lines for day in days.get(line.line_id, ())})
-        customers = [line.customer_id for line in lines]
+        for start in range(0, len(wanted), MOST_IDS):
+            for line, day in session.execute(
+                select(OutreachLineRow, ListLineRow.day)
+                .join(ListLineRow, ListLineRow.line_id == OutreachLineRow.line_id)
+                .where(OutreachLineRow.line_id.in_(wanted[start : start + MOST_IDS]))
+            ):
+                lines[line.line_id] = line
+                days.setdefault(line.line_id, set()).add(day)
+        customers = [line.customer_id for line in lines.values()]
+        every = sorted(set().union(*days.values()))
         personal = on_current_feeds(home, lambda feeds: {day: read_personal(feeds, customers, day) for day in every})
         found: dict[str, dict[str, list[str]]] = {}
-        for line in lines:
-            texts: dict[str, list[str]] = {name: [] for name in PRINTED}
-            for day in sorted(days.get(line.line_id, ()), reverse=True):
+        for line_id, line in lines.items():
+            texts = found[line_id] = {name: [] for name in PRINTED}
+            for day in sorted(days[line_id], reverse=True):
                 whose = personal[day].get(line.customer_id, NOBODY)
                 entry = Entry(cast("Any", None), line, content_of(line), whose, None)
-                for column in (*COLUMNS, *SHEET_COLUMNS):
-                    if column.name in texts:
-                        pages = (Page(load_settings(), cast("Any", None), locale, "UTC") for locale in LOCALES)
-                        texts[column.name] += [str(column.cell(entry, page)) for page in pages]
-            if texts["number"]:
-                found[line.line_id] = texts
+                for column in printed:
+                    texts[column.name] += [str(column.cell(entry, page)) for page in pages]
     return found
 
 
