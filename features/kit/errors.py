@@ -137,14 +137,14 @@ def of_state(error: BaseException) -> StateError | None:
     """
     if isinstance(error, MemoryError):
         return StateError("not enough memory", remedy="close other programs, or give fewer --threads")
-    roots = {kind.__module__.partition(".")[0].lstrip("_") for kind in type(error).__mro__}
-    if not isinstance(error, OSError) and not roots & _STATE_LIBRARIES:
+    libraries = _STATE_LIBRARIES & {kind.__module__.partition(".")[0].lstrip("_") for kind in type(error).__mro__}
+    if not isinstance(error, OSError) and not libraries:
         return None
     cause = getattr(error, "orig", None) or error  # of SQLAlchemy, whose own text holds the statement and its values
     lines = str(cause).splitlines() or [type(error).__name__]
     paths = _PATH.findall(str(cause))
     named = next(iter(getattr(error, "__notes__", ())), "") or str(getattr(error, "filename", "") or "")
-    where = named or (paths[0].rstrip(".") if paths else roots & _STATE_LIBRARIES and min(roots & _STATE_LIBRARIES))
+    where = named or (paths[0].rstrip(".") if paths else min(libraries, default=""))
     if isinstance(error, OSError) and error.errno is not None:
         what, remedy = _OF_DISK.get(error.errno, (error.strerror or lines[0], _RESTORE))
     else:

@@ -153,6 +153,11 @@ def refuse_foreign(home: Home, identity: Identity | None, kind: str, place: str,
         )
 
 
+def folder_in_mark(home: Home, place: str) -> str:
+    """Returns what the mark of a backend says of the home's folder: nothing where the backend moves with it."""
+    return "" if place == OWN_FILE else str(home.root.resolve())
+
+
 def refuse_copy(home: Home, kind: str, place: str, lives_at: str) -> None:
     """Refuses a copy of the home that a backend on a server belongs to, while the original is still there.
 

@@ -25,6 +25,7 @@ from features.kit.identity import (
     OWN_FILE,
     Backend,
     first_use,
+    folder_in_mark,
     gone,
     read_identity,
     refuse_copy,
@@ -113,7 +114,7 @@ def check_belongs(home: Home, engine: Engine) -> None:
     if known is not None:
         refuse_fall(home, LEDGER, place, known.counts, counts, never="lists")
     _refuse_older(home, engine, place)
-    if mark.lives_at != _folder(home, engine):
+    if mark.lives_at != folder_in_mark(home, place):
         mark = take(home, engine, database_id=mark.database_id)
     now = Backend(place=place, id=mark.database_id, counts=counts)
     if now != known:
@@ -149,7 +150,7 @@ def take(home: Home, engine: Engine, *, database_id: str = "", over: bool = Fals
             connection.execute(delete(HomeRow))
         values = {
             "slot": 1, "home_id": identity.home_id, "database_id": database_id or secrets.token_hex(8),
-            "lives_at": _folder(home, engine), "since": utc_now(),
+            "lives_at": folder_in_mark(home, place_of(engine.url)), "since": utc_now(),
         }  # fmt: skip
         dialect = postgresql if engine.dialect.name == "postgresql" else sqlite
         connection.execute(dialect.insert(HomeRow).on_conflict_do_nothing(), [values])
@@ -230,8 +231,3 @@ def folder_of(engine: Engine) -> Path:
     with engine.connect() as connection:
         mark = read_mark(connection)
     return Path(mark.lives_at if mark else "")
-
-
-def _folder(home: Home, engine: Engine) -> str:
-    """Returns what the mark says of the home's folder: nothing where the database moves with it."""
-    return "" if engine.dialect.name == "sqlite" else str(home.root.resolve())

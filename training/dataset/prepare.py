@@ -13,7 +13,7 @@ from features.kit.terminal.spelling import close_names
 from features.portraits.reading import Portraits
 from training.dataset.dataset import Dataset, dataset, thinned, thinned_split
 from training.dataset.duplicates import Twins, twins, without_duplicates
-from training.dataset.splits import Split, grouped_split, temporal_split, there
+from training.dataset.splits import Split, grouped_split, places_among, temporal_split, there
 from training.labels.spine import Spine
 from training.labels.targets import Target
 from training.refusals import Refusal, TrainingRefusedError
@@ -53,8 +53,7 @@ def prepare(home: Home, target: Target, chosen: Spine, *, seed: int, threads: in
         final = thinned(labels, np.arange(len(labels)), thin, seed=seed)
         needed = np.unique(np.concatenate([final, *(part for fold in split.folds for part in (fold.train, fold.test))]))
         data = _checked(target, dataset(home, chosen.take(needed), target.features, threads=threads))
-        place = np.full(len(labels), -1, dtype=np.intp)
-        place[needed[data.rows]] = np.arange(len(data.rows))
+        place = places_among(needed[data.rows], len(labels))
         split = _judged_untreated(split.moved(place), data)
         return Prepared(chosen, data, split, there(place, final), tuple(notes))
     data = _checked(target, dataset(home, chosen, target.features, threads=threads))

@@ -53,6 +53,13 @@ class Split:
         return replace(self, folds=tuple(folds))
 
 
+def places_among(rows: Rows, count: int) -> Rows:
+    """Returns where each of `count` rows stands among `rows`, -1 for one that is gone."""
+    place = np.full(count, -1, dtype=np.intp)
+    place[rows] = np.arange(len(rows))
+    return place
+
+
 def there(place: Rows, rows: Rows) -> Rows:
     """Returns the places of the rows that are still there."""
     found = place[rows]

@@ -7,7 +7,7 @@ import numpy as np
 from features.kit.arrays import Rows
 from training.dataset.dataset import Dataset
 from training.dataset.duplicates import Twins
-from training.dataset.splits import Split, there
+from training.dataset.splits import Split, places_among, there
 from training.leakage.findings import Leak, leak
 
 
@@ -45,6 +45,5 @@ def overlaps(data: Dataset, split: Split, embargo_days: int) -> tuple[Leak, ...]
 def without_rows(data: Dataset, split: Split, final: Rows, dropped: Rows) -> tuple[Dataset, Split, Rows]:
     """Returns matrix, folds and rows to learn from without some rows; row numbers follow."""
     keep = np.setdiff1d(np.arange(len(data.labels)), dropped)
-    place = np.full(len(data.labels), -1, dtype=np.intp)
-    place[keep] = np.arange(len(keep))
+    place = places_among(keep, len(data.labels))
     return data.take(keep), split.moved(place), there(place, final)

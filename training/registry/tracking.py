@@ -65,7 +65,7 @@ def log_training(
     )
     if folder is not None:
         client.log_artifacts(run.info.run_id, str(folder), artifact_path="bundle")
-        if _registered(home, target, version) is None:
+        if _registered(client, target, version) is None:
             source = str(folder.resolve())
             client.create_model_version(target, source, run_id=run.info.run_id, tags={_VERSION_TAG: version})
     client.set_terminated(run.info.run_id)
@@ -89,7 +89,7 @@ def mirror(home: Home, target: str, version: str | None, *, alias: str = CHAMPIO
         if now is not None:
             client.delete_registered_model_alias(target, alias)
         return now is not None
-    wanted = _registered(home, target, version)
+    wanted = _registered(client, target, version)
     if wanted is None:
         source = str((home.bundles / target / version).resolve())
         wanted = client.create_model_version(target, source, tags={_VERSION_TAG: version})
@@ -99,8 +99,8 @@ def mirror(home: Home, target: str, version: str | None, *, alias: str = CHAMPIO
     return True
 
 
-def _registered(home: Home, target: str, version: str) -> Any:
-    found = _client(home).search_model_versions(f"name = '{target}' and tags.{_VERSION_TAG} = '{version}'")
+def _registered(client: Any, target: str, version: str) -> Any:
+    found = client.search_model_versions(f"name = '{target}' and tags.{_VERSION_TAG} = '{version}'")
     return found[0] if found else None
 
 

@@ -74,16 +74,11 @@ class FeedCalendar:
 
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values."""
-        cells = [
-            asdict(cell)
-            | {
-                name: value.replace(tzinfo=UTC).isoformat() if (value := getattr(cell, name)) else None
-                for name in ("arrived_at", "last_arrived_at")
-            }
-            for cell in self.cells
-        ]
-        lists = {name: list(getattr(self, name)) for name in ("periods", "notes")}
-        return asdict(self) | lists | {"cells": cells, "problems": [asdict(problem) for problem in self.problems]}
+        content = asdict(self)
+        for cell in content["cells"]:
+            for name in ("arrived_at", "last_arrived_at"):
+                cell[name] = cell[name].replace(tzinfo=UTC).isoformat() if cell[name] else None
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in content.items()}
 
 
 @dataclass(frozen=True)

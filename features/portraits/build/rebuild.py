@@ -10,9 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+
+import duckdb
 
 from features.feeds.contracts import FEEDS
+from features.feeds.landed.arrival import newest_arrival
+from features.feeds.landed.reading import Feeds
 from features.feeds.landed.shape import Shape
 from features.feeds.landing.identity import link_sql
 from features.kit.sql import literal, parquet, quoted, row_count, timestamp
@@ -20,14 +24,6 @@ from features.portraits.build import compute
 from features.portraits.settings import PortraitSettings, load_settings
 from features.portraits.sources.engines import FILE_OPTIONS, DuckDBEngine
 from features.portraits.sources.staging import Moment
-
-if TYPE_CHECKING:
-    from features.feeds.landed.reading import Feeds
-from pathlib import Path
-
-import duckdb
-
-from features.feeds.landed.arrival import newest_arrival
 
 _LINKED = {feed.link.name: feed for feed in FEEDS.values() if feed.link}
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from features.kit.clock import add_months
+from features.kit.clock import add_months, months_between
 from features.kit.errors import ConfigurationError
 from features.kit.sql import literal, newest, parquet
 from features.simulator.dialect.bss_cn import EXTRACTS, Extract, Form
@@ -57,9 +57,7 @@ def write_dialect(
 
     `out` gets one folder a month; `tick` is called after every extract.
     """
-    months = [first]
-    while (after := add_months(months[-1], 1)) < end:
-        months.append(after)
+    months = list(months_between(first, end))
     counts: dict[date, dict[str, int]] = {month: {} for month in months}
     connection = duckdb.connect()
     connection.execute("SET threads=1")

@@ -14,6 +14,7 @@ from features.kit.identity import (
     STORE,
     Backend,
     first_use,
+    folder_in_mark,
     read_identity,
     refuse_copy,
     refuse_fall,
@@ -49,10 +50,10 @@ def check_belongs(home: Home, store: OnlineStore, settings: StoreSettings) -> No
     place = place_of(settings)
     refuse_other_place(home, STORE, place, decided_by="feature_store.yaml")
     owner = store.owner()
-    if owner is not None and place == OWN_FILE:
-        first_use(home, home_id=owner.home_id)  # where `home.json` was lost, the file inside the home knows who it is
     if owner is not None:
-        refuse_foreign(home, read_identity(home), STORE, place, owner.home_id)
+        # where `home.json` was lost, the file inside the home knows who it is
+        identity = first_use(home, home_id=owner.home_id) if place == OWN_FILE else read_identity(home)
+        refuse_foreign(home, identity, STORE, place, owner.home_id)
         refuse_copy(home, STORE, place, owner.lives_at)
         return
     live = None if place == OWN_FILE else store.pointer()
@@ -70,8 +71,7 @@ def take(home: Home, store: OnlineStore, settings: StoreSettings, *, over: bool 
         HomeError: If another home was faster.
     """
     place, identity = place_of(settings), first_use(home)
-    lives_at = "" if place == OWN_FILE else str(home.root.resolve())
-    mine = Owner(identity.home_id, lives_at)
+    mine = Owner(identity.home_id, folder_in_mark(home, place))
     now = store.owner()
     if now != mine:
         is_mine = now is not None and now.home_id == mine.home_id
@@ -92,19 +92,21 @@ def refuse_few(home: Home, settings: StoreSettings, live: Pointer | None, rows: 
 
 def remember_rows(home: Home, settings: StoreSettings, rows: int) -> None:
     """Keeps how many portraits are live now."""
-    now = Backend(place=place_of(settings), counts={ROWS: rows})
-    if remembered(home, STORE) != now:
-        remember(home, STORE, now)
+    remember(home, STORE, Backend(place=place_of(settings), counts={ROWS: rows}))
 
 
 def _holds_portraits_of(home: Home, store: OnlineStore, live: Pointer) -> bool:
     """Returns whether what is live was published from this home: as many rows as its partition, and the same people."""
+    import numpy as np
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = home.portraits / live.identity / f"as_of={live.as_of.isoformat()}" / "portrait.parquet"
+    from features.portraits.reading import PORTRAIT_FILE, partition
+
+    path = partition(home.portraits / live.identity, live.as_of) / PORTRAIT_FILE
     if not path.exists():
         return False
-    ids = pq.read_table(path, columns=["customer_id"], partitioning=None).column("customer_id").to_pylist()
-    sample = ids[:: max(1, len(ids) // _SAMPLE)]
+    ids = pq.read_table(path, columns=["customer_id"], partitioning=None)["customer_id"]
+    sample = ids.take(pa.array(np.arange(0, len(ids), max(1, len(ids) // _SAMPLE)))).to_pylist()
     found = sum(row is not None for row in store.read_view(live.view, sample))
     return len(ids) <= 2 * live.rows and live.rows <= 2 * len(ids) and 2 * found > len(sample)
