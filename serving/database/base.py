@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, MetaData
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy import Connection, DateTime, MetaData
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 NAMES = {
@@ -22,6 +23,12 @@ class Base(DeclarativeBase):
     """The base of every table; constraints have names so that migrations can speak of them."""
 
     metadata = MetaData(naming_convention=NAMES)
+
+
+def insert_missing(to: Session | Connection, table: type[Base], rows: list[dict[str, Any]]) -> None:
+    """Adds the rows whose key is not taken; another process may be adding the same."""
+    name = (to.get_bind() if isinstance(to, Session) else to).dialect.name
+    to.execute((postgresql if name == "postgresql" else sqlite).insert(table).on_conflict_do_nothing(), rows)
 
 
 class Instant(TypeDecorator[datetime]):

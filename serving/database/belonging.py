@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from features.kit.clock import utc_now
 from features.kit.errors import HomeError
@@ -35,6 +34,7 @@ from features.kit.identity import (
     remember,
     remembered,
 )
+from serving.database.base import insert_missing
 from serving.database.tables_home import HomeRow
 from serving.database.tables_outreach import AttemptRow, ContactRow, OutreachLineRow, OutreachListRow, RefusalRow
 
@@ -152,8 +152,7 @@ def take(home: Home, engine: Engine, *, database_id: str = "", over: bool = Fals
             "slot": 1, "home_id": identity.home_id, "database_id": database_id or secrets.token_hex(8),
             "lives_at": folder_in_mark(home, place_of(engine.url)), "since": utc_now(),
         }  # fmt: skip
-        dialect = postgresql if engine.dialect.name == "postgresql" else sqlite
-        connection.execute(dialect.insert(HomeRow).on_conflict_do_nothing(), [values])
+        insert_missing(connection, HomeRow, [values])
         mark = read_mark(connection)
     assert mark is not None
     return mark

@@ -20,6 +20,7 @@ from features.feeds.landed.reading import Feeds
 from features.feeds.landing.suppression import Suppression
 from features.kit.clock import civil_date, instant_of, utc_now
 from features.kit.home import Home
+from serving.database.base import insert_missing
 from serving.database.belonging import OUR_ATTEMPT, OUR_LINE, count_rows, lists_in
 from serving.database.session import writing
 from serving.database.tables_outreach import (
@@ -36,15 +37,13 @@ from serving.outreach.dispositions import DISPOSITIONS, UNREACHED, Forbids
 from serving.outreach.erasure import forbid_erased
 from serving.outreach.export.columns import COLUMNS
 from serving.outreach.feedback.outcomes import complaint_ticket, refusal_of
-from serving.outreach.lists.ledger import RELEASED, line_id_of, lock_ledger
+from serving.outreach.lists.ledger import RELEASED, SALTS, line_id_of, lock_ledger
 from serving.outreach.lists.release import FILES
 from serving.outreach.policy.states import read_states
 from serving.outreach.refusals import RefusalCode
 from serving.outreach.settings import OutreachSettings, load_settings
 
 LOST = "ledger_lost"
-SALTS = 3
-"""Line ids of one person and day that are tried."""
 
 
 @dataclass(frozen=True)
@@ -199,9 +198,9 @@ class _Restored:
             status=WITHDRAWN, closed_code=LOST, attempts=0, content="{}", created_at=self._now,
         )  # fmt: skip
         self._session.add(row)
-        for day in days:
-            if self._session.get(ClaimDayRow, (line.person_id, day)) is None:
-                self._session.add(ClaimDayRow(person_id=line.person_id, day=day, line_id=line_id))
+        insert_missing(
+            self._session, ClaimDayRow, [{"person_id": line.person_id, "day": day, "line_id": line_id} for day in days]
+        )
         self._session.flush()
         return row
 

@@ -10,7 +10,6 @@ import typer
 
 from features.kit.cli import HomeOption, JsonOption, check_workbook, open_home, parse_date, print_json
 from features.kit.errors import ConfigurationError, DataError
-from features.kit.home import Home
 from features.kit.language import parse_locale
 
 
@@ -66,7 +65,7 @@ def draw(
     request = ListRequest(day, capacity, language, province, city)
     released = run(place, request, key=key, progress=Progress(quiet=as_json))
     summary = list_summary(place, released)
-    _print_held_note(place)
+    _print_held_note(summary["set_aside"])
     if out is not None:
         summary |= copy_list(summary, out)
     if as_json:
@@ -175,7 +174,7 @@ def import_file(
 ) -> None:
     """Import what agents filled in; good rows bind at once, each bad row is named."""
     from features.feeds.landed.reading import Feeds
-    from serving.database.session import open_database
+    from serving.database.session import opened
     from serving.outreach.feedback.held import held_summary
     from serving.outreach.feedback.landing import import_outcomes
     from serving.outreach.feedback.returns import read_reports
@@ -184,11 +183,13 @@ def import_file(
     returned = read_reports(file, Feeds.open(place).operator.time_zone)
     result = import_outcomes(place, returned.reports)
     errors = sorted([*returned.errors, *result.errors], key=lambda error: (error.sheet, error.row))
-    _print_held_note(place)
+    with opened(place) as engine:
+        held = held_summary(engine)
+    _print_held_note(held)
     if as_json:
         counts = {"imported": result.imported, "repeated": result.repeated, "withdrawn": result.withdrawn}
         shown = {"errors": [vars(error) for error in errors], "notes": [vars(note) for note in returned.notes]}
-        print_json({**counts, **shown, "set_aside": held_summary(open_database(place))})
+        print_json({**counts, **shown, "set_aside": held})
     else:
         print(f"{result.imported} imported, {result.repeated} known already, {result.withdrawn} other lines withdrawn")
     for is_kept, found in ((True, errors), (False, returned.notes)):
@@ -200,11 +201,10 @@ def import_file(
         )
 
 
-def _print_held_note(home: Home) -> None:
-    from serving.database.session import open_database
+def _print_held_note(held: dict[str, Any]) -> None:
     from serving.outreach.feedback.held import held_note
 
-    note = held_note(open_database(home))
+    note = held_note(held)
     if note:
         print(note, file=sys.stderr)
 
@@ -244,7 +244,7 @@ def mend(
 
     from features.feeds.landed.reading import Feeds
     from serving.database.session import open_database
-    from serving.outreach.feedback.held import mend_report
+    from serving.outreach.feedback.held import held_summary, mend_report
     from serving.outreach.feedback.landing import try_landing
 
     place = open_home(home)
@@ -258,7 +258,7 @@ def mend(
     mend_report(place, engine, held_id, at=moment, contact_id=contact_id, customer_id=customer, action=action)
     try_landing(place, engine)
     print(f"{held_id} is mended")
-    _print_held_note(place)
+    _print_held_note(held_summary(engine))
 
 
 def drop(

@@ -31,12 +31,12 @@ def outreach(journey: Journey, progress: Progress) -> dict[str, Any]:
 def reports(journey: Journey, _: Progress) -> dict[str, Any]:
     """Lands the reports that wait in the ledger; returns the rows landed per feed, and a note of what is set aside."""
     from serving.database.session import open_database
-    from serving.outreach.feedback.held import held_note
+    from serving.outreach.feedback.held import held_note, held_summary
     from serving.outreach.feedback.landing import land_pending
 
     engine = open_database(journey.home)
     with run_lock(journey.home, "feedback"):
-        return {"landed": land_pending(journey.home, engine), "note": held_note(engine)}
+        return {"landed": land_pending(journey.home, engine), "note": held_note(held_summary(engine))}
 
 
 def run(

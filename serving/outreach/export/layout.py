@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from features.kit.language import Locale, Text
+from features.kit.language import Text
 from serving.outreach.dispositions import SENT_CHANNELS
 from serving.outreach.export.columns import COLUMNS, Entry, ListColumn, Page
 
@@ -65,11 +65,6 @@ def columns_of(part: Part) -> tuple[list[ListColumn], int]:
     """Returns a sheet's columns, and how many of them are printed; what nobody says is left out where nobody talks."""
     printed = [column for column in _PRINTED if column.name not in (_UNSENT if part.is_sent else _UNTALKED)]
     return [*printed, *_BESIDE], len(printed)
-
-
-def cells_of(entry: Entry, columns: Sequence[ListColumn], page: Page) -> list[Any]:
-    """Returns a line's cells."""
-    return [column.cell(entry, page) for column in columns]
 
 
 def height_of(cells: Sequence[Any], widths: Sequence[float]) -> float:
@@ -172,7 +167,7 @@ SHEET_COLUMNS: tuple[ListColumn, ...] = (*_PRINTED, *_BESIDE)
 """Every column that a sheet may have."""
 
 
-def never_said(page: Page, locale: Locale) -> str:
+def never_said(page: Page) -> str:
     """Returns what is said to nobody."""
-    text = page.settings.never_say.get(locale)
-    return f"对任何客户都{text}。" if locale == "zh" else f"To every customer: {text}."
+    text = page.settings.never_say.get(page.locale)
+    return f"对任何客户都{text}。" if page.locale == "zh" else f"To every customer: {text}."

@@ -12,7 +12,7 @@ import orjson
 from features.kit.language import LOCALES, Locale, Text
 from serving.outreach.decision.actions import Option
 from serving.product_fit.offers.wording import lost_text
-from serving.scoring.reasons.writing import ReasonWriter, is_english
+from serving.scoring.reasons.writing import ReasonWriter, speakable
 
 _NO_OFFER = Text(zh="改用更合适的方案", en="a plan that fits better")
 _NO_TERMS = Text(zh="产品适配列出的方案", en="the offers that product fit lists")
@@ -99,7 +99,7 @@ def _renewal(card: dict[str, Any], fit: dict[str, Any]) -> LineOffer:
         "name_en": english,
         "monthly_fee": fee,
     }
-    known = next((one for one in (english, own) if one and is_english(one)), None)
+    known = speakable(english, own)
     return LineOffer(
         data, {"plan": Text.model_construct(zh=f"“{own or english}”", en=f" for {known}" if known else "")}
     )

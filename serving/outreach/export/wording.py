@@ -10,6 +10,7 @@ from typing import Any
 
 from features.feeds.landed.manifest import Operator
 from features.kit.language import LOCALES, Locale, Text
+from serving.outreach.dispositions import SENT_CHANNELS
 from serving.outreach.settings import Action, OutreachSettings
 from serving.scoring.reasons.book import ReasonBook
 from serving.scoring.reasons.writing import ReasonWriter
@@ -78,7 +79,7 @@ class Wording:
             triggers: The reason codes that the action answers; a sentence speaks of one of them or of none.
             day: The day of speaking.
         """  # fmt: skip
-        sends = channel in ("message", "app")
+        sends = channel in SENT_CHANNELS
         sentences = (action.message if sends else ()) or action.opening
         spoken = [code for code in triggers if not self._book.reasons[code].is_silent(reasons.get(code) or {})]
         written: dict[str, str] = {}

@@ -11,7 +11,7 @@ from typing import Any
 
 from serving.outreach.dispositions import Disposition
 from serving.outreach.export.columns import Entry, ListColumn, Page
-from serving.outreach.export.layout import Part, cells_of, columns_of, height_of, never_said, parts_of
+from serving.outreach.export.layout import Part, columns_of, height_of, never_said, parts_of
 
 FIRST_ROW = 3
 """Rows above the first line of a sheet: title, what holds for all lines, headings."""
@@ -83,7 +83,7 @@ def _write_part(sheet: Any, looks: dict[str, Any], part: Part, page: Page, title
     sheet.set_row(1, height_of([told], [sum(widths[:printed])]))
     sheet.set_row(FIRST_ROW - 1, height_of(headers, [width - 1 for width in widths]))  # bold, with a filter's button
     for number, entry in enumerate(part.entries, start=FIRST_ROW):
-        cells = cells_of(entry, columns, page)
+        cells = [column.cell(entry, page) for column in columns]
         sheet.set_row(number, height_of(cells, widths))
         for place, (column, cell) in enumerate(zip(columns, cells, strict=True)):
             _write_cell(sheet, number, place, cell, _look(looks, column, entry))
@@ -116,7 +116,7 @@ def _how_to_read(page: Page) -> str:
         else "Read the reasons first, then use the opening. Fill in the yellow cells; leave the others as they are: "
         "a row with a changed name, number, action or line is refused on import."
     )
-    return f"{how}{'' if page.locale == 'zh' else ' '}{never_said(page, page.locale)}"
+    return f"{how}{'' if page.locale == 'zh' else ' '}{never_said(page)}"
 
 
 def _look(looks: dict[str, Any], column: ListColumn, entry: Entry) -> Any:

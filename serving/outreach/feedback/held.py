@@ -69,12 +69,13 @@ def held_reports(engine: Engine) -> list[HeldReport]:
 
 def held_summary(engine: Engine) -> dict[str, Any]:
     """Returns how many reports are set aside, and the command that shows them: plain values for people and programs."""
-    return {"reports": len(held_reports(engine)), "shown_by": SHOWN_BY}
+    with reading(engine) as session:
+        return {"reports": len(_held(session)), "shown_by": SHOWN_BY}
 
 
-def held_note(engine: Engine) -> str:
-    """Returns one line for a person, or nothing if nothing is set aside."""
-    count = held_summary(engine)["reports"]
+def held_note(summary: dict[str, Any]) -> str:
+    """Returns what `held_summary` says as one line for a person, or nothing if nothing is set aside."""
+    count = summary["reports"]
     return f"{count} reports are set aside and not in the feeds; `{SHOWN_BY}` shows them" if count else ""
 
 

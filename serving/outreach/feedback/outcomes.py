@@ -14,12 +14,12 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from features.kit.clock import civil_date, utc_now
 from features.kit.errors import NotReadyError
 from features.kit.runs import hit
+from serving.database.base import insert_missing
 from serving.database.session import writing
 from serving.database.tables_outreach import (
     CLOSED,
@@ -38,7 +38,7 @@ from serving.outreach.feedback.returns import MORNING, Report, ReportError, RowE
 from serving.outreach.lists.ledger import Batch, lock_ledger, withdraw, withdraw_from_lists
 from serving.outreach.lists.recheck import refused_code
 from serving.outreach.policy.calendar import open_hours
-from serving.outreach.policy.ledger_facts import read_facts
+from serving.outreach.policy.ledger_facts import read_refusals
 from serving.outreach.settings import OutreachSettings
 
 LATEST_APPOINTMENT_DAYS = 31
@@ -314,9 +314,7 @@ class _Recorder:
                 f"{day} is not within {LATEST_APPOINTMENT_DAYS} days of {line.drawn_on}, the day of the line",
                 f"{day}超出名单日期{line.drawn_on}之后{LATEST_APPOINTMENT_DAYS}天",
             )
-        dialect = postgresql if self._session.get_bind().dialect.name == "postgresql" else sqlite
-        claim = {"person_id": line.person_id, "day": day, "line_id": line.line_id}
-        self._session.execute(dialect.insert(ClaimDayRow).on_conflict_do_nothing(), [claim])
+        insert_missing(self._session, ClaimDayRow, [{"person_id": line.person_id, "day": day, "line_id": line.line_id}])
         holder = self._session.get(ClaimDayRow, (line.person_id, day))
         if holder is None or holder.line_id != line.line_id:
             raise ReportError("next_at", f"another line holds this person on {day}", f"该客户{day}已在另一行名单中")
@@ -329,11 +327,11 @@ class _Recorder:
 
     def _withdraw_forbidden(self, line: OutreachLineRow) -> int:
         """Takes other open lines of the person off their lists if the ledger now forbids them."""
-        facts = read_facts(self._session, line.drawn_on)
+        refusals = read_refusals(self._session, line.drawn_on)
         others = self._session.scalars(
             select(OutreachLineRow).where(OutreachLineRow.person_id == line.person_id, OutreachLineRow.status == OPEN)
         )
-        stopped = [(other, refused_code(other, facts.refusals, self._settings)) for other in others]
+        stopped = [(other, refused_code(other, refusals, self._settings)) for other in others]
         found = [(other, code) for other, code in stopped if code is not None]
         withdraw(self._session, found)
         return len(found)

@@ -184,6 +184,8 @@ _SPOKEN = {
 _BINDING = tuple(_key(text) for code in Disposition if code.outcome.on_closed_line
                  for text in (code.value, code.text.zh, code.text.en))  # fmt: skip
 """Words that may not be lost in a note: what a customer forbade or complained about."""
+_BINDING_IN_PRINT = tuple(word for word in _BINDING if word != _key(Disposition.COMPLAINED.value))
+"""Those that no text of a list says of itself."""
 _LONGEST_HEADING = 40
 _LINE = re.compile(r"[0-9A-Z]{4}-[0-9A-Z]{5}")
 
@@ -270,23 +272,20 @@ def _read_notes(
     """Takes up what stands where no report belongs: a disposition is an error, all else beside the columns a note."""
     filled = {place for attempt in head.attempts for place in attempt.values()}
     for place, value in enumerate(row):
-        is_printed = place in head.known
-        if place in filled or not str(value).strip() or (is_printed and not _is_result(value)):
+        if place in filled or not str(value).strip():
+            continue
+        key, is_printed = _key(value), place in head.known
+        is_result = key in _SPOKEN or any(word in key for word in (_BINDING_IN_PRINT if is_printed else _BINDING))
+        if is_printed and not is_result:
             continue
         name = (str(headings[place]).strip() if place < len(headings) else "") or column_letters(place)
-        if is_printed or _key(value) in _SPOKEN or any(word in _key(value) for word in _BINDING):
+        if is_result:
             message = f"'{value}' stands outside the list's columns; put it under 'disposition*'"
             if head.locale == "zh":
                 message = f"“{value}”写在名单的列之外，请填入“联系结果*”"
             found.errors.append(RowError(number, name, message, sheet.name, locale=head.locale))
         else:
             found.notes.append(RowError(number, name, str(value).strip(), sheet.name, locale=head.locale))
-
-
-def _is_result(value: Any) -> bool:
-    """Returns whether a printed cell holds what an agent reports: no text of a list says that of itself."""
-    key = _key(value)
-    return key in _SPOKEN or any(word in key for word in _BINDING if word != _key(Disposition.COMPLAINED.value))
 
 
 def _merged(row: int, sheet: Sheet, head: _Head) -> str | None:
@@ -307,7 +306,8 @@ def _has_line(row: Sequence[Any]) -> bool:
 
 
 def _add_comment(comment: Comment, found: Returned) -> None:
-    if any(word in _key(comment.text) for word in _BINDING):
+    key = _key(comment.text)
+    if any(word in key for word in _BINDING):
         message = f"'{comment.text}' is a comment; put it under '联系结果*' ('disposition*') and delete the comment"
         found.errors.append(RowError(comment.row, comment.column, message))
     else:

@@ -9,12 +9,12 @@ from datetime import date, timedelta
 
 import orjson
 from sqlalchemy import Engine, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from features.kit.clock import utc_now
 from features.kit.errors import ConflictError
 from features.kit.runs import hit
+from serving.database.base import insert_missing
 from serving.database.session import reading, writing
 from serving.database.tables_outreach import OPEN, ClaimDayRow, ListLineRow, OutreachLineRow, OutreachListRow
 from serving.outreach.decision.actions import Decision, Option, Started
@@ -22,6 +22,7 @@ from serving.outreach.decision.allocate import Held, Places, allocate, in_list_o
 from serving.outreach.export.content import Content, ContentWriter
 from serving.outreach.lists.ledger import (
     CLAIMED,
+    SALTS,
     content_of,
     expire_lines,
     line_id_of,
@@ -258,13 +259,12 @@ class _NewList:
         """Reserves the person for every day of the window; False, and nothing kept, if any day is taken."""
         if option.person_id in self._claimed:
             return False
-        for salt in range(8):
+        for salt in range(SALTS):
             line_id = line_id_of(option.person_id, self._as_of, salt)
             if self._session.get(OutreachLineRow, line_id) is None:
                 break
         rows = [{"person_id": option.person_id, "day": day, "line_id": line_id} for day in self._days]
-        dialect = postgresql if self._session.get_bind().dialect.name == "postgresql" else sqlite
-        self._session.execute(dialect.insert(ClaimDayRow).on_conflict_do_nothing(), rows)
+        insert_missing(self._session, ClaimDayRow, rows)
         mine = select(func.count()).where(ClaimDayRow.line_id == line_id)
         if self._session.scalar(mine) != len(rows):
             self._session.execute(delete(ClaimDayRow).where(ClaimDayRow.line_id == line_id))

@@ -44,6 +44,10 @@ Result = TypeVar("Result")
 CLAIMED, RELEASED = "claimed", "released"
 
 
+SALTS = 8
+"""Line ids of one person and day that are tried."""
+
+
 def line_id_of(person_id: str, first_day: date, salt: int = 0) -> str:
     """Returns a short id with a check character, e.g. `7KQ2-M9XF5`: eight base-32 characters of a hash and one more.
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from serving.database.tables_outreach import OPEN, OutreachLineRow, OutreachListRow
 from serving.outreach.lists.ledger import lines_of, withdraw
-from serving.outreach.policy.ledger_facts import Refusal, read_facts
+from serving.outreach.policy.ledger_facts import Refusal, read_refusals
 from serving.outreach.policy.policy import PolicyBook
 from serving.outreach.refusals import OWN_LINE, stops_on
 from serving.outreach.settings import OutreachSettings
@@ -42,8 +42,8 @@ def stopped_by(policy: PolicyBook, line: OutreachLineRow, on: date) -> str | Non
 
 def recheck(session: Session, row: OutreachListRow, settings: OutreachSettings) -> None:
     """Withdraws the open lines of a list that the ledger forbids by now, inside the caller's transaction."""
-    facts = read_facts(session, row.as_of)
+    refusals = read_refusals(session, row.as_of)
     open_lines = [line for _, line in lines_of(session, row.list_id) if line.status == OPEN]
-    stopped = [(line, refused_code(line, facts.refusals, settings)) for line in open_lines]
+    stopped = [(line, refused_code(line, refusals, settings)) for line in open_lines]
     withdraw(session, [(line, code) for line, code in stopped if code is not None])
     session.flush()

@@ -42,9 +42,16 @@ class LedgerFacts:
     claimed_until: dict[str, date] = field(default_factory=dict)
 
 
+def read_refusals(session: Session, on: date) -> tuple[Refusal, ...]:
+    """Returns what the ledger forbids on a day."""
+    rows = session.scalars(select(RefusalRow).where((RefusalRow.ends_on.is_(None)) | (RefusalRow.ends_on > on)))
+    return tuple(
+        Refusal(r.code, r.person_id, r.customer_id, r.action, r.ticket_id, r.starts_on, r.ends_on) for r in rows
+    )
+
+
 def read_facts(session: Session, on: date) -> LedgerFacts:
     """Returns what the ledger adds to the feeds: refusals in force, contacts, and claims from `on` on."""
-    refusals = session.scalars(select(RefusalRow).where((RefusalRow.ends_on.is_(None)) | (RefusalRow.ends_on > on)))
     contacts = session.execute(
         select(ContactRow.person_id, ContactRow.contact_id, ContactRow.action, ContactRow.day).order_by(
             ContactRow.contact_id
@@ -56,9 +63,7 @@ def read_facts(session: Session, on: date) -> LedgerFacts:
         .group_by(ClaimDayRow.person_id)
     )
     return LedgerFacts(
-        refusals=tuple(
-            Refusal(r.code, r.person_id, r.customer_id, r.action, r.ticket_id, r.starts_on, r.ends_on) for r in refusals
-        ),
+        refusals=read_refusals(session, on),
         contacts=tuple((person, contact_id, action, day) for person, contact_id, action, day in contacts),
         claimed_until={row[0]: row[1] for row in claims},
     )

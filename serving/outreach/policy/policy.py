@@ -272,9 +272,8 @@ class PolicyBook:
             elif refusal.code in ("cool_down", "unreached"):
                 until_days = self._free_on[refusal.code]
                 until_days[rows] = np.maximum(until_days[rows], np.datetime64(refusal.ends_on or date.max))
-            else:
-                # A ledger may hold a code that no purpose names any more: it stops nobody, and no list either.
-                self._flags.setdefault(refusal.code, np.zeros(len(self), dtype=bool))[rows] = True
+            elif refusal.code in self._flags:  # one that no purpose names any more stops nobody, and no list either
+                self._flags[refusal.code][rows] = True
 
     def _named(self, refusals: tuple[Refusal, ...], erased: Suppression | None) -> list[Refusal]:
         """Returns the refusals with erased persons named again where one of them is back, and left out where not."""

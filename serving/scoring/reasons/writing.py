@@ -136,14 +136,18 @@ class ReasonWriter:
         own = own or english or ""
         if locale == "zh" and own:
             return own
-        speakable = next((one for one in (english, own) if one and is_english(one)), None)
-        return speakable or self._neutral(kind, own, locale, heard)
+        return speakable(english, own) or self._neutral(kind, own, locale, heard)
 
     def _neutral(self, kind: NeutralKind, own: str, locale: Locale, heard: bool) -> str:  # noqa: FBT001 - internal
         neutral = self._book.neutral[kind].get(locale)
         if heard or not own:
             return neutral
         return f"{neutral} (“{own}”)" if locale == "en" else f"{neutral}（“{own}”）"
+
+
+def speakable(english: str | None, own: str | None) -> str | None:
+    """Returns the name that may stand in an English sentence, if there is one."""
+    return next((one for one in (english, own) if one and is_english(one)), None)
 
 
 def is_english(text: str) -> bool:
