@@ -101,6 +101,8 @@ def _map(
         print_json(proposal.as_dict() | {"out": str(out), "undecided": open_points})
         return
     _print_proposal(proposal.as_dict())
+    for note in proposal.notes:
+        print(f"TODO {note}")
     print(f"{out}: {len(proposal.plans)} feeds proposed; to decide: {', '.join(open_points) or 'nothing'}")
     print(f"next: edit it, then  insight check --source {out} --data {data}")
 

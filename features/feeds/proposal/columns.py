@@ -1,13 +1,12 @@
 """What each column of an unknown file holds: form of its dates, nulls, unit, and which columns identify a row.
 
 Every statement is about all sampled values, not about the first few: one value of another form makes a date column
-text. Texts that name people are masked before they are shown.
+text.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.feeds.proposal.personal import damage_of, masked
 from features.feeds.proposal.words import Words, folded, unit_of
 from features.kit.config import load_data
 
@@ -39,12 +39,6 @@ _SCIENTIFIC = re.compile(r"[+-]?\d(\.\d+)?[eE][+-]?\d{1,3}")
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}.*")
 _LOOKED_AT = 5_000
 _MANY = 200
-_PHONE = re.compile(r"(?<!\d)(?:\+?86)?1[3-9]\d{9}(?!\d)")
-_CITIZEN = re.compile(r"(?<!\d)\d{6}(?:19|20)\d{9}[\dXx](?!\d)")
-_PERSONAL_HEADERS = (
-    "姓名", "名字", "联系人", "地址", "身份证", "证件号", "name", "address", "email", "邮箱地址", "passport", "idcard",
-)  # fmt: skip
-_NOT_PERSONAL = ("planname", "plan", "packname", "套餐", "product", "产品", "campaign", "活动", "city", "service")
 
 
 @dataclass
@@ -62,7 +56,7 @@ class ColumnLook:
     nothing_here: tuple[str, ...] = ()  # those of them that mean it in this column only, such as 20991231
     samples: tuple[str, ...] = ()  # a few values, masked where they may name a person
     is_unique: bool = False  # no value twice, none missing
-    is_rounded_id: bool = False  # ids written as 1.23E+17: the digits are lost
+    damage: str = ""  # what a spreadsheet did to its ids, or empty
     values: tuple[str, ...] = field(default=(), repr=False)  # distinct values looked at, without `nothing`
 
     @property
@@ -88,6 +82,7 @@ def _look(name: str, column: Any, words: Words) -> ColumnLook:
     doubtful = [value for value in rest if value in words.nothing.among_values or not value.strip()]
     seen = [*_spread([value for value in rest if value not in set(doubtful)]), *doubtful]
     _judge(look, seen, words, is_typed=not pa.types.is_string(column.type))
+    look.damage = damage_of(name, [value.strip() for value in rest], words)
     if look.kind not in ("integer", "number"):
         look.unit = ""
     gone = {*certain, *look.nothing}
@@ -104,7 +99,7 @@ def _look(name: str, column: Any, words: Words) -> ColumnLook:
     elif look.kind == "text" and len(kept) <= max(50, rows // 50) and len(kept) <= _MANY and not look.is_unique:
         look.kind = "category"
     few = dict.fromkeys((kept[0], kept[len(kept) // 2], kept[-1])) if kept else ()
-    look.samples = tuple(masked(value, name) for value in few)
+    look.samples = tuple(masked(value, name, look.kind) for value in few)
     return look
 
 
@@ -138,17 +133,13 @@ def _judge(look: ColumnLook, values: Sequence[str], words: Words, *, is_typed: b
     if is_typed and all(_ISO.fullmatch(value) for value in plain[:20]):
         look.kind, look.form = "instant", "typed"
         return
-    lower = {value.lower() for value in plain}
+    lower = {value.lower().removesuffix(".") for value in plain}
     if plain and any(lower <= flags for flags in _FLAGS):
         look.kind = "flag"
     elif plain and all(_WHOLE.fullmatch(value) for value in plain):
         look.kind, look.nothing = "integer", tuple(doubtful)
-    elif plain and all(_DECIMAL.fullmatch(value) for value in plain):
+    elif plain and all(_DECIMAL.fullmatch(value) or _SCIENTIFIC.fullmatch(value) for value in plain):
         look.kind, look.nothing = "number", tuple(doubtful)
-    elif plain and all(_SCIENTIFIC.fullmatch(value) or _DECIMAL.fullmatch(value) for value in plain):
-        look.kind, look.nothing = "number", tuple(doubtful)
-        large = [value for value in plain if re.search(r"[eE]\+?1\d$", value)]
-        look.is_rounded_id = bool(large)
 
 
 def _fits(values: Iterable[str], kind: str, form: str) -> bool:
@@ -171,7 +162,10 @@ def _fits(values: Iterable[str], kind: str, form: str) -> bool:
 
 
 _PERIOD_HEADERS = ("月", "账期", "帐期", "period", "month", "cycle", "ym")
-_TIME_HEADERS = ("时间", "日期", "日", "date", "time", "day", "at", "on", "ts", "since", "start", "end", "epoch", "_dt")
+_TIME_HEADERS = ("时间", "日期", "日", "date", "time", "day", "at", "on", "ts", "since", "start", "end", "epoch", "dt")
+
+
+_CLOCK_HEADERS = ("时间", "时刻", "time", "clock", "hms")
 
 
 def _is_period(header: str, values: Sequence[str]) -> bool:
@@ -183,20 +177,12 @@ def _is_time(header: str, values: Sequence[str], form: str) -> bool:
     """Tells whether bare digits are a date or a time: the header says so, or several such values are all dates."""
     if not values[0].isdigit():
         return True
-    if form.startswith("epoch"):
+    is_clock = any(word in header.lower() for word in _CLOCK_HEADERS)
+    if form == "HHMMSS" or (form == "YYMMDD" and is_clock and _fits(values, "clock", "HHMMSS")):
+        return is_clock and form == "HHMMSS"
+    if form.startswith(("epoch", "YYMMDD")):  # amounts and area codes have such digits too
         return any(word in header.lower() for word in _TIME_HEADERS)
     return len(values) >= 3 or any(word in header.lower() for word in (*_TIME_HEADERS, *_PERIOD_HEADERS))
-
-
-def masked(value: str, header: str) -> str:
-    """Returns a value as a comment may show it: on one line, short, without a phone number, an id card or a name."""
-    name = folded(header)
-    if any(word in name for word in _PERSONAL_HEADERS) and not any(word in name for word in _NOT_PERSONAL):
-        return (value[:1] + "***") if value else value
-    masked = _CITIZEN.sub(lambda match: match[0][:3] + "***" + match[0][-2:], value)
-    masked = _PHONE.sub(lambda match: match[0][-11:-8] + "****" + match[0][-4:], masked)
-    masked = "".join(char if unicodedata.category(char)[0] != "C" else " " for char in masked)
-    return masked if len(masked) <= 28 else masked[:25] + "..."
 
 
 def keys_of(table: Any, looks: Sequence[ColumnLook], preferred: Sequence[str]) -> tuple[tuple[str, ...], ...]:

@@ -14,7 +14,8 @@ from features.feeds.mapping.sources import UNDECIDED
 from features.feeds.proposal.columns import ColumnLook
 from features.feeds.proposal.feeds import FeedPlan
 from features.feeds.proposal.matching import Match
-from features.feeds.proposal.selects import select_of
+from features.feeds.proposal.personal import is_phone_like, names_an_id
+from features.feeds.proposal.selects import select_of, time_of
 from features.feeds.proposal.views import View
 from features.feeds.proposal.words import Words, english_name, folded
 from features.kit.sql import literal, quoted
@@ -87,26 +88,27 @@ def besides(view: View, match: Match, answers: Answers, *, is_snapshot: bool, wo
     undated = (f"TIMESTAMP '{UNDECIDED}'", "event_at")
 
     def add(feed: str, parts: Parts, look: ColumnLook, todos: list[str], *, where: str = "", **known: Any) -> None:
-        select = select_of(view.name, [(quoted(view.customer), "customer_id"), *parts], where)
+        select = select_of(view.name, [(view.customer_sql, "customer_id"), *parts], where)
         why = f"{view.name}.{look.name}"
         plans.append(FeedPlan(FEEDS[feed], (view.name,), select, why=why, todos=todos, **known))
 
     start = match.columns.get("activated_on") or match.columns.get("event_at")
     plan = next((look for look in view.columns if words.means(look.name, "plan_id")), None)
     if plan is not None and start and not is_snapshot:
-        dated = quoted(start)
+        dated = time_of(view.by_name[start])
         parts = [(quoted(plan.name), "plan_id"), (dated, "ordered_at"), (dated, "effective_on")]
         todo = f"only the present plan is known; it is dated at {start}. Is there a table of plan changes?"
         add("subscriptions", [*parts, ("'none'", "contract_type")], plan, [todo], confidence=0.6, known_after="PT0S")
     departure = [("'cancel'", "reason"), ("true", "voluntary")]
     if answers.left_on is not None:
-        left = quoted(answers.left_on.name)
+        left = time_of(answers.left_on)
         todo = "every departure is taken as the customer's own wish; if a column says why, map it to `reason`"
-        parts, where = [(left, "event_at"), *departure], f"{left} IS NOT NULL"
+        parts, where = [(left, "event_at"), *departure], f"{quoted(answers.left_on.name)} IS NOT NULL"
         add("terminations", parts, answers.left_on, [todo], where=where, confidence=0.9, known_after="P1D")
     elif answers.left is not None:
-        yes = next((value for value in answers.left.values if value.lower() in TRUE_WORDS), "1")
-        todo = f"when did they leave? `{answers.left.name}` has no date: write one some days after snapshot_at"
+        yes = next((value for value in answers.left.values if value.lower().rstrip(".") in TRUE_WORDS), "1")
+        after = "snapshot_at" if is_snapshot else "the last month"
+        todo = f"when did they leave? `{answers.left.name}` has no date: write one some days after {after}"
         parts, where = [undated, *departure], f"{quoted(answers.left.name)} = {literal(yes)}"
         add("terminations", parts, answers.left, [todo], where=where, confidence=0.9, known_after="PT0S")
     if answers.score is not None and is_snapshot:
@@ -127,18 +129,10 @@ def attributes_of(
     used = set(match.columns.values())
     names: set[str] = set()
     for place, look in enumerate(view.columns, start=1):
-        if look.name in answers.headers:
-            left_out[look.name] = "an answer of later"
-        elif look.name in used:
+        if look.name in used and look.name not in answers.headers:
             continue
-        elif look.kind == "empty" or (look.distinct <= 1 and look.filled == 1):
-            left_out[look.name] = "one value only"
-        elif look.is_time:
-            left_out[look.name] = "a date"
-        elif look.kind == "text":
-            left_out[look.name] = f"{look.distinct:,} different texts"
-        elif look.kind == "category" and look.distinct > _TOO_MANY_WORDS:
-            left_out[look.name] = f"{look.distinct:,} different words"
+        if why := _no_attribute(look, answers, words):
+            left_out[look.name] = why
         else:
             name = english_name(look.name, place, words)
             while name in names:
@@ -147,3 +141,17 @@ def attributes_of(
             kind = "number" if look.kind in ("integer", "number") else "category"
             plans.append(AttributePlan(look.name, name, kind))
     return plans, left_out
+
+
+def _no_attribute(look: ColumnLook, answers: Answers, words: Words) -> str:
+    """Returns why a column is no attribute, or an empty string."""
+    reasons = {
+        "an answer of later": look.name in answers.headers,
+        "one value only": look.kind == "empty" or (look.distinct <= 1 and look.filled == 1),
+        "a date": look.is_time or look.kind == "clock",
+        "an id": bool(look.damage) or (look.is_unique and names_an_id(look.name, words)),
+        "a number": is_phone_like(look.name, look.values, words),
+        f"{look.distinct:,} different texts": look.kind == "text",
+        f"{look.distinct:,} different words": look.kind == "category" and look.distinct > _TOO_MANY_WORDS,
+    }
+    return next((why for why, holds in reasons.items() if holds), "")

@@ -12,12 +12,16 @@ from features.feeds.contracts import FEEDS
 from features.feeds.mapping.sources import UNDECIDED
 from features.feeds.proposal.columns import ColumnLook, identifies
 from features.feeds.proposal.matching import Match
-from features.feeds.proposal.selects import expression, select_of, translations, unit_for
+from features.feeds.proposal.personal import masked
+from features.feeds.proposal.selects import expression, select_of, translations, unit_for, with_clock
 from features.feeds.proposal.views import View
 from features.feeds.proposal.words import Words, folded, words_in
 from features.feeds.schema import Column, Feed, Grain, Kind
 from features.feeds.units import UNITS
 from features.kit.sql import literal, quoted
+
+ROW = ColumnLook("_row", "integer")
+"""What stands for the customer where no column does."""
 
 _LAGS = {Grain.INSTANT: ("PT1H", ""), Grain.DAY: ("PT6H", ""), Grain.MONTH: ("P5D", "06:00")}
 
@@ -67,18 +71,30 @@ def single_uses(views: Sequence[View], found: dict[str, list[Match]], words: Wor
     return kinds
 
 
-def whole_view(view: View, match: Match, words: Words, *, is_snapshot: bool) -> FeedPlan:
-    """Returns the plan of a feed that a view gives row by row."""
+def whole_view(view: View, match: Match, words: Words, *, is_snapshot: bool, since: str = "") -> FeedPlan:
+    """Returns the plan of a feed that a view gives row by row; `since` is SQL of customers' first day, if known."""
     feed = match.feed
     taken = dict(match.columns)
     if feed.name == "customers" and "event_at" not in taken and "activated_on" in taken and not is_snapshot:
         taken["event_at"] = taken["activated_on"]
     columns = [_contract(feed, name) for name in taken]
-    looks = {column.name: view.by_name[taken[column.name]] for column in columns}
+    looks = {column.name: view.by_name.get(taken[column.name], ROW) for column in columns}
     order = ["customer_id", "number", "event_id", "event_at", "known_at", *feed.by_name]
     columns.sort(key=lambda column: order.index(column.name))
     parts = [(expression(looks[column.name], column, words), column.name) for column in columns]
+    parts = [(view.customer_sql if name == "customer_id" else sql, name) for sql, name in parts]
+    clock = next((look for look in view.columns if look.kind == "clock" and look.filled > 0.9), None)
+    if clock is not None and "event_at" in looks and looks["event_at"].kind == "date":
+        parts = [(with_clock(looks[name], clock) if name == "event_at" else sql, name) for sql, name in parts]
     constants, todos = _fill(view, match, taken)
+    if feed.name == "customers" and not is_snapshot and not {"event_at", "known_at"} & taken.keys():
+        constants.append((since or f"DATE '{UNDECIDED}'", "event_at"))
+        if UNDECIDED in constants[-1][0]:
+            todos.append(
+                "event_at: no column says since when they are customers; write the first day of the first month"
+            )
+    if feed.name == "customers" and view.customer_why:
+        todos.append(view.customer_why)
     if feed.name == "plans":
         block, asked = _data_block(taken)
         constants, todos = constants + block, todos + asked
@@ -91,7 +107,8 @@ def whole_view(view: View, match: Match, words: Words, *, is_snapshot: bool) -> 
         if unit := unit_for(look, column):
             plan.units[column.name] = unit
         plan.todos += _doubts(look, column, words)
-    plan.unused = tuple(look.name for look in view.columns if look.name not in taken.values())
+    used = " ".join(sql for sql, _ in parts)
+    plan.unused = tuple(look.name for look in view.columns if quoted(look.name) not in used)
     if "known_at" not in taken and not is_snapshot:
         _lag(plan)
     return plan
@@ -112,7 +129,7 @@ def _lag(plan: FeedPlan) -> None:
 
 
 def _why(view: View, match: Match) -> str:
-    names = ", ".join(f"{header} = {name}" for name, header in match.columns.items() if header != name)
+    names = ", ".join(f"{header or 'the row'} = {name}" for name, header in match.columns.items() if header != name)
     same = sum(header == name for name, header in match.columns.items())
     parts = [f"{same} column{'s' * (same > 1)} by the contract's own names"] if same else []
     return f"{view.pattern}: " + "; ".join([*parts, names] if names else parts)
@@ -122,8 +139,6 @@ def _doubts(look: ColumnLook, column: Column, words: Words) -> list[str]:
     """Returns what a person should look at in one column."""
     doubts = []
     name = f"{look.name} -> {column.name}"
-    if look.is_rounded_id:
-        doubts.append(f"{name}: ids such as {look.samples[0]} have lost digits; deliver them as text")
     if look.also_form:
         doubts.append(f"{name}: read as {look.form}; it may as well be {look.also_form}, no day above 12 occurs")
     if (
@@ -139,7 +154,10 @@ def _doubts(look: ColumnLook, column: Column, words: Words) -> list[str]:
     if column.allowed:
         _, unknown = translations(look, column, words)
         if unknown:
-            few = ", ".join(unknown[:6]) + (" ..." if len(unknown) > 6 else "")
+            ours = {word.casefold() for word in (*column.allowed, *words.values.get(column.name, {}))}
+            is_ours = any(word.casefold() in ours for word in look.values)  # then no column of names was taken for it
+            few = ", ".join(masked(word, look.name, "words" if is_ours else look.kind) for word in unknown[:6])
+            few += " ..." * (len(unknown) > 6)
             doubts.append(f"{name}: rows with {few} will be refused; translate them to {', '.join(column.allowed)}")
     return doubts
 
@@ -169,6 +187,9 @@ def _fill(view: View, match: Match, taken: dict[str, str]) -> tuple[list[tuple[s
             todos.append(f"{column.name} is taken from {taken[other]}: are both the same day?")
         elif column.name == "survey":
             parts.append((literal(view.name), "survey"))
+        elif match.feed.key[0] == column.name and not match.feed.reference:
+            parts.append((f"md5(concat_ws('|', {', '.join(quoted(look.name) for look in view.columns)}))", column.name))
+            todos.append(f"{column.name}: no column says it; the whole row is taken, so that equal rows are one")
         elif column.kind in (Kind.DATE, Kind.INSTANT):
             parts.append((f"DATE '{UNDECIDED}'", column.name))
             todos.append(f"{column.name}: no column says it; write the date, as DATE '2020-01-01'")
@@ -211,7 +232,7 @@ def usage(kinds: dict[str, list[View]], found: dict[str, list[Match]]) -> tuple[
             start = f"CAST({quoted(time.name)} AS DATE)" if time.kind == "instant" else quoted(time.name)
             columns = ", ".join(f"{sql} AS {name}" for name, sql in values.items())
             parts.append(
-                f"SELECT {quoted(view.customer)} AS customer_id, {start} AS {day.name}, {columns} FROM {view.name}"
+                f"SELECT {view.customer_sql} AS customer_id, {start} AS {day.name}, {columns} FROM {view.name}"
             )
     sums = {
         "voice_seconds": "sum(seconds)", "billed_minutes": "sum(minutes)", "data_kb": "ceil(sum(kb))",

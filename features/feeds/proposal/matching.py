@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from features.feeds.contracts import FEEDS
 from features.feeds.proposal.columns import ColumnLook
+from features.feeds.proposal.personal import is_phone_like
 from features.feeds.proposal.views import View
 from features.feeds.proposal.words import Words
 from features.feeds.schema import Column, Feed, Grain, Kind
@@ -45,7 +46,7 @@ class Match:
 
 def matches(view: View, words: Words) -> list[Match]:
     """Returns the view as each feed that it may be, the most likely first."""
-    named = words.named_feeds(view.title)
+    named = words.named_feeds(view.title) or words.named_feeds(view.folder)
     known = {column.name: _feeds_that_know(column, words) for column in view.columns}
     found = [_match(view, feed, words, named.get(feed.name, 0.0), known) for feed in FEEDS.values()]
     kept = [match for match in found if match is not None]
@@ -72,8 +73,8 @@ def _match(view: View, feed: Feed, words: Words, named: float, known: dict[str, 
         return None
     taken: dict[str, str] = {}
     level: dict[str, float] = {}
-    wanted = [(words.meaning(look.name, feed, c.name), look, c) for look in view.columns for c in feed.columns]
-    if view.customer and not feed.reference:
+    wanted = [(_strength(look, feed, c, words), look, c) for look in view.columns for c in feed.columns]
+    if (view.customer or view.is_by_row) and not feed.reference:
         taken["customer_id"] = view.customer
     for strength, look, column in sorted(wanted, key=lambda one: -one[0]):
         free = column.name not in taken and look.name not in taken.values()
@@ -82,11 +83,26 @@ def _match(view: View, feed: Feed, words: Words, named: float, known: dict[str, 
             level[look.name] = strength
     by_number = _take_times_and_number(view, feed, words, taken)
     explained = _explained(view, taken, level, known)
-    needed = [column.name for column in feed.columns if column.required and column.name != "valid_from"]
+    spare = {"valid_from", feed.key[0] if named and not feed.reference else ""}  # the row can stand for its id
+    needed = [column.name for column in feed.columns if column.required and column.name not in spare]
     missing = tuple(name for name in needed if name not in taken)
     share = 1 - len(missing) / len(needed) if needed else (1.0 if named else 0.5)
-    confidence = 0.45 * explained + 0.25 * share + 0.3 * named
-    if not feed.reference and "customer_id" not in taken and not by_number:
+    confidence = _confidence(view, feed, words, taken, 0.45 * explained + 0.25 * share + 0.3 * named, by_number)
+    if not any(name in feed.by_name for name in taken) and not (feed.name == "customers" and "customer_id" in taken):
+        return None
+    return Match(feed, round(min(1.0, confidence), 2), taken, missing, by_number)
+
+
+def _confidence(
+    view: View,
+    feed: Feed,
+    words: Words,
+    taken: dict[str, str],
+    confidence: float,
+    is_by_number: bool,  # noqa: FBT001
+) -> float:
+    """Returns what is left of the confidence where the feed's owner or period is not in the view."""
+    if not feed.reference and "customer_id" not in taken and not is_by_number:
         confidence *= 0.2
     if feed.reference and view.customer and view.customer_share != 0:
         confidence *= 0.3
@@ -96,9 +112,15 @@ def _match(view: View, feed: Feed, words: Words, named: float, known: dict[str, 
         # One row per customer: rather a list of customers than what they did each day or month.
         confidence = min(1.0, confidence + 0.2) if feed.name == "customers" else confidence
         confidence *= 0.6 if feed.period else 1.0
-    if not any(name in feed.by_name for name in taken) and not (feed.name == "customers" and "customer_id" in taken):
-        return None
-    return Match(feed, round(min(1.0, confidence), 2), taken, missing, by_number)
+    return confidence
+
+
+def _strength(look: ColumnLook, feed: Feed, column: Column, words: Words) -> float:
+    """Returns how surely a column is a contract's; less where none of its words is in the closed vocabulary."""
+    strength = words.meaning(look.name, feed, column.name)
+    known = {*column.allowed, *words.values.get(column.name, {})}
+    is_foreign = bool(column.allowed) and look.kind == "category" and not known & set(look.values)
+    return strength / 2 if is_foreign else strength
 
 
 def _dates(feed: Feed, look: ColumnLook) -> bool:
@@ -123,7 +145,7 @@ def _take_times_and_number(view: View, feed: Feed, words: Words, taken: dict[str
         free.remove(known[0])
     by_number = False
     if not feed.personal and not feed.reference and "customer_id" not in taken:
-        numbers = [look for look in free if words.means(look.name, "number")]
+        numbers = [c for c in free if words.means(c.name, "number") and is_phone_like(c.name, c.values, words)]
         if numbers:
             taken["number"] = numbers[0].name
             by_number = True

@@ -23,7 +23,9 @@ from features.feeds.proposal.customers import AttributePlan, answers_in, attribu
 from features.feeds.proposal.feeds import FeedPlan, FileNeeds, single_uses, usage, whole_view
 from features.feeds.proposal.files import FileLook
 from features.feeds.proposal.matching import LEAST_CONFIDENCE, Match, matches
+from features.feeds.proposal.selects import time_of
 from features.feeds.proposal.views import View, find_customers, found_files, look_at_views
+from features.feeds.proposal.wide import NOT_WIDE, Wide, wide_plans
 from features.feeds.proposal.words import Words, load_words, words_in
 from features.kit.errors import DataError
 from features.kit.terminal.progress import SILENT, Progress
@@ -49,6 +51,7 @@ class Proposal:
     needs: dict[str, FileNeeds] = field(default_factory=dict)  # view -> types and checks that its feeds need
     attributes: list[AttributePlan] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)  # column -> why it is no attribute
+    attributes_at: str = ""  # SQL of the day from which they hold; empty on a snapshot
     counted: Counted | None = None  # the control file that counts the others, if there is one
     notes: list[str] = field(default_factory=list)  # what a person should know of the whole
 
@@ -123,6 +126,10 @@ def propose(data: Path, *, only: str = "", progress: Progress = SILENT) -> Propo
         raise DataError(f"{data / first.name}: {first.problem}", remedy="no file here can be mapped")
     with progress.step("match feeds"):
         _take_check_file(proposal)
+        proposal.notes += [
+            f"{view.pattern}: {column.name}: {column.damage}" for view in proposal.views for column in view.columns
+            if column.damage
+        ]  # fmt: skip
         owner = find_customers(proposal.views, words)
         proposal.owner = owner.name if owner else ""
         proposal.found = {view.name: matches(view, words) for view in proposal.views}
@@ -172,21 +179,27 @@ def _plan(proposal: Proposal, owner: View | None, words: Words) -> None:
         if proposal.found[view.name] and proposal.found[view.name][0].confidence >= LEAST_CONFIDENCE
         and view.name not in summed and view is not owner
     }  # fmt: skip
-    dated = any(not (match.feed.reference or match.feed.is_timeless) for match in sure.values())
+    wide = {view.name: wide_plans(view, words) for view in proposal.views if view.name not in summed}
+    wide = {name: found for name, found in wide.items() if found.plans}
+    sure = {name: match for name, match in sure.items() if name not in wide}
+    dated = bool(wide) or any(not (match.feed.reference or match.feed.is_timeless) for match in sure.values())
     own = (
         next((match for match in proposal.found[owner.name] if match.feed.name == "customers"), None) if owner else None
     )
     has_history = own is not None and bool({"event_at", "known_at"} & own.columns.keys()) and own.confidence > 0.9
     proposal.is_snapshot = not (summed or dated or has_history)
     plans: dict[str, FeedPlan] = {}
+    first_month = wide.get(owner.name, NOT_WIDE).start if owner else ""
     if owner is not None and own is not None:
         if proposal.is_snapshot:
             undated = {name: header for name, header in own.columns.items() if name not in ("event_at", "known_at")}
             own = replace(own, columns=undated)
-        plans["customers"] = whole_view(owner, own, words, is_snapshot=proposal.is_snapshot)
+        plans["customers"] = whole_view(owner, own, words, is_snapshot=proposal.is_snapshot, since=first_month)
     else:
-        proposal.notes.append("no file lists the customers, one row each: add the feed `customers`, all others need it")
+        _from_events(proposal, plans)
     by_name = {view.name: view for view in proposal.views}
+    for plan in (plan for found in wide.values() for plan in found.plans):
+        plans.setdefault(plan.feed.name, plan)
     for name, match in sorted(sure.items(), key=lambda one: -one[1].confidence):
         if match.feed.name in plans:
             _second(proposal, by_name[name], match, plans[match.feed.name])
@@ -197,7 +210,7 @@ def _plan(proposal: Proposal, owner: View | None, words: Words) -> None:
         for plan in sums:
             plans.setdefault(plan.feed.name, plan)
     if owner is not None and own is not None:
-        _from_the_list(proposal, owner, own, plans, words)
+        _from_the_list(proposal, owner, own, plans, words, wide.get(owner.name, NOT_WIDE))
     proposal.plans = [plans[name] for name in FEEDS if name in plans]
     _note_unread(proposal)
 
@@ -232,12 +245,37 @@ def _second(proposal: Proposal, view: View, match: Match, first: FeedPlan) -> No
         )
 
 
-def _from_the_list(proposal: Proposal, owner: View, own: Match, plans: dict[str, FeedPlan], words: Words) -> None:
+def _from_events(proposal: Proposal, plans: dict[str, FeedPlan]) -> None:
+    """Adds the customers that events name, where no file lists them: each since its first event."""
+    best = {view.name: proposal.found[view.name][0] for view in proposal.views if proposal.found[view.name]}
+    views = [view for view in proposal.views if view.customer and view.name in best]
+    if not views:
+        proposal.notes.append("no file names a customer: add the feed `customers`, all others need it")
+        return
+    view = max(views, key=lambda view: view.by_name[view.customer].distinct)
+    feed = best[view.name].feed
+    time = view.by_name.get(best[view.name].columns.get(feed.period or "event_at", ""))
+    since = f"DATE '{UNDECIDED}'" if time is None else f"min({time_of(time)})"
+    select = (
+        f"SELECT {view.customer_sql} AS customer_id, {since} AS event_at\nFROM {view.name}\n"
+        f"WHERE {view.customer_sql} IS NOT NULL GROUP BY ALL"
+    )
+    todo = "no file lists the customers: those that this file names are taken, each since its first row"
+    plans["customers"] = FeedPlan(FEEDS["customers"], (view.name,), select, 0.5, view.customer, "PT0S", todos=[todo])
+
+
+def _from_the_list(
+    proposal: Proposal, owner: View, own: Match, plans: dict[str, FeedPlan], words: Words,
+    wide: Wide,
+) -> None:  # fmt: skip
     answers = answers_in(owner, words)
     for plan in besides(owner, own, answers, is_snapshot=proposal.is_snapshot, words=words):
         plans.setdefault(plan.feed.name, plan)
-    if proposal.is_snapshot:
-        proposal.attributes, proposal.left_out = attributes_of(owner, own, answers, words)
+    if proposal.is_snapshot or wide.plans:
+        proposal.attributes, left_out = attributes_of(owner, own, answers, words)
+        proposal.attributes = [attribute for attribute in proposal.attributes if attribute.header not in wide.read]
+        proposal.left_out = left_out | wide.read
+        proposal.attributes_at = wide.end
         others = [view for view in proposal.views if view is not owner and view.customer]
         for view in others:
             is_noted = any(note.startswith(view.pattern) for note in proposal.notes)

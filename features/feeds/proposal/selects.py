@@ -27,16 +27,34 @@ def expression(look: ColumnLook, column: Column, words: Words) -> str:
     return value
 
 
+def time_of(look: ColumnLook) -> str:
+    """Returns SQL of an instant over a column of dates or times."""
+    return _time(look, Column("event_at", Kind.INSTANT), quoted(look.name))
+
+
 def _time(look: ColumnLook, column: Column, value: str) -> str:
     if look.form == "epoch seconds":
         return f"to_timestamp(TRY_CAST({value} AS DOUBLE))"
     if look.form == "epoch milliseconds":
         return f"to_timestamp(TRY_CAST({value} AS DOUBLE) / 1000)"
-    if look.kind not in FORMS or look.form not in FORMS[look.kind] or _converts(column, look.values):
+    is_known = look.form in FORMS.get(look.kind, {})
+    if not is_known or (not look.form.startswith("YYMMDD") and _converts(column, look.values)):
         return value
+    return _by_layout(look, value)
+
+
+def _by_layout(look: ColumnLook, value: str) -> str:
     layout = FORMS[look.kind][look.form][1]
     wanted = "%Y-%m-%d %H:%M:%S" if look.kind == "instant" else "%Y-%m-%d"
     return f"coalesce(strftime(try_strptime({value}, {literal(layout)}), {literal(wanted)}), {value})"
+
+
+def with_clock(day: ColumnLook, clock: ColumnLook) -> str:
+    """Returns SQL of the moment that a day and the clock time beside it name; a row without the time has none."""
+    time = quoted(clock.name)
+    if clock.form == "HHMMSS":
+        time = f"strftime(try_strptime({time}, '%H%M%S'), '%H:%M:%S')"
+    return f"{_by_layout(day, quoted(day.name))} || ' ' || lpad({time}, {5 if clock.form == 'HH:MM' else 8}, '0')"
 
 
 @lru_cache

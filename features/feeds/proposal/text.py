@@ -26,7 +26,7 @@ def yaml_text(proposal: Proposal) -> str:
     text = render(
         "features.feeds.proposal", "mapping.txt.j2", proposal=proposal, comments=_comments, flow=_flow, json=_json,
         views=[view for view in proposal.views if view.pattern not in taken], left_out=left_out, quoted=quoted,
-        first_line=select_of(owner.name, [(quoted(owner.customer), "customer_id")]).splitlines()[0] if owner else "",
+        first_line=select_of(owner.name, [(owner.customer_sql, "customer_id")]).splitlines()[0] if owner else "",
     )  # fmt: skip
     return "\n".join(line.rstrip() for line in text.split("\n"))
 

@@ -11,14 +11,18 @@ from typing import Any
 
 import pyarrow as pa
 
+from features.feeds.contracts import FEEDS
 from features.feeds.proposal.columns import ColumnLook, has_no_repeat, keys_of, look_at_columns
 from features.feeds.proposal.files import SAMPLE_ROWS, FileLook, look_at
+from features.feeds.proposal.personal import is_phone_like, names_an_id
 from features.feeds.proposal.words import Words, words_in
+from features.kit.sql import quoted
 
 ENDINGS = (".csv", ".txt", ".dat", ".tsv", ".psv", ".unl", ".parquet", ".pq", ".xlsx", ".xls", ".zip")
 _NUMBERS = re.compile(r"\d+(?:[-_.]\d+)*")
 _SHARED_BEGINNINGS = 2
 _LONGEST_NAME = 24
+_LEAST_COLUMNS, _LEAST_ROWS = 4, 20  # of a list of customers without ids; a catalogue has fewer
 
 
 @dataclass
@@ -31,6 +35,8 @@ class View:
     columns: list[ColumnLook] = field(default_factory=list)  # what the columns of the newest file hold
     keys: tuple[tuple[str, ...], ...] = ()  # sets of columns that identify a row of it
     customer: str = ""  # the column that names a customer, or an empty string
+    is_by_row: bool = False  # whether each row is a customer, because no column names one
+    customer_why: str = ""  # what a person should know of a customer column that was only guessed
     customer_share: float | None = None  # the share of its values that the customers' own file knows
     also: list[str] = field(default_factory=list)  # further globs of files that the view takes with its own
 
@@ -46,9 +52,16 @@ class View:
 
     def lists_customers(self, words: Words) -> bool:
         """Tells whether there is one row per customer, and not only because the file is of one month."""
-        if not self.customer or not self.by_name[self.customer].is_unique or self.first.rows < 2:
+        if not self.is_by_row and (not self.customer or not self.by_name[self.customer].is_unique):
+            return False
+        if self.first.rows < 2:
             return False
         return not any(column.kind == "period" or words.means(column.name, "period") for column in self.columns)
+
+    @property
+    def customer_sql(self) -> str:
+        """Returns SQL of the customer's id: its column, or the file and the row where no column names a customer."""
+        return "concat_ws(':', _file, _row)" if self.is_by_row else quoted(self.customer)
 
     def has_layout_of(self, other: View) -> bool:
         """Tells whether files of both can be one view."""
@@ -61,6 +74,11 @@ class View:
     def title(self) -> str:
         """Returns what the files are called, without numbers and endings."""
         return _stem(self.first.name)
+
+    @property
+    def folder(self) -> str:
+        """Returns what the folder of the files is called."""
+        return self.first.path.resolve().parent.name
 
     @property
     def table(self) -> Any:
@@ -174,7 +192,11 @@ def find_customers(views: list[View], words: Words) -> View | None:
         named = [column for column in view.columns if words.means(column.name, "customer_id")]
         filled = [column for column in named if column.filled or not view.first.rows]
         view.customer = filled[0].name if filled else ""
+    if not any(view.customer for view in views):
+        _guess_customers(views, words)
     lists = [view for view in views if view.customer]
+    if by_row := next((view for view in views if view.is_by_row), None):
+        return by_row
     called = [view for view in lists if "customers" in words.named_feeds(view.title)]
     unique = [view for view in lists if view.by_name[view.customer].is_unique]
     both = [view for view in called if view in unique]
@@ -188,6 +210,33 @@ def find_customers(views: list[View], words: Words) -> View | None:
         kept = [column for column in view.columns if not words.means(column.name, "known_at")]
         view.keys = keys_of(view.table, kept, [view.customer, *ids] if view.customer else ids)
     return owner
+
+
+def _guess_customers(views: list[View], words: Words) -> None:
+    """Sets a customer where no header names one: a unique phone number, else a unique id, else the rows of one view."""
+
+    def is_other_key(header: str) -> bool:
+        return any(words.meaning(header, feed, key) >= 0.9 for feed in FEEDS.values() for key in feed.key)
+
+    for view in sorted(views, key=lambda view: -len(view.columns)):
+        unique = [column for column in view.columns if column.is_unique]
+        phone = next((column for column in unique if is_phone_like(column.name, column.values, words)), None)
+        plain = (c for c in unique if (c.damage or c.kind in ("text", "integer")) and names_an_id(c.name, words))
+        known = phone or next((column for column in plain if not is_other_key(column.name)), None)
+        if known is not None:
+            view.customer = known.name
+            what = "a phone number; it will stand in every file, an id of your own is better" if phone else "unique"
+            view.customer_why = f"{known.name} is taken for the customer: no header names one, and it is {what}"
+            return
+    for view in sorted(views, key=lambda view: -len(view.columns)):
+        is_events = any(column.kind in ("instant", "period", "clock") for column in view.columns)
+        if not is_events and len(view.columns) >= _LEAST_COLUMNS and view.first.rows >= _LEAST_ROWS:
+            view.is_by_row = True
+            view.customer_why = (
+                "no column names the customer: each row is one, known by its file and row; deliver the file once only, "
+                "in another order the rows are other customers"
+            )
+            return
 
 
 def _refer(view: View, owner: View) -> None:
