@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.kit.arrays import Floats, Labels, Rows
+from training.model.calibrate import log_loss
 
 Z95 = 1.959963984540054
 TOP_SHARE = 0.05
@@ -54,6 +55,21 @@ def auc_gap(ours: Floats, oracle: Floats, labels: Labels, customers: npt.NDArray
     our_value, our_influence = _auc_influence(ours, labels)
     best_value, best_influence = _auc_influence(oracle, labels)
     return _normal(best_value - our_value, best_influence - our_influence, customers, low=-1.0, high=1.0)
+
+
+def log_loss_gap(
+    theirs: Floats, ours: Floats, labels: Labels, customers: npt.NDArray[Any], *, rows: Floats | None = None
+) -> Figure:
+    """Returns the log loss of their propensities minus that of ours on the same rows, with the paired interval.
+
+    `rows` is how many rows each row stands for.
+
+    Example: an event promised .25 by them and .5 by us: 1.386 - .693 = .693 in our favour.
+    """
+    weights = np.ones(len(labels)) if rows is None else rows
+    gains, share = log_loss(theirs, labels) - log_loss(ours, labels), weights / weights.sum()
+    value = float(share @ gains)
+    return _normal(value, share * (gains - value), customers, low=-np.inf, high=np.inf)
 
 
 def over_folds(figures: Sequence[Figure]) -> Figure:

@@ -4,13 +4,18 @@
                                        slice_off
     guard-rails (beside the champion,  worse_than_champion  calibration_worse_than_champion
     on the same rows)                  slice_worse_than_champion
-    value (the same rows)              promoted: first_champion | more_profit | champion_fails_gate
+    value (the same rows)              promoted: first_champion | more_profit | champion_fails_gate | better_scores
                                        refused:  not_comparable | no_more_profit
 
 The first code that applies decides. A limit is broken only if the whole 95 % interval lies beyond it. More profit means
 that the lower end of the paired interval at the operator's capacity is above zero: of equal models one in forty (2.5 %)
 is promoted by chance. A champion that fails the rate or calibration gate on these rows gives way to a candidate that
 promises surely better and earns no less.
+
+Profit looks at the few rows within the capacity; with few events it cannot tell a much better model from chance. Where
+its interval holds zero, all rows may speak: a candidate whose AUC or log loss is surely better, the other no worse, is
+promoted too. Two more figures are looked at, so both have the wider interval of `SURE`, which adds one equal model in
+two hundred at most.
 """
 
 from __future__ import annotations
@@ -33,7 +38,10 @@ CODES: dict[str, dict[str, str]] = load_data(dict[str, dict[str, str]], Path(__f
 
 GATES = tuple(CODES["gate"])
 FIRST, MORE_PROFIT, CHAMPION_FAILS = "first_champion", "more_profit", "champion_fails_gate"
+BETTER_SCORES = "better_scores"
 NOT_COMPARABLE, NO_MORE_PROFIT = "not_comparable", "no_more_profit"
+SURE = 2.807033768343811
+"""Standard errors either side of an interval of 99.5 %."""
 
 
 @dataclass(frozen=True)
@@ -122,17 +130,24 @@ def judge(
     )
     # Surely better promises, not only a champion at the edge of its limits: of equal models that is chance again.
     fresh = bool(fails) and gap.value >= 0 and better.high < 0
+    area = metrics.auc_gap(theirs, rows.propensities, rows.labels, rows.customers)
+    loss = metrics.log_loss_gap(theirs, rows.propensities, rows.labels, rows.customers, rows=rows.weights)
+    figures |= area.under("auc_gap", 5) | loss.under("log_loss_gap", 6)
+    surely = gap.high >= 0 and _surely_better(area, loss)
     checks = (
         *checks,
         Check(
             NO_MORE_PROFIT,
-            more or fresh,
-            f"{gap.value:+.2f} ({gap.low:+.2f} to {gap.high:+.2f}) per {value.PER} customers and as-of date"
+            more or fresh or surely,
+            f"{gap.value:+.2f} ({gap.low:+.2f} to {gap.high:+.2f}) per {value.PER} customers and as-of date; "
+            f"AUC {area.value:+.4f} ({area.low:+.4f} to {area.high:+.4f}), "
+            f"log loss {-loss.value:+.5f} ({-loss.high:+.5f} to {-loss.low:+.5f})"
             + (f"; the champion itself is {', '.join(check.code for check in fails)}" if fails else ""),
-            "above 0 with its whole interval; where the champion fails a gate and promises surely worse, 0 or more",
+            "above 0 with its whole interval; where the champion fails a gate and promises surely worse, 0 or more; "
+            "where the interval holds 0, AUC or log loss better with the whole 99.5 % interval, the other no worse",
         ),
     )
-    passing = MORE_PROFIT if more else CHAMPION_FAILS
+    passing = MORE_PROFIT if more else CHAMPION_FAILS if fresh else BETTER_SCORES
     return _decided(checks, champion.version, f"{champion.seen}; {sentence}", figures, on_passing=passing)
 
 
@@ -219,6 +234,12 @@ def guard_rails(rule: PromotionRule, rows: Judged, theirs: Floats) -> tuple[Chec
             f"AUC of no slice surely more than {rule.max_slice_auc_loss} less",
         ),
     )
+
+
+def _surely_better(*gaps: metrics.Figure) -> bool:
+    """Returns whether one of two paired gains lies above zero with its whole interval, and the other is no loss."""
+    surely = any(gap.value > SURE * gap.standard_error for gap in gaps)
+    return surely and all(gap.value >= 0 for gap in gaps)
 
 
 def _decided(

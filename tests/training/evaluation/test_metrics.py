@@ -47,6 +47,17 @@ def test_brier_and_calibration_error_on_tables():
     assert metrics.brier(np.array([0.5, 1.0]), np.array([1, 1], dtype=np.int8)) == 0.125
 
 
+def test_the_gap_of_log_loss_on_a_table():
+    """An event promised .25 and .5, and no event promised .5 and .5: half of log 2; a row of weight 0 is no row."""
+    gap = metrics.log_loss_gap(np.array([0.25, 0.5]), np.array([0.5, 0.5]), np.array([1, 0]), np.array(["a", "b"]))
+    assert gap.value == pytest.approx(np.log(2) / 2)
+    assert gap.low < gap.value < gap.high
+    only = metrics.log_loss_gap(
+        np.array([0.25, 0.5]), np.array([0.5, 0.5]), np.array([1, 0]), np.array(["a", "b"]), rows=np.array([1.0, 0.0])
+    )
+    assert only.value == pytest.approx(np.log(2))
+
+
 def test_ties_are_broken_by_customer_whatever_the_order_of_rows():
     """Rows in another order give the same figures to the last bit."""
     scores, labels, customers = _sample()

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from tests.replay import replay
+from training.evaluation import verdict as rules
 from training.evaluation import written
 from training.evaluation.evaluate import Judged, evaluate
+from training.evaluation.metrics import Figure
 from training.evaluation.verdict import Champion, Verdict, judge
 from training.labels.targets import PromotionRule, ValueRules, load_target
 from training.model.calibrate import at_rate
@@ -105,6 +107,40 @@ def test_only_a_true_improvement_replaces_the_champion(judged):
     assert told(champion, champion).figures["profit_gap"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     assert told(judged(0.7, seed=2), champion).rule == "no_more_profit"
     assert told(judged(0.4), champion).rule == "worse_than_champion"
+
+
+def test_a_surely_better_ranking_is_promoted_where_profit_cannot_tell(judged, monkeypatch):
+    """1,000 rows, AUC better by .09 (.04 to .14), profit within chance: promoted; not if it surely earns less.
+
+    The canary is the rule without its wider interval: then the poor champion stays.
+    """
+    rows, champion = judged(0.85, customers=1_000, dates=1), judged(0.7, seed=2, customers=1_000, dates=1)
+    verdict = told(rows, champion)
+    assert (verdict.promoted, verdict.rule) == (True, "better_scores")
+    assert verdict.figures["profit_gap"]["low"] < 0 < verdict.figures["profit_gap"]["high"]
+    assert verdict.figures["auc_gap_ci"][0] > 0.04
+    assert told(champion, rows).rule == "worse_than_champion"
+    with monkeypatch.context() as patch:
+        patch.setattr("training.evaluation.value.profit", lambda *_: Figure(-2.0, -3.0, -1.0))
+        assert told(rows, champion).rule == "no_more_profit"
+    monkeypatch.setattr(rules, "SURE", np.inf)
+    assert told(rows, champion).rule == "no_more_profit"
+
+
+@pytest.mark.parametrize(
+    ("area", "loss", "expected"),
+    [
+        (Figure(0.07, 0.046, 0.094), Figure(0.002, -0.001, 0.005), True),
+        (Figure(0.001, -0.01, 0.012), Figure(0.004, 0.002, 0.006), True),
+        (Figure(0.07, 0.046, 0.094), Figure(-0.002, -0.005, 0.001), False),
+        (Figure(0.02, 0.005, 0.035), Figure(0.002, -0.001, 0.005), False),
+        (Figure(0.0, 0.0, 0.0), Figure(0.0, 0.0, 0.0), False),
+    ],
+    ids=["ranks surely better", "promises surely better", "promises worse", "better at 95 % only", "the same model"],
+)
+def test_one_figure_must_be_surely_better_and_the_other_no_worse(area, loss, expected):
+    """Two figures are looked at, so 95 % is not enough for either."""
+    assert rules._surely_better(area, loss) is expected
 
 
 def test_a_champion_that_promises_wrongly_by_now_gives_way(judged):
