@@ -16,7 +16,7 @@ from features.feeds.contracts import FEEDS
 COSTS_GROUP = "insight.costs"
 FLOORS = ("features", "training", "serving")
 
-ItemKind = Literal["dimension", "feature", "class", "target", "reason", "action"]
+ItemKind = Literal["column", "dimension", "feature", "class", "target", "reason", "action"]
 KINDS: tuple[ItemKind, ...] = ("dimension", "feature", "class", "target", "reason", "action")
 Present = frozenset[str]
 
@@ -34,15 +34,20 @@ Board = dict[tuple[ItemKind, str], Item]
 Contribute = Callable[[Board], Iterable[Item]]
 
 
-def board() -> Board:
-    """Returns every item of every floor, the lowest floor first."""
+def board(floors: tuple[str, ...] = FLOORS) -> Board:
+    """Returns every item of the floors, the lowest floor first."""
     known = {entry.name: entry for entry in entry_points(group=COSTS_GROUP)}
     items: Board = {}
-    for floor in FLOORS:
+    for floor in floors:
         if floor in known:
             contribute: Contribute = known[floor].load()
             items |= {(item.kind, item.name): item for item in contribute(items)}
     return items
+
+
+def taken_names() -> frozenset[str]:
+    """Returns the names of the portrait's features and other columns, which no attribute of an operator may take."""
+    return frozenset(name for kind, name in board(FLOORS[:1]) if kind in ("feature", "column"))
 
 
 def costs_of(present: Present, items: Board | None = None) -> dict[str, dict[str, list[dict[str, Any]]]]:

@@ -17,7 +17,7 @@ from features.portraits.facts.classes import class_rules
 from features.portraits.facts.details import DETAILS
 from features.portraits.facts.facts import Fact, facts
 from features.portraits.facts.festivals import Festival
-from features.portraits.feature_list import definitions, dimensions
+from features.portraits.feature_list import OWN_COLUMNS, definitions, dimensions
 from features.portraits.settings import load_settings
 from features.portraits.sources.request import is_present
 
@@ -36,7 +36,9 @@ A soak test builds portraits without each feed in turn and compares.
 
 
 def costs(_: Board) -> Iterable[Item]:
-    """Yields features, dimensions and classes."""
+    """Yields features, the portrait's other columns, dimensions and classes."""
+    for column in OWN_COLUMNS:
+        yield Item("column", column, lambda _: True)
     for definition in definitions():
         yield Item("feature", definition.feature.name, _feature(definition))
     for dimension in dimensions():

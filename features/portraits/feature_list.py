@@ -36,6 +36,12 @@ from features.portraits.dimensions.spec import Definition, Feature
 VERSION = "portrait_v1"
 POINTER, LIST = "current.json", "feature_list.json"
 
+OWN_COLUMNS = frozenset({
+    "as_of_date", "event_timestamp", "created_timestamp", "built_at", "primary_class", "also_classes", "facts",
+    "spine_row", "days_ago", "is_this_month", "civil_hour", "as_of", "today", "month_days_elapsed",
+})  # fmt: skip
+"""The columns beside the features in a portrait, a training table or a staged row; no attribute may take their name."""
+
 _DIMENSION_FILES = (
     profile,
     calling_habits,
@@ -53,14 +59,15 @@ def definitions(declared: Iterable[DeclaredAttribute] = ()) -> tuple[Definition,
     """Returns every feature with its expression, in the order of the list.
 
     Raises:
-        DataError: If a declared attribute takes the name of a feature.
+        DataError: If a declared attribute takes the name of a feature or of another column of the portrait.
     """
     ours = tuple(definition for module in _DIMENSION_FILES for definition in module.DEFINITIONS)
     theirs = attributes.definitions(declared)
-    taken = {definition.feature.name for definition in ours} & {definition.feature.name for definition in theirs}
+    own = OWN_COLUMNS.union(definition.feature.name for definition in ours)
+    taken = own & {definition.feature.name for definition in theirs}
     if taken:
         raise DataError(
-            f"attributes: '{min(taken)}' is already a feature of the portrait",
+            f"attributes: '{min(taken)}' is already a feature or a column of the portrait",
             remedy="give the attribute another name in the source mapping",
         )
     return ours + theirs

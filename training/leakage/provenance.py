@@ -123,8 +123,8 @@ def revelations(feeds: Feeds, as_of: date) -> dict[str, dict[str, Alter]]:
 
 def _in_newest_version(feed: str, shape: Shape, moment: str) -> Alter:
     key = ", ".join(quoted(name) for name in shape.identity)
-    rows = f"(SELECT *, min(known_at) OVER (PARTITION BY {key}) AS first_known FROM {quoted(feed)})"
-    return lambda _: f"SELECT * EXCLUDE (first_known) FROM ({newest_versions(rows)}) WHERE first_known < {moment}"
+    rows = f"(SELECT *, min(known_at) OVER (PARTITION BY {key}) AS _first_known FROM {quoted(feed)})"
+    return lambda _: f"SELECT * EXCLUDE (_first_known) FROM ({newest_versions(rows)}) WHERE _first_known < {moment}"
 
 
 def _whenever_known(feed: str) -> Alter:

@@ -123,11 +123,10 @@ class Feeds:
 
     def _view(self, feed: Feed) -> str:
         shape = Shape(feed, self.operator.time_zone)
-        columns = ", ".join(quoted(name) for name in shape.stored)
         scan = parquet(self.paths(feed.name), "union_by_name=true")
         if shape.stores_event_id:
-            return f"SELECT {columns} FROM {scan}"
-        return f"SELECT {columns}, {event_id_sql(feed)} AS event_id FROM {scan}"
+            return f"SELECT {shape.columns} FROM {scan}"
+        return f"SELECT {shape.columns}, {event_id_sql(feed)} AS event_id FROM {scan}"
 
     def as_known_sql(self, feed: str, as_of: date) -> str:
         """Returns SQL for the rows of a feed that were known on a date (see `known_before`).

@@ -45,6 +45,11 @@ class Shape:
         return [*self.owner, *ids, *times, *(column.name for column in self.feed.columns)]
 
     @property
+    def columns(self) -> str:
+        """Returns the stored columns as SQL."""
+        return ", ".join(quoted(name) for name in self.stored)
+
+    @property
     def by_month(self) -> bool:
         """Tells whether the feed has one file a month."""
         return not (self.feed.reference or self.feed.is_timeless)

@@ -247,8 +247,9 @@ class _Landing:
                     admit_known_customers(connection, self.home, feed, self.before("customers"))
                 collect_refused(connection, feed)
             suppressor.clean_refused()
-            for feed, _ in todo:
-                reports[feed.name] = _report(connection, feed, erased=suppressor.refused.get(feed.name, 0))
+            for feed, mapping in todo:
+                erased = suppressor.refused.get(feed.name, 0)
+                reports[feed.name] = _report(connection, feed, self.views_of(mapping), erased=erased)
             self.write_refused(connection, views, reports)
         return views, reports
 
@@ -274,8 +275,9 @@ class _Landing:
         if outcome.conflicts:
             report.accepted -= outcome.conflicts
             report.quarantined += outcome.conflicts
-            report.reasons = reasons_of(writer.connection, feed.name)
-            report.first = first_refused(writer.connection, feed.name)
+            owners = {feed.name, *self.views_of(mapping)}
+            report.reasons = reasons_of(writer.connection, *owners)
+            report.first = first_refused(writer.connection, *owners)
         report.repeated = outcome.repeated
         mapping_hash = self.mapping_hash(feed.name, mapping)
         files = self.files_of(mapping)
@@ -308,13 +310,14 @@ def _has_waiting_rows(before: LandedFeed, mapping: FeedMapping) -> bool:
     return mapping.replace == "none" and any(reason.startswith(waiting) for reason in before.report.get("reasons", {}))
 
 
-def _report(connection: duckdb.DuckDBPyConnection, feed: Feed, *, erased: int) -> FeedReport:
-    reasons = reasons_of(connection, feed.name)
+def _report(connection: duckdb.DuckDBPyConnection, feed: Feed, views: list[str], *, erased: int) -> FeedReport:
+    owners = {feed.name, *views}
+    reasons = reasons_of(connection, *owners)
     return FeedReport(
         accepted=row_count(connection, f"{staged_name(feed)} WHERE _reason IS NULL"),
         quarantined=sum(reasons.values()),
         reasons=reasons,
-        first=first_refused(connection, feed.name),
+        first=first_refused(connection, *owners),
         erased=erased,
     )
 

@@ -21,7 +21,7 @@ from features.kit.errors import DataError
 from features.kit.files import atomic_path
 from features.kit.home import Home
 from features.kit.runs import hit
-from features.kit.sql import column_types, literal, parquet, row_count, timestamp
+from features.kit.sql import column_types, literal, parquet, quoted, row_count, timestamp
 
 SMALL_ROWS = 400_000
 """Up to so many staged rows all months are merged at once; above, memory stays flat month by month."""
@@ -159,18 +159,16 @@ class Writer:
 
     def _load_landed(self, shape: Shape, before: LandedFeed | None, old: list[Part]) -> None:
         if not old:
-            columns = ", ".join(shape.stored)
             self.connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE landed AS SELECT {columns} FROM incoming WHERE false"
+                f"CREATE OR REPLACE TEMP TABLE landed AS SELECT {shape.columns} FROM incoming WHERE false"
             )
             return
         known = set(before.columns) if before else set(shape.stored)
         absent = [column for column in shape.feed.columns if before and column.name not in known]
-        extra = "".join(f", CAST(NULL AS {column.sql_type}) AS {column.name}" for column in absent)
+        extra = "".join(f", CAST(NULL AS {column.sql_type}) AS {quoted(column.name)}" for column in absent)
         scan = parquet(self.home.root / part.path for part in old)
         self.connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE landed AS SELECT {', '.join(shape.stored)} "
-            f"FROM (SELECT *{extra} FROM {scan})"
+            f"CREATE OR REPLACE TEMP TABLE landed AS SELECT {shape.columns} FROM (SELECT *{extra} FROM {scan})"
         )
 
     def _note_conflicts(self, shape: Shape) -> None:
@@ -185,7 +183,7 @@ class Writer:
         self, shape: Shape, month: str, before: Part | None, name: str, delivery: datetime | None, relation: str
     ) -> Part:
         where = within_month(month, shape.zone) if shape.by_month else "true"
-        select = f"SELECT {', '.join(shape.stored)} FROM {relation} WHERE {where} ORDER BY {shape.order}"
+        select = f"SELECT {shape.columns} FROM {relation} WHERE {where} ORDER BY {shape.order}"
         path = self._part_path(shape, month, f"{before.path if before else ''}|{name}")
         rows = self.write_parquet(path, select)
         hit("ingest.after_part")

@@ -13,7 +13,7 @@ class FeedReport:
 
     accepted: int = 0  # rows that passed every check, repeats included
     repeated: int = 0  # accepted rows that were known already
-    quarantined: int = 0
+    quarantined: int = 0  # refused rows, those of the files that it reads (`reject`, `required`, ...) among them
     reasons: dict[str, int] = field(default_factory=dict)
     first: str = ""  # the first refused row in words, or an empty string
     unchanged: bool = False  # the same files under the same mapping had landed before

@@ -68,7 +68,6 @@ def merge(
     """
     key = ", ".join(quoted(name) for name in shape.identity)
     content = f"hash({', '.join(quoted(name) for name in shape.content)})"
-    stored = ", ".join(quoted(name) for name in shape.stored)
     same_key = " AND ".join(f"i.{quoted(name)} = l.{quoted(name)}" for name in shape.identity)
     removal = timestamp(removed_at)
     run = connection.execute
@@ -84,7 +83,7 @@ def merge(
     )
     conflicts = row_count(connection, "conflicts")
     run(
-        f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT DISTINCT {stored} FROM incoming i "
+        f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT DISTINCT {shape.columns} FROM incoming i "
         f"ANTI JOIN (SELECT * FROM repeated_keys WHERE contents > 1) l ON {same_moment}"
     )
     run(

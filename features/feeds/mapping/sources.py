@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, field_validator, model_validator
 
 from features.feeds.contracts import FEEDS
+from features.feeds.costs import taken_names
 from features.feeds.mapping.expectations import Expectations
 from features.feeds.mapping.layout import Database, File, Table
 from features.feeds.schema import Column, Feed, Kind
@@ -33,6 +34,8 @@ from features.kit.terminal.spelling import did_you_mean
 
 COMMON_COLUMNS = ("event_id", "customer_id", "event_at", "known_at", "superseded_at", "arrived_at")
 """The columns of every landed feed besides the contract's own."""
+_LANDING_READS = ("delivered_at", "number", "ordered_at", "valid_from")
+"""Names that mean something in a SELECT whatever the feed."""
 
 
 UNDECIDED = "TODO"
@@ -40,6 +43,12 @@ UNDECIDED = "TODO"
 
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
 _DURATION = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
+
+
+def is_free_name(name: str) -> bool:
+    """Tells whether an attribute may have a name, as far as landing is concerned."""
+    reserved = (*COMMON_COLUMNS, *_LANDING_READS)
+    return bool(_IDENTIFIER.fullmatch(name)) and not keyword.iskeyword(name) and name not in reserved
 
 
 def parse_duration(text: str) -> timedelta:
@@ -87,7 +96,7 @@ class Attribute(Config):
     @field_validator("name")
     @classmethod
     def _identifier(cls, value: str) -> str:
-        if not _IDENTIFIER.fullmatch(value) or keyword.iskeyword(value) or value in COMMON_COLUMNS:
+        if not is_free_name(value):
             raise ValueError(f"'{value}' is not a free English snake_case name")
         return value
 
@@ -227,6 +236,15 @@ class Source(Config):
             raise ValueError("snapshot_at: write the operator's local time, without an offset")
         return self
 
+    @field_validator("attributes")
+    @classmethod
+    def _distinct(cls, value: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
+        names = [attribute.name for attribute in value]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"'{twice}' is declared twice; give one of them another name")
+        return value
+
     @model_validator(mode="after")
     def _expects_what_is_mapped(self) -> Self:
         for name in self.deliveries.feeds:
@@ -264,7 +282,15 @@ def load_source(path: Path) -> Source:
             f"{path}: '{open_points[0]}' still says {UNDECIDED}{more}",
             remedy=f"decide it; see the comments marked {UNDECIDED}",
         )
-    return parse_config(Source, content, source=str(path))
+    source = parse_config(Source, content, source=str(path))
+    taken = taken_names() if source.attributes else frozenset()
+    for place, attribute in enumerate(source.attributes):
+        if attribute.name in taken:
+            raise ConfigurationError(
+                f"{path}: attributes.{place}.name: the portrait has a feature or column '{attribute.name}' of its own",
+                remedy=f"give it another name, as 'own_{attribute.name}', there and in feeds.attributes.select",
+            )
+    return source
 
 
 def undecided(content: Any, key: str = "") -> list[str]:

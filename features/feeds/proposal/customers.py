@@ -10,7 +10,8 @@ from typing import Any
 
 from features.feeds.contracts import FEEDS
 from features.feeds.conversion import TRUE_WORDS
-from features.feeds.mapping.sources import UNDECIDED
+from features.feeds.costs import taken_names
+from features.feeds.mapping.sources import UNDECIDED, is_free_name
 from features.feeds.proposal.columns import ColumnLook
 from features.feeds.proposal.feeds import FeedPlan
 from features.feeds.proposal.matching import Match
@@ -127,7 +128,7 @@ def attributes_of(
     plans: list[AttributePlan] = []
     left_out: dict[str, str] = {}
     used = set(match.columns.values())
-    names: set[str] = set()
+    names = set(taken_names())
     for place, look in enumerate(view.columns, start=1):
         if look.name in used and look.name not in answers.headers:
             continue
@@ -135,7 +136,7 @@ def attributes_of(
             left_out[look.name] = why
         else:
             name = english_name(look.name, place, words)
-            while name in names:
+            while name in names or not is_free_name(name):
                 name += f"_{place}"
             names.add(name)
             kind = "number" if look.kind in ("integer", "number") else "category"

@@ -25,7 +25,7 @@ from features.kit.errors import DataError
 from features.kit.files import atomic_path, check_parquet, read_json, write_json
 from features.kit.home import Home
 from features.kit.runs import hit
-from features.kit.sql import literal, timestamp
+from features.kit.sql import literal, quoted, timestamp
 from features.kit.terminal.progress import SILENT, Progress
 from features.portraits.build import compute
 from features.portraits.build.specification import specification
@@ -119,7 +119,7 @@ def keep_story(engine: Engine, request: Request, moment: Moment, present: frozen
 def rows_sql(request: Request, moment: Moment) -> str:
     """Returns SQL for the portrait's rows sorted by customer, from `portrait_features` and `portrait_story`."""
     instant = timestamp(moment.instant)
-    names = ", ".join(f"portrait_features.{definition.feature.name}" for definition in request.definitions)
+    names = ", ".join(f"portrait_features.{quoted(definition.feature.name)}" for definition in request.definitions)
     return (
         f"SELECT customer_id, DATE '{moment.as_of}' AS as_of_date, {instant} AS event_timestamp, "
         f"{instant} AS created_timestamp, {timestamp(utc_now())} AS built_at, "
@@ -221,10 +221,9 @@ def _values_seen(engine: Engine, features: FeatureList) -> dict[str, list[str]]:
     """Returns the values of every category that takes its values from the data."""
     seen = {}
     for name in features.open_categories:
-        column = engine.arrow(f"SELECT DISTINCT {name} AS v FROM portrait_features WHERE {name} IS NOT NULL").column(
-            "v"
-        )
-        seen[name] = [str(value) for value in column.to_pylist()]
+        values = f"SELECT DISTINCT {quoted(name)} AS value FROM portrait_features"
+        found = engine.arrow(f"SELECT value FROM ({values}) WHERE value IS NOT NULL")
+        seen[name] = [str(value) for value in found.column("value").to_pylist()]
     return seen
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from features.feeds.contracts import FEEDS
 from features.feeds.schema import Kind
+from features.kit.sql import quoted
 from features.portraits.dimensions.spec import Definition
 from features.portraits.feature_list import dimensions
 from features.portraits.sources import staging
@@ -48,8 +49,8 @@ class Plan:
         for name in dict.fromkeys(definition.source for definition in request.definitions):
             rows = ibis.table(tables[name].schema(), name=f"source_{name}")
             own = (definition for definition in request.definitions if definition.source == name)
-            values = {definition.feature.name: definition.value(rows) for definition in own}
-            features[name] = compile_sql(rows.group_by("customer_id").aggregate(**values))
+            values = [definition.value(rows).name(definition.feature.name) for definition in own]
+            features[name] = compile_sql(rows.group_by("customer_id").aggregate(values))
         stages = {name: staging.stage(stage, request.time_zone, request.attributes) for name, stage in STAGED.items()}
         return cls(
             request,
@@ -115,7 +116,7 @@ def reduce(engine: Engine, plan: Plan, present: frozenset[str]) -> None:
     for definition in plan.request.definitions:
         value = "NULL"
         if is_present(definition.source, present):
-            value = f"features_{definition.source}.{definition.feature.name}"
+            value = f"features_{definition.source}.{quoted(definition.feature.name)}"
             value = value if definition.absent is None else f"coalesce({value}, {definition.absent})"
         columns.append(_typed(definition, value))
     joins = " ".join(
@@ -128,9 +129,9 @@ def reduce(engine: Engine, plan: Plan, present: frozenset[str]) -> None:
 
 def _typed(one: Definition, value: str) -> str:
     """Returns a column with its final type: text, or a number rounded once from float64 to float32."""
-    if one.feature.kind == "category":
-        return f"CAST({value} AS STRING) AS {one.feature.name}"
-    return f"CAST(CAST({value} AS DOUBLE) AS FLOAT) AS {one.feature.name}"
+    number = f"CAST(CAST({value} AS DOUBLE) AS FLOAT)"
+    typed = f"CAST({value} AS STRING)" if one.feature.kind == "category" else number
+    return f"{typed} AS {quoted(one.feature.name)}"
 
 
 def _base_sql() -> str:

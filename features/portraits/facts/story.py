@@ -12,6 +12,7 @@ from features.portraits.facts.classes import class_rules, holding_sql
 from features.portraits.facts.details import DETAILS, detail_sql
 from features.portraits.facts.facts import NO_SINGLE_CAUSE, Fact, facts
 from features.portraits.facts.festivals import next_festival
+from features.portraits.feature_list import definitions
 from features.portraits.sources.engines import Engine
 from features.portraits.sources.request import Request, is_present
 from features.portraits.sources.sources import SOURCES
@@ -63,12 +64,13 @@ def write_story(engine: Engine, request: Request, moment: Moment, present: froze
     festival = next_festival(moment.as_of, limits.festival_days)
     ours = facts(limits, day=moment.as_of, money_scale=request.money_scale, festival=festival)
     joins = " ".join(
-        f"LEFT JOIN detail_{detail.name} ON detail_{detail.name}.customer_id = portrait_features.customer_id"
-        for detail in DETAILS
+        f"LEFT JOIN detail_{detail.name} ON detail_{detail.name}.customer_id = own.customer_id" for detail in DETAILS
     )
+    # Rules and facts name columns alone. An operator's attributes may be named like details, so they stay outside.
+    features = ", ".join(definition.feature.name for definition in definitions())
     inner = (
-        f"SELECT portrait_features.customer_id, {holding_sql(rules, present)} AS held, {_reasons(ours)} AS reasons, "
-        f"{_object(_CARD)} AS card FROM portrait_features {joins}"
+        f"SELECT own.customer_id, {holding_sql(rules, present)} AS held, {_reasons(ours)} AS reasons, "
+        f"{_object(_CARD)} AS card FROM (SELECT customer_id, {features} FROM portrait_features) AS own {joins}"
     )
     members = literal(f'","missing":{orjson.dumps(missing).decode()},"reasons":{{')
     story = (

@@ -18,14 +18,15 @@ Tables = Mapping[str, Any]
 
 def newest(rows: Any, by: Sequence[str], order: Sequence[Any]) -> Any:
     """Returns the first row of each group in an order."""
-    return ranked(rows, by, order).filter(lambda t: t.rank == 1).drop("rank")
+    return ranked(rows, by, order, as_name="_rank").filter(lambda t: t["_rank"] == 1).drop("_rank")
 
 
-def ranked(rows: Any, by: Sequence[str], order: Sequence[Any]) -> Any:
-    """Returns the rows with `rank` 1, 2, ... within each group."""
+def ranked(rows: Any, by: Sequence[str], order: Sequence[Any], *, as_name: str = "rank") -> Any:
+    """Returns the rows with `rank` 1, 2, ... within each group; `as_name` where `rank` may be a column of theirs."""
     import ibis
 
-    return rows.mutate(rank=ibis.row_number().over(ibis.window(group_by=list(by), order_by=list(order))) + 1)
+    place = ibis.row_number().over(ibis.window(group_by=list(by), order_by=list(order))) + 1
+    return rows.mutate(place.name(as_name))
 
 
 def _by_time(rows: Any) -> list[Any]:

@@ -40,6 +40,25 @@ def test_ingest_prints_accepted_and_quarantined_rows_and_why(operator):
     assert again["as_of"] == "2026-06-01"
 
 
+def test_rows_that_the_mappings_own_reject_takes_out_are_counted(operator):
+    """A file's own checks refuse before any SELECT: both commands count them by feed and reason, and the month too."""
+    operator.write(
+        "lines.csv", "customer_id,period,total\n1,2026-05-01,10\n2,2026-05-01,-4\n,2026-05-01,1\n3,2026-05-01,x\n"
+    )
+    operator.map("bills", "SELECT * FROM lines", known_after="P5D", max_quarantine_share=1)
+    operator.files["lines"] = {
+        "path": "lines.csv", "max_quarantine_share": 1, "required": ["customer_id"], "reject": {"negative": "total[1] = '-'"},
+    }  # fmt: skip
+    del operator.files["bills"]
+    counted = {"missing:customer_id": 1, "negative": 1, "not_an_amount:total": 1}
+    home = ("--home", str(operator.home.root))
+    for command, place in (("check", ()), ("ingest", home), ("ingest", home)):
+        bills = json.loads(call(operator, command, *place, "--json").stdout)["feeds"]["bills"]
+        assert (bills["accepted"], bills["quarantined"], bills["reasons"]) == (1, 3, counted)
+    assert "negative 1" in call(operator, "check").stdout
+    assert operator.open().manifest.feeds["bills"].refused == {"lines.csv": {"2026-05": 3}}
+
+
 def test_check_tries_a_mapping_and_keeps_nothing(operator):
     """The same table, no home; too many bad rows are the same error."""
     with_bills(operator)
