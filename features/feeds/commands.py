@@ -136,12 +136,18 @@ def _check(source: SourceOption, data: MaybeDataOption = None, *, as_json: JsonO
     present = frozenset(name for name, report in reports.items() if report.accepted)
     items = board()
     costs, stand = costs_of(present, items), totals(present, items)
+    by_month = [item.name for item in items.values() if item.is_from_months(present)]
     if as_json:
-        print_json({"feeds": feeds, "missing": costs, "stand": stand, "lacks": mapping.lacks})
+        content = {"feeds": feeds, "missing": costs, "stand": stand, "lacks": mapping.lacks, "from_months": by_month}
+        print_json(content)
         return
     _print_table(feeds)
     _print_lacks(mapping)
     _print_costs(costs, stand)
+    if by_month:
+        only_days = ", ".join(one["name"] for one in costs["usage_daily"].get("feature", []))
+        print(f"made from usage_monthly, since no day is delivered: {', '.join(by_month)}")
+        print(f"only usage_daily can tell, so these stay empty: {only_days}\n")
     print("the mapping fits the files; nothing was landed")
 
 

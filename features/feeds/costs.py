@@ -23,11 +23,12 @@ Present = frozenset[str]
 
 @dataclass(frozen=True)
 class Item:
-    """Something that the system gives if the right feeds are there."""
+    """Something that the system gives if the right feeds are there; of a feature, whether it is made from months."""
 
     kind: ItemKind
     name: str
     stands: Callable[[Present], bool]
+    is_from_months: Callable[[Present], bool] = lambda _: False
 
 
 Board = dict[tuple[ItemKind, str], Item]

@@ -8,7 +8,7 @@ from typing import Any
 
 from features.kit.config import load_data
 from features.kit.pages.pages import render
-from features.portraits.feature_list import VERSION, FeatureList, dimensions
+from features.portraits.feature_list import VERSION, FeatureList, definitions, dimensions
 from features.portraits.sources.staging import STAGED
 
 
@@ -47,10 +47,12 @@ def examples() -> dict[str, Example]:
 def page() -> str:
     """Returns the catalogue page: per dimension its features with an example of each, then the examples' rows."""
     features, shown = FeatureList.declared().features, examples()
+    by_month = {definition.feature.name for definition in definitions() if definition.months}
     tables = {
         dimension: [
             (
-                f"`{one.name}`", ": ".join(filter(None, (one.kind, ", ".join(one.categories)))), one.description,
+                f"`{one.name}`", ": ".join(filter(None, (one.kind, ", ".join(one.categories)))),
+                one.description + (" By months." if one.name in by_month else ""),
                 ", ".join(f"{_written(e.values[one.name])} ({of})" for of, e in shown.items() if one.name in e.values),
             )
             for one in features

@@ -19,7 +19,7 @@ from features.portraits.facts.facts import Fact, facts
 from features.portraits.facts.festivals import Festival
 from features.portraits.feature_list import OWN_COLUMNS, definitions, dimensions
 from features.portraits.settings import load_settings
-from features.portraits.sources.request import is_present
+from features.portraits.sources.request import from_months, is_present, source_of
 
 _ALLOWANCE = (
     "allowance_used_share", "allowance_used_share_90d", "low_use_months_count_90d", "month_used_share",
@@ -40,7 +40,7 @@ def costs(_: Board) -> Iterable[Item]:
     for column in OWN_COLUMNS:
         yield Item("column", column, lambda _: True)
     for definition in definitions():
-        yield Item("feature", definition.feature.name, _feature(definition))
+        yield Item("feature", definition.feature.name, _feature(definition), _from_months(definition))
     for dimension in dimensions():
         own = [definition for definition in definitions() if definition.feature.dimension == dimension]
         yield Item("dimension", dimension, _any([_feature(definition) for definition in own] or [_attributes]))
@@ -64,7 +64,11 @@ def _facts() -> tuple[Fact, ...]:
 
 def _feature(definition: Definition) -> Callable[[Present], bool]:
     also = set(ALSO_NEEDED.get(definition.feature.name, ()))
-    return lambda present: is_present(definition.source, present) and also <= present
+    return lambda present: source_of(definition, present) is not None and also <= present
+
+
+def _from_months(definition: Definition) -> Callable[[Present], bool]:
+    return lambda present: bool(from_months([definition], present))
 
 
 def _attributes(present: Present) -> bool:

@@ -24,6 +24,7 @@ SUBJECTS = (
     "erasure",
     "offers",
     "users-2",
+    "input-5",
 )
 
 

@@ -19,7 +19,7 @@ from features.portraits.dimensions.spec import Definition
 from features.portraits.feature_list import dimensions
 from features.portraits.sources import staging
 from features.portraits.sources.engines import Engine
-from features.portraits.sources.request import Request, is_present
+from features.portraits.sources.request import Request, is_present, source_of
 from features.portraits.sources.sources import SOURCES
 from features.portraits.sources.staging import STAGED, Moment, Staged
 
@@ -46,9 +46,9 @@ class Plan:
         staged = {name: staging.ibis_table(f"staged_{name}", types) for name, types in columns.items()}
         tables = {name: source.table(staged, request.settings) for name, source in SOURCES.items()}
         features = {}
-        for name in dict.fromkeys(definition.source for definition in request.definitions):
+        for name in _sources_of(request.definitions):
             rows = ibis.table(tables[name].schema(), name=f"source_{name}")
-            own = (definition for definition in request.definitions if definition.source == name)
+            own = (definition for definition in request.definitions if name in (definition.source, definition.months))
             values = [definition.value(rows).name(definition.feature.name) for definition in own]
             features[name] = compile_sql(rows.group_by("customer_id").aggregate(values))
         stages = {name: staging.stage(stage, request.time_zone, request.attributes) for name, stage in STAGED.items()}
@@ -58,6 +58,12 @@ class Plan:
             {name: compile_sql(table) for name, table in tables.items()},
             features,
         )
+
+
+def _sources_of(definitions: Sequence[Definition]) -> list[str]:
+    """Returns every source that gives a feature, also those that only stand in for another."""
+    names = (name for one in definitions for name in (one.source, one.months) if name is not None)
+    return list(dict.fromkeys(names))
 
 
 def present_feeds(engine: Engine) -> frozenset[str]:
@@ -73,12 +79,12 @@ def missing_dimensions(present: frozenset[str], definitions: Sequence[Definition
     """Returns what no feed tells about: a dimension by name, or `dimension.feed` where only a part is missing."""
     missing: list[str] = []
     for dimension in dimensions():
-        own = (definition for definition in definitions if definition.feature.dimension == dimension)
+        own = [definition for definition in definitions if definition.feature.dimension == dimension]
         sources = dict.fromkeys(definition.source for definition in own)
         lacking = [name for name in sources if not is_present(name, present)]
         if not lacking:
             continue
-        if len(lacking) == len(sources):
+        if not any(source_of(definition, present) for definition in own):
             missing.append(dimension)
         else:
             feeds = {SOURCES[name].needs[0] for name in lacking}
@@ -114,9 +120,9 @@ def reduce(engine: Engine, plan: Plan, present: frozenset[str]) -> None:
         if is_present(name, present):
             engine.keep(f"features_{name}", sql)
     for definition in plan.request.definitions:
-        value = "NULL"
-        if is_present(definition.source, present):
-            value = f"features_{definition.source}.{quoted(definition.feature.name)}"
+        value, source = "NULL", source_of(definition, present)
+        if source is not None:
+            value = f"features_{source}.{quoted(definition.feature.name)}"
             value = value if definition.absent is None else f"coalesce({value}, {definition.absent})"
         columns.append(_typed(definition, value))
     joins = " ".join(

@@ -8,6 +8,7 @@ from features.portraits.dimensions.windows import count, deviation, ratio, recen
 _is = Dimension("consumption")
 _BILLS = "bills"
 _USE = "usage_daily"
+_MONTHS = "usage_in_months"
 
 DEFINITIONS: tuple[Definition, ...] = (
     _is.number(
@@ -56,20 +57,22 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     *each((7, 30, 90, 180), lambda days: _is.count(
         f"data_mb_{days}d", _USE, f"Data used in {days} days, MB.",
-        lambda t: total(t, "data_kb", days).cast("float64") / 1024.0,
+        lambda t: total(t, "data_kb", days).cast("float64") / 1024.0, months=_MONTHS if days >= 30 else None,
     )),
     *each((30, 90), lambda days: _is.count(
         f"voice_minutes_{days}d", _USE, f"Minutes of voice in {days} days.",
-        lambda t: total(t, "voice_seconds", days).cast("float64") / 60.0,
+        lambda t: total(t, "voice_seconds", days).cast("float64") / 60.0, months=_MONTHS,
     )),
-    _is.count("sms_count_30d", _USE, "Messages sent in 30 days.", lambda t: total(t, "sms_count", 30)),
+    _is.count(
+        "sms_count_30d", _USE, "Messages sent in 30 days.", lambda t: total(t, "sms_count", 30), months=_MONTHS
+    ),
     _is.count(
         "active_days_30d", _USE, "Days with any use in 30 days.",
         lambda t: count(t, 30, t.is_used),
     ),
     _is.number(
         "use_recency_days", _USE, "Days since the newest day with any use.",
-        lambda t: recency(t, t.is_used),
+        lambda t: recency(t, t.is_used), months=_MONTHS,
     ),
     _is.number(
         "usual_use_recency_days", _USE,
@@ -82,15 +85,15 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     _is.number(
         "data_trend_90d", _USE, "Data a known day in 30 days over that of 90; empty if used for less than 30.",
-        lambda t: trend(t, "data_kb", 30, 90),
+        lambda t: trend(t, "data_kb", 30, 90), months=_MONTHS,
     ),
     _is.number(
         "data_trend_180d", _USE, "Data a known day in 90 days over that of 180; empty if used for less than 90.",
-        lambda t: trend(t, "data_kb", 90, 180),
+        lambda t: trend(t, "data_kb", 90, 180), months=_MONTHS,
     ),
     _is.number(
         "voice_trend_90d", _USE, "Voice a known day in 30 days over that of 90; empty if used for less than 30.",
-        lambda t: trend(t, "voice_seconds", 30, 90),
+        lambda t: trend(t, "voice_seconds", 30, 90), months=_MONTHS,
     ),
     _is.number(
         "data_deviation_mb_30d", _USE,
@@ -99,10 +102,10 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     _is.number(
         "night_data_share_90d", _USE, "Share of data used at night in 90 days.",
-        lambda t: ratio(total(t, "night_data_kb", 90), total(t, "data_kb", 90)),
+        lambda t: ratio(total(t, "night_data_kb", 90), total(t, "data_kb", 90)), months=_MONTHS,
     ),
     _is.number(
         "offnet_share_90d", _USE, "Share of voice to other networks in 90 days.",
-        lambda t: ratio(total(t, "offnet_seconds", 90), total(t, "voice_seconds", 90)),
+        lambda t: ratio(total(t, "offnet_seconds", 90), total(t, "voice_seconds", 90)), months=_MONTHS,
     ),
 )  # fmt: skip

@@ -43,12 +43,15 @@ class Definition:
         source: The source table (see `sources.py`) whose rows it reduces.
         value: The expression: one customer's rows in, one value out.
         absent: The value of a customer without any row while the feed is there; None where that is unknown.
+        months: The source whose rows, one a month, the same expression reduces where `source` is missing; None where
+            only `source` can tell.
     """
 
     feature: Feature
     source: str
     value: Expression
     absent: int | None = None
+    months: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,17 @@ class Dimension:
 
     name: str
 
-    def count(self, name: str, source: str, description: str, value: Expression) -> Definition:
+    def count(
+        self, name: str, source: str, description: str, value: Expression, *, months: str | None = None
+    ) -> Definition:
         """Returns a number that is truly 0 for a customer without rows."""
-        return Definition(Feature(name, self.name, description=description), source, value, absent=0)
+        return Definition(Feature(name, self.name, description=description), source, value, absent=0, months=months)
 
-    def number(self, name: str, source: str, description: str, value: Expression) -> Definition:
+    def number(
+        self, name: str, source: str, description: str, value: Expression, *, months: str | None = None
+    ) -> Definition:
         """Returns a number that is unknown for a customer without rows."""
-        return Definition(Feature(name, self.name, description=description), source, value)
+        return Definition(Feature(name, self.name, description=description), source, value, months=months)
 
     def category(
         self, name: str, source: str, description: str, value: Expression, categories: tuple[str, ...] = ()

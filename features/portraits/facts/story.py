@@ -14,7 +14,7 @@ from features.portraits.facts.facts import NO_SINGLE_CAUSE, Fact, facts
 from features.portraits.facts.festivals import next_festival
 from features.portraits.feature_list import definitions
 from features.portraits.sources.engines import Engine
-from features.portraits.sources.request import Request, is_present
+from features.portraits.sources.request import Request, from_months, is_present
 from features.portraits.sources.sources import SOURCES
 from features.portraits.sources.staging import Moment
 
@@ -72,7 +72,9 @@ def write_story(engine: Engine, request: Request, moment: Moment, present: froze
         f"SELECT own.customer_id, {holding_sql(rules, present)} AS held, {_reasons(ours)} AS reasons, "
         f"{_object(_CARD)} AS card FROM (SELECT customer_id, {features} FROM portrait_features) AS own {joins}"
     )
-    members = literal(f'","missing":{orjson.dumps(missing).decode()},"reasons":{{')
+    by_month = from_months(request.definitions, present)
+    marked = f'"from_months":{orjson.dumps(sorted(by_month)).decode()},' if by_month else ""
+    members = literal(f'",{marked}"missing":{orjson.dumps(missing).decode()},"reasons":{{')
     story = (
         '\'{"also":\' || CAST(to_json(held[2:]) AS VARCHAR) || \',"card":\' || card || \',"class":"\' || held[1] || '
         f"{members} || CASE WHEN reasons = '' THEN '\"{NO_SINGLE_CAUSE}\":{{}}' "

@@ -37,5 +37,21 @@ def attribute_columns(declared: Sequence[Any]) -> tuple[Column, ...]:
 
 
 def is_present(source: str, present: frozenset[str]) -> bool:
-    """Returns whether any feed that a source needs is there."""
-    return any(feed in present for feed in SOURCES[source].needs)
+    """Returns whether any feed that a source needs is there, and not the feed that it stands in for."""
+    one = SOURCES[source]
+    return any(feed in present for feed in one.needs) and one.stands_in_for not in present
+
+
+def source_of(definition: Definition, present: frozenset[str]) -> str | None:
+    """Returns the source that gives a feature: its own, else the one by months; None where neither is there."""
+    possible = (definition.source, definition.months)
+    return next((name for name in possible if name is not None and is_present(name, present)), None)
+
+
+def from_months(definitions: Sequence[Definition], present: frozenset[str]) -> list[str]:
+    """Returns the features that are made from months because the feed by day is missing."""
+    return [
+        definition.feature.name
+        for definition in definitions
+        if definition.months is not None and source_of(definition, present) == definition.months
+    ]

@@ -26,11 +26,13 @@ class Source:
         name: The name that features use.
         needs: The source is missing if none of these feeds is there.
         table: The staged tables and the settings in, the prepared rows out.
+        stands_in_for: The feed that tells more; with it this source is not made.
     """
 
     name: str
     needs: tuple[str, ...]
     table: Prepare
+    stands_in_for: str = ""
 
 
 def _as_staged(name: str) -> Prepare:
@@ -46,6 +48,7 @@ SOURCES: dict[str, Source] = {
         Source("hotline_calls", ("hotline_calls",), tables.hotline_calls),
         Source("bills", ("bills",), tables.bills),
         Source("usage_daily", ("usage_daily",), usage_tables.usage_daily),
+        Source("usage_in_months", ("usage_monthly",), usage_tables.usage_in_months, stands_in_for="usage_daily"),
         Source("month_so_far", ("usage_daily",), usage_tables.month_so_far),
         Source("usage_months", ("usage_monthly",), usage_tables.usage_months),
         Source("plan_in_force", ("subscriptions",), tables.plan_in_force),

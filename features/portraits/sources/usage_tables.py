@@ -7,6 +7,9 @@ from typing import Any
 from features.portraits.settings import PortraitSettings
 from features.portraits.sources.source_tables import Tables, newest, plan_in_force, plans, ranked, subscriptions, yes
 
+_WHOLE_SHARE = 0.9
+"""A month with fewer known rows than this share of the month before it is still arriving."""
+
 _MONTHS = 3
 """Features look at the newest three known months."""
 
@@ -37,6 +40,41 @@ def usage_daily(staged: Tables, _: PortraitSettings) -> Any:
     much_data = (days.data_kb > 0) & (4 * days.data_kb * days.data_days >= 3 * days.data)
     much_voice = (days.voice_seconds > 0) & (2 * days.voice_seconds * days.voice_days >= 3 * days.voice)
     return days.mutate(is_usual=yes(much_data) | yes(much_voice)).drop("data", "data_days", "voice", "voice_days")
+
+
+def usage_in_months(staged: Tables, _: PortraitSettings) -> Any:
+    """Returns months over as if they were days, for the features that months can fill where no day is delivered.
+
+    Each month counts as one row of 30 days ending at the as-of date: the newest that has arrived has `days_ago` 30, the
+    one before it 60, and its use is that of 30 of its days. So the expressions of the days hold: 90 days are three
+    months. A month without a row between the customer's first and the newest is one without use. Example: February
+    with 28 MB is 30 MB. Billed minutes stand for seconds of voice that are not delivered.
+    """
+    import ibis
+
+    rows = staged["usage_monthly"]
+    rows = rows.filter(~rows.is_this_month)
+    rows = rows.mutate(month=rows.period.year().cast("int64") * 12 + rows.period.month().cast("int64"))
+    counted = rows.group_by("month").aggregate(known=rows.count())
+    before = counted.select(month=counted.month + 1, known_before=counted.known)
+    counted = counted.left_join(before, "month").drop("month_right")
+    whole = counted.filter(counted.known >= counted.known_before.fill_null(0).cast("float64") * _WHOLE_SHARE)
+    newest_month = whole.aggregate(newest_month=whole.month.max())
+    rows = rows.cross_join(newest_month)
+    rows = rows.filter(rows.month <= rows.newest_month)
+    long, short = rows.period.month().isin((4, 6, 9, 11)), rows.period.month() == 2
+    february = 28 + (rows.period.year() % 4 == 0).cast("int64")
+    days = ibis.cases((long, 30), (short, february), else_=31)
+    voice = rows.voice_seconds.fill_null(rows.billed_minutes * 60)
+    uses = {"data_kb": rows.data_kb, "night_data_kb": rows.night_data_kb, "sms_count": rows.sms_count}
+    uses |= {"voice_seconds": voice, "offnet_seconds": rows.offnet_seconds}
+    return rows.select(
+        "customer_id",
+        days_ago=(rows.newest_month - rows.month + 1) * 30,
+        newest_day=ibis.literal(1, "int64"),
+        is_used=voice.fill_null(0) + rows.data_kb.fill_null(0) + rows.sms_count.fill_null(0) > 0,
+        **{name: value * 30 // days for name, value in uses.items()},
+    )
 
 
 def month_so_far(staged: Tables, settings: PortraitSettings) -> Any:

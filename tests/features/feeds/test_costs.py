@@ -32,7 +32,7 @@ def test_with_every_feed_everything_stands(items):
     assert all(one["stand"] == one["of"] > 0 for one in totals(EVERY, items).values())
     assert totals(EVERY, items)["class"]["of"] == 12
     assert costs_of(EVERY, items) == {}
-    assert set(KINDS) == {kind for kind, _ in items}
+    assert {*KINDS, "column"} == {kind for kind, _ in items}
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,23 @@ def test_check_prints_the_table_and_gives_it_as_json(operator):
     assert "customers" not in answer["missing"]
     assert {"name": "complaint", "also_needs": []} in answer["missing"]["tickets"]["target"]
     assert answer["stand"]["class"] == {"stand": 0, "of": 12}
+    assert answer["from_months"] == []
+
+
+def test_check_says_which_features_months_fill_and_which_stay_empty(operator):
+    """Months give sums and trends of use; the deviation of days does not stand, and is charged to the days."""
+    operator.write("usage_monthly.csv", "customer_id,period,data_kb\n1,2026-04-01,10\n")
+    operator.map("usage_monthly", "SELECT * FROM usage_monthly", known_after="P1D")
+    path = operator.root / "small.yaml"
+    content = {"operator": {"name": "small"}, "files": operator.files, "feeds": operator.feeds}
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    command = ["check", "--source", str(path), "--data", str(operator.data)]
+    answer = json.loads(CliRunner().invoke(create_app(), [*command, "--json"]).stdout)
+    lacking = {one["name"] for one in answer["missing"]["usage_daily"]["feature"]}
+    assert len(answer["from_months"]) == 12
+    assert {"data_mb_30d", "data_trend_90d"} <= set(answer["from_months"])
+    assert {"data_mb_7d", "data_deviation_mb_30d"} <= lacking
+    assert not lacking & set(answer["from_months"])
+    text = CliRunner().invoke(create_app(), command).stdout
+    assert "made from usage_monthly, since no day is delivered: data_mb_30d" in text
+    assert "only usage_daily can tell, so these stay empty: data_mb_7d" in text

@@ -17,7 +17,8 @@ from features.portraits.facts.details import DETAILS
 from features.portraits.reading import Portraits
 
 DETAIL_COLUMNS = {name for detail in DETAILS for name in detail.columns}
-CONTRACT_COLUMNS = {column.name for part in (*FEEDS.values(), *LINKS.values()) for column in part.columns}
+CONTRACT_COLUMNS = {column.name for feed in FEEDS.values() for column in feed.columns}
+CONTRACT_COLUMNS |= {column.name for link in LINKS.values() for column in link.columns}
 SQL_WORDS = {"all", "case", "end", "from", "group", "having", "left", "limit", "order", "select", "table", "where"}
 PYTHON_WORDS = {
     "self",
