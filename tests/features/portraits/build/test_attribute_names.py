@@ -9,6 +9,7 @@ from features.feeds.costs import taken_names
 from features.feeds.landed.reading import Feeds
 from features.feeds.landing.landing import land
 from features.feeds.mapping.sources import is_free_name, load_source
+from features.feeds.proposal.propose import propose
 from features.kit.errors import ConfigurationError
 from features.kit.files import write_bytes
 from features.kit.home import Home
@@ -88,3 +89,14 @@ def test_a_name_of_the_portrait_itself_is_refused_before_landing(tmp_path, name)
         f"{tmp_path}/named.yaml: attributes.1.name: the portrait has a feature or column '{name}' of its own "
         f"(give it another name, as 'own_{name}', there and in feeds.attributes.select)"
     )
+
+
+def test_map_proposes_no_name_that_is_refused(tmp_path):
+    """Columns called like a feature, a word of Python or a column of every feed get another name."""
+    header = "user_id,tenure_days,facts,class,event_at,monthly_score"
+    rows = [f"{8800000000 + n},{n % 7},{n % 5},{n % 3},{n % 11},{n % 13}" for n in range(60)]
+    write_bytes(tmp_path / "rows.csv", "\n".join([header, *rows, ""]).encode())
+    names = {plan.header: plan.name for plan in propose(tmp_path).attributes}
+    assert names["tenure_days"] == "tenure_days_2"
+    assert names["monthly_score"] == "monthly_score"
+    assert [name for name in names.values() if name in taken_names() or not is_free_name(name)] == []
