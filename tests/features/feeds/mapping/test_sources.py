@@ -90,8 +90,10 @@ def test_the_guides_examples_are_valid_mappings():
     """What a newcomer copies parses, and each example declares what the text above it speaks of."""
     guide = Path("configs/sources/README.md").read_text(encoding="utf-8")
     blocks = [yaml.safe_load(block.split("```")[0]) for block in guide.split("```yaml\n")[1:]]
-    whole, tables, deliveries, attributes = blocks
+    whole, wide, tables, deliveries, attributes = blocks
     assert {"customers", "bills"} <= set(Source.model_validate(whole).feeds)
+    side_by_side = {"files": whole["files"] | {"wide": {"path": "wide.csv"}}, "feeds": whole["feeds"] | wide}
+    assert "amount_2" in Source.model_validate(whole | side_by_side).feeds["bills"].select
     every_feed = yaml.safe_load(Path("configs/sources/simulator.yaml").read_text(encoding="utf-8"))
     assert Source.model_validate(every_feed | deliveries).deliveries.min_city_share == 0.2
     read_from = {"files": {n: f for n, f in whole["files"].items() if n not in tables["tables"]}}

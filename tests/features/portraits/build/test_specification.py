@@ -13,6 +13,7 @@ from features.portraits.settings import load_settings
 
 ENTRANCES = ("features.portraits.build.build", "features.portraits.build.compute")
 CANNOT_CHANGE_A_VALUE = {
+    "features.feeds.costs": "asked which names an attribute may not take",
     "features.feeds.landed.arrival": "says when rows had arrived, beside the portrait",
     "features.feeds.landed.manifest": "names the landed files; their names are part of a partition's origin",
     "features.feeds.mapping.expectations": "limits of the feed calendar",
