@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
+from features.kit.cli import HomeOption, JsonOption, as_typed, open_home, parse_date, print_json
 from features.kit.errors import ConfigurationError
+from features.kit.language import parse_locale
 from features.kit.terminal.exit_codes import ExitCode
 
 SeedOption = Annotated[int, typer.Option(help="Of everything random.")]
@@ -54,13 +55,13 @@ def train(
     from features.kit.runs import exclusive_run
     from features.kit.terminal.progress import Progress
     from training.labels.history import open_records
-    from training.labels.targets import load_target
+    from training.labels.targets import load_target, pairs_of
     from training.pipeline import TrainRequest, train_target
     from training.tuning.search import TRIALS, Budget
 
     state = open_home(home)
     request = TrainRequest(
-        load_target(target).override(_pairs(changes or [])),
+        load_target(target).override(pairs_of(changes or ())),
         parse_date(as_of, flag="--as-of"),
         seed,
         threads,
@@ -90,6 +91,7 @@ def audit(
     as_of: DeliveredOption = None,
     seed: SeedOption = 7,
     threads: ThreadsOption = 1,
+    locale: Annotated[str | None, typer.Option(help="Language, zh or en [what the mapping declares, else en].")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Look for leaks: columns, rows, folds and feeds that tell a target's answer before it is known.
@@ -103,10 +105,12 @@ def audit(
     from training.labels.targets import load_target
     from training.leakage.report import AuditRequest, as_text, audit_target
 
+    asked = parse_locale(locale, flag="--locale")
     request = AuditRequest(load_target(target), parse_date(as_of, flag="--as-of"), seed, threads)
     with open_records(open_home(home), threads=threads) as records:
         report = audit_target(records, request, progress=Progress(quiet=as_json))
-    _print(report, as_text(report), as_json=as_json)
+        language = asked or records.feeds.operator.locale or "en"
+    _print(report, as_typed(as_text(report, language)), as_json=as_json)
     raise typer.Exit(ExitCode.FOUND if report["found"] else ExitCode.DONE)
 
 
@@ -221,7 +225,7 @@ def models(home: HomeOption = None, as_json: JsonOption = False) -> None:
         print_json({"models": found})
         return
     if not found:
-        print("no model yet  -> insight train churn")
+        print(as_typed("no model yet  -> insight train churn"))
     for line in found:
         print(
             f"{line['alias'] or '-':<10} {line['target']:<16} {line['version']:<18} {line['state']:<8} {_about(line)}"
@@ -267,13 +271,6 @@ def benchmark(
     for skipped in result["skipped"]:
         print(f"skipped {skipped['what']}: {skipped['why']}  -> {skipped['remedy']}")
     print("level with every peer, within intervals" if result["level"] else "behind a peer somewhere, or nothing ran")
-
-
-def _pairs(changes: list[str]) -> dict[str, str]:
-    for change in changes:
-        if "=" not in change:
-            raise ConfigurationError(f"--set {change}: expected key=value")
-    return dict(change.split("=", 1) for change in changes)
 
 
 def _print(content: dict[str, Any], text: str, *, as_json: bool) -> None:

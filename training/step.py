@@ -21,17 +21,22 @@ def train(journey: Journey, progress: Progress) -> dict[str, Any]:
     """
     with exclusive_run(journey.home, "train"):
         from training.labels.history import open_records
-        from training.labels.targets import known_targets, load_target
+        from training.labels.targets import known_targets, load_target, pairs_of
         from training.pipeline import TrainRequest, train_target
         from training.registry.release import Reason
+        from training.tuning.search import TRIALS, Budget
 
         targets: dict[str, Any] = {}
+        changes = pairs_of(journey.changes)
+        names = journey.targets or known_targets()
+        wanted = {name: load_target(name).override(changes) for name in names}
         with open_records(journey.home, threads=journey.threads) as records:
-            for name in journey.targets or known_targets():
+            for name, target in wanted.items():
                 # One thread: two of LightGBM on two busy cores were measured at several times one thread's time.
                 request = TrainRequest(
-                    load_target(name), journey.as_of, journey.seed, threads=1, may_promote=journey.may_promote
-                )
+                    target, journey.as_of, journey.seed, threads=1, may_promote=journey.may_promote,
+                    search=Budget(TRIALS, None) if journey.tune else None,
+                )  # fmt: skip
                 targets[name] = train_target(records, request, progress=progress)
         serving = {name: champion_of(journey.home, name) for name in targets}
     challengers: dict[str, str] = {}

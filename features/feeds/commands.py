@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from features.kit.cli import HomeOption, JsonOption, open_home, print_json
+from features.kit.cli import HomeOption, JsonOption, as_typed, open_home, print_json
 from features.kit.terminal.console import make_table, open_console
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ def _map(
     *,
     as_json: JsonOption = False,
 ) -> None:
+    from shlex import quote
+
     from features.feeds.mapping.sources import undecided
     from features.feeds.proposal.propose import propose
     from features.feeds.proposal.text import yaml_text
@@ -104,7 +106,8 @@ def _map(
     for note in proposal.notes:
         print(f"TODO {note}")
     print(f"{out}: {len(proposal.plans)} feeds proposed; to decide: {', '.join(open_points) or 'nothing'}")
-    print(f"next: edit it, then  insight check --source {out} --data {data}")
+    check_it = f"insight check --source {quote(str(out))} --data {quote(str(data))}"
+    print(as_typed(f"next: edit it, then  {check_it}"))
 
 
 def _print_proposal(summary: dict[str, Any]) -> None:
@@ -191,6 +194,8 @@ def _print_costs(costs: dict[str, Any], stand: dict[str, dict[str, int]]) -> Non
 def _print_lacks(mapping: Source) -> None:
     for feed, detail in mapping.lacks.items():
         print(f"not in these files: {feed}: {detail}")
+    if mapping.operator.country and not mapping.operator.has_holidays:
+        print(f"country {mapping.operator.country}: its public holidays are not known; only `holidays.also` counts")
 
 
 def _parse_instant(text: str | None) -> Any:

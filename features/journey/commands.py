@@ -15,10 +15,12 @@ from features.kit.cli import HomeOption, JsonOption, check_workbook, open_home, 
 from features.kit.config import config_path
 from features.kit.errors import ConfigurationError
 from features.kit.home import Home
+from features.kit.language import parse_locale
 
 if TYPE_CHECKING:
     from features.journey.journey import Journey
 
+_LOCALE = Annotated[str | None, typer.Option("--locale", help="Language of the list, zh or en [the operator's].")]
 _THREADS = Annotated[int, typer.Option(min=1, help="Threads of DuckDB and of scoring; training takes one.")]
 
 
@@ -82,6 +84,11 @@ def run(
     accept: Annotated[
         str, typer.Option(help="With --through: publish although the feed calendar objects; say why.")
     ] = "",
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a key of the targets to train: learner.trees=300.")
+    ] = None,
+    tune: Annotated[bool, typer.Option("--tune", help="Search better learner settings before training.")] = False,
+    locale: _LOCALE = None,
     threads: _THREADS = 2,
     as_json: JsonOption = False,
 ) -> None:
@@ -116,6 +123,9 @@ def run(
         as_of=parse_date(as_of, flag="--as-of"),
         targets=tuple(target or ()),
         capacity=capacity,
+        changes=tuple(changes or ()),
+        tune=tune,
+        locale=parse_locale(locale, flag="--locale"),
         seed=seed,
         threads=threads,
     )
@@ -132,7 +142,7 @@ def day(
     on: Annotated[str | None, typer.Option("--on", help="Day of the list; today if left out.")] = None,
     capacity: Annotated[int | None, typer.Option(min=0, help="Attempts of people; messages have their own.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where to copy LIST.xlsx; LIST.csv is written beside it.")] = None,
-    locale: Annotated[str, typer.Option(help="Language of the list: zh or en.")] = "zh",
+    locale: _LOCALE = None,
     threads: _THREADS = 2,
     as_json: JsonOption = False,
 ) -> None:
@@ -147,7 +157,6 @@ def day(
     from features.journey.day import run_day
     from features.journey.journey import Journey
     from features.kit.clock import utc_now
-    from features.kit.language import parse_locale
     from features.kit.terminal.progress import Progress
 
     journey = Journey(

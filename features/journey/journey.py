@@ -45,7 +45,9 @@ class Journey(Config):
         through: The first day of the month that a month's run is for; None for any other journey.
         accept: Why a month is published though its calendar objects; empty means it is not.
         daily: Whether it is a day's run: portraits of the newest day alone, and a list from what is known by then.
-        locale: The language of the list.
+        locale: The language of the list; None means the operator's.
+        changes: Keys of the targets to train that are changed, as `learner.trees=300`.
+        tune: Whether better learner settings are searched first.
         out: Where a day's list is copied to, besides the home.
         may_promote: Whether training may make a model the champion by the written rule.
         challengers: Target -> version that a month's run has trained and not promoted.
@@ -65,7 +67,9 @@ class Journey(Config):
     through: date | None = None
     accept: str = ""
     daily: bool = False
-    locale: Locale = "zh"
+    locale: Locale | None = None
+    changes: tuple[str, ...] = ()
+    tune: bool = False
     out: Path | None = None
     may_promote: bool = True
     challengers: dict[str, str] = Field(default_factory=dict)

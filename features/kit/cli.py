@@ -80,7 +80,14 @@ def _options(
 
 def _say_error(message: str, remedy: str) -> None:
     one_line = " ".join(message.split())
-    print(f"error: {one_line}" + (f"  -> {remedy}" if remedy else ""), file=sys.stderr)
+    print("error: " + as_typed(one_line + (f"  -> {remedy}" if remedy else "")), file=sys.stderr)
+
+
+def as_typed(text: str) -> str:
+    """Returns a message whose commands can be pasted where they stand (see `terminal.pasting`)."""
+    from features.kit.terminal.pasting import pasteable
+
+    return pasteable(text, typer.main.get_command(create_app()), sys.argv) if "insight " in text else text
 
 
 def _limit_threads() -> None:

@@ -149,8 +149,32 @@ def _parts(annotation: Any) -> list[Any]:
 
 def config_path(name: str) -> Path:
     """Returns the path of a file under `configs/`: the working directory's if it has one, else the shipped copy."""
-    local = Path("configs") / name
-    if local.exists():
-        return local
-    shipped = Path(str(resources.files("features"))).parent / "configs" / name
-    return shipped if shipped.exists() else local
+    shipped, local = _places(name)
+    return local if local.exists() or not shipped.exists() else shipped
+
+
+def config_files(folder: str) -> dict[str, Path]:
+    """Returns the YAML files of a folder under `configs/` by name: the shipped ones and the working directory's own.
+
+    A file of the working directory adds to the shipped ones, and takes the place of one of its name.
+    """
+    return {path.stem: path for place in _places(folder) for path in sorted(place.glob("*.yaml"))}
+
+
+def merged_config(kind: type[ConfigT], name: str) -> ConfigT:
+    """Returns a configuration whose tables are the shipped ones with the working directory's entries added.
+
+    Raises:
+        ConfigurationError: Naming the file and the key.
+    """
+    content: dict[str, Any] = {}
+    for path in (path for path in _places(name) if path.exists()):
+        for key, value in load_yaml(path).items():
+            both = isinstance(value, dict) and isinstance(content.get(key), dict)
+            content[key] = content[key] | value if both else value
+    return parse_config(kind, content, source=str(config_path(name)))
+
+
+def _places(name: str) -> tuple[Path, Path]:
+    """Returns where the shipped copy lies, and where the working directory's would."""
+    return Path(str(resources.files("features"))).parent / "configs" / name, Path("configs") / name

@@ -24,8 +24,10 @@ class Text(Config):
         return self.en if locale == "en" else self.zh
 
 
-def parse_locale(text: str, *, flag: str) -> Locale:
-    """Returns a flag's language. Raises ConfigurationError naming the flag."""
+def parse_locale(text: str | None, *, flag: str) -> Locale | None:
+    """Returns a flag's language, None where it is not given. Raises ConfigurationError naming the flag."""
+    if text is None:
+        return None
     for locale in LOCALES:
         if text == locale:
             return locale

@@ -39,7 +39,7 @@ def draw(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write LIST.xlsx; LIST.csv is written beside it.")] = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key; a new one draws a further list.")] = None,
-    locale: Annotated[str, typer.Option(help="Language of the list: zh or en.")] = "zh",
+    locale: Annotated[str | None, typer.Option(help="Language of the list, zh or en [the operator's].")] = None,
     province: Annotated[str | None, typer.Option(help="Only customers of this province.")] = None,
     city: Annotated[str | None, typer.Option(help="Only customers of this city.")] = None,
     home: HomeOption = None,
@@ -48,13 +48,14 @@ def draw(
     """Draw the day's list: who, why, what to say, by which channel. The same command gives the same list again."""
     if context.invoked_subcommand is not None:
         return
+    from features.feeds.landed.reading import Feeds
     from features.journey.day import copy_list
     from features.kit.terminal.progress import Progress
     from features.portraits.reading import Portraits
     from serving.outreach.lists.request import ListRequest
     from serving.outreach.step import list_summary, run
 
-    language = parse_locale(locale, flag="--locale")
+    asked = parse_locale(locale, flag="--locale")
     check_workbook(out, flag="--out")
     place = open_home(home)
     day = parse_date(as_of, flag="--as-of")
@@ -62,6 +63,7 @@ def draw(
         day = max(Portraits.open(place).as_of_dates(), default=None)
     if day is None:
         raise ConfigurationError("--as-of: no portrait is built", remedy="run `insight build` first")
+    language = asked or Feeds.open(place).operator.language_of_lists
     request = ListRequest(day, capacity, language, province, city)
     released = run(place, request, key=key, progress=Progress(quiet=as_json))
     summary = list_summary(place, released)

@@ -245,10 +245,10 @@ class OutreachSettings(Config):
         rests = (self.claim.declined_rest_days, self.policy.cool_down_days)
         return max(*(cap.days for cap in self.policy.caps), *rests)
 
-    def for_time_zone(self, time_zone: str) -> OutreachSettings:
-        """Returns the settings with the festivals of the operator's own country, if the time zone names one."""
+    def for_operator(self, time_zone: str, declared: str = "") -> OutreachSettings:
+        """Returns the settings with the festivals of the operator's own country: declared, else of its time zone."""
         holidays = self.policy.holidays
-        country = holidays.by_time_zone.get(time_zone, holidays.country)
+        country = declared or holidays.by_time_zone.get(time_zone, holidays.country)
         if country == holidays.country:
             return self
         policy = self.policy.model_copy(update={"holidays": holidays.model_copy(update={"country": country})})

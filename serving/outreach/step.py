@@ -21,9 +21,12 @@ def outreach(journey: Journey, progress: Progress) -> dict[str, Any]:
     Raises:
         NotReadyError: If the journey has no as-of date, or nothing is built for it.
     """
+    from features.feeds.landed.reading import Feeds
+
     if journey.as_of is None:
         raise NotReadyError("outreach: no as-of date", remedy="run `insight ingest` first, or give --as-of")
-    request = ListRequest(journey.as_of, journey.capacity, journey.locale)
+    locale = journey.locale or Feeds.open(journey.home).operator.language_of_lists
+    request = ListRequest(journey.as_of, journey.capacity, locale)
     released = run(journey.home, request, progress=progress, threads=journey.threads, may_be_older=journey.daily)
     return list_summary(journey.home, released)
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from features.kit.config import Config, config_path, load_config
+from features.kit.config import Config, merged_config
 from features.kit.language import Locale, Text
 from features.portraits.facts.classes import CLASS_NAMES
 from training.labels.targets import CohortRules
@@ -83,5 +83,5 @@ class CardTexts(Config):
 
 
 def load_texts() -> CardTexts:
-    """Returns the texts in `configs/cards.yaml`. Raises ConfigurationError naming the key."""
-    return load_config(CardTexts, config_path("cards.yaml"))
+    """Returns the texts in `configs/cards.yaml`, one's own entries added. Raises ConfigurationError naming the key."""
+    return merged_config(CardTexts, "cards.yaml")

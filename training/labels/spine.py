@@ -76,6 +76,8 @@ def labelled(records: Records, target: Target, as_of: date | None = None, *, pro
     dates = training_dates(records, target, as_of)
     if not dates:
         why, remedy = no_dates(portraits, as_of)
+        if records.history.snapshot and as_of is None:
+            why, remedy = "the snapshot's one as-of date has no portrait", "insight build"
         raise TrainingRefusedError(target.name, Refusal.NO_LABELLED_DATES, why, remedy=remedy)
     return spine(records.history, target, dates, progress=progress)
 

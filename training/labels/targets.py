@@ -14,7 +14,7 @@ including 2026-04-08, as known on 2026-05-09. Somebody who last used the line on
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -24,7 +24,7 @@ from pydantic import Field, field_validator, model_validator
 
 from features.feeds.landed.reading import known_versions, newest_versions
 from features.kit.clock import embargo_days, instant_of, label_window
-from features.kit.config import Config, config_path, load_config, parse_config
+from features.kit.config import Config, config_files, config_path, load_config, parse_config
 from features.kit.errors import ConfigurationError
 from features.kit.sql import literal, newest, quoted, timestamp
 
@@ -243,6 +243,14 @@ class Target(Config):
         return parse_config(Target, content, source="--set")
 
 
+def pairs_of(changes: Sequence[str]) -> dict[str, str]:
+    """Returns what `--set` was given as key -> value. Raises ConfigurationError for a text without `=`."""
+    for change in changes:
+        if "=" not in change:
+            raise ConfigurationError(f"--set {change}: expected key=value")
+    return dict(change.split("=", 1) for change in changes)
+
+
 def load_target(name: str) -> Target:
     """Returns the target in `configs/targets/<name>.yaml`. Raises ConfigurationError naming the file and the key."""
     known = known_targets()
@@ -262,7 +270,7 @@ def read_target(path: Path) -> Target:
 
 def known_targets() -> tuple[str, ...]:
     """Returns the names of all targets, alphabetically, the oldest question first: churn."""
-    names = sorted(path.stem for path in config_path("targets").glob("*.yaml"))
+    names = sorted(config_files("targets"))
     return tuple(sorted(names, key=lambda name: (name != "churn", name)))
 
 

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from features.kit.errors import NotReadyError
+from features.kit.language import Locale
 from features.kit.terminal.progress import SILENT, Progress
 from training.dataset.prepare import prepare
 from training.labels.history import Records
@@ -49,6 +50,7 @@ def audit_target(records: Records, request: AuditRequest, *, progress: Progress 
         "features": len(prepared.data.features),
         "as_of": [str(prepared.data.as_of.min()), str(prepared.data.as_of.max())],
         "folds": prepared.split.kind,
+        "is_snapshot": records.history.snapshot,
         "replayed": [day.isoformat() for day in replayed],
         "found": len(leaks),
         "findings": [found.as_dict() for found in leaks],
@@ -58,18 +60,20 @@ def audit_target(records: Records, request: AuditRequest, *, progress: Progress 
     }
 
 
-def as_text(report: dict[str, Any]) -> str:
-    """Returns the report for a person."""
+def as_text(report: dict[str, Any], locale: Locale = "en") -> str:
+    """Returns the report for a person; the kinds are named in their language."""
     lines = [
         (
             f"{report['target']}: {report['features']} features over {report['rows']:,} rows "
             f"({report['positives']:,} positive), {report['as_of'][0]} to {report['as_of'][1]}, {report['folds']} folds"
         )
     ]
-    if not report["replayed"]:
+    if report["is_snapshot"]:
+        lines.append("  a snapshot has no earlier state: whether a value was written later, the files cannot show")
+    elif not report["replayed"]:
         lines.append("  no portrait is up to date: where values come from was not checked  -> insight build")
     for kind, count in report["kinds"].items():
-        lines.append(f"  {kind:<22} {count or '-':>3}  {KINDS[kind].zh}")
+        lines.append(f"  {kind:<22} {count or '-':>3}  {KINDS[kind].zh if locale == 'zh' else kind.replace('_', ' ')}")
     for found in report["findings"]:
         lines += [
             f"{found['name']}  [{found['kind']}, {found['effect'].replace('_', ' ')}]",

@@ -16,9 +16,19 @@ from features.kit.errors import ConfigurationError, NotReadyError, StateError
 from features.kit.files import read_json, write_json
 from features.kit.home import Home
 from features.kit.identity import FEEDS, OWN_FILE, Backend, gone, remember, remembered
+from features.kit.language import Locale
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
+_CHINESE_ZONES = (
+    "Asia/Shanghai",
+    "Asia/Urumqi",
+    "Asia/Chongqing",
+    "Asia/Harbin",
+    "Asia/Macau",
+    "Asia/Hong_Kong",
+    "PRC",
+)
 
 
 class Operator(Config):
@@ -30,6 +40,13 @@ class Operator(Config):
     money_scale: int  # decimals of landed money
     attributes: tuple[Attribute, ...] = ()  # the operator's own declared columns
     snapshot_on: date | None = None  # the civil date of a snapshot source, else None
+    locale: Locale | None = None  # the declared language of pages and lists
+    country: str = ""  # ISO 3166 code of the country whose holidays count, if declared
+
+    @property
+    def language_of_lists(self) -> Locale:
+        """Returns the declared language, else Chinese on China's clock and English elsewhere."""
+        return self.locale or ("zh" if self.time_zone in _CHINESE_ZONES else "en")
 
     @classmethod
     def of(cls, source: Source) -> Operator:
@@ -41,6 +58,8 @@ class Operator(Config):
             money_scale=source.operator.currency.scale,
             attributes=source.attributes,
             snapshot_on=source.snapshot_at.date() if source.snapshot_at else None,
+            locale=source.operator.locale,
+            country=source.operator.country,
         )
 
 

@@ -30,6 +30,7 @@ from features.feeds.schema import Column, Feed, Kind
 from features.feeds.units import MONEY_UNITS, UNITS
 from features.kit.config import Config, load_yaml, parse_config
 from features.kit.errors import ConfigurationError
+from features.kit.language import Locale
 from features.kit.terminal.spelling import did_you_mean
 
 COMMON_COLUMNS = ("event_id", "customer_id", "event_at", "known_at", "superseded_at", "arrived_at")
@@ -77,6 +78,15 @@ class OperatorBlock(Config):
     name: str = Field(min_length=1)
     time_zone: str = "Asia/Shanghai"
     currency: Currency = Currency(code="CNY", scale=3)
+    locale: Locale | None = None
+    country: str = Field(default="", pattern="^([A-Z]{2})?$")
+
+    @property
+    def has_holidays(self) -> bool:
+        """Tells whether the public holidays of the declared country are known."""
+        import holidays
+
+        return self.country in holidays.list_supported_countries()
 
     @field_validator("time_zone")
     @classmethod

@@ -106,7 +106,9 @@ def request_of(feeds: Feeds, settings: PortraitSettings) -> Request:
     """Returns what the features of these feeds are told."""
     declared = feeds.operator.attributes
     attributes = attribute_columns(declared)
-    return Request(feeds.operator.time_zone, definitions(declared), settings, attributes, feeds.operator.money_scale)
+    operator = feeds.operator
+    zone, scale, country = operator.time_zone, operator.money_scale, operator.country or "CN"
+    return Request(zone, definitions(declared), settings, attributes, scale, country)
 
 
 def keep_story(engine: Engine, request: Request, moment: Moment, present: frozenset[str]) -> list[str]:

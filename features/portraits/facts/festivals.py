@@ -1,4 +1,4 @@
-"""The next festival after an as-of date, from the statutory calendar of China."""
+"""The next festival after an as-of date, from the statutory calendar of China; other countries have none here yet."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ class Festival:
     on: date
 
 
-def next_festival(day: date, within_days: int) -> Festival | None:
-    """Returns the festival that begins in `[day, day + within_days]`, or None."""
+def next_festival(day: date, within_days: int, country: str = "CN") -> Festival | None:
+    """Returns the festival that begins in `[day, day + within_days]`, or None; only China's have codes and words."""
+    if country != "CN":
+        return None
     near = [festival for festival in _festivals(day.year) + _festivals(day.year + 1) if festival.on >= day]
     return near[0] if near and near[0].on <= day + timedelta(days=within_days) else None
 

@@ -61,7 +61,7 @@ def write_story(engine: Engine, request: Request, moment: Moment, present: froze
         sql = detail_sql(detail, present=sources, day=moment.as_of, instant=instant, unsatisfied=unsatisfied)
         engine.keep(f"detail_{detail.name}", sql)
     rules = class_rules(request.settings.classes, request.money_scale)
-    festival = next_festival(moment.as_of, limits.festival_days)
+    festival = next_festival(moment.as_of, limits.festival_days, request.country)
     ours = facts(limits, day=moment.as_of, money_scale=request.money_scale, festival=festival)
     joins = " ".join(
         f"LEFT JOIN detail_{detail.name} ON detail_{detail.name}.customer_id = own.customer_id" for detail in DETAILS

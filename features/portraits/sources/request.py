@@ -22,6 +22,7 @@ class Request:
         settings: The thresholds.
         attributes: The declared attributes as columns.
         money_scale: Decimals of landed money.
+        country: Whose festivals are looked at.
     """
 
     time_zone: str
@@ -29,6 +30,7 @@ class Request:
     settings: PortraitSettings
     attributes: tuple[Column, ...]
     money_scale: int
+    country: str = "CN"
 
 
 def attribute_columns(declared: Sequence[Any]) -> tuple[Column, ...]:

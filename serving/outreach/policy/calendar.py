@@ -28,7 +28,10 @@ def _festival_days(written: str, year: int) -> dict[date, str]:
 
     settings = Holidays.model_validate_json(written)
     language = "zh_CN" if settings.country == "CN" else None  # the windows name Chinese festivals
-    known = holidays.country_holidays(settings.country, years=[year - 1, year, year + 1], language=language)
+    try:
+        known = holidays.country_holidays(settings.country, years=[year - 1, year, year + 1], language=language)
+    except NotImplementedError:  # no such country there; `insight check` says it
+        known = holidays.HolidayBase()
     days: dict[date, str] = {day: str(name) for day, name in known.items()}
     for window in settings.windows:
         named = {day for day, name in days.items() if window.name in name}

@@ -53,7 +53,7 @@ class PolicyBook:
     """The contact policy over the whole base, as of one date, with everything the ledger knows."""
 
     def __init__(self, settings: OutreachSettings, feeds: FeedStates, ledger: LedgerFacts, as_of: date) -> None:
-        self.settings = settings.for_time_zone(feeds.operator.time_zone)
+        self.settings = settings.for_operator(feeds.operator.time_zone, feeds.operator.country)
         self.as_of = as_of
         self.table = feeds.states
         self.unchecked = feeds.unchecked

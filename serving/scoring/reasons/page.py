@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features.kit.config import config_path
+from features.kit.config import config_files
 from features.kit.language import LOCALES, Text
 from features.kit.pages.pages import render
 from features.portraits.feature_list import FeatureList
@@ -33,4 +33,4 @@ def page(book: ReasonBook | None = None) -> str:
 
 def targets_known() -> tuple[str, ...]:
     """Returns the names of the configured targets."""
-    return tuple(sorted(path.stem for path in config_path("targets").glob("*.yaml")))
+    return tuple(sorted(config_files("targets")))

@@ -92,7 +92,7 @@ def test_the_guides_examples_are_valid_mappings():
     blocks = [yaml.safe_load(block.split("```")[0]) for block in guide.split("```yaml\n")[1:]]
     whole, wide, tables, deliveries, attributes = blocks
     assert {"customers", "bills"} <= set(Source.model_validate(whole).feeds)
-    side_by_side = {"files": whole["files"] | {"wide": {"path": "wide.csv"}}, "feeds": whole["feeds"] | wide}
+    side_by_side = {"files": whole["files"] | {"wide": {"path": "wide.csv"}}, "feeds": whole["feeds"] | wide["feeds"]}
     assert "amount_2" in Source.model_validate(whole | side_by_side).feeds["bills"].select
     every_feed = yaml.safe_load(Path("configs/sources/simulator.yaml").read_text(encoding="utf-8"))
     assert Source.model_validate(every_feed | deliveries).deliveries.min_city_share == 0.2

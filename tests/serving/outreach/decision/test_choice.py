@@ -367,7 +367,7 @@ def test_the_calendar_knows_festivals_and_local_habit():
 def test_an_operator_elsewhere_has_its_own_festivals():
     """1 October is the National Day of China and an ordinary day in California, where 4 July is none."""
     here = load_settings()
-    there = here.for_time_zone("America/Los_Angeles")
+    there = here.for_operator("America/Los_Angeles")
     assert is_festival(here.policy.holidays, date(2019, 10, 1))
     assert not is_festival(there.policy.holidays, date(2019, 10, 1))
     assert is_festival(there.policy.holidays, date(2019, 7, 4))
