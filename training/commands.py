@@ -45,10 +45,10 @@ def train(
 ) -> None:
     """Train a target on the built portraits, judge it on later as-of dates, and promote it by the written rule.
 
-    With --tune a search for better learner settings comes first. It is kept in `studies.db` of the home and goes on
-    there if it was stopped; the settings change only if they win by more than chance on later dates and on customers
-    that it did not see. Exit code 0: a version was made, whatever its verdict; 3: the data cannot carry this target;
-    2: an error.
+    Where rows are few, a comparison of some seconds picks how large the trees may be. With --tune a search for better
+    learner settings comes first. It is kept in `studies.db` of the home and goes on there if it was stopped; the
+    settings change only if they win by more than chance on later dates and on customers that it did not see. Exit code
+    0: a version was made, whatever its verdict; 3: the data cannot carry this target; 2: an error.
     """
     if not tune and (trials or minutes):
         raise ConfigurationError("--trials and --minutes belong to a search", remedy="add --tune")

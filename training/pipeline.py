@@ -18,6 +18,7 @@ from training.model.modelling import fit
 from training.refusals import TrainingRefusedError
 from training.registry.packing import Candidate
 from training.registry.release import record_refusal, release
+from training.tuning.few_rows import for_rows
 from training.tuning.search import Budget, tuned
 
 
@@ -58,6 +59,10 @@ def train_target(
         say(f"{target.name}: no model, {refused.refusal}: {refused.why}")
         return record_refusal(records.home, target.name, refused)
     prepared, found = clean.prepared, None
+    with progress.step(f"{target.name}: settings"):
+        target, sentence = for_rows(target, prepared.data, prepared.split.folds[0].train, seed=seed, threads=threads)
+    if sentence:
+        prepared = replace(prepared, notes=(*prepared.notes, f"settings: {sentence}"))
     if request.search is not None:
         found = tuned(
             target, prepared.data, prepared.split, seed=seed, threads=threads, budget=request.search,

@@ -25,6 +25,7 @@ SUBJECTS = (
     "offers",
     "users-2",
     "input-5",
+    "input-2",
 )
 
 

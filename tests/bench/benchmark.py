@@ -15,7 +15,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 def run(home: Home) -> Iterator[dict[str, Any]]:
     """Yields one entry a set: how far ours, tuned, lies above its best peer, and whether it is level with all.
 
-    Our own fixed settings must be reached too, but are no peer.
+    Ours without a search must be reached too, but is no peer.
     """
     from training.benchmark.compare import benchmark
     from training.benchmark.peers import FIXED, OURS

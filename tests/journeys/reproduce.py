@@ -28,6 +28,7 @@ def main(root: str, target: str, as_of: str, seed: str, threads: str, times: str
     from training.labels.targets import load_target
     from training.leakage.audit import audit, gate
     from training.model.modelling import fit
+    from training.tuning.few_rows import for_rows
 
     home, chosen, native = Home(Path(root)), load_target(target), int(threads)
     for _ in range(int(times)):
@@ -37,12 +38,14 @@ def main(root: str, target: str, as_of: str, seed: str, threads: str, times: str
             if audited == "1":
                 leaks = audit(records, chosen, prepared, seed=int(seed), threads=native)
                 prepared = gate(prepared, leaks, records.portraits).prepared
-            model = fit(chosen, prepared.data, prepared.split, prepared.final, seed=int(seed), threads=native).model
+            rows = prepared.split.folds[0].train
+            sized, _ = for_rows(chosen, prepared.data, rows, seed=int(seed), threads=native)
+            model = fit(sized, prepared.data, prepared.split, prepared.final, seed=int(seed), threads=native).model
         told = {
             "model": model_hash(model.model_text),
             "whole_text": hashlib.sha256(model.model_text.encode()).hexdigest(),
             "data": prepared.data.content_hash(),
-            "config": chosen.content_hash(),
+            "config": sized.content_hash(),
             "zone": time.tzname[0],
             "hash_seed": os.environ.get("PYTHONHASHSEED", ""),
             "threads": native,

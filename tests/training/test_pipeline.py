@@ -212,6 +212,7 @@ def test_training_again_gives_the_same_version_and_records_another_run(small, ca
     assert (again["promoted"], again["reason"], again["profit_gap"]["value"]) == (True, "promoted", 0.0)
     assert any("6 settings tried" in note for note in other["notes"])
     assert other["tuning"]["trials"] == 6
+    assert [any(note.startswith("settings: ") for note in one["notes"]) for one in (again, other)] == [True, False]
     with_pictures = bundle.verify(home.bundles / "churn" / other["version"])
     assert {"tuning_history.png", "tuning_settings.png"} <= set(with_pictures.files)
     assert alias_version(home, "churn") == again["version"]
