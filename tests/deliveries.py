@@ -244,7 +244,6 @@ MUTATIONS = (
     Mutation("a city lost", _lost_city, "in the check file; truncated or incomplete"),
     Mutation("one identifier through a spreadsheet", lambda f: f.write(f.text(rows=[*f.rows[:-1], *Spoilt.each(f, f.key, lambda _: "1.23E+17")[-1:]])), "scientific_notation:.* row"),
     Mutation("leading zeros lost", _on(_identifier, lambda f, c: f.each(c, lambda v: v.lstrip("0"))), "not_18_digits|not_11_digits|unknown_customer"),
-    Mutation("full-width digits", _on(_identifier, lambda f, c: f.each(c, lambda v: v.translate({48 + n: 0xFF10 + n for n in range(10)}))), "not_18_digits"),
     Mutation("identifiers blank", _on(lambda f: f.key, lambda f, c: f.each(c, lambda _: "", every=7)), "missing:|refused"),
     Mutation("an unknown word", _on(lambda f: f.column("words"), lambda f, c: f.each(c, lambda _: "未知")), "unknown_word|not_yes_or_no"),
     Mutation("another extract under this name", lambda f: f.write("甲|乙\n1|2\n"), "header is missing|delimiter"),

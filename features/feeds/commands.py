@@ -219,6 +219,8 @@ def _print_table(feeds: dict[str, dict[str, Any]]) -> None:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in report["reasons"].items())
         if report["unchanged"]:
             reasons = "unchanged files, nothing to do" + (f"; before: {reasons}" if reasons else "")
+        if report["rewritten"] and not report["unchanged"]:
+            reasons += ", " * bool(reasons) + f"{report['rewritten']:,} rows: identifiers brought into their one form"
         numbers = (f"{report[key]:,}" for key in ("accepted", "repeated", "quarantined"))
         rows.append((name, *numbers, reasons))
     open_console().print(make_table(("feed", *numeric, "why"), rows, right=numeric))

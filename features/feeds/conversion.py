@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from features.feeds.schema import Column, Kind
 from features.feeds.units import UNITS
+from features.kit.identifiers import NO_IDENTIFIER, damage_sql, identifier_sql, phone_number_sql
 from features.kit.sql import literal, literals
 
 TRUE_WORDS = ("true", "t", "yes", "y", "1", "1.0", "是")
@@ -32,17 +33,6 @@ BAD_VALUE = {
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 _EXACT = "DECIMAL(18, 6)"  # a wider decimal is 128 bits and parses a hundred times slower
 _HAS_OFFSET = r"\d:\d{2}.*(Z|z|[+-]\d{2}(:?\d{2})?)$"
-
-
-IN_SCIENTIFIC_NOTATION = "scientific_notation"
-"""The reason of an identifier that a spreadsheet turned into a number; one such row stops the run."""
-
-
-def scientific(value: str) -> str:
-    """Returns SQL that is true for an identifier like 1.23E+17, whose digits are lost; a hexadecimal 12e4 passes."""
-    pattern = r"'[+-]?(\d([.]\d+)?[eE][+]\d+|\d[.]\d+[eE]\d+)'"
-    quick = f"(contains({value}, '.') OR contains({value}, '+'))"  # regular expressions cost much more
-    return f"coalesce({quick} AND regexp_full_match({value}, {pattern}), false)"
 
 
 def to_utc(local: str, zone: str) -> str:
@@ -90,6 +80,12 @@ def converted(value: str, source_type: str, column: Column, *, unit: str, scale:
     """
     is_text = source_type == "VARCHAR"
     kind = column.kind
+    if column.is_identifier:
+        text = f"CAST({value} AS VARCHAR)"
+        form = one_form(text, column)
+        return (
+            form if column.required else f"CASE WHEN {damage_sql(text)} = '{NO_IDENTIFIER}' THEN NULL ELSE {form} END"
+        )
     if kind in (Kind.TEXT, Kind.CATEGORY):
         return f"nullif(trim(CAST({value} AS VARCHAR)), '')" if is_text else f"CAST({value} AS VARCHAR)"
     if kind is Kind.MONEY:
@@ -100,6 +96,11 @@ def converted(value: str, source_type: str, column: Column, *, unit: str, scale:
         return (_date if kind is Kind.DATE else _instant)(value, source_type, zone)
     number = f"TRY_CAST({value} AS DOUBLE)"
     return f"CASE WHEN isfinite({number}) THEN {number} END" if kind is Kind.NUMBER else _flag(value, source_type)
+
+
+def one_form(text: str, column: Column) -> str:
+    """Returns SQL of the one form of an identifier or a phone number."""
+    return phone_number_sql(text) if column.name == "number" else identifier_sql(text)
 
 
 def _integer(value: str, source_type: str, factor: int) -> str:

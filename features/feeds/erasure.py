@@ -21,10 +21,12 @@ from features.feeds.contracts import FEEDS
 from features.feeds.files.staging import scratch_folder
 from features.feeds.landed.manifest import LandedFeed, Manifest, Part, read_manifest, remove_orphans, switch_manifest
 from features.feeds.landed.subject import Subject
+from features.feeds.landing.free_text import texts_of
 from features.feeds.landing.identity import write_links
 from features.feeds.landing.parts import Writer
 from features.kit.files import write_parquet
 from features.kit.home import Home
+from features.kit.identifiers import numbers_in
 from features.kit.runs import hit
 from features.kit.sql import literal, parquet, row_count
 
@@ -38,7 +40,7 @@ def erase(home: Home, subject: Subject, token: str) -> dict[str, dict[str, int]]
         What was removed: rows per feed, and rows per file of the quarantine.
     """
     removed: dict[str, dict[str, int]] = {"feeds": {}, "quarantine": {}}
-    remove_leftovers([home.feeds, home.personal, home.quarantine])
+    remove_leftovers([home.feeds, home.personal])
     manifest = read_manifest(home)
     if manifest is not None:
         remove_orphans(home, manifest)
@@ -50,7 +52,7 @@ def erase(home: Home, subject: Subject, token: str) -> dict[str, dict[str, int]]
             switch_manifest(home, new)
         hit("erase.after_manifest")
         remove_orphans(home, new)
-    for folder in (home.quarantine, home.personal / "quarantine"):
+    for folder in (home.quarantine, home.root / "quarantine"):  # the second is of an earlier release
         for path in sorted(folder.glob("*.parquet")):
             rows = _clean_quarantine(path, subject)
             if rows:
@@ -80,7 +82,11 @@ def _without(manifest: Manifest, rewriter: _Rewriter, removed: dict[str, int]) -
             rows = sum(gone for _, gone in rewritten)
             removed |= {name: rows} if rows else {}
         landed[name] = feed.model_copy(update={"parts": parts, "report": _nameless(feed.report, rewriter.subject)})
+    texts = {name: rewriter.texts(part) for name, part in texts_of(manifest).items()}
+    for name, (_, gone) in texts.items():
+        removed |= {name: gone} if gone else {}
     derived = manifest.derived | write_links(rewriter.writer, landed, manifest.derived)
+    derived |= {name: part for name, (part, _) in texts.items()}
     return manifest.model_copy(update={"feeds": landed, "derived": derived})
 
 
@@ -122,6 +128,30 @@ class _Rewriter:
         hit("erase.after_part")
         return part.model_copy(update={"path": path.relative_to(self.home.root).as_posix(), "rows": rows}), gone
 
+    def texts(self, part: Part) -> tuple[Part, int]:
+        """Returns the file of texts without those of the person, or that name the person, and how many went."""
+        import pyarrow.parquet as pq
+
+        old = self.home.root / part.path
+        table = pq.read_table(old)
+        rows = zip(
+            table["customer_id"].to_pylist(), table["event_at"].to_pylist(), table["text"].to_pylist(), strict=True
+        )
+        stays = [
+            not (self.subject.holds(customer_id, event_at) or names_somebody(text, self.subject.names))
+            for customer_id, event_at, text in rows
+        ]
+        if all(stays):
+            return part, 0
+        digest = hashlib.sha256(f"{part.path}|{ERASED}|{self.token}".encode()).hexdigest()[:12]
+        path = old.with_name(f"{old.stem.rsplit('-', 1)[0]}-{digest}.parquet")
+        write_parquet(path, table.filter(stays))
+        path.chmod(0o600)
+        kept = sum(stays)
+        return part.model_copy(update={"path": path.relative_to(self.home.root).as_posix(), "rows": kept}), len(
+            stays
+        ) - kept
+
     def _select(self, feed: str, source: str, held: str) -> str:
         """Returns SQL for the rows that stay, in their order."""
         replaced, stays = "", f"NOT ({held})"
@@ -145,14 +175,18 @@ class _Rewriter:
         )
 
 
+def names_somebody(text: str, names: frozenset[str]) -> bool:
+    """Tells whether a text holds one of the names as a whole word, or a number of them however it is written."""
+    return bool(mentions(names).search(text)) or bool(names & numbers_in(text))
+
+
 def _clean_quarantine(path: Path, subject: Subject) -> int:
     """Rewrites a file of refused rows without those that name the person; an empty one goes. Returns the rows."""
     import pyarrow.parquet as pq
 
     table = pq.read_table(path)
-    pattern = mentions(subject.names)
     texts = zip(table["key"].to_pylist(), table["content"].to_pylist(), strict=True)
-    stays = [not any(text and pattern.search(text) for text in pair) for pair in texts]
+    stays = [not any(text and names_somebody(text, subject.names) for text in pair) for pair in texts]
     gone = stays.count(False)
     if gone == table.num_rows:
         path.unlink()

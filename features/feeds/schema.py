@@ -53,11 +53,18 @@ class Column:
     low: float | None = None  # the smallest allowed value, if any
     high: float | None = None  # the largest allowed value, if any
     allowed: tuple[str, ...] = ()  # the closed vocabulary, if there is one
+    is_free_text: bool = False  # what people wrote: it lies in the personal folder, and is empty everywhere else
 
     @property
     def sql_type(self) -> str:
         """Returns the DuckDB type."""
         return SQL_TYPES[self.kind]
+
+    @property
+    def is_identifier(self) -> bool:
+        """Tells whether the text names something, so that it has one form (`features.kit.identifiers`)."""
+        named = self.name.endswith("_id") or self.name in ("number", "order_reference")
+        return named and self.kind in (Kind.TEXT, Kind.CATEGORY)
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,8 @@ class Home:
 
     @property
     def quarantine(self) -> Path:
-        """Returns the refused rows with their reasons."""
-        return self.root / "quarantine"
+        """Returns the refused rows with their reasons: as they were delivered, so for their owner's eyes alone."""
+        return self.personal / "quarantine"
 
     @property
     def portraits(self) -> Path:

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from fastapi import Header, Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
-CustomerId = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+from features.kit.identifiers import identifier
+
+
+def in_one_form(form: Callable[[str], str] = identifier) -> BeforeValidator:
+    """Returns a validator that brings an identifier into its one form; nothing of another type, and no blank one.
+
+    One that lost its digits stays as it came: it is nobody's, and the answer says so item by item.
+    """
+    return BeforeValidator(lambda value: form(value) or value if isinstance(value, str) else value)
+
+
+CustomerId = Annotated[
+    str,
+    in_one_form(),
+    StringConstraints(strict=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$"),
+]
 """An operator's id: text. A JSON number is refused, because 18 digits do not survive a double."""
 
 CustomerInPath = Annotated[
@@ -18,6 +34,8 @@ CustomerInPath = Annotated[
 
 Code = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=60, pattern=r"^[a-z0-9_.]+$")]
 Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Reference = Annotated[Name, in_one_form()]
+"""The id of a contact, an order or a ticket."""
 Place = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100)]
 
 

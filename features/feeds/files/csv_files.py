@@ -16,6 +16,7 @@ from typing import Any
 from features.feeds.files.text_stream import Utf8Stream, open_bytes, python_encoding
 from features.feeds.mapping.layout import File
 from features.kit.errors import DataError
+from features.kit.identifiers import twins
 
 _BLOCK_BYTES = 8 << 20
 _HEADER_BYTES = 1 << 16
@@ -28,11 +29,12 @@ def csv_header(path: Path, file: File) -> list[str]:
 
     Raises:
         DataError: If the file is empty, is not in its declared encoding, has another header than declared, or names a
-            column twice.
+            column twice, in whatever case or width.
     """
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty", remedy="deliver the file again")
     if file.headerless:
+        refuse_twins(path, file.header)
         return list(file.header)
     try:
         with Utf8Stream(path, file) as stream:
@@ -46,12 +48,23 @@ def csv_header(path: Path, file: File) -> list[str]:
         raise DataError(f"{path}: the file is empty", remedy="deliver the file again")
     if file.header and not set(names) & set(file.header):
         raise _other_encoding(path, file) or _other_header(path, names, file)
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise DataError(f"{path}: the column '{twice}' stands twice in the header")
+    refuse_twins(path, names)
     if file.header and tuple(names) != file.header:
         raise _other_encoding(path, file) or _other_header(path, names, file)
     return names
+
+
+def refuse_twins(place: Path | str, names: Sequence[str]) -> None:
+    """Raises DataError naming two columns that are one to SQL, or that a reader would take for one."""
+    found = twins(names)
+    if found is None:
+        return
+    if found[0] == found[1]:
+        raise DataError(f"{place}: the column '{found[0]}' stands twice in the header")
+    raise DataError(
+        f"{place}: the columns '{found[0]}' and '{found[1]}' differ only in case, blanks or width",
+        remedy="rename one of them where the file is made",
+    )
 
 
 def _other_encoding(path: Path, file: File) -> DataError | None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from features.feeds.files.csv_files import refuse_twins
 from features.feeds.mapping.layout import Table
 from features.feeds.mapping.sources import Source, parse_duration
 from features.kit.errors import ConfigurationError, DataError, NotReadyError
@@ -82,6 +83,7 @@ class Tables:
                 "AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
                 [_sql_name(table.table)],
             ).fetchall()
+        refuse_twins(f"tables.{name}", [str(column) for column, _ in rows])
         return {str(column): str(kind) for column, kind in rows}
 
     def _beyond(self, name: str, table: Table, kind: str, low: str) -> Part:

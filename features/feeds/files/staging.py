@@ -14,9 +14,9 @@ from typing import Any
 
 import duckdb
 
-from features.feeds.conversion import BAD_VALUE, IN_SCIENTIFIC_NOTATION, converted, is_lossless, scientific, to_local
+from features.feeds.conversion import BAD_VALUE, converted, is_lossless, to_local
 from features.feeds.files.control_files import check_rows
-from features.feeds.files.csv_files import csv_header, csv_tables
+from features.feeds.files.csv_files import csv_header, csv_tables, refuse_twins
 from features.feeds.files.database import Tables
 from features.feeds.mapping.layout import File
 from features.feeds.mapping.sources import Source
@@ -24,6 +24,7 @@ from features.feeds.schema import Column, Kind
 from features.kit.errors import ConfigurationError, DataError
 from features.kit.files import sha256_of
 from features.kit.home import Home
+from features.kit.identifiers import DAMAGES, add_functions, damage_sql, identifier_sql
 from features.kit.sql import column_types, literal, literals, parquet, quoted, row_count
 
 MEMORY_LIMIT = "1400MB"
@@ -83,6 +84,7 @@ def open_scratch(folder: Path, *, threads: int) -> duckdb.DuckDBPyConnection:
     connection.execute(f"SET temp_directory={literal(folder / 'spill')}")
     connection.execute("SET TimeZone='UTC'")
     connection.execute("SET enable_progress_bar=false")
+    add_functions(connection)
     for macro in _MACROS:
         connection.execute(f"CREATE OR REPLACE MACRO {macro}")
     return connection
@@ -145,15 +147,20 @@ def stage_files(
 
 
 def _parquet_scan(connection: duckdb.DuckDBPyConnection, paths: list[Path], data: Path) -> str:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     layout: list[str] = []
     for path in paths:
         try:
+            names = pq.read_schema(path).names  # DuckDB would call the second of `id` and `ID` a third name
             found = list(column_types(connection, f"SELECT * FROM {parquet([path])}"))
-        except duckdb.Error as error:
+        except (duckdb.Error, pa.ArrowException) as error:
             first_line = str(error).splitlines()[0]
             raise DataError(
                 f"{path}: not a whole Parquet file ({first_line})", remedy="deliver the file again"
             ) from None
+        refuse_twins(path, names)
         _same_layout(path, paths[0], found, layout or found)
         layout = layout or found
     scan = parquet(paths, "filename='_path'", "file_row_number=true")
@@ -277,8 +284,9 @@ def _checked_value(
     if kind is None:
         return [], value
     if kind == "identifier":
-        text = f"nullif(trim(CAST({value} AS VARCHAR)), '')"
-        return [(f"{IN_SCIENTIFIC_NOTATION}:{column}", scientific(text))], text
+        text = f"CAST({value} AS VARCHAR)"
+        wrong = damage_sql(text)
+        return [(f"{why}:{column}", f"{wrong} = {literal(why)}") for why in DAMAGES], identifier_sql(text)
     target = Column(column, Kind(kind))
     typed = converted(value, source_type, target, unit="", scale=0, zone=source.operator.time_zone)
     # a view shows local times, as an untyped column does; landing turns them into UTC once, and only once.

@@ -63,6 +63,10 @@ class Operator(Config):
         )
 
 
+FORM = 1
+"""Raised whenever landed identifiers or free text are kept in another form: files of another are written again."""
+
+
 class Part(Config):
     """One immutable Parquet file."""
 
@@ -83,6 +87,7 @@ class LandedFeed(Config):
         signature: Hash of mapping and source files of the last landing; equal means nothing to do.
         mapping: Hash of the mapping alone.
         files: Source file -> sha256, of everything landed under this mapping.
+        form: Which `FORM` of identifiers and free text the files have; 0 of a release that had none.
         report: Rows accepted, repeated and refused by the last landing that read anything.
         refused: Source file -> month -> rows in quarantine; "" where the SELECT does not tell the file.
     """
@@ -94,6 +99,7 @@ class LandedFeed(Config):
     signature: str = ""
     mapping: str = ""
     files: dict[str, str] = Field(default_factory=dict)
+    form: int = 0
     report: dict[str, Any] = Field(default_factory=dict)
     refused: dict[str, dict[str, int]] = Field(default_factory=dict)
 
@@ -109,7 +115,8 @@ class Manifest(Config):
     Attributes:
         first_day: The first civil day that the event feeds cover.
         latest_as_of: The last date on which the feeds are complete up to that day's beginning.
-        derived: Views without numbers and names, made from the personal feeds.
+        derived: Views without numbers and names, made from the personal feeds; and what people wrote, for its owner
+            alone.
     """
 
     format_version: int = FORMAT_VERSION

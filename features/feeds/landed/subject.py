@@ -65,6 +65,15 @@ class Subject:
         """Returns the subscriptions that were never anybody else's."""
         return frozenset(holding.customer_id for holding in self.holdings if holding.is_whole)
 
+    def holds(self, customer_id: str, at: datetime) -> bool:
+        """Tells whether a row of a subscription at an instant (naive UTC) is this person's."""
+        return any(
+            held.customer_id == customer_id
+            and (held.start is None or at >= held.start)
+            and (held.end is None or at < held.end)
+            for held in self.holdings
+        )
+
     def customers_as_of(self, instant: datetime) -> frozenset[str]:
         """Returns the subscriptions whose portraits as of an instant (naive UTC) tell of this person."""
         began = (held for held in self.holdings if held.start is None or held.start < instant)

@@ -13,12 +13,14 @@ from features.feeds.landing.parts import Writer
 from features.feeds.landing.typing_rows import is_staged, staged_name
 from features.feeds.schema import Feed, Link
 from features.kit.home import Home
+from features.kit.identifiers import phone_number_sql
 from features.kit.sql import column_types, parquet
 
 _COMPUTED = {
     # a correlated EXISTS with `<>` and `<` answers wrongly in DuckDB 1.5.6; the window does not.
     "is_reissued": (
-        "count(DISTINCT customer_id) OVER (PARTITION BY number ORDER BY valid_from, known_at, customer_id "
+        f"count(DISTINCT customer_id) OVER (PARTITION BY {phone_number_sql('number')} "
+        "ORDER BY valid_from, known_at, customer_id "
         "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) > 1 AS is_reissued"
     )
 }
@@ -81,7 +83,8 @@ def _read_owners(connection: duckdb.DuckDBPyConnection, home: Home, numbers: Lan
     known = []
     if numbers is not None:
         known.append(
-            f"SELECT number, customer_id, valid_from, valid_until, known_at, superseded_at FROM {_scan(home, numbers)}"
+            f"SELECT {phone_number_sql('number')} AS number, customer_id, valid_from, valid_until, known_at, "
+            f"superseded_at FROM {_scan(home, numbers)}"  # an earlier release landed them as they were delivered
         )
     if is_staged(connection, "numbers"):
         staged = staged_name(FEEDS["numbers"])

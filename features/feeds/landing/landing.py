@@ -23,6 +23,7 @@ from features.feeds.files.control_files import check_deliveries
 from features.feeds.files.database import Tables, open_tables
 from features.feeds.files.staging import View, fingerprints_of, lock_down, open_scratch, scratch_folder, stage_files
 from features.feeds.landed.manifest import (
+    FORM,
     LandedFeed,
     Manifest,
     Operator,
@@ -34,6 +35,7 @@ from features.feeds.landed.manifest import (
     version_of,
 )
 from features.feeds.landed.shape import Shape
+from features.feeds.landing.free_text import texts_of
 from features.feeds.landing.identity import admit_known_customers, resolve_owners, write_links
 from features.feeds.landing.parts import Writer
 from features.feeds.landing.quarantine import (
@@ -56,7 +58,7 @@ from features.kit.runs import hit
 from features.kit.sql import column_types, literals, row_count
 from features.kit.terminal.progress import SILENT, Progress
 
-RULES_VERSION = 3
+RULES_VERSION = 4
 """Raised whenever landing would make other rows of the same files; part of every signature."""
 
 
@@ -94,11 +96,12 @@ def land(
         views, reports = landing.check_all(folder, todo, progress)
         landed = dict(old.feeds) if old else {}
         with closing(Writer(home, folder, threads=threads)) as writer:
+            writer.texts = texts_of(old)
             for feed, mapping in todo:
                 with progress.step(f"land {feed.name}"):
                     landed[feed.name] = landing.write(writer, feed, mapping, reports[feed.name], signatures[feed.name])
             landing.write_refused(writer.connection, views, reports)
-            derived = write_links(writer, landed, old.derived if old else {})
+            derived = writer.texts | write_links(writer, landed, old.derived if old else {})
     manifest = _manifest(source, operator, landed, derived, arrival)
     hit("ingest.before_manifest")
     if old is None or manifest != old:
@@ -257,12 +260,7 @@ class _Landing:
         self, connection: duckdb.DuckDBPyConnection, views: dict[str, View], reports: dict[str, FeedReport]
     ) -> None:
         """Writes the quarantine files, and stops the run if too many rows are bad."""
-        by_number = {name for name, mapping in self.source.feeds.items() if mapping.keyed_by == "number"}
-        personal = by_number | {name for name, feed in FEEDS.items() if feed.personal}
-        personal |= {
-            view for name in personal & set(self.source.feeds) for view in self.views_of(self.source.feeds[name])
-        }
-        write_quarantine(connection, self.home, [*views, *reports], frozenset(personal))
+        write_quarantine(connection, self.home, [*views, *reports])
         check_limits(connection, self.source, views, reports)
 
     def write(self, writer: Writer, feed: Feed, mapping: FeedMapping, report: FeedReport, signature: str) -> LandedFeed:
@@ -290,6 +288,7 @@ class _Landing:
         return LandedFeed(
             parts=outcome.parts,
             columns=tuple(column.name for column in feed.columns),
+            form=FORM,
             first_day=first,
             last_day=last,
             signature=signature,
@@ -318,6 +317,7 @@ def _report(connection: duckdb.DuckDBPyConnection, feed: Feed, views: list[str],
         quarantined=sum(reasons.values()),
         reasons=reasons,
         first=first_refused(connection, *owners),
+        rewritten=row_count(connection, f"{staged_name(feed)} WHERE _reason IS NULL AND _rewritten"),
         erased=erased,
     )
 

@@ -10,16 +10,18 @@ from pathlib import Path
 
 import duckdb
 
-from features.feeds.conversion import to_local
+from features.feeds.conversion import one_form, to_local
 from features.feeds.files.staging import open_scratch
-from features.feeds.landed.manifest import LandedFeed, Part
-from features.feeds.landed.shape import Shape
+from features.feeds.landed.manifest import FORM, LandedFeed, Part
+from features.feeds.landed.shape import Shape, event_id_sql
+from features.feeds.landing.free_text import free_text_columns, keep_texts, texts_name
 from features.feeds.landing.typing_rows import staged_name
 from features.feeds.landing.versions import CONFLICT, merge, select_incoming, within_month
-from features.feeds.schema import Grain
+from features.feeds.schema import Column, Feed, Grain, Kind
 from features.kit.errors import DataError
 from features.kit.files import atomic_path
 from features.kit.home import Home
+from features.kit.identifiers import identifier_sql
 from features.kit.runs import hit
 from features.kit.sql import column_types, literal, parquet, quoted, row_count, timestamp
 
@@ -41,6 +43,7 @@ class Writer:
 
     def __init__(self, home: Home, folder: Path, *, threads: int) -> None:
         self.home = home
+        self.texts: dict[str, Part] = {}  # what people wrote, by its name in the manifest; the caller gives the earlier
         self.connection = open_scratch(folder, threads=threads)
 
     def close(self) -> None:
@@ -61,10 +64,12 @@ class Writer:
         A big feed whose event time decides the month goes month by month; everything else is merged in one go.
         """
         parts = {part.month: part for part in before.parts} if before else {}
-        if before is not None and list(before.columns) != [column.name for column in shape.feed.columns]:
-            parts = self._with_new_columns(shape, before, f"{signature}|{arrived_at}|columns")
-            before = before.model_copy(update={"columns": tuple(column.name for column in shape.feed.columns)})
+        columns = tuple(column.name for column in shape.feed.columns)
         staged = staged_name(shape.feed)
+        self._keep_texts(shape.feed, [f"(FROM {staged} WHERE _reason IS NULL)"], before)
+        if before is not None and (before.columns != columns or before.form < FORM):
+            parts = self._in_present_form(shape, before, f"{signature}|{arrived_at}|columns")
+            before = before.model_copy(update={"columns": columns, "form": FORM})
         available = set(column_types(self.connection, staged))
         decides_month = shape.feed.grain is not Grain.INSTANT or (
             "event_id" not in available and "event_at" in shape.feed.key
@@ -104,13 +109,27 @@ class Writer:
                     parts[month] = self._write_month(shape, month, parts.get(month), name, delivery, "merged")
         return Outcome(tuple(parts[month] for month in sorted(parts)), repeated, conflicts)
 
-    def _with_new_columns(self, shape: Shape, before: LandedFeed, name: str) -> dict[str, Part]:
-        """Rewrites every part with the columns that the contract has now."""
+    def _in_present_form(self, shape: Shape, before: LandedFeed, name: str) -> dict[str, Part]:
+        """Rewrites the parts that have other columns than the contract now, or identifiers of an earlier form."""
         parts: dict[str, Part] = {}
+        is_whole = before.columns == tuple(column.name for column in shape.feed.columns)
         for part in before.parts:
             self._load_landed(shape, before, [part])
+            if is_whole and not row_count(self.connection, f"landed WHERE {_of_another_form(shape)}"):
+                parts[part.month] = part
+                continue
+            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE landed AS {_in_form(shape)}")
             parts[part.month] = self._write_month(shape, part.month, part, name, None, "landed")
         return parts
+
+    def _keep_texts(self, feed: Feed, relations: list[str], before: LandedFeed | None) -> None:
+        """Puts what people wrote into the personal folder, with what an earlier release left in the months."""
+        if not free_text_columns(feed):
+            return
+        name = texts_name(feed.name)
+        old = [parquet([self.home.root / part.path]) for part in before.parts] if before and before.form < FORM else []
+        kept = keep_texts(self, feed, [*relations, *old], self.texts.get(name))
+        self.texts |= {name: kept} if kept else {}
 
     def _has_repeats(self, shape: Shape, available: set[str], where: str) -> bool:
         key = "event_id" if "event_id" in available else ", ".join(shape.feed.key)
@@ -208,6 +227,30 @@ class Writer:
             f"SELECT CAST({low} AS DATE), CAST({high} AS DATE) FROM {staged_name(shape.feed)} WHERE _reason IS NULL"
         ).fetchone()
         return (row[0], row[1]) if row else (None, None)
+
+
+def _forms(shape: Shape) -> dict[str, str]:
+    """Returns column -> SQL of its present form, for identifiers and what people wrote."""
+    columns = [Column(name, Kind.TEXT) for name in shape.owner] + list(shape.feed.columns)
+    forms = {column.name: one_form(quoted(column.name), column) for column in columns if column.is_identifier}
+    return forms | dict.fromkeys(free_text_columns(shape.feed), "CAST(NULL AS VARCHAR)")
+
+
+def _of_another_form(shape: Shape) -> str:
+    changed = [f"{quoted(name)} IS DISTINCT FROM {form}" for name, form in _forms(shape).items()]
+    return " OR ".join(changed) or "false"
+
+
+def _in_form(shape: Shape) -> str:
+    """Returns SQL for the table `landed` in the present form; an event id made from its key is made again."""
+    replaced = ", ".join(f"{form} AS {quoted(name)}" for name, form in _forms(shape).items())
+    rows = f"SELECT * REPLACE ({replaced}) FROM landed" if replaced else "SELECT * FROM landed"
+    if not shape.stores_event_id or not replaced:
+        return rows
+    by_key = event_id_sql(shape.feed)
+    made = rows.replace("SELECT *", f"SELECT event_id = {by_key} AS _is_made, *", 1)
+    again = f"CASE WHEN _is_made THEN {by_key} ELSE {identifier_sql('event_id')} END AS event_id"
+    return f"SELECT * EXCLUDE (_is_made) REPLACE ({again}) FROM ({made})"
 
 
 def copy_to_parquet(connection: duckdb.DuckDBPyConnection, home: Home, path: Path, select: str) -> int:

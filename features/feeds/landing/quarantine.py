@@ -7,7 +7,8 @@ from typing import Any
 
 import duckdb
 
-from features.feeds.conversion import IN_SCIENTIFIC_NOTATION, to_local
+from features.feeds.contracts import FEEDS
+from features.feeds.conversion import to_local
 from features.feeds.files.staging import View
 from features.feeds.landing.parts import copy_to_parquet
 from features.feeds.landing.typing_rows import staged_name
@@ -16,6 +17,7 @@ from features.feeds.mapping.sources import Source
 from features.feeds.schema import Feed
 from features.kit.errors import DataError, QuarantineLimitError
 from features.kit.home import Home
+from features.kit.identifiers import CUT_BY_A_DOUBLE, IN_SCIENTIFIC_NOTATION
 from features.kit.sql import column_types, literal, literals, quoted
 
 MANY_BAD = 10
@@ -46,14 +48,21 @@ def reasons_of(connection: duckdb.DuckDBPyConnection, *owners: str) -> dict[str,
 def first_refused(connection: duckdb.DuckDBPyConnection, *owners: str) -> str:
     """Returns the first refused row of the most frequent reason in words, or an empty string."""
     rows = connection.execute(
-        f"SELECT reason, file, row_number, key, content FROM refused_rows WHERE owner IN ({literals(owners)}) ORDER BY "
+        f"SELECT owner, reason, file, row_number, key FROM refused_rows WHERE owner IN ({literals(owners)}) ORDER BY "
         "count(*) OVER (PARTITION BY reason) DESC, reason, file, row_number, key, content LIMIT 1"
     ).fetchall()
     if not rows:
         return ""
-    reason, file, row, key, content = rows[0]
-    place = f"{file} row {row}" if row is not None else f"key {key or content}"
-    return f"{reason} in {place}"
+    owner, reason, file, row, key = rows[0]
+    return f"{reason} in {_place(owner, file, row, key)}"
+
+
+def _place(owner: str, file: str, row: int | None, key: str | None) -> str:
+    """Returns where a refused row stands, in words that hold nothing personal."""
+    if row is not None:
+        return f"{file} row {row}"
+    is_personal = owner not in FEEDS or FEEDS[owner].personal
+    return f"key {key}" if key and not is_personal else f"a row that {owner}.parquet in the quarantine folder holds"
 
 
 def refused_by_period(
@@ -87,12 +96,18 @@ def refused_by_period(
     return found
 
 
-def write_quarantine(
-    connection: duckdb.DuckDBPyConnection, home: Home, owners: list[str], personal: frozenset[str]
-) -> None:
-    """Writes each owner's refused rows to one file, in place of the earlier one; personal ones stay private."""
+def write_quarantine(connection: duckdb.DuckDBPyConnection, home: Home, owners: list[str]) -> None:
+    """Writes each owner's refused rows to one file, in place of the earlier one.
+
+    A refused row is as it was delivered, names and numbers and all, so all of them lie in the personal folder; what an
+    earlier release left outside moves there.
+    """
+    for old in sorted((home.root / "quarantine").glob("*.parquet")):
+        home.quarantine.mkdir(parents=True, exist_ok=True, mode=0o700)
+        old.chmod(0o600)
+        old.replace(home.quarantine / old.name)
     for owner in owners:
-        path = (home.personal if owner in personal else home.root) / "quarantine" / f"{owner}.parquet"
+        path = home.quarantine / f"{owner}.parquet"
         if not reasons_of(connection, owner):
             path.unlink(missing_ok=True)
             continue
@@ -105,18 +120,21 @@ def check_limits(
 ) -> None:
     """Raises QuarantineLimitError for the first view, file or feed with too many bad rows; it names the first of them.
 
-    An identifier in scientific notation stops the run whatever the limit: its digits are lost, and so are its rows.
+    An identifier that went through a spreadsheet stops the run whatever the limit: its digits are lost, and so are its
+    rows.
     """
     lost = connection.execute(
-        "SELECT owner, reason, file, row_number, key, content FROM refused_rows WHERE starts_with(reason, ?) "
-        "ORDER BY ALL LIMIT 1",
-        [f"{IN_SCIENTIFIC_NOTATION}:"],
+        "SELECT owner, reason, file, row_number, key FROM refused_rows "
+        "WHERE split_part(reason, ':', 1) IN (?, ?) ORDER BY ALL LIMIT 1",
+        [IN_SCIENTIFIC_NOTATION, CUT_BY_A_DOUBLE],
     ).fetchone()
     if lost:
-        place = f"{lost[2]} row {lost[3]}" if lost[3] is not None else f"key {lost[4] or lost[5]}"
+        owner, reason, *place = lost
+        whole = "; if all of them truly end in zeros, put a letter before them in every SELECT"
         raise DataError(
-            f"{lost[0]}: {lost[1]} in {place}; the digits of this identifier are lost",
-            remedy="deliver identifiers as text, never through a spreadsheet; nothing was published",
+            f"{owner}: {reason} in {_place(owner, *place)}; the digits of this identifier are lost",
+            remedy="deliver identifiers as text, never through a spreadsheet; nothing was published"
+            + (whole if reason.startswith(CUT_BY_A_DOUBLE) else ""),
         )
     for name, view in views.items():
         bad = sum(view.refused.values())

@@ -16,6 +16,7 @@ class FeedReport:
     quarantined: int = 0  # refused rows, those of the files that it reads (`reject`, `required`, ...) among them
     reasons: dict[str, int] = field(default_factory=dict)
     first: str = ""  # the first refused row in words, or an empty string
+    rewritten: int = 0  # accepted rows with an identifier in another form: blanks, full-width digits, a country code
     unchanged: bool = False  # the same files under the same mapping had landed before
     erased: int = 0  # rows of erased persons, refused and kept nowhere
 

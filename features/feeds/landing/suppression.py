@@ -24,12 +24,15 @@ from features.feeds.landing.typing_rows import is_staged, staged_name
 from features.feeds.schema import Feed
 from features.kit.files import read_json, write_bytes
 from features.kit.home import Home
+from features.kit.identifiers import phone_number
 from features.kit.sql import literal
 
 if TYPE_CHECKING:
     from features.feeds.landed.subject import Subject
 
 _IN_HOLDING = "(held_from IS NULL OR event_at >= held_from) AND (held_until IS NULL OR event_at < held_until)"
+_SPACED = "[+]?[0-9](?:[\\s().\\-/]{0,2}[0-9]){6,19}"
+"""A number with signs between its digits, as a pattern of DuckDB."""
 Held = tuple[str | None, str | None]
 """From when until when (naive UTC, half-open) rows belong to the erased person; None is unbounded."""
 
@@ -75,7 +78,11 @@ class Suppression:
     def with_subject(self, subject: Subject) -> Suppression:
         """Returns the record with one more person."""
         customers = {self.hashed(held.customer_id): (_text(held.start), _text(held.end)) for held in subject.holdings}
-        numbers = {self.hashed(number.number): (_text(number.start), _text(number.end)) for number in subject.numbers}
+        numbers = {
+            self.hashed(form): (_text(number.start), _text(number.end))
+            for number in subject.numbers
+            for form in (number.number, phone_number(number.number))
+        }
         return Suppression(
             self.salt,
             self.persons | {self.hashed(subject.person_id)},
@@ -135,11 +142,13 @@ class Suppressor:
         if not self._record:
             return
         self._load_hashes("erased_numbers", self._record.numbers)
-        number = self._hash("json_extract_string(s._content, '$.number')")
+        number = "json_extract_string(s._content, '$.number')"
+        codes = ("", "+", "86", "+86", "0086")  # an earlier release hashed a number as it was delivered
+        numbers = ", ".join(self._hash(f"concat('{code}', {number})") for code in codes)
         self._delete(feed, f"WHERE s.customer_id LIKE '{ERASED}-%'")  # the first owner of a re-issued number
         self._delete(
             feed,
-            f"USING erased_numbers e WHERE s._reason = 'number_without_owner:number' AND e.hashed = {number} "
+            f"USING erased_numbers e WHERE s._reason = 'number_without_owner:number' AND e.hashed IN ({numbers}) "
             f"AND {_IN_HOLDING}",
         )
 
@@ -151,14 +160,15 @@ class Suppressor:
         whole = {hashed for hashed, held in self._record.customers.items() if held == (None, None)}
         names: dict[str, Held] = dict.fromkeys(whole | self._record.persons | set(self._record.numbers), (None, None))
         self._load_hashes("erased_names", names)
-        text = "concat_ws(' ', key, content)"
+        text = "identifier(concat_ws(' ', key, content))"  # full-width digits are digits
         words = " UNION ALL ".join(
             f"SELECT owner, rowid AS place, unnest(regexp_extract_all({text}, '{pattern}')) AS word FROM refused_rows"
-            for pattern in ("[^\\s|,;\"''{}:\\[\\]]+", "[0-9A-Za-z]+", "[0-9A-Za-z_-]+")
+            for pattern in ("[^\\s|,;\"''{}:\\[\\]]+", "[0-9A-Za-z]+", "[0-9A-Za-z_-]+", _SPACED)
         )
         self._connection.execute(
             f"CREATE OR REPLACE TEMP TABLE erased_refused AS SELECT DISTINCT owner, place FROM ({words}) "
-            f"WHERE {self._hash('word')} IN (SELECT hashed FROM erased_names)"
+            f"WHERE {self._hash('word')} IN (SELECT hashed FROM erased_names) "
+            f"OR {self._hash('phone_number(word)')} IN (SELECT hashed FROM erased_names)"
         )
         for owner, count in self._connection.execute(
             "SELECT owner, count(*) FROM erased_refused GROUP BY owner"

@@ -12,8 +12,9 @@ import duckdb
 
 from features.feeds.contracts import FEEDS
 from features.feeds.files.staging import create_refused_table, open_scratch, scratch_folder
-from features.feeds.landed.manifest import LandedFeed, read_manifest, remove_orphans, switch_manifest
+from features.feeds.landed.manifest import FORM, LandedFeed, read_manifest, remove_orphans, switch_manifest
 from features.feeds.landed.shape import Shape
+from features.feeds.landing.free_text import texts_of
 from features.feeds.landing.identity import admit_known_customers
 from features.feeds.landing.parts import Outcome, Writer
 from features.feeds.landing.quarantine import collect_refused
@@ -23,6 +24,7 @@ from features.feeds.mapping.sources import Currency, FeedMapping, OperatorBlock,
 from features.feeds.schema import Feed, Kind
 from features.kit.errors import NotReadyError
 from features.kit.home import Home
+from features.kit.identifiers import add_functions
 from features.kit.runs import hit
 from features.kit.sql import quoted, timestamp
 
@@ -71,17 +73,19 @@ def land_rows(home: Home, feed: str, table: Any, *, arrived_at: datetime) -> Lan
                 str(connection.execute(f"SELECT sum(hash(s)) FROM {staged_name(contract)} s").fetchone()).encode()
             ).hexdigest()
         with closing(Writer(home, folder, threads=1)) as writer:
+            writer.texts = texts_of(manifest)
             shape = Shape(contract, operator.time_zone)
             has_known_at = "known_at" in table.column_names
             outcome = writer.write_feed(shape, before, arrival, digest, keeps_confirmations=has_known_at)
             refused = _reasons(writer.connection, "refused_rows", "row_number", "reason")
     if outcome.parts != (before.parts if before else ()):
         columns = tuple(column.name for column in contract.columns)
-        landed = LandedFeed(parts=outcome.parts, columns=columns)
+        landed = LandedFeed(parts=outcome.parts, columns=columns, form=FORM)
         if before is not None:
-            landed = before.model_copy(update={"parts": outcome.parts, "columns": columns})
+            landed = before.model_copy(update={"parts": outcome.parts, "columns": columns, "form": FORM})
         hit("ingest.before_manifest")
-        switch_manifest(home, manifest.model_copy(update={"feeds": manifest.feeds | {feed: landed}}))
+        changed = {"feeds": manifest.feeds | {feed: landed}, "derived": manifest.derived | writer.texts}
+        switch_manifest(home, manifest.model_copy(update=changed))
         hit("ingest.after_manifest")
     return Landed(outcome, refused)
 
@@ -97,6 +101,7 @@ def check_rows(feed: str, table: Any, *, time_zone: str, arrived_at: datetime) -
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone='UTC'")
         connection.execute("SET threads=1")
+        add_functions(connection)
         load = Load(arrived_at.replace(tzinfo=None), is_first=False)
         _stage(connection, OperatorBlock(name="own rows", time_zone=time_zone), contract, table, load)
         return _reasons(connection, staged_name(contract), "_row", "_reason")

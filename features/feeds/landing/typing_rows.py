@@ -14,10 +14,8 @@ import duckdb
 
 from features.feeds.conversion import (
     BAD_VALUE,
-    IN_SCIENTIFIC_NOTATION,
     converted,
     is_lossless,
-    scientific,
     to_local,
     to_utc,
 )
@@ -25,6 +23,7 @@ from features.feeds.mapping.sources import FeedMapping, Source
 from features.feeds.schema import Column, Feed, Grain, Kind
 from features.kit.clock import instant_of
 from features.kit.errors import ConfigurationError, DataError
+from features.kit.identifiers import CUT_BY_A_DOUBLE, NO_IDENTIFIER, damage_sql, rounded
 from features.kit.sql import column_types, literal, literals, quoted, timestamp
 from features.kit.terminal.spelling import did_you_mean
 
@@ -70,6 +69,8 @@ def stage_feed(
     types = select_types(connection, feed, mapping, select)
     columns = _target_columns(source, feed, mapping, types)
     _create(connection, feed, select, _Plan(source, feed, mapping, load, types, columns))
+    for column in (column.name for column in columns if column.is_identifier):
+        _refuse_rounded(connection, staged_name(feed), column)
     return "known_at" in types
 
 
@@ -113,16 +114,18 @@ def _target_columns(source: Source, feed: Feed, mapping: FeedMapping, types: dic
         raise ConfigurationError(f"feeds.{feed.name}: say how rows become known: `known_after`, or a column known_at")
     if default_event(feed, types) is None and source.snapshot_at is None:
         raise ConfigurationError(f"{name}: there is no column 'event_at'")
-    for column_name in ("customer_id", "number", "event_id"):
-        if types.get(column_name) in ("DOUBLE", "FLOAT"):
-            raise ConfigurationError(
-                f"{name}: '{column_name}' arrives as {types[column_name]}, which does not hold 18 digits",
-                remedy="deliver identifiers as text or whole numbers",
-            )
     times = tuple(Column(n, Kind.INSTANT, required=True) for n in ("event_at", "known_at", "delivered_at"))
     ids = (Column("event_id", Kind.TEXT, required=True),)
     dated_by_period = {"event_at"} if feed.period else set()
-    return tuple(c for c in (*owner, *ids, *times, *feed.columns) if c.name in types and c.name not in dated_by_period)
+    found = (c for c in (*owner, *ids, *times, *feed.columns) if c.name in types and c.name not in dated_by_period)
+    columns = tuple(dict.fromkeys(found))
+    for column in columns:
+        if column.is_identifier and types[column.name] in ("DOUBLE", "FLOAT"):
+            raise ConfigurationError(
+                f"{name}: '{column.name}' arrives as {types[column.name]}, which does not hold 18 digits",
+                remedy="deliver identifiers as text or whole numbers",
+            )
+    return columns
 
 
 def default_event(feed: Feed, types: dict[str, str]) -> str | None:
@@ -222,16 +225,18 @@ def _create(connection: duckdb.DuckDBPyConnection, feed: Feed, select: str, plan
         for column in plan.columns
         if column.required or column.name in feed.key
     ]
-    bad_value += [
-        f"WHEN {scientific(f'r.{quoted(column.name)}')} THEN {literal(f'{IN_SCIENTIFIC_NOTATION}:{column.name}')}"
-        for column in plan.columns
-        if plan.types[column.name] == "VARCHAR" and (column.name == "number" or column.name.endswith("_id"))
-    ]
+    ids = [column for column in plan.columns if column.is_identifier and plan.types[column.name] == "VARCHAR"]
+    for column in ids:
+        why = damage_sql(f"r.{quoted(column.name)}")
+        why = why if column.required else f"nullif({why}, '{NO_IDENTIFIER}')"
+        bad_value.append(f"WHEN {why} IS NOT NULL THEN {why} || {literal(f':{column.name}')}")
+    rewritten = " OR ".join(f"r.{quoted(column.name)} <> {plan.typed(column)}" for column in ids) or "false"
     file = "r._file" if "_file" in plan.types else "CAST(NULL AS VARCHAR)"
     row = "CAST(r._row AS BIGINT)" if "_row" in plan.types else "CAST(NULL AS BIGINT)"
     raw_row = ", ".join(f"{quoted(column.name)} := CAST(r.{quoted(column.name)} AS VARCHAR)" for column in plan.columns)
     inner = (
         f"SELECT {', '.join(typed)}, {_case(bad_value)} AS _bad, {file} AS _file, {row} AS _row, "
+        f"coalesce({rewritten}, false) AS _rewritten, "
         f"CASE WHEN _bad IS NOT NULL THEN CAST(to_json(struct_pack({raw_row})) AS VARCHAR) END AS _raw "
         f"FROM ({select}) r"
     )
@@ -251,14 +256,31 @@ def _create(connection: duckdb.DuckDBPyConnection, feed: Feed, select: str, plan
     own = ", ".join(f"t.{name}" for name in names)
     reasons = ["WHEN _bad IS NOT NULL THEN _bad", *missing, *_range_tests(plan), *_time_tests(plan)]
     dated = f"SELECT {own}, {event} AS event_at, {plan.known(lagged, event)} AS known_at, _bad, _file, _row, _raw"
+    dated += ", _rewritten"
     packed = ", ".join(f"{name} := t.{name}" for name in [*names, "event_at", "known_at"])
     _run(
         connection,
         feed,
         f"CREATE TABLE {staged_name(feed)} AS SELECT {', '.join(names)}, event_at, known_at, _reason, _file, _row, "
+        "_rewritten, "
         f"CASE WHEN _reason IS NOT NULL THEN coalesce(_raw, CAST(to_json(struct_pack({packed})) AS VARCHAR)) END "
         f"AS _content FROM (SELECT t.*, {_case(reasons)} AS _reason FROM ({dated} FROM ({inner}) t {join}) t) t",
     )
+
+
+def _refuse_rounded(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> None:
+    """Refuses the long numbers that end in zeros, if so many of a column do that a spreadsheet has cut them."""
+    long = f"FROM {table} WHERE _reason IS NULL AND strlen({column}) > 15"
+    found = connection.execute(f"SELECT 2 * count(*) FILTER (ends_with({column}, '0')) > count(*) {long}").fetchone()
+    if not (found and found[0]):
+        return
+    values = connection.execute(f"SELECT DISTINCT {column} {long} LIMIT 100000").fetchall()
+    if rounded(str(value) for (value,) in values):
+        connection.execute(
+            f"UPDATE {table} SET _reason = {literal(f'{CUT_BY_A_DOUBLE}:{column}')}, "
+            f"_content = CAST(to_json(struct_pack({column} := {column}, event_at := event_at)) AS VARCHAR) "
+            f"WHERE _reason IS NULL AND regexp_full_match({column}, '[0-9]{{15}}0+')"
+        )
 
 
 _TIMES = ("event_at", "known_at", "delivered_at")

@@ -13,10 +13,16 @@ from datetime import date, datetime
 import duckdb
 
 from features.feeds.landed.shape import Shape, event_id_sql
+from features.feeds.schema import Column
 from features.kit.clock import add_months, instant_of
 from features.kit.sql import quoted, row_count, timestamp
 
 CONFLICT = "conflicting_duplicate"
+
+
+def is_kept_apart(column: Column) -> bool:
+    """Tells whether a column's values lie in the personal folder (`free_text`) and not in the feed's months."""
+    return column.is_free_text
 
 
 def select_incoming(shape: Shape, staged: str, available: set[str], arrived_at: datetime, where: str) -> str:
@@ -31,7 +37,9 @@ def select_incoming(shape: Shape, staged: str, available: set[str], arrived_at: 
         f"{timestamp(arrived_at)} AS arrived_at",
     ]
     selected += [
-        quoted(column.name) if column.name in available else f"CAST(NULL AS {column.sql_type}) AS {quoted(column.name)}"
+        quoted(column.name)
+        if column.name in available and not is_kept_apart(column)
+        else f"CAST(NULL AS {column.sql_type}) AS {quoted(column.name)}"
         for column in shape.feed.columns
     ]
     return f"SELECT {', '.join(selected)}, _file, _row FROM {staged} WHERE {where}"

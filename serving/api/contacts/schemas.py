@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, Field
 
 from serving.api.answers import BatchAnswer, ErrorOut
-from serving.api.types import Body, Code, CustomerId, Name
+from serving.api.types import Body, Code, CustomerId, Name, Reference
 from serving.outreach.refusals import Channel
 
 MOST_CONTACTS = 1000
@@ -16,7 +16,7 @@ MOST_CONTACTS = 1000
 class ContactIn(Body):
     """One contact; `contact_id` is the tool's own, new for every contact of a customer that this API key reports."""
 
-    contact_id: Name
+    contact_id: Reference
     customer_id: CustomerId
     at: AwareDatetime
     action: Code

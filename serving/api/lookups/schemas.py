@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import StringConstraints
 
+from features.kit.identifiers import phone_number
 from features.kit.language import Locale
 from serving.api.answers import ErrorOut
 from serving.api.customer.portrait import EXAMPLE as PORTRAIT
@@ -13,13 +14,13 @@ from serving.api.customer.portrait import PortraitFacts
 from serving.api.customer.product_fit import EXAMPLE as FIT
 from serving.api.customer.product_fit import FitAnswer
 from serving.api.customer.score import TargetOut
-from serving.api.types import Body
+from serving.api.types import Body, in_one_form
 
 
 class LookupRequest(Body):
     """Who is calling. The number stands in the body, never in an address that gets logged."""
 
-    number: Annotated[str, StringConstraints(strict=True, pattern=r"^\+?[0-9]{5,20}$")]
+    number: Annotated[str, in_one_form(phone_number), StringConstraints(strict=True, pattern=r"^[0-9]{5,20}$")]
     locale: Locale = "zh"
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 
 from features.feeds.landed.reading import Feeds, newest_versions
 from features.feeds.landed.steady import on_current_feeds
 from features.kit.clock import instant_of
 from features.kit.errors import InsightError, NotFoundError, NotReadyError
+from features.kit.identifiers import spellings
 from serving.api.answers import ErrorOut
 from serving.api.context import Context
 from serving.api.customer.portrait import card_of, live_portrait
@@ -19,12 +19,11 @@ from serving.database.audit import record
 from serving.database.keys import ApiKey
 from serving.database.session import writing
 
-_MOBILE = re.compile(r"(?:\+|00)?86(1[0-9]{10})")
 NOBODY = "no customer with this number"
 
 _HOLDER = f"""
 SELECT customer_id FROM ({newest_versions("numbers")})
-WHERE number = $number AND valid_from < $until AND (valid_until IS NULL OR valid_until > $now)
+WHERE number IN (SELECT unnest($spellings)) AND valid_from < $until AND (valid_until IS NULL OR valid_until > $now)
 ORDER BY valid_from DESC, known_at DESC LIMIT 1
 """
 
@@ -36,8 +35,7 @@ def look_up(context: Context, key: ApiKey, request: LookupRequest) -> LookupAnsw
         NotFoundError: If nobody holds the number, or nobody that this key may see.
         NotReadyError: If no number has landed.
     """
-    spellings = dict.fromkeys((request.number, national(request.number)))
-    customer_id = next(filter(None, (_holder(context, number) for number in spellings)), None)
+    customer_id = _holder(context, request.number)
     with writing(context.engine) as session:
         record(session, actor=key.key_id, action="lookups.read", subject=customer_id or "nobody")
     if customer_id is None:
@@ -67,15 +65,6 @@ def look_up(context: Context, key: ApiKey, request: LookupRequest) -> LookupAnsw
     )
 
 
-def national(number: str) -> str:
-    """Returns a Chinese mobile number without the country code that a telephone system puts before it.
-
-    Example: +8613812341234 gives 13812341234; any other number only loses its plus.
-    """
-    found = _MOBILE.fullmatch(number)
-    return found[1] if found else number.removeprefix("+")
-
-
 def _holder(context: Context, number: str) -> str | None:
     """Returns who holds a number on the portraits' day, as known by now."""
     today = context.today()
@@ -86,7 +75,9 @@ def _holder(context: Context, number: str) -> str | None:
         zone, day = feeds.operator.time_zone, max(today, feeds.latest_as_of())
         now, until = (instant_of(on, zone).replace(tzinfo=None) for on in (day, day + timedelta(days=1)))
         with feeds.connect(personal=True) as database:
-            row = database.execute(_HOLDER, {"number": number, "now": now, "until": until}).fetchone()
+            row = database.execute(
+                _HOLDER, {"spellings": list(spellings(number)), "now": now, "until": until}
+            ).fetchone()
         return None if row is None else str(row[0])
 
     return on_current_feeds(context.home, read)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from serving.api.answers import BatchAnswer, ErrorOut
-from serving.api.types import Body, Name
+from serving.api.types import Body, Reference
 from serving.outreach.dispositions import Disposition
 
 MOST_OUTCOMES = 1000
@@ -19,8 +19,8 @@ class OutcomeIn(Body):
     line_id: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{5}$")]
     disposition: Disposition
     attempted_at: AwareDatetime | None = None
-    order_reference: Name | None = None
-    ticket_id: Name | None = None
+    order_reference: Reference | None = None
+    ticket_id: Reference | None = None
     next_at: AwareDatetime | None = None
     agent: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=60)] | None = None
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from features.kit.clock import civil_date, utc_now
 from features.kit.errors import NotReadyError
+from features.kit.identifiers import damage
 from features.kit.runs import hit
 from serving.database.base import insert_missing
 from serving.database.session import writing
@@ -112,6 +113,9 @@ def _refused(reports: Sequence[Report], time_zone: str) -> dict[int, ReportError
             {"event_at": "attempted_at"}.get(column, column), f"{why}: the feed refuses it", f"数据源拒收：{why}"
         )
     for place, report in enumerate(reports):
+        why = damage(report.ticket_id or "")  # no feed holds it, so none judges it
+        if why:
+            refused[place] = ReportError("ticket_id", f"{why}: no ticket has this number", f"工单号有误：{why}")
         if report.next_at is not None and not on_calendar(report.next_at):
             refused[place] = ReportError("next_at", "not_a_time: no calendar has this day", "日期不存在")
     return refused

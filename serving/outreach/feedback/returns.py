@@ -15,6 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from features.kit.errors import DataError
+from features.kit.identifiers import damage, identifier
 from features.kit.language import Locale
 from serving.outreach.dispositions import DISPOSITIONS, Disposition
 from serving.outreach.export.columns import COLUMNS
@@ -365,9 +366,9 @@ def _disposition(text: str) -> str:
 def _reference(cells: dict[str, Any], name: str) -> str | None:
     """Returns an order or ticket number as written; refuses what a spreadsheet made of a long one."""
     cell = cells.get(name)
-    text = _words(cell)
+    text = identifier(_words(cell) or "") or None
     is_rounded = isinstance(cell, (int, float)) and abs(cell) >= _ROUNDED_FROM
-    if text is not None and (is_rounded or _SPOILED_NUMBER.fullmatch(text)):
+    if text is not None and (is_rounded or _SPOILED_NUMBER.fullmatch(text) or damage(text)):
         raise ReportError(
             name,
             f"'{text}' was rounded or hidden by the spreadsheet; write it again into a text cell",

@@ -76,12 +76,11 @@ class SmallOperator:
         rows = f"({feeds.as_known_sql(feed, date.fromisoformat(as_of))})"
         return feeds.connect().execute(f"SELECT {columns} FROM {rows} ORDER BY ALL").fetchall()
 
-    def refused(self, feed: str, *, personal: bool = False) -> list[tuple[Any, ...]]:
+    def refused(self, feed: str) -> list[tuple[Any, ...]]:
         """Returns reason, file, row and key of a feed's quarantined rows."""
         import duckdb
 
-        folder = self.home.personal / "quarantine" if personal else self.home.quarantine
-        path = folder / f"{feed}.parquet"
+        path = self.home.quarantine / f"{feed}.parquet"
         return duckdb.execute(f"SELECT reason, file, row_number, key FROM '{path}' ORDER BY ALL").fetchall()
 
     def content(self) -> dict[str, bytes]:

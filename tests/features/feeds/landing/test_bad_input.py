@@ -243,7 +243,7 @@ def test_chinese_files_are_read_in_their_encoding(operator):
 def test_row_numbers_survive_bad_rows_and_line_breaks_in_values(operator):
     """The row that is named is the row of the file, after a short row and after a quoted line break."""
     operator.write(
-        "bills.csv", 'customer_id,period,total,plan_id\n1,2026-01-01,1,"a\nb"\n2,2026-01-01\n3,2026-01-01,x,\n'
+        "bills.csv", 'customer_id,period,total,value_added_item\n1,2026-01-01,1,"a\nb"\n2,2026-01-01\n3,2026-01-01,x,\n'
     )
     operator.map(
         "bills", "SELECT * FROM bills", file={"max_quarantine_share": 1}, known_after="P5D", max_quarantine_share=1

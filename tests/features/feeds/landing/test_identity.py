@@ -55,12 +55,12 @@ def test_a_reissued_number_gives_the_new_owner_nothing_of_the_old_one(reissued):
 def test_a_row_without_owner_is_named_in_the_private_quarantine(reissued):
     """The refused rows hold numbers, so they lie in the personal folder, by file and row."""
     reissued.land()
-    assert [row[:3] for row in reissued.refused("hotline_calls", personal=True)] == [
+    assert [row[:3] for row in reissued.refused("hotline_calls")] == [
         ("number_without_owner:number", "hotline_calls.csv", 2),
         ("number_without_owner:number", "hotline_calls.csv", 3),
         ("number_without_owner:number", "hotline_calls.csv", 6),
     ]
-    assert not (reissued.home.quarantine / "hotline_calls.parquet").exists()
+    assert not (reissued.home.root / "quarantine").exists()
 
 
 def test_rows_without_owner_land_when_the_owner_becomes_known(reissued):

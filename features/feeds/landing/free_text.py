@@ -1,0 +1,61 @@
+"""What people wrote (a complaint, a comment, who works on it) lies in the personal folder, and nowhere else.
+
+No feature reads it. The months in the shared folder hold nothing in these columns; one file a feed, for its owner's
+eyes alone, keeps every text with the customer and the key of its row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from features.feeds.contracts import FEEDS
+from features.feeds.landed.manifest import Manifest, Part
+from features.feeds.schema import Feed
+from features.kit.sql import column_types, literal, parquet, quoted, row_count
+
+if TYPE_CHECKING:
+    from features.feeds.landing.parts import Writer
+
+
+def texts_name(feed: str) -> str:
+    """Returns under which name the manifest keeps a feed's texts, among the derived files."""
+    return f"{feed}_free_text"
+
+
+def texts_of(manifest: Manifest | None) -> dict[str, Part]:
+    """Returns the files of texts that a manifest names, by their names there."""
+    derived = manifest.derived if manifest else {}
+    return {name: part for name, part in derived.items() if name in map(texts_name, FEEDS)}
+
+
+def free_text_columns(feed: Feed) -> list[str]:
+    """Returns the columns of a feed that hold what people wrote."""
+    return [column.name for column in feed.columns if column.is_free_text]
+
+
+def keep_texts(writer: Writer, feed: Feed, relations: Sequence[str], before: Part | None) -> Part | None:
+    """Adds the texts of staged or landed rows to those kept before, and returns their file; None if there are none."""
+    connection, home = writer.connection, writer.home
+    key = f"concat_ws('|', {', '.join(f'CAST({quoted(name)} AS VARCHAR)' for name in feed.key)})"
+    pieces = [
+        f"SELECT customer_id, event_at, known_at, {key} AS key, {literal(column)} AS name, {quoted(column)} AS text "
+        f"FROM {relation} WHERE {quoted(column)} IS NOT NULL"
+        for relation in relations
+        for column in free_text_columns(feed)
+        if column in column_types(connection, f"SELECT * FROM {relation}")
+    ]
+    pieces += [f"SELECT * FROM {parquet([home.root / before.path])}"] if before else []
+    if not pieces:
+        return before
+    first = "SELECT customer_id, event_at, min(known_at) AS known_at, key, name, text"
+    rows = f"{first} FROM ({' UNION ALL '.join(pieces)}) GROUP BY ALL"
+    count = row_count(connection, f"({rows})")
+    if count == (before.rows if before else 0):
+        return before
+    marks = connection.execute(f"SELECT bit_xor(hash(t)) FROM ({rows}) t").fetchone()
+    digest = hashlib.sha256(f"{feed.name}|{marks}".encode()).hexdigest()[:12]
+    path = home.personal / "free_text" / f"{feed.name}-{digest}.parquet"
+    writer.write_parquet(path, f"{rows} ORDER BY ALL")
+    return Part(path=path.relative_to(home.root).as_posix(), month="all", rows=count)
