@@ -80,11 +80,23 @@ def test_a_lookup_shows_the_agents_first_page_and_is_audited(client, world, ever
 
 
 def test_a_number_with_its_country_code_is_the_same_number(client, world, everything):
-    """A telephone system sends +86 or 0086 before it."""
+    """A telephone system sends +86 or 0086 before it, a person signs between, a phone other digits; an id may be wide."""
     customer_id = next(one for one in world.ids if number_of(world, one))
     for code in ("+86", "86", "0086"):
         answer = client.post("/v1/lookups", json={"number": code + number_of(world, customer_id)}, headers=everything)
         assert answer.json()["customer_id"] == customer_id
+    number = number_of(world, customer_id)
+    for written in (
+        f"+86 {number[:3]}-{number[3:]}",
+        f" {number}\u200b",
+        number.translate({48 + n: 0xFF10 + n for n in range(10)}),
+    ):
+        answer = client.post("/v1/lookups", json={"number": written}, headers=everything)
+        assert answer.json()["customer_id"] == customer_id
+    lost = client.post("/v1/lookups", json={"number": "1.38123E+10"}, headers=everything)
+    wide = customer_id.translate({48 + n: 0xFF10 + n for n in range(10)})
+    answer = client.get(f"/v1/customers/ {wide}%E2%80%8B/portrait", headers=everything)
+    assert (lost.status_code, answer.json()["customer_id"]) == (422, customer_id)
 
 
 def test_a_number_of_nobody_and_of_a_foreign_customer_look_the_same(client, world):
@@ -99,7 +111,7 @@ def test_a_number_of_nobody_and_of_a_foreign_customer_look_the_same(client, worl
     assert (first, first["status"]) == (second, 404)
 
 
-@pytest.mark.parametrize("number", [13800001234, "138-0000", "", "1" * 21])
+@pytest.mark.parametrize("number", [13800001234, "138-0000x", "", "1" * 21])
 def test_what_is_no_number_is_refused_without_repeating_it(client, everything, number):
     """422, and the text that was sent is nowhere in the answer."""
     response = client.post("/v1/lookups", json={"number": number}, headers=everything)

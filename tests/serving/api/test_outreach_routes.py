@@ -224,7 +224,7 @@ def test_what_landing_would_refuse_is_refused_at_the_door(fresh):
     ahead = (datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=3)).isoformat()
     bad = [
         contact(one, "b1", at="1969-12-31T00:00:00Z"), contact(one, "b2", at="0001-01-01T00:00:00+08:00"),
-        contact(one, "b3", at="9999-12-31T23:59:59-08:00"), contact(one, "2.02606E+17"), contact(one, " "),
+        contact(one, "b3", at="9999-12-31T23:59:59-08:00"), contact(one, "２,02606E+17"), contact(one, " "),
     ]  # fmt: skip
     answer = tell(client, headers, "k", *bad, contact(one, "c1", at=ahead)).json()
     assert [item["status"] for item in answer["items"]] == ["refused"] * 5 + ["recorded"]

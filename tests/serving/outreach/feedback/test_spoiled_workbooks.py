@@ -232,12 +232,23 @@ def test_notes_are_shown_as_not_kept(tmp_path):
     assert "很客气" in found.notes[1].message
 
 
-@pytest.mark.parametrize("order", ["8.90E+17", "#####", "8901234567890120000", 8901234567890123000])
+@pytest.mark.parametrize(
+    "order",
+    [
+        "8.90E+17",
+        "8,90E+17",
+        "890123456789012345.0",
+        "nan",
+        "#####",
+        "8901234567890120000",
+        8901234567890123000,
+    ],
+)
 def test_a_number_that_a_spreadsheet_spoiled_is_refused(order, tmp_path):
     """An exponent, hidden digits and a long number without its last digits are no order; the same as text is one."""
     rows = listed()
     rows[3][RESULT], rows[3][ORDER] = "accepted", order
-    rows[4][RESULT], rows[4][ORDER] = "accepted", "8901234567890123457"
+    rows[4][RESULT], rows[4][ORDER] = "accepted", " ８901234567890123457\u200b "
     found = read_reports(Book({"名单": rows}).write(tmp_path / "back.xlsx"), "Asia/Shanghai")
     assert [(error.row, error.column) for error in found.errors] == [(4, "order_reference")]
     assert [one.order_reference for one in found.reports] == ["8901234567890123457"]
