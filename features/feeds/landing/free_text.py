@@ -7,16 +7,16 @@ eyes alone, keeps every text with the customer and the key of its row.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import duckdb
 
 from features.feeds.contracts import FEEDS
 from features.feeds.landed.manifest import Manifest, Part
 from features.feeds.schema import Feed
+from features.kit.home import Home
 from features.kit.sql import column_types, literal, parquet, quoted, row_count
-
-if TYPE_CHECKING:
-    from features.feeds.landing.parts import Writer
 
 
 def texts_name(feed: str) -> str:
@@ -35,9 +35,18 @@ def free_text_columns(feed: Feed) -> list[str]:
     return [column.name for column in feed.columns if column.is_free_text]
 
 
-def keep_texts(writer: Writer, feed: Feed, relations: Sequence[str], before: Part | None) -> Part | None:
-    """Adds the texts of staged or landed rows to those kept before, and returns their file; None if there are none."""
-    connection, home = writer.connection, writer.home
+def keep_texts(
+    connection: duckdb.DuckDBPyConnection,
+    home: Home,
+    write: Callable[[Path, str], int],
+    feed: Feed,
+    relations: Sequence[str],
+    before: Part | None,
+) -> Part | None:
+    """Adds the texts of staged or landed rows to those kept before, and returns their file; None if there are none.
+
+    `write` writes a SELECT to a Parquet file, whole or not at all.
+    """
     key = f"concat_ws('|', {', '.join(f'CAST({quoted(name)} AS VARCHAR)' for name in feed.key)})"
     pieces = [
         f"SELECT customer_id, event_at, known_at, {key} AS key, {literal(column)} AS name, {quoted(column)} AS text "
@@ -57,5 +66,5 @@ def keep_texts(writer: Writer, feed: Feed, relations: Sequence[str], before: Par
     marks = connection.execute(f"SELECT bit_xor(hash(t)) FROM ({rows}) t").fetchone()
     digest = hashlib.sha256(f"{feed.name}|{marks}".encode()).hexdigest()[:12]
     path = home.personal / "free_text" / f"{feed.name}-{digest}.parquet"
-    writer.write_parquet(path, f"{rows} ORDER BY ALL")
+    write(path, f"{rows} ORDER BY ALL")
     return Part(path=path.relative_to(home.root).as_posix(), month="all", rows=count)

@@ -128,7 +128,9 @@ class Writer:
             return
         name = texts_name(feed.name)
         old = [parquet([self.home.root / part.path]) for part in before.parts] if before and before.form < FORM else []
-        kept = keep_texts(self, feed, [*relations, *old], self.texts.get(name))
+        kept = keep_texts(
+            self.connection, self.home, self.write_parquet, feed, [*relations, *old], self.texts.get(name)
+        )
         self.texts |= {name: kept} if kept else {}
 
     def _has_repeats(self, shape: Shape, available: set[str], where: str) -> bool:
