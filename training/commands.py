@@ -96,8 +96,8 @@ def audit(
 ) -> None:
     """Look for leaks: columns, rows, folds and feeds that tell a target's answer before it is known.
 
-    Ten kinds are looked for, each named with its evidence, an explanation and a remedy. `insight train` asks the same
-    questions: it leaves leaking columns out, and refuses if that empties a dimension. Nothing is written here.
+    Eleven kinds are looked for, each named with its evidence, an explanation and a remedy. `insight train` asks the
+    same questions: it leaves leaking columns out, and refuses if that empties a dimension. Nothing is written here.
     Exit code 0: nothing found; 3: something found; 2: an error.
     """
     from features.kit.terminal.progress import Progress

@@ -10,6 +10,7 @@ from typing import Any
 from features.kit.terminal.progress import SILENT, Progress
 from training.dataset.prepare import prepare, refuse_too_few
 from training.evaluation.judgement import judge_candidate
+from training.evaluation.verdict import TOO_GOOD
 from training.labels.history import Records
 from training.labels.spine import labelled
 from training.leakage.audit import without_leaks
@@ -74,4 +75,10 @@ def train_target(
     with progress.step(f"{target.name}: judgement"):
         judgement = judge_candidate(records, target, prepared.data, clean.whole, fitted)
     candidate = Candidate(target, prepared, clean.leaks, fitted, judgement, found)
-    return release(records, candidate, may_promote=request.may_promote, threads=threads, progress=progress)
+    result = release(records, candidate, may_promote=request.may_promote, threads=threads, progress=progress)
+    if result["rule"] == TOO_GOOD and not result["promoted"]:
+        say(
+            f"{target.name}: AUC {result['auc']:.3f} is above promotion.max_auc {target.promotion.max_auc}: look for a "
+            f"leak, or record why it is none  -> insight promote {target.name} {result['version']} --override 'why'"
+        )
+    return result

@@ -24,6 +24,7 @@ SUBJECTS = (
     "erasure",
     "offers",
     "users-2",
+    "input-3",
     "input-5",
     "input-2",
 )

@@ -89,6 +89,26 @@ IN_THE_MATRIX: dict[str, Plant] = {
 }  # fmt: skip
 
 
+def with_twins(
+    data: Dataset, count: int, *, seed: int, noise: float, blanks: bool = False, named: str = "after_{}"
+) -> tuple[Dataset, frozenset[str]]:
+    """Returns a matrix with columns that one event wrote after the outcome, and their names.
+
+    Each is the label with `noise` of its own, up or down; with `blanks` they are filled together, for nine of ten with
+    the event and one of twenty without. Names without a number are given in turn: `named` is a word of no meaning.
+    """
+    random = np.random.default_rng(seed)
+    wrote = random.random(len(data.labels)) < np.where(data.labels == 1, 0.9, 0.05)
+    columns, names = [], []
+    for number in range(count):
+        column = random.choice([-1, 1]) * data.labels + noise * random.normal(size=len(data.labels))
+        columns.append(np.where(wrote, column, np.nan) if blanks else column)
+        names.append(named.format(number) if named else "".join(random.choice(list("bcdfghjklm"), 8)))
+    values = np.column_stack([data.values, *columns]).astype(np.float32)
+    features = (*data.features, *(BundleFeature(name, "number") for name in names))
+    return replace(data, values=values, features=features), frozenset(names)
+
+
 def honest(*, seed: int, customers: int = 1500, dates: int = 8) -> Dataset:
     """Returns a matrix of some strong but honest columns over several dates; the event ends a customer."""
     random = np.random.default_rng(seed)

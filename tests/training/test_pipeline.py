@@ -16,6 +16,7 @@ from features.feeds.landing.landing import land
 from features.feeds.mapping.sources import load_source
 from features.journey.journey import Journey
 from features.kit.cli import create_app
+from features.kit.errors import ConflictError
 from features.kit.home import Home
 from features.kit.terminal.progress import SILENT
 from features.portraits.dimensions import consumption
@@ -129,7 +130,10 @@ def test_too_few_positives_are_a_refusal_and_a_missing_feed_is_too(small):
     home, summary = small
     complaint = summary["targets"]["complaint"]
     assert (complaint["promoted"], complaint["reason"], complaint["version"]) == (False, "too_few_positives", None)
-    assert complaint["why"] == "25 in training (at least 200) and 32 in the test windows (at least 50)"
+    assert complaint["why"].startswith(
+        "25 positives in training (promotion.min_training_positives: at least 200) and 32 in the test windows "
+        "(promotion.min_test_positives: at least 50); land more customers or months"
+    )
     assert summary["targets"]["upgrade"]["reason"] == "no_feed"
     assert promote.versions(home, "complaint") == []
 
@@ -199,16 +203,21 @@ def test_the_command_says_what_came_of_it(small):
 
 
 def test_training_again_gives_the_same_version_and_records_another_run(small, capsys: pytest.CaptureFixture[str]):
-    """Same rows, same configuration, another thread count: the same version; leaks are said on stderr."""
+    """Same rows, same configuration, another thread count: the same version; leaks and too good an AUC are on stderr."""
     home, summary = small
-    fewer = load_target("churn").override({"learner.trees": "40"})
+    fewer = load_target("churn").override({"learner.trees": "40", "promotion.max_auc": "0.6"})
     with open_records(home) as records:
         again = train_target(records, TrainRequest(load_target("churn"), threads=2))
         other = train_target(records, TrainRequest(fewer, search=Budget(trials=6), may_promote=False))
     assert again["version"] == summary["targets"]["churn"]["version"]
-    assert "column left out: 'asked_why' (missingness)" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "column left out: 'asked_why' (missingness)" in said
     assert other["version"] != again["version"]
-    assert (other["promoted"], other["reason"], other["compared_with"]) == (False, "no_more_profit", again["version"])
+    assert (other["promoted"], other["reason"], other["compared_with"]) == (False, "auc_too_good", again["version"])
+    assert "is above promotion.max_auc 0.6" in said
+    assert f"insight promote churn {other['version']} --override 'why'" in said
+    with pytest.raises(ConflictError, match="refused by auc_too_good"):
+        promote.promote(home, "churn", other["version"])
     assert (again["promoted"], again["reason"], again["profit_gap"]["value"]) == (True, "promoted", 0.0)
     assert any("6 settings tried" in note for note in other["notes"])
     assert other["tuning"]["trials"] == 6

@@ -1,16 +1,17 @@
 """The written verdict on a candidate: which rule decided whether it becomes champion, with every figure it looked at.
 
-    gates (the candidate alone)        auc_too_low  constant_propensity  rate_off  poorly_calibrated  deciles_off
-                                       slice_off
+    gates (the candidate alone)        auc_too_low  auc_too_good  constant_propensity  rate_off  poorly_calibrated
+                                       deciles_off  slice_off
     guard-rails (beside the champion,  worse_than_champion  calibration_worse_than_champion
     on the same rows)                  slice_worse_than_champion
     value (the same rows)              promoted: first_champion | more_profit | champion_fails_gate | better_scores
                                        refused:  not_comparable | no_more_profit
 
-The first code that applies decides. A limit is broken only if the whole 95 % interval lies beyond it. More profit means
-that the lower end of the paired interval at the operator's capacity is above zero: of equal models one in forty (2.5 %)
-is promoted by chance. A champion that fails the rate or calibration gate on these rows gives way to a candidate that
-promises surely better and earns no less.
+The first code that applies decides. A limit is broken only if the whole 95 % interval lies beyond it, except the
+ceiling of the AUC: above it a person decides, with a reason that is kept (`insight promote --override`). More profit
+means that the lower end of the paired interval at the operator's capacity is above zero: of equal models one in forty
+(2.5 %) is promoted by chance. A champion that fails the rate or calibration gate on these rows gives way to a candidate
+that promises surely better and earns no less.
 
 Profit looks at the few rows within the capacity; with few events it cannot tell a much better model from chance. Where
 its interval holds zero, all rows may speak: a candidate whose AUC or log loss is surely better, the other no worse, is
@@ -37,6 +38,7 @@ CODES: dict[str, dict[str, str]] = load_data(dict[str, dict[str, str]], Path(__f
 """`gate`, `guard_rail` or `value` -> the code of a rule -> what it means that this rule decided."""
 
 GATES = tuple(CODES["gate"])
+TOO_GOOD = "auc_too_good"
 FIRST, MORE_PROFIT, CHAMPION_FAILS = "first_champion", "more_profit", "champion_fails_gate"
 BETTER_SCORES = "better_scores"
 NOT_COMPARABLE, NO_MORE_PROFIT = "not_comparable", "no_more_profit"
@@ -168,6 +170,7 @@ def gates(rule: PromotionRule, found: Mapping[str, Any]) -> tuple[Check, ...]:
     bad = [name for name, cell in gated if not _overlaps(_interval(cell, "observed_expected"), limits)]
     return (
         Check("auc_too_low", bool(low >= rule.min_auc_low), f"{low} at the lower end", f"at least {rule.min_auc_low}"),
+        Check(TOO_GOOD, bool(found["auc"] <= rule.max_auc), f"{found['auc']}", f"at most {rule.max_auc}"),
         Check("constant_propensity", not found["is_constant"], "one" if found["is_constant"] else "several", "several"),
         Check(
             "rate_off",

@@ -158,6 +158,7 @@ class PromotionRule(Config):
         min_training_positives: Fewer are a refusal, not a model.
         min_test_positives: Fewer in the test windows are a refusal, not a model.
         min_auc_low: The lower end of the AUC's 95 % interval.
+        max_auc: Above this AUC, a leak is likelier than a good model: a person decides (`insight promote --override`).
         min_observed_expected: The lower limit of events observed over events promised.
         max_observed_expected: Its upper limit.
         max_calibration_error: The upper limit of the calibration error, as a share of the base rate.
@@ -173,6 +174,7 @@ class PromotionRule(Config):
     min_training_positives: int = Field(default=200, ge=1)
     min_test_positives: int = Field(default=50, ge=1)
     min_auc_low: float = Field(default=0.55, ge=0.5, le=1)
+    max_auc: float = Field(default=0.97, gt=0.5, le=1)
     min_observed_expected: float = Field(default=0.93, gt=0, le=1)
     max_observed_expected: float = Field(default=1.07, ge=1)
     max_calibration_error: float = Field(default=0.15, gt=0)

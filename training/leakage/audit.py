@@ -92,7 +92,10 @@ def gate(prepared: Prepared, leaks: tuple[Leak, ...], portraits: Portraits) -> G
     columns = [found.name for found in leaks if found.effect == "column_left_out"]
     emptied = emptied_dimensions(prepared.data, columns, portraits)
     if emptied:
-        why = f"nothing is left of {', '.join(emptied)} without {', '.join(columns)}, which leak the label"
+        why = (
+            f"nothing is left of {', '.join(emptied)} without {', '.join(columns)}, which leak the label: deliver them "
+            f"as they were known on each date, or drop them from the mapping"
+        )
         return Gate(prepared, leaks, whole, Refusal.DIMENSION_EMPTIED, why)
     kept = prepared
     if any(found.effect == "rows_left_out" for found in leaks):

@@ -12,10 +12,13 @@ Checks on the rows that would be learned from, each with its evidence in figures
   it, and goes with it;
 - the column ranks well who will have the event *months later* and does not move until then (`overwritten_snapshot`);
 - the column numbers the customers, and neighbours in that order share the label (`id_order`);
-- the column is a group's event rate over the judged rows (`target_statistics`, see `statistics.py`).
+- the column is a group's event rate over the judged rows (`target_statistics`, see `statistics.py`);
+- it belongs to columns that leak together, however little it tells alone (`groups.py`);
+- its name is an outcome's (`another_outcome`): reported, and left out where it ranks well by itself.
 
-Candidates are tried against a model without any candidate, so that leaking twins cannot hide each other, and once more
-without those only that stood out, so that an honest one is not blamed for what the others took away.
+After each removal the rest is looked at again, until nothing more is found. Candidates are tried against a model
+without any candidate, so that leaking twins cannot hide each other, and once more without those only that stood out, so
+that an honest one is not blamed for what the others took away.
 """
 
 from __future__ import annotations
@@ -25,13 +28,17 @@ from collections.abc import Collection
 import numpy as np
 
 from features.kit.arrays import Rows
+from features.portraits.feature_list import definitions
 from training.dataset.dataset import Dataset
 from training.evaluation import metrics
-from training.leakage.findings import Leak, leak
+from training.leakage.findings import Effect, Leak, leak
+from training.leakage.groups import Sketch, strongest_of_all, worst_group
+from training.leakage.outcome_names import is_outcome_like
 from training.leakage.statistics import ordered_by_label, statistics_of_labels
 from training.leakage.trial import MIN_ROWS, Trial
 
 MAX_ROWS = 20_000
+ROUNDS = 40
 PURE_RATE, PURE_BASE = 0.97, 0.5
 SUSPICIOUS_BLANKS = 0.60
 SUSPICIOUS_VALUE = 0.85
@@ -55,14 +62,53 @@ def leaking_columns(
     positives = int(part.labels.sum())
     if min(positives, len(part.labels) - positives) < MIN_ROWS:
         return ()
-    found = _by_their_shape(data, judged)
     trial = Trial.of(part, seed=seed, threads=threads)
+    sketch = Sketch(trial)
     unsure = [place for place, feature in enumerate(part.features) if feature.name in set(unproven)]
+    found = _by_their_shape(data, judged)
     found |= {place: leak for place, leak in _too_good(part, trial).items() if place not in found}
+    for _ in range(ROUNDS):
+        # A group costs milliseconds, a trial of single columns a model each: those wait until no group is left.
+        new = _in_a_group(part, sketch, found) or _standing_out(part, trial, found, unsure)
+        if not new:
+            break
+        found |= new
+    found |= _nested(part, found, unsure)
+    places, evidence = strongest_of_all(sketch, found)
+    for place in places:
+        evidence_of = f"alone ranks with AUC {sketch.strength(place):.3f}; {evidence}"
+        found[place] = leak(part.features[place].name, "label_copy", evidence_of, effect="reported")
+    ours = {definition.feature.name for definition in definitions()}
+    for place in unsure:
+        name = part.features[place].name
+        if place not in found and name not in ours and is_outcome_like(name):
+            strength = sketch.strength(place)
+            evidence = f"is called like an outcome and alone ranks with AUC {strength:.3f}"
+            effect: Effect = "column_left_out" if strength >= SUSPICIOUS_VALUE else "reported"
+            found[place] = leak(name, "another_outcome", evidence, effect=effect)
+    return tuple(sorted(found.values(), key=lambda leak: leak.name))
+
+
+def _in_a_group(part: Dataset, sketch: Sketch, found: Collection[int]) -> dict[int, Leak]:
+    """Returns the columns of the group that leaks most, without those that were found before."""
+    places, evidence = worst_group(sketch, found)
+    if not places:
+        return {}
+    by_blanks = sketch.together(places, only_blanks=True) >= sketch.together(places) - SAME_AS_BLANKS
+    kind = "missingness" if by_blanks else "label_copy"
+    return {
+        place: leak(part.features[place].name, kind, f"alone ranks with AUC {sketch.strength(place):.3f}; {evidence}")
+        for place in places
+    }
+
+
+def _standing_out(part: Dataset, trial: Trial, found: Collection[int], unsure: list[int]) -> dict[int, Leak]:
+    """Returns the single columns that add more than an honest one does, without those that were found before."""
     suspects = [(place, True) for place in unsure if trial.blanks_alone(place) >= SUSPICIOUS_BLANKS]
     suspects += [(place, False) for place in range(len(part.features)) if trial.alone(place) >= SUSPICIOUS_VALUE]
+    new: dict[int, Leak] = {}
     for (place, blanks), (base, gain) in trial.standing_out(suspects, without=found).items():
-        if place in found:
+        if place in new:
             continue
         lifts = f"lifts a model of all other columns from {base:.3f} to {base + gain:.3f}"
         evidence = f"alone ranks with AUC {trial.alone(place):.3f} and {lifts}"
@@ -73,9 +119,8 @@ def leaking_columns(
                 f"{filled_rate:.0%} positive where filled, {blank_rate:.0%} where blank; blank or not alone ranks with "
                 f"AUC {trial.blanks_alone(place):.3f} and {lifts}"
             )
-        found[place] = leak(part.features[place].name, "missingness" if blanks else "label_copy", evidence)
-    found |= _nested(part, found, unsure)
-    return tuple(sorted(found.values(), key=lambda leak: leak.name))
+        new[place] = leak(part.features[place].name, "missingness" if blanks else "label_copy", evidence)
+    return new
 
 
 def _by_their_shape(data: Dataset, judged: Rows) -> dict[int, Leak]:

@@ -1,4 +1,4 @@
-"""The ten kinds of leak in words (`findings.yaml`): what each is, why it harms, and what to do about it."""
+"""The eleven kinds of leak in words (`findings.yaml`): what each is, why it harms, and what to do about it."""
 
 from __future__ import annotations
 

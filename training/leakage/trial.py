@@ -41,7 +41,7 @@ class Trial:
         if ("alone", place) not in self.known:
             column = self.part.values[:, place]
             is_category = self.part.features[place].kind == "category"
-            scores = self._rates(column) if is_category else np.nan_to_num(column.astype(np.float64), nan=-3e38)
+            scores = self.rates(column) if is_category else np.nan_to_num(column.astype(np.float64), nan=-3e38)
             self.known["alone", place] = self._strength(scores)
         return self.known["alone", place]
 
@@ -110,7 +110,7 @@ class Trial:
         area = metrics.auc(scores, self.part.labels, self.part.customers).value
         return max(area, 1.0 - area)
 
-    def _rates(self, column: Vectors) -> Floats:
+    def rates(self, column: Vectors) -> Floats:
         """Returns each row's event rate of its category in the other half, pulled to the mean where it is rare."""
         labels = self.part.labels
         codes = np.where(np.isnan(column), -1, column).astype(np.int64) + 1

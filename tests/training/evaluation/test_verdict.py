@@ -28,6 +28,15 @@ def told(rows: Judged, before: Judged | None = None, **changes) -> Verdict:
     return judge(RULE.model_copy(update=changes), RATES, rows, evaluate(rows), champion)
 
 
+def test_a_model_above_the_ceiling_is_a_persons_decision(judged):
+    """AUC .99 is refused by its own code and passes if the target declares a higher ceiling, which is the canary."""
+    rows = judged()
+    rows = replace(rows, scores=rows.scores + 8 * rows.labels)
+    verdict = told(rows)
+    assert (verdict.promoted, verdict.rule) == (False, "auc_too_good")
+    assert told(rows, max_auc=1.0).rule == "first_champion"
+
+
 def promising(rows: Judged, propensities: np.ndarray) -> Judged:
     """Returns rows with other promises and the same ranking."""
     return replace(rows, propensities=propensities)
@@ -38,7 +47,8 @@ def test_the_first_sound_model_becomes_champion(judged):
     verdict = told(judged())
     assert (verdict.promoted, verdict.rule, verdict.compared_with) == (True, "first_champion", None)
     assert [check.code for check in verdict.checks] == [
-        "auc_too_low", "constant_propensity", "rate_off", "poorly_calibrated", "deciles_off", "slice_off",
+        "auc_too_low", "auc_too_good", "constant_propensity", "rate_off", "poorly_calibrated", "deciles_off",
+        "slice_off",
     ]  # fmt: skip
     assert all(check.holds for check in verdict.checks)
     assert verdict.figures["profit"]["low"] > 0
