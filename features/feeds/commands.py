@@ -35,7 +35,8 @@ Then: `insight check --source FILE --data DIR`. Samples in comments never show a
 _CHECK_HELP = """Try a mapping on files without landing anything, and tell what each missing feed costs.
 
 Every check of `insight ingest` runs; an error names the file and row, the column, or the key of the YAML. Then a table
-says which dimensions, features, classes, targets, reasons and actions fall away for want of which feed.
+says which dimensions, features, classes, targets, reasons and actions fall away for want of which feed, and which
+targets will get no model for want of history or events.
 """
 
 
@@ -126,7 +127,7 @@ def _print_proposal(summary: dict[str, Any]) -> None:
 def _check(source: SourceOption, data: MaybeDataOption = None, *, as_json: JsonOption = False) -> None:
     import tempfile
 
-    from features.feeds.costs import board, costs_of, totals
+    from features.feeds.costs import board, costs_of, foreseen, totals
     from features.feeds.landing.landing import check
     from features.feeds.mapping.sources import load_source
     from features.kit.home import Home
@@ -134,7 +135,9 @@ def _check(source: SourceOption, data: MaybeDataOption = None, *, as_json: JsonO
 
     mapping = load_source(source)
     with tempfile.TemporaryDirectory() as scratch, _folder(data, mapping) as files:
-        reports = check(mapping, files, Home(Path(scratch)), Progress(quiet=as_json))
+        landed = Home(Path(scratch))
+        reports = check(mapping, files, landed, Progress(quiet=as_json))
+        refusals = foreseen(landed) if "customers" in reports else {}
     feeds = {name: report.as_dict() for name, report in reports.items()}
     present = frozenset(name for name, report in reports.items() if report.accepted)
     items = board()
@@ -142,7 +145,7 @@ def _check(source: SourceOption, data: MaybeDataOption = None, *, as_json: JsonO
     by_month = [item.name for item in items.values() if item.is_from_months(present)]
     if as_json:
         content = {"feeds": feeds, "missing": costs, "stand": stand, "lacks": mapping.lacks, "from_months": by_month}
-        print_json(content)
+        print_json(content | {"foreseen": refusals})
         return
     _print_table(feeds)
     _print_lacks(mapping)
@@ -151,6 +154,8 @@ def _check(source: SourceOption, data: MaybeDataOption = None, *, as_json: JsonO
         only_days = ", ".join(one["name"] for one in costs["usage_daily"].get("feature", []))
         print(f"made from usage_monthly, since no day is delivered: {', '.join(by_month)}")
         print(f"only usage_daily can tell, so these stay empty: {only_days}\n")
+    for target, why in refusals.items():
+        print(f"{target}: training will make no model: {why}")
     print("the mapping fits the files; nothing was landed")
 
 

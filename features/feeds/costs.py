@@ -12,8 +12,9 @@ from importlib.metadata import entry_points
 from typing import Any, Literal
 
 from features.feeds.contracts import FEEDS
+from features.kit.home import Home
 
-COSTS_GROUP = "insight.costs"
+COSTS_GROUP, FORESIGHT_GROUP = "insight.costs", "insight.foresight"
 FLOORS = ("features", "training", "serving")
 
 ItemKind = Literal["column", "dimension", "feature", "class", "target", "reason", "action"]
@@ -71,6 +72,14 @@ def costs_of(present: Present, items: Board | None = None) -> dict[str, dict[str
                 also = [] if alone else [needed_feed for needed_feed in needed if needed_feed != name]
                 costs[name].setdefault(item.kind, []).append({"name": item.name, "also_needs": also})
     return costs
+
+
+def foreseen(home: Home) -> dict[str, str]:
+    """Returns target -> why landed feeds would give it no model, as the floors above foresee it."""
+    found: dict[str, str] = {}
+    for entry in entry_points(group=FORESIGHT_GROUP):
+        found |= entry.load()(home)
+    return found
 
 
 def totals(present: Present, items: Board) -> dict[str, dict[str, int]]:

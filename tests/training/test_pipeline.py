@@ -29,6 +29,7 @@ from training import bundle
 from training.card import card
 from training.evaluation.stored import read_judged
 from training.evaluation.written import read_evaluation
+from training.foresight import foresee
 from training.labels.history import open_records
 from training.labels.spine import no_dates
 from training.labels.targets import load_target
@@ -126,7 +127,7 @@ def test_the_bundle_and_mlflow_say_what_made_the_model(small):
 
 
 def test_too_few_positives_are_a_refusal_and_a_missing_feed_is_too(small):
-    """No error and no bundle: `promoted: false` with the reason, recorded like a training."""
+    """No error and no bundle: `promoted: false` with the reason, recorded like a training; `check` foresees the same."""
     home, summary = small
     complaint = summary["targets"]["complaint"]
     assert (complaint["promoted"], complaint["reason"], complaint["version"]) == (False, "too_few_positives", None)
@@ -134,6 +135,7 @@ def test_too_few_positives_are_a_refusal_and_a_missing_feed_is_too(small):
         "25 positives in training (promotion.min_training_positives: at least 200) and 32 in the test windows "
         "(promotion.min_test_positives: at least 50); land more customers or months"
     )
+    assert foresee(home) == {"complaint": complaint["why"]}
     assert summary["targets"]["upgrade"]["reason"] == "no_feed"
     assert promote.versions(home, "complaint") == []
 

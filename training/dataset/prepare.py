@@ -83,22 +83,25 @@ def prepare(home: Home, target: Target, chosen: Spine, *, seed: int, threads: in
 
 def refuse_too_few(target: Target, chosen: Spine, portraits: Portraits) -> None:
     """Refuses a spine with fewer positives than the target's rule asks for. Raises TrainingRefusedError."""
+    few = few_positives(target, chosen)
+    if few is not None:
+        why, remedy = few
+        raise TrainingRefusedError(
+            target.name, Refusal.TOO_FEW_POSITIVES, why, remedy=portraits.to_build_again() or remedy,
+            positives=int(chosen.labels.sum()),
+        )  # fmt: skip
+
+
+def few_positives(target: Target, chosen: Spine) -> tuple[str, str] | None:
+    """Returns by which key a spine has too few positives, and what can be done; None if there are enough."""
     (to_learn, to_judge), rule = positives(chosen, target), target.promotion
     if to_learn >= rule.min_training_positives and to_judge >= rule.min_test_positives:
-        return
+        return None
     why = (
         f"{to_learn} positives in training (promotion.min_training_positives: at least {rule.min_training_positives}) "
         f"and {to_judge} in the test windows (promotion.min_test_positives: at least {rule.min_test_positives})"
     )
-    remedy = portraits.to_build_again() or few_positives_remedy(target)
-    raise TrainingRefusedError(
-        target.name, Refusal.TOO_FEW_POSITIVES, why, remedy=remedy, positives=int(chosen.labels.sum())
-    )
-
-
-def few_positives_remedy(target: Target) -> str:
-    """Returns what can be done about too few positives."""
-    return (
+    return why, (
         f"land more customers or months, lengthen horizon_days ({target.horizon_days}) in {target.name}.yaml, or lower "
         "the key there: fewer positives give wide intervals"
     )

@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from features.feeds.landed.reading import Feeds
 from features.kit.arrays import Days, Labels
 from features.kit.clock import last_labelled
 from features.kit.terminal.progress import SILENT, Progress
 from features.portraits.reading import Portraits
+from features.portraits.settings import load_settings
 from training.labels import own_actions
 from training.labels.history import History, Records
 from training.labels.targets import Target, label_sql, set_moment
@@ -75,7 +77,8 @@ def labelled(records: Records, target: Target, as_of: date | None = None, *, pro
         raise TrainingRefusedError(target.name, Refusal.NO_FEED, f"needs {', '.join(wanted)}", remedy=remedy)
     dates = training_dates(records, target, as_of)
     if not dates:
-        why, remedy = no_dates(portraits, as_of)
+        short = None if as_of or portraits.to_build_again() else short_history(feeds, target)
+        why, remedy = short or no_dates(portraits, as_of)
         if records.history.snapshot and as_of is None:
             why, remedy = "the snapshot's one as-of date has no portrait", "insight build"
         raise TrainingRefusedError(target.name, Refusal.NO_LABELLED_DATES, why, remedy=remedy)
@@ -88,6 +91,23 @@ def no_dates(portraits: Portraits, as_of: date | None) -> tuple[str, str]:
         return f"no as-of date is old enough to have labels by {as_of}", "give a later --as-of, or none"
     remedy = portraits.to_build_again() or "insight build --from DATE builds a series of earlier ones"
     return "no as-of date is old enough to have labels", remedy
+
+
+def short_history(feeds: Feeds, target: Target) -> tuple[str, str] | None:
+    """Returns why the feeds reach over too few days for one labelled date, and what mends it; None if they do not."""
+    after, waits = load_settings().grid.first_after_days, target.embargo_days
+    days = (feeds.latest_as_of() - feeds.first_day()).days
+    if feeds.operator.snapshot_on is not None or days >= after + waits:
+        return None
+    why = (
+        f"the feeds reach over {days} days; the first portrait stands {after} days after their start "
+        f"(grid.first_after_days), and its label is known {waits} days later (lead_days + horizon_days + "
+        "label_delay_days)"
+    )
+    return why, (
+        f"land {after + waits - days} days more, or lower grid.first_after_days in portraits.yaml: early portraits "
+        "then know less of a customer"
+    )
 
 
 def training_dates(records: Records, target: Target, as_of: date | None) -> list[date]:

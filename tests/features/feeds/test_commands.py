@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import yaml
 from typer.testing import CliRunner
@@ -67,6 +68,18 @@ def test_check_tries_a_mapping_and_keeps_nothing(operator):
     operator.feeds["bills"]["max_quarantine_share"] = 0
     assert isinstance(call(operator, "check").exception, QuarantineLimitError)
     assert not operator.home.root.exists()
+
+
+def test_check_foresees_what_no_training_can_learn_from(operator):
+    """Eleven days of tickets are no history: the key that decides and the days that lack are said, to programs too."""
+    rows = "".join(f"t{day},1,complaint,open,2026-05-{day:02d}\n" for day in range(1, 12))
+    operator.write("tickets.csv", f"ticket_id,customer_id,kind,status,event_at\n{rows}")
+    operator.map("tickets", "SELECT * FROM tickets", known_after="PT0S")
+    said = json.loads(call(operator, "check", "--json").stdout)["foreseen"]
+    assert set(said) == {"complaint"}
+    assert "grid.first_after_days" in said["complaint"]
+    assert re.search(r"land 1\d\d days more", said["complaint"])
+    assert "complaint: training will make no model: the feeds reach over" in call(operator, "check").stdout
 
 
 def test_the_step_keeps_the_journeys_as_of_date(operator):
