@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from features.feeds.landed.reading import Feeds
 from features.kit.arrays import Vectors
 from features.kit.sql import literals
-from features.portraits.build import compute
+from features.portraits.build.plans import plan_of
 from features.portraits.build.build import features_of, request_of
 from features.portraits.settings import load_settings
 from features.portraits.sources.engines import DuckDBEngine
@@ -64,7 +64,7 @@ def replayed(
     altered = Altered(feeds.home, feeds.manifest, tuple(customers), dict(alter or {}))
     with feeds.connect(threads=threads) as connection:
         engine = DuckDBEngine(connection)
-        plan = compute.Plan.compiled(engine.compile, request)
+        plan = plan_of(engine, request)
         features_of(engine, altered, plan, Moment(as_of, zone))
         table = engine.arrow("SELECT * FROM portrait_features ORDER BY customer_id")
     keep = pa.compute.is_in(table["customer_id"].cast(pa.string()), value_set=pa.array(list(customers), pa.string()))

@@ -28,6 +28,7 @@ from features.kit.runs import hit
 from features.kit.sql import literal, quoted, timestamp
 from features.kit.terminal.progress import SILENT, Progress
 from features.portraits.build import compute
+from features.portraits.build.plans import plan_of
 from features.portraits.build.specification import specification
 from features.portraits.facts.class_report import class_report
 from features.portraits.facts.story import write_story
@@ -81,7 +82,7 @@ def build_portraits(
     with progress.step("build portraits", total=len(todo)) as tick, feeds.connect(threads=threads) as connection:
         engine = DuckDBEngine(connection)
         spark = SparkEngine.start(threads) if on_spark and todo else None
-        plan = compute.Plan.compiled(engine.compile, request)
+        plan = plan_of(engine, request)
         for day in todo:
             moment = Moment(day, zone)
             present = _fill(engine, spark, feeds, plan, moment)
@@ -162,7 +163,7 @@ def _fill(
     """Keeps features and sources in DuckDB; on Spark only the features are computed there and handed over."""
     if spark is None:
         return features_of(engine, feeds, plan, moment)
-    features_of(spark, feeds, compute.Plan.compiled(spark.compile, plan.request), moment)
+    features_of(spark, feeds, plan_of(spark, plan.request), moment)
     engine.adopt("portrait_features", spark.arrow("SELECT * FROM portrait_features"))
     return stage(engine, feeds, plan, moment)
 

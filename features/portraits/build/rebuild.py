@@ -20,7 +20,7 @@ from features.feeds.landed.reading import Feeds
 from features.feeds.landed.shape import Shape
 from features.feeds.landing.identity import link_sql
 from features.kit.sql import literal, parquet, quoted, row_count, timestamp
-from features.portraits.build import compute
+from features.portraits.build.plans import plan_of
 from features.portraits.settings import PortraitSettings, load_settings
 from features.portraits.sources.engines import FILE_OPTIONS, DuckDBEngine
 from features.portraits.sources.staging import Moment
@@ -48,7 +48,7 @@ def portrait_again(
     request = request_of(feeds, settings or load_settings())
     with feeds.connect(threads=threads) as connection:
         engine = ArrivedEngine(connection, feeds, until)
-        plan = compute.Plan.compiled(engine.compile, request)
+        plan = plan_of(engine, request)
         keep_story(engine, request, moment, features_of(engine, feeds, plan, moment))
         connection.execute(f"COPY ({rows_sql(request, moment)}) TO {literal(path)} (FORMAT parquet)")
         return row_count(connection, "portrait_features")

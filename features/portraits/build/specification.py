@@ -20,6 +20,7 @@ VALUE_MAKING = (
     "features.kit.sql",
     "features.portraits.build.build",
     "features.portraits.build.compute",
+    "features.portraits.build.plans",
     "features.portraits.dimensions",
     "features.portraits.facts",
     "features.portraits.feature_list",

@@ -24,6 +24,9 @@ FILE_OPTIONS = ("union_by_name = true", "hive_partitioning = false")
 class Engine(Protocol):
     """What the build needs from an engine."""
 
+    dialect: str
+    """The name of its SQL."""
+
     def landed(self, name: str, paths: Sequence[str], types: dict[str, str]) -> None:
         """Makes `name` a view of Parquet files with the given columns; of no rows if there are no files."""
 
@@ -42,6 +45,8 @@ class Engine(Protocol):
 
 class DuckDBEngine:
     """The default: one connection, temporary tables, as many threads as the connection was given."""
+
+    dialect = "duckdb"
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
@@ -95,11 +100,10 @@ _LOCAL_SPARK = {
 class SparkEngine:
     """For bases beyond one machine: the same expressions on a Spark session whose time zone is UTC."""
 
-    def __init__(self, session: SparkSession) -> None:
-        import ibis
+    dialect = "spark"
 
+    def __init__(self, session: SparkSession) -> None:
         self.session = session
-        self._ibis = ibis.pyspark.connect(session)
 
     @classmethod
     def start(cls, threads: int) -> SparkEngine:
@@ -122,7 +126,9 @@ class SparkEngine:
 
     def compile(self, expression: Any) -> str:
         """Returns Spark SQL."""
-        return str(self._ibis.compile(expression))
+        import ibis
+
+        return str(ibis.pyspark.connect(self.session).compile(expression))
 
     def view(self, name: str, sql: str) -> None:
         """Creates a temporary view."""
