@@ -17,7 +17,7 @@ from features.portraits.settings import load_settings
 from features.portraits.sources.engines import DuckDBEngine
 from features.portraits.sources.request import Request
 
-ENGINE = DuckDBEngine(None)  # type: ignore[arg-type] # compiling needs no connection
+ENGINE = DuckDBEngine(None)  # compiling needs no connection
 _LIMITS = load_settings().limits
 OTHER_SETTINGS = load_settings().model_copy(
     update={"limits": _LIMITS.model_copy(update={next(iter(type(_LIMITS).model_fields)): 12345})}
