@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from features.feeds.landed.reading import Feeds
 from features.kit.arrays import Vectors
 from features.kit.sql import literals
-from features.portraits.build.plans import plan_of
 from features.portraits.build.build import features_of, request_of
+from features.portraits.build.plans import plan_of
 from features.portraits.settings import load_settings
 from features.portraits.sources.engines import DuckDBEngine
 from features.portraits.sources.staging import Moment
