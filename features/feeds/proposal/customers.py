@@ -110,6 +110,8 @@ def besides(view: View, match: Match, answers: Answers, *, is_snapshot: bool, wo
         yes = next((value for value in answers.left.values if value.lower().rstrip(".") in TRUE_WORDS), "1")
         after = "snapshot_at" if is_snapshot else "the last month"
         todo = f"when did they leave? `{answers.left.name}` has no date: write one some days after {after}"
+        if not is_snapshot:
+            todo += ", and under `delivered_until` the day up to which departures are known (some months later)"
         parts, where = [undated, *departure], f"{quoted(answers.left.name)} = {literal(yes)}"
         add("terminations", parts, answers.left, [todo], where=where, confidence=0.9, known_after="PT0S")
     if answers.score is not None and is_snapshot:
