@@ -6,8 +6,8 @@ from datetime import date
 
 from pydantic import Field, field_validator
 
-from features.feeds.conversion import to_local
 from features.feeds.landed.reading import Feeds
+from features.feeds.times import to_local
 from features.kit.config import Config, check_known, config_path, load_config
 from features.kit.errors import NotReadyError
 from features.kit.sql import literals, newest, parquet

@@ -218,6 +218,8 @@ def _parse_instant(text: str | None) -> Any:
 
 
 def _print_table(feeds: dict[str, dict[str, Any]]) -> None:
+    from features.feeds.landing.reports import FeedReport
+
     numeric = ("accepted", "known already", "quarantined")
     rows = []
     for name, report in feeds.items():
@@ -229,3 +231,6 @@ def _print_table(feeds: dict[str, dict[str, Any]]) -> None:
         numbers = (f"{report[key]:,}" for key in ("accepted", "repeated", "quarantined"))
         rows.append((name, *numbers, reasons))
     open_console().print(make_table(("feed", *numeric, "why"), rows, right=numeric))
+    for name, report in feeds.items():
+        for warning in FeedReport(**report).warnings:
+            print(f"look at {name}.{warning}")

@@ -42,6 +42,16 @@ class Grain(StrEnum):
     MONTH = "month"
 
 
+class When(StrEnum):
+    """What a date or an instant can mean, so what one far off stands for (`features.feeds.landing.far_times`)."""
+
+    ANY = "any"
+    PAST = "past"  # it has happened: one in the future is refused
+    PAST_OR_UNKNOWN = "past_or_unknown"  # it has happened: one in the future is unknown
+    START = "start"  # since when something holds: 1900-01-01 is "always"
+    END = "end"  # until when something holds: infinity and 9999-12-31 are "no end", which is NULL
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of a feed."""
@@ -54,6 +64,7 @@ class Column:
     high: float | None = None  # the largest allowed value, if any
     allowed: tuple[str, ...] = ()  # the closed vocabulary, if there is one
     is_free_text: bool = False  # what people wrote: it lies in the personal folder, and is empty everywhere else
+    when: When = When.ANY  # what a date or an instant means
 
     @property
     def sql_type(self) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 DEFAULT_TIME_ZONE = "Asia/Shanghai"
@@ -32,6 +34,37 @@ def instant_of(day: date, time_zone: str = DEFAULT_TIME_ZONE, at: time = time(0)
 def civil_date(instant: datetime, time_zone: str = DEFAULT_TIME_ZONE) -> date:
     """Returns the operator's date at an instant. Example: 2026-05-31 16:00 UTC is 2026-06-01 in Asia/Shanghai."""
     return instant.astimezone(ZoneInfo(time_zone)).date()
+
+
+@lru_cache(maxsize=8)
+def offset_changes(time_zone: str) -> tuple[tuple[datetime, int], ...]:
+    """Returns (since when in naive UTC, seconds ahead of UTC), one entry per change of a zone's clocks, 1900 to 2100.
+
+    Example: Europe/Berlin changes from 3600 to 7200 at 2026-03-29 01:00 UTC; the last of Asia/Shanghai is of 1991.
+    """
+    zone, weeks = ZoneInfo(time_zone), _weeks()
+    offsets = [_seconds(zone.utcoffset(week)) for week in weeks]
+    found = [(weeks[0], offsets[0])]
+    for (week, old), (_, new) in pairwise(zip(weeks, offsets, strict=True)):
+        if old == new:
+            continue
+        low, high = (week.replace(tzinfo=UTC) + timedelta(days=days) for days in (-2, 9))
+        while high - low > timedelta(seconds=1):
+            middle = low + timedelta(seconds=int((high - low).total_seconds()) // 2)
+            is_old = _seconds(middle.astimezone(zone).utcoffset()) == old
+            low, high = (middle, high) if is_old else (low, middle)
+        found.append((high.replace(tzinfo=None), new))
+    return tuple(found)
+
+
+@lru_cache(maxsize=1)
+def _weeks() -> tuple[datetime, ...]:
+    """Returns the first moment of every seventh day; no zone has changed its clocks and back within so short a time."""
+    return tuple(datetime(1900, 1, 1) + timedelta(days=7 * week) for week in range(10_488))  # noqa: DTZ001 - any clock
+
+
+def _seconds(offset: timedelta | None) -> int:
+    return int(offset.total_seconds()) if offset else 0
 
 
 @dataclass(frozen=True)

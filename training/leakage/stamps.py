@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from features.feeds.contracts import FEEDS
-from features.feeds.conversion import to_utc
 from features.feeds.landed.reading import Feeds
 from features.feeds.schema import Kind
+from features.feeds.times import to_utc
 from training.leakage.findings import Leak, leak
 from training.leakage.replay import Alter, aligned, differing, replayed
 

@@ -14,13 +14,14 @@ from typing import Any
 
 import duckdb
 
-from features.feeds.conversion import BAD_VALUE, converted, is_lossless, to_local
+from features.feeds.conversion import BAD_VALUE, converted, is_lossless, named_first
 from features.feeds.files.control_files import check_rows
 from features.feeds.files.csv_files import csv_header, csv_tables, refuse_twins
 from features.feeds.files.database import Tables
 from features.feeds.mapping.layout import File
 from features.feeds.mapping.sources import Source
 from features.feeds.schema import Column, Kind
+from features.feeds.times import local_time
 from features.kit.errors import ConfigurationError, DataError
 from features.kit.files import sha256_of
 from features.kit.home import Home
@@ -233,17 +234,19 @@ def _checked_view(connection: duckdb.DuckDBPyConnection, file: File, source: Sou
     view.rows = row_count(connection, raw) + view.refused.get("wrong_column_count", 0)
     tests: list[tuple[str, str]] = []
     selected: list[str] = []
+    first: list[str] = []
     for column, source_type in types.items():
         value = _without_null_marks(quoted(column), file.null_values_of.get(column, ()))
         if column in file.required:
             tests.append((f"missing:{column}", f"{value} IS NULL"))
-        checks, result = _checked_value(column, value, source_type, file, source)
+        checks, result = _checked_value(column, value, source_type, file, source, first)
         tests += checks
         selected.append(f"{result} AS {quoted(column)}")
     cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for reason, test in tests)
     typed_view = quoted(name + "__typed")
     reason = f"CASE {cases} END" if cases else "CAST(NULL AS VARCHAR)"
-    connection.execute(f"CREATE VIEW {typed_view} AS SELECT {', '.join(selected)}, {reason} AS _reason FROM {raw}")
+    named = f"(SELECT {', '.join(['*', *first])} FROM {raw})" if first else raw
+    connection.execute(f"CREATE VIEW {typed_view} AS SELECT {', '.join(selected)}, {reason} AS _reason FROM {named}")
     own = " ".join(f"WHEN _reason IS NULL AND ({test}) THEN {literal(code)}" for code, test in file.reject.items())
     verdict = f"CASE {own} ELSE _reason END" if own else "_reason"
     try:
@@ -273,9 +276,12 @@ def _without_null_marks(value: str, marks: tuple[str, ...]) -> str:
 
 
 def _checked_value(
-    column: str, value: str, source_type: str, file: File, source: Source
+    column: str, value: str, source_type: str, file: File, source: Source, first: list[str]
 ) -> tuple[list[tuple[str, str]], str]:
-    """Returns the checks of one column, reason and SQL, and the SQL of what the view shows of it."""
+    """Returns the checks of one column, reason and SQL, and the SQL of what the view shows of it.
+
+    What must have a name before goes to `first`.
+    """
     if column in file.words:
         words = " ".join(f"WHEN {literal(word)} THEN {literal(ours)}" for word, ours in file.words[column].items())
         ours = f"CASE trim(CAST({value} AS VARCHAR)) {words} END"
@@ -288,9 +294,14 @@ def _checked_value(
         wrong = damage_sql(text)
         return [(f"{why}:{column}", f"{wrong} = {literal(why)}") for why in DAMAGES], identifier_sql(text)
     target = Column(column, Kind(kind))
-    typed = converted(value, source_type, target, unit="", scale=0, zone=source.operator.time_zone)
+    name = value
+    if needed := named_first(value, source_type, target):
+        name = quoted(f"_written {column}")
+        first.append(f"{needed} AS {name}")
+    typed = converted(name, source_type, target, unit="", scale=0, zone=source.operator.time_zone)
     # a view shows local times, as an untyped column does; landing turns them into UTC once, and only once.
-    shown = to_local(typed, source.operator.time_zone) if target.kind is Kind.INSTANT else typed
+    local = local_time(name, source_type, source.operator.time_zone)
+    shown = f"date_trunc('second', {local})" if target.kind is Kind.INSTANT else typed
     if is_lossless(source_type, target.kind):
         return [], shown
     return [(f"{BAD_VALUE[target.kind]}:{column}", f"{value} IS NOT NULL AND ({typed}) IS NULL")], shown

@@ -14,10 +14,10 @@ from typing import Any
 import duckdb
 
 from features.feeds.contracts import FEEDS
-from features.feeds.conversion import to_local
 from features.feeds.landed.reading import Feeds, known_before, newest_versions
 from features.feeds.mapping.expectations import Expectations
 from features.feeds.schema import Grain
+from features.feeds.times import to_local
 from features.kit.clock import add_months, instant_of, month_start
 from features.kit.sql import quoted, timestamp
 

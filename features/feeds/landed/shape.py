@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from features.feeds.conversion import to_local
 from features.feeds.schema import Feed, Grain
+from features.feeds.times import to_local
 from features.kit.sql import literal, quoted
 
 

@@ -35,6 +35,7 @@ from features.feeds.landed.manifest import (
     version_of,
 )
 from features.feeds.landed.shape import Shape
+from features.feeds.landing.far_times import piled_up
 from features.feeds.landing.free_text import texts_of
 from features.feeds.landing.identity import admit_known_customers, resolve_owners, write_links
 from features.feeds.landing.parts import Writer
@@ -55,10 +56,10 @@ from features.kit.clock import add_months, utc_now
 from features.kit.errors import ConfigurationError, DataError
 from features.kit.home import Home
 from features.kit.runs import hit
-from features.kit.sql import column_types, literals, row_count
+from features.kit.sql import column_types, literal, literals, row_count
 from features.kit.terminal.progress import SILENT, Progress
 
-RULES_VERSION = 4
+RULES_VERSION = 5
 """Raised whenever landing would make other rows of the same files; part of every signature."""
 
 
@@ -225,6 +226,8 @@ class _Landing:
         check_deliveries(self.source, self.data)
         wanted = frozenset(view for _, mapping in todo for view in self.views_of(mapping))
         with open_scratch(folder, threads=self.threads) as connection:
+            # A mapping's own CAST(... AS DATE) of a time with a zone is cut in the operator's zone, as landing cuts it.
+            connection.execute(f"SET TimeZone={literal(self.source.operator.time_zone)}")
             lock_down(connection, [self.data, folder])
             with progress.step("read files"):
                 views = stage_files(connection, self.source, self.data, folder, wanted=wanted, tables=self.tables)
@@ -253,6 +256,9 @@ class _Landing:
             for feed, mapping in todo:
                 erased = suppressor.refused.get(feed.name, 0)
                 reports[feed.name] = _report(connection, feed, self.views_of(mapping), erased=erased)
+                reports[feed.name].piled_up = piled_up(
+                    connection, feed, staged_name(feed), self.arrival, self.source.operator.time_zone
+                )
             self.write_refused(connection, views, reports)
         return views, reports
 
@@ -312,12 +318,17 @@ def _has_waiting_rows(before: LandedFeed, mapping: FeedMapping) -> bool:
 def _report(connection: duckdb.DuckDBPyConnection, feed: Feed, views: list[str], *, erased: int) -> FeedReport:
     owners = {feed.name, *views}
     reasons = reasons_of(connection, *owners)
+    unknown = connection.execute(
+        f"SELECT _unknown, count(*) FROM {staged_name(feed)} WHERE _reason IS NULL AND _unknown IS NOT NULL "
+        "GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
     return FeedReport(
         accepted=row_count(connection, f"{staged_name(feed)} WHERE _reason IS NULL"),
         quarantined=sum(reasons.values()),
         reasons=reasons,
         first=first_refused(connection, *owners),
         rewritten=row_count(connection, f"{staged_name(feed)} WHERE _reason IS NULL AND _rewritten"),
+        unknown={str(column): int(rows) for column, rows in unknown},
         erased=erased,
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from features.feeds.conversion import one_form, to_local
+from features.feeds.conversion import one_form
 from features.feeds.files.staging import open_scratch
 from features.feeds.landed.manifest import FORM, LandedFeed, Part
 from features.feeds.landed.shape import Shape, event_id_sql
@@ -18,6 +18,7 @@ from features.feeds.landing.free_text import free_text_columns, keep_texts, text
 from features.feeds.landing.typing_rows import staged_name
 from features.feeds.landing.versions import CONFLICT, merge, select_incoming, within_month
 from features.feeds.schema import Column, Feed, Grain, Kind
+from features.feeds.times import to_local
 from features.kit.errors import DataError
 from features.kit.files import atomic_path
 from features.kit.home import Home

@@ -8,13 +8,13 @@ from typing import Any
 import duckdb
 
 from features.feeds.contracts import FEEDS
-from features.feeds.conversion import to_local
 from features.feeds.files.staging import View
 from features.feeds.landing.parts import copy_to_parquet
 from features.feeds.landing.typing_rows import staged_name
 from features.feeds.landing.versions import CONFLICT
 from features.feeds.mapping.sources import Source
 from features.feeds.schema import Feed
+from features.feeds.times import to_local
 from features.kit.errors import DataError, QuarantineLimitError
 from features.kit.home import Home
 from features.kit.identifiers import CUT_BY_A_DOUBLE, IN_SCIENTIFIC_NOTATION

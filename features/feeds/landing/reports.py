@@ -18,7 +18,22 @@ class FeedReport:
     first: str = ""  # the first refused row in words, or an empty string
     rewritten: int = 0  # accepted rows with an identifier in another form: blanks, full-width digits, a country code
     unchanged: bool = False  # the same files under the same mapping had landed before
+    unknown: dict[str, int] = field(default_factory=dict)  # column -> times that stand for "unknown", landed as NULL
+    piled_up: dict[str, str] = field(default_factory=dict)  # column -> on which day far too many rows fall
     erased: int = 0  # rows of erased persons, refused and kept nowhere
+
+    @property
+    def warnings(self) -> list[str]:
+        """Returns what a person should look at, one sentence a column."""
+        stand_ins = [
+            f"{column}: {rows:,} rows hold a zero day or a day to come, taken as unknown"
+            for column, rows in self.unknown.items()
+        ]
+        piles = [
+            f"{column}: {pile}; if that day stands for unknown, leave it empty: `null_values_of`"
+            for column, pile in self.piled_up.items()
+        ]
+        return stand_ins + piles
 
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values."""

@@ -16,11 +16,12 @@ from features.feeds.conversion import (
     BAD_VALUE,
     converted,
     is_lossless,
-    to_local,
-    to_utc,
+    named_first,
 )
+from features.feeds.landing.far_times import meant, refusals, unknown
 from features.feeds.mapping.sources import FeedMapping, Source
 from features.feeds.schema import Column, Feed, Grain, Kind
+from features.feeds.times import to_local, to_utc
 from features.kit.clock import instant_of
 from features.kit.errors import ConfigurationError, DataError
 from features.kit.identifiers import CUT_BY_A_DOUBLE, NO_IDENTIFIER, damage_sql, rounded
@@ -155,8 +156,21 @@ class _Plan:
         local = self.source.snapshot_at
         return timestamp(instant_of(local.date(), self.zone, local.time()))
 
+    @property
+    def latest(self) -> datetime:
+        """Returns the naive UTC instant after which nothing of this delivery can have happened."""
+        until = self.source.delivered_until
+        arrived = self.load.arrived_at
+        return arrived if until is None else max(arrived, instant_of(until, self.zone).replace(tzinfo=None))
+
+    @property
+    def named_first(self) -> dict[str, str]:
+        """Returns column -> SQL of what must have a name before its conversion."""
+        needed = {c.name: named_first(quoted(c.name), self.types[c.name], c) for c in self.columns}
+        return {name: sql for name, sql in needed.items() if sql}
+
     def typed(self, column: Column) -> str:
-        value = f"r.{quoted(column.name)}"
+        value = f"r.{quoted(f'_written {column.name}' if column.name in self.named_first else column.name)}"
         unit = self.mapping.units.get(column.name, "")
         scale = self.source.operator.currency.scale
         return converted(value, self.types[column.name], column, unit=unit, scale=scale, zone=self.zone)
@@ -171,27 +185,27 @@ class _Plan:
             f"t.{quoted(name)}" if kind is Kind.INSTANT else to_utc(f"CAST(t.{quoted(name)} AS TIMESTAMP)", self.zone)
         )
 
-    def lagged(self, event: str, period: str | None) -> str:
-        """Returns SQL for the instant at which the delivery lag of an event or a period ends."""
+    def lag_clock(self, local: str, *, span: str = "") -> str:
+        """Returns SQL for the local time at which the delivery lag of a local time, or of the span from it on, ends."""
+        delay, at = self.mapping.delay, self.mapping.clock_time
+        if delay is None:
+            return "CAST(NULL AS TIMESTAMP)"
+        ends = f"({local}{f' + INTERVAL {span}' if span else ''} + INTERVAL {int(delay.total_seconds())} SECONDS)"
+        if at is None:
+            return ends
+        same_day = f"(date_trunc('day', {ends}) + INTERVAL {at.hour * 60 + at.minute} MINUTES)"
+        return f"(CASE WHEN {same_day} >= {ends} THEN {same_day} ELSE {same_day} + INTERVAL 1 DAY END)"
+
+    def lagged(self, event: str, clock: str) -> str:
+        """Returns SQL for the instant at which an event's delivery lag ends; `clock` names that local time."""
         delay = self.mapping.delay
         if delay is None:
             return self.snapshot
-        interval = f"INTERVAL {int(delay.total_seconds())} SECONDS"
-        if period is not None:
-            span = "1 DAY" if self.feed.grain is Grain.DAY else "1 MONTH"
-            local = f"(CAST({period} AS TIMESTAMP) + INTERVAL {span} + {interval})"
-        else:
-            local = f"({to_local(event, self.zone)} + {interval})"
-        at = self.mapping.clock_time
-        if at is not None:
-            minutes = at.hour * 60 + at.minute
-            same_day = f"(date_trunc('day', {local}) + INTERVAL {minutes} MINUTES)"
-            local = f"(CASE WHEN {same_day} >= {local} THEN {same_day} ELSE {same_day} + INTERVAL 1 DAY END)"
-        elif period is None:
-            return f"({event} + {interval})"
-        return to_utc(local, self.zone)
+        if self.mapping.clock_time is None and not self.feed.period:
+            return f"({event} + INTERVAL {int(delay.total_seconds())} SECONDS)"
+        return to_utc(clock, self.zone)
 
-    def known(self, lagged: str, event: str) -> str:
+    def known(self, lagged: str, local: str) -> str:
         """Returns SQL for the knowledge time: the column; else the lag, for late rows not before the arrival.
 
         Every row of the first load is on time; later a row is if it comes soon enough after its event's month.
@@ -208,7 +222,7 @@ class _Plan:
             return f"greatest({lagged}, {arrived})"
         months = 1 + self.source.deliveries.of(self.feed.name).months_late
         grace = f"INTERVAL {months} MONTHS + INTERVAL {on_time} DAYS"
-        until = to_utc(f"(date_trunc('month', {to_local(event, self.zone)}) + {grace})", self.zone)
+        until = to_utc(f"(date_trunc('month', {local}) + {grace})", self.zone)
         return f"CASE WHEN {arrived} < {until} THEN {lagged} ELSE greatest({lagged}, {arrived}) END"
 
 
@@ -234,37 +248,51 @@ def _create(connection: duckdb.DuckDBPyConnection, feed: Feed, select: str, plan
     file = "r._file" if "_file" in plan.types else "CAST(NULL AS VARCHAR)"
     row = "CAST(r._row AS BIGINT)" if "_row" in plan.types else "CAST(NULL AS BIGINT)"
     raw_row = ", ".join(f"{quoted(column.name)} := CAST(r.{quoted(column.name)} AS VARCHAR)" for column in plan.columns)
+    first = ["*", *(f"{sql} AS {quoted(f'_written {name}')}" for name, sql in plan.named_first.items())]
     inner = (
         f"SELECT {', '.join(typed)}, {_case(bad_value)} AS _bad, {file} AS _file, {row} AS _row, "
         f"coalesce({rewritten}, false) AS _rewritten, "
         f"CASE WHEN _bad IS NOT NULL THEN CAST(to_json(struct_pack({raw_row})) AS VARCHAR) END AS _raw "
-        f"FROM ({select}) r"
+        f"FROM (SELECT {', '.join(first)} FROM ({select})) r"
     )
     if feed.period:
         # One conversion per day of the calendar instead of one per row.
+        span = "1 DAY" if feed.grain is Grain.DAY else "1 MONTH"
+        local = "CAST(day AS TIMESTAMP)"
         days = f"SELECT CAST(d AS DATE) AS day FROM range({_CALENDAR}, INTERVAL 1 DAY) s(d)"
-        times = (
-            f"SELECT day, {to_utc('CAST(day AS TIMESTAMP)', plan.zone)} AS event_at, {plan.lagged('', 'day')} AS lag"
+        clocks = f"SELECT day, {local} AS local, {plan.lag_clock(local, span=span)} AS clock FROM ({days})"
+        calendar = (
+            f"SELECT *, {to_utc('local', plan.zone)} AS begins, {plan.lagged('begins', 'clock')} AS lag FROM ({clocks})"
         )
-        join = f"LEFT JOIN ({times} FROM ({days})) c ON c.day = t.{quoted(feed.period)}"
-        event, lagged = "c.event_at", "c.lag"
-    else:
-        join, event = "", plan.event()
-        lagged = plan.lagged(event, None)
+        rows = f"({inner}) t LEFT JOIN ({calendar}) c ON c.day = t.{quoted(feed.period)}"
+        event, lagged, local = "c.begins", "c.lag", "c.local"
+    else:  # each step has a name, because conversions repeat what they convert
+        rows = f"(SELECT t.*, {plan.event()} AS _at FROM ({inner}) t) t"
+        rows = f"(SELECT t.*, {to_local('t._at', plan.zone)} AS _local FROM {rows}) t"
+        rows = f"(SELECT t.*, {plan.lag_clock('t._local')} AS _clock FROM {rows}) t"
+        event, lagged, local = "t._at", plan.lagged("t._at", "t._clock"), "t._local"
+    means = {c.name: meant(c, f"t.{quoted(c.name)}", plan.latest, plan.zone) for c in plan.columns}
     names = [quoted(c.name) for c in plan.columns if c.name not in _TIMES]
     names += ["delivered_at"] if "delivered_at" in plan.types else []
-    own = ", ".join(f"t.{name}" for name in names)
+    own = ", ".join(f"{means[c.name]} AS {quoted(c.name)}" for c in plan.columns if c.name not in _TIMES[:2])
+    stand_ins = [
+        f"WHEN {test} THEN {literal(column.name)}"
+        for column in plan.columns
+        if (test := unknown(column, f"t.{quoted(column.name)}", plan.latest, plan.zone))
+    ]
     reasons = ["WHEN _bad IS NOT NULL THEN _bad", *missing, *_range_tests(plan), *_time_tests(plan)]
-    dated = f"SELECT {own}, {event} AS event_at, {plan.known(lagged, event)} AS known_at, _bad, _file, _row, _raw"
-    dated += ", _rewritten"
+    dated = (
+        f"SELECT {own}, {event} AS event_at, {plan.known(lagged, local)} AS known_at, _bad, _file, _row, _raw, "
+        f"_rewritten, {_case(stand_ins)} AS _unknown"
+    )
     packed = ", ".join(f"{name} := t.{name}" for name in [*names, "event_at", "known_at"])
+    content = f"coalesce(_raw, CAST(to_json(struct_pack({packed})) AS VARCHAR))"
     _run(
         connection,
         feed,
         f"CREATE TABLE {staged_name(feed)} AS SELECT {', '.join(names)}, event_at, known_at, _reason, _file, _row, "
-        "_rewritten, "
-        f"CASE WHEN _reason IS NOT NULL THEN coalesce(_raw, CAST(to_json(struct_pack({packed})) AS VARCHAR)) END "
-        f"AS _content FROM (SELECT t.*, {_case(reasons)} AS _reason FROM ({dated} FROM ({inner}) t {join}) t) t",
+        f"_rewritten, _unknown, CASE WHEN _reason IS NOT NULL THEN {content} END "
+        f"AS _content FROM (SELECT t.*, {_case(reasons)} AS _reason FROM ({dated} FROM {rows}) t) t",
     )
 
 
@@ -310,9 +338,8 @@ def _range_tests(plan: _Plan) -> list[str]:
             tests.append(
                 f"WHEN {value} NOT IN ({literals(column.allowed)}) THEN {literal(f'not_allowed:{column.name}')}"
             )
-        if column.kind is Kind.DATE and column.name != plan.feed.period:  # 9999-12-31 is many an operator's "no end"
-            far = f"{value} < DATE '1900-01-01' OR ({value} > DATE '2100-12-31' AND year({value}) <> 9999)"
-            tests.append(f"WHEN {far} THEN {literal(f'not_between_1900_and_2100:{column.name}')}")
+        if column.name != plan.feed.period:
+            tests += refusals(column, value, plan.latest, plan.zone)
     if plan.feed.grain is Grain.MONTH:
         period = f"t.{quoted(plan.feed.period)}"
         tests.append(f"WHEN day({period}) <> 1 THEN {literal(f'not_the_first_of_a_month:{plan.feed.period}')}")
@@ -320,10 +347,6 @@ def _range_tests(plan: _Plan) -> list[str]:
 
 
 def _time_tests(plan: _Plan) -> list[str]:
-    latest = plan.load.arrived_at
-    until = plan.source.delivered_until
-    if until is not None:
-        latest = max(latest, instant_of(until, plan.zone).replace(tzinfo=None))
     tests = []
     if plan.feed.period:
         tests.append(f"WHEN event_at IS NULL THEN {literal(f'not_between_1990_and_2050:{plan.feed.period}')}")
@@ -334,7 +357,7 @@ def _time_tests(plan: _Plan) -> list[str]:
     ]
     if not plan.feed.reference and not plan.feed.personal:
         # One day of grace: clocks differ, and a day's or a month's row is dated at its start.
-        tests.append(f"WHEN event_at > {timestamp(latest + timedelta(days=1))} THEN 'in_the_future:event_at'")
+        tests.append(f"WHEN event_at > {timestamp(plan.latest + timedelta(days=1))} THEN 'in_the_future:event_at'")
     if "known_at" in plan.types and not plan.feed.reference:
         tests.append("WHEN known_at < event_at THEN 'known_before_event:known_at'")
     return tests

@@ -91,7 +91,7 @@ class OperatorBlock(Config):
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        if value not in available_timezones():
+        if value not in available_timezones() - {"localtime"}:
             raise ValueError(f"'{value}' is not a time zone of the IANA database, such as Asia/Shanghai")
         return value
 

@@ -155,7 +155,7 @@ def _fits(values: Iterable[str], kind: str, form: str) -> bool:
                 return False
         elif form.startswith("YYYY-MM-DD"):
             try:
-                datetime.fromisoformat(value[:19])
+                datetime.fromisoformat(value[:16])
             except ValueError:
                 return False
     return True

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import duckdb
 
-from features.feeds.conversion import converted
+from features.feeds.conversion import converted, named_first
 from features.feeds.proposal.columns import FORMS, ColumnLook
 from features.feeds.proposal.words import Words
 from features.feeds.schema import Column, Kind
@@ -60,9 +60,11 @@ def with_clock(day: ColumnLook, clock: ColumnLook) -> str:
 @lru_cache
 def _converts(column: Column, values: tuple[str, ...]) -> bool:
     """Tells whether landing converts every value of a column as it is."""
-    typed = converted("v", "VARCHAR", column, unit="", scale=3, zone="UTC")
+    first = named_first("v", "VARCHAR", column) or "v"
+    typed = converted("w", "VARCHAR", column, unit="", scale=3, zone="UTC")
     given = ", ".join(literal(value) for value in values)  # parameters and Arrow tables would load pandas
-    select = f"SELECT count(*) FROM (SELECT unnest([{given}]::VARCHAR[]) AS v) WHERE ({typed}) IS NULL"
+    values_given = f"SELECT {first} AS w FROM (SELECT unnest([{given}]::VARCHAR[]) AS v)"
+    select = f"SELECT count(*) FROM ({values_given}) WHERE ({typed}) IS NULL"
     with duckdb.connect() as connection:
         row = connection.execute(select).fetchone()
     return row is not None and row[0] == 0

@@ -17,14 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from features.feeds.contracts import FEEDS, LINKS
 from features.feeds.schema import Column, Grain, Kind
-from features.kit.clock import instant_of, month_start
+from features.kit.clock import instant_of, month_start, offset_changes
 from features.kit.sql import timestamp
 from features.portraits.dimensions.windows import LOOK_BACK_DAYS
 
@@ -170,8 +168,9 @@ def _civil_seconds(column: Any, time_zone: str) -> Any:
     """Returns whole seconds since 1970-01-01 00:00 of the operator's clock."""
     import ibis
 
-    since_start, *changes = _offsets(time_zone)
-    offset = ibis.literal(since_start[1], "int64")
+    known = offset_changes(time_zone)
+    changes = [change for change in known if _FIRST_YEAR <= change[0].year < _LAST_YEAR]
+    offset = ibis.literal(next(ahead for since, ahead in reversed(known) if since.year < _FIRST_YEAR), "int64")
     if changes:
         newest_first = changes[::-1]
         branches = [
@@ -179,29 +178,3 @@ def _civil_seconds(column: Any, time_zone: str) -> Any:
         ]
         offset = ibis.cases(*branches, else_=offset)
     return column.epoch_seconds().cast("int64") + offset
-
-
-@lru_cache(maxsize=8)
-def _offsets(time_zone: str) -> tuple[tuple[datetime, int], ...]:
-    """Returns (since when in naive UTC, offset in seconds) of a zone, one entry per change of its clocks since 2000.
-
-    Example: Europe/Berlin changes from 3600 to 7200 at 2026-03-29 01:00 UTC; Asia/Shanghai is 28800 throughout.
-    """
-    zone = ZoneInfo(time_zone)
-
-    def seconds_at(instant: datetime) -> int:
-        offset = instant.replace(tzinfo=UTC).astimezone(zone).utcoffset()
-        return int(offset.total_seconds()) if offset else 0
-
-    instant = datetime(_FIRST_YEAR, 1, 1)  # noqa: DTZ001 - naive means UTC in every landed table
-    found = [(instant, seconds_at(instant))]
-    while instant.year < _LAST_YEAR:
-        following = instant + timedelta(days=1)
-        if seconds_at(following) != found[-1][1]:
-            low, high = instant, following
-            while high - low > timedelta(seconds=1):
-                middle = low + timedelta(seconds=int((high - low).total_seconds()) // 2)
-                low, high = (middle, high) if seconds_at(middle) == found[-1][1] else (low, middle)
-            found.append((high, seconds_at(high)))
-        instant = following
-    return tuple(found)

@@ -16,6 +16,7 @@ import duckdb
 from features.feeds.landed.manifest import Operator
 from features.feeds.landed.reading import Feeds
 from features.feeds.landing.suppression import Suppression
+from features.feeds.times import to_local
 from features.kit.sql import literal
 from serving.no_sale import no_sale_today
 from serving.outreach.dispositions import REACHED_NOBODY
@@ -58,7 +59,7 @@ def read_states(feeds: Feeds, as_of: date, settings: OutreachSettings, *, thread
         database.register("no_sale", no_sale)
         _Known(database, feeds, as_of, settings).make_views()
         return FeedStates(
-            database.execute(_states_sql(as_of, settings)).to_arrow_table(),
+            database.execute(_states_sql(as_of, settings, feeds.operator.time_zone)).to_arrow_table(),
             database.execute("SELECT person_id, contact_id, action, day FROM reached ORDER BY ALL").to_arrow_table(),
             database.execute("SELECT person_id, action, day FROM declines ORDER BY ALL").to_arrow_table(),
             feeds.operator,
@@ -107,7 +108,7 @@ class _Known:
         """Makes every view and the two tables of contacts."""
         for feed, columns in _COLUMNS.items():
             self._database.execute(f"CREATE VIEW raw_{feed} AS {self._known_sql(feed, columns)}")
-        self._database.execute(_LINKS.format(zone=literal(self._feeds.operator.time_zone)))
+        self._database.execute(_LINKS.format(since=_civil("min(valid_from)", self._feeds.operator.time_zone)))
         for feed, columns in _COLUMNS.items():
             if columns:
                 self._database.execute(f"CREATE VIEW k_{feed} AS {self._with_person(feed)}")
@@ -123,14 +124,12 @@ class _Known:
         return f"SELECT {nulls} WHERE false"
 
     def _with_person(self, feed: str) -> str:
-        zone = literal(self._feeds.operator.time_zone)
-        moment = f"(f.event_at AT TIME ZONE 'UTC') AT TIME ZONE {zone}"
+        zone = self._feeds.operator.time_zone
         return f"""
-            SELECT f.*, CAST({moment} AS DATE) AS day,
+            SELECT f.*,
                 coalesce(l.person_id, CASE WHEN NOT coalesce(h.has_links, false) THEN f.customer_id END) AS person_id
-            FROM raw_{feed} f
-            LEFT JOIN links l ON l.customer_id = f.customer_id
-                AND CAST({moment} AS DATE) >= l.held_from AND CAST({moment} AS DATE) < l.held_until
+            FROM (SELECT *, {_civil("event_at", zone)} AS day FROM raw_{feed}) f
+            LEFT JOIN links l ON l.customer_id = f.customer_id AND f.day >= l.held_from AND f.day < l.held_until
             LEFT JOIN has_links h ON h.customer_id = f.customer_id
         """
 
@@ -139,7 +138,7 @@ _LINKS = """
     CREATE TABLE links AS
     WITH first_number AS (
         SELECT customer_id, arg_min(is_reissued, valid_from) AS is_reissued,
-            CAST((min(valid_from) AT TIME ZONE 'UTC') AT TIME ZONE {zone} AS DATE) AS since
+            {since} AS since
         FROM raw_number_flags GROUP BY customer_id
     ), started AS (
         SELECT customer_id, person_id, valid_from, min(valid_from) OVER (PARTITION BY customer_id) AS first_from
@@ -181,7 +180,11 @@ _DECLINES = """
 """
 
 
-def _states_sql(as_of: date, settings: OutreachSettings) -> str:
+def _civil(instant: str, zone: str) -> str:
+    return f"CAST({to_local(instant, zone)} AS DATE)"
+
+
+def _states_sql(as_of: date, settings: OutreachSettings, zone: str) -> str:
     policy = settings.policy
     consents = ",\n".join(
         f"bool_and(granted) FILTER (WHERE purpose = '{purpose}' AND channel_asked = '{channel}' AND counts) "
@@ -221,8 +224,8 @@ def _states_sql(as_of: date, settings: OutreachSettings) -> str:
             bool_or(kind = 'complaint' AND day >= {d} - {policy.complaint_quiet_days}) AS recent_complaint
         FROM ticket GROUP BY customer_id
     ), line_number AS (
-        SELECT customer_id, is_verified, is_reissued, CAST(valid_from AS DATE) AS since FROM raw_number_flags
-        WHERE valid_from < CAST({d} AS TIMESTAMP) + INTERVAL 1 DAY
+        SELECT customer_id, is_verified, is_reissued, {_civil("valid_from", zone)} AS since FROM raw_number_flags
+        WHERE since <= {d}
         QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY valid_from DESC, known_at DESC) = 1
     ), checked AS (
         SELECT customer_id, max(known_at) AS at FROM raw_number_flags WHERE is_verified GROUP BY ALL
@@ -262,7 +265,7 @@ def _states_sql(as_of: date, settings: OutreachSettings) -> str:
         coalesce(NOT n.is_verified, false) AS number_unverified,
         coalesce(n.is_reissued AND n.since >= {d} - {policy.reissued_days}, false) AS number_reissued,
         coalesce(b.kind <> 'consumer', false) AS not_a_consumer,
-        CAST(k.at AS DATE) AS number_checked_on,
+        {_civil("k.at", zone)} AS number_checked_on,
         n.since AS number_since,
         coalesce(m.open_topics, []) AS open_topics,
         coalesce(m.closed_tickets, []) AS closed_tickets,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from datetime import date, datetime
 
 import duckdb
 import pytest
@@ -82,6 +83,54 @@ def test_tables_land_what_files_of_the_same_rows_land(database, operator, tmp_pa
     assert content(home) == content(operator.home)
     assert content(home, "total")[0] == (290,)
     assert (report.feeds["bills"].accepted, report.feeds["bills"].quarantined) == (3, 0)
+
+
+def test_an_instant_of_the_server_becomes_the_operators_date_and_infinity_no_end(database, tmp_path):
+    """A `timestamptz` mapped or declared as a date is cut in Shanghai, whatever the server's own zone is."""
+    database.execute("SET timezone = 'America/New_York'")
+    database.execute("CREATE TABLE bss.use (customer_id text, day timestamptz, kb bigint)")
+    database.execute(
+        "INSERT INTO bss.use SELECT '1', d, 7 FROM generate_series('2024-05-02 00:00+08'::timestamptz, "
+        "'2024-05-30 00:00+08', '1 day') d"
+    )
+    database.execute(
+        "CREATE TABLE bss.orders (customer_id text, at timestamptz, eff date, cend date, dend timestamptz)"
+    )
+    database.execute(
+        "INSERT INTO bss.orders VALUES ('1', '2024-05-02 00:30+08', '2024-05-02', 'infinity', 'infinity'), "
+        "('2', '2024-05-02 00:30+08', '-infinity', NULL, NULL)"
+    )
+    feeds: dict[str, dict] = {
+        "customers": {"select": "SELECT * FROM customers"},
+        "usage_daily": {"select": "SELECT customer_id, day, kb AS data_kb FROM use"},
+        "network_experience": {"select": "SELECT customer_id, day, 1 AS drops FROM typed"},
+        "subscriptions": {
+            "select": "SELECT customer_id, 'P' AS plan_id, \"at\" AS ordered_at, eff AS effective_on, "
+            "cend AS contract_end, dend AS discount_end FROM orders",
+            "max_quarantine_share": 1,
+        },
+    }
+    content = {
+        "operator": {"name": "small"},
+        "database": {"url_env": "OPERATOR_DB"},
+        "tables": {
+            "customers": {"table": "bss.customers"},
+            "use": {"table": "bss.use"},
+            "typed": {"table": "bss.use", "types": {"day": "date"}},
+            "orders": {"table": "bss.orders"},
+        },
+        "feeds": {name: feed | {"known_after": "PT0S"} for name, feed in feeds.items()},
+    }
+    source = parse_config(Source, content, source="small.yaml")
+    report = land(source, tmp_path, Home(tmp_path / "home"))
+    rows = Feeds.open(Home(tmp_path / "home")).connect()
+    span = "SELECT min(day), max(day), count(DISTINCT day) FROM "
+    for name in ("usage_daily", "network_experience"):
+        assert rows.execute(span + name).fetchone() == (date(2024, 5, 2), date(2024, 5, 30), 29)
+    assert rows.execute("SELECT customer_id, ordered_at, contract_end, discount_end FROM subscriptions").fetchall() == [
+        ("1", datetime.fromisoformat("2024-05-01T16:30"), None, None)
+    ]
+    assert report.feeds["subscriptions"].reasons == {"not_between_1900_and_2100:effective_on": 1}
 
 
 def test_an_equal_table_is_not_landed_again(database, tmp_path):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo, available_timezones
 
 import duckdb
 import pytest
 
-from features.feeds import conversion
+from features.feeds import times
 from features.feeds.mapping.sources import parse_duration
+from features.kit.clock import instant_of, offset_changes
 
 
 def test_an_event_at_0759_on_the_as_of_date_is_after_it(operator):
@@ -81,17 +83,46 @@ def test_times_with_an_offset_keep_it(operator):
     ]
 
 
-@pytest.mark.parametrize("zone", ["Asia/Shanghai", "Asia/Kathmandu", "UTC", "America/New_York", "Australia/Lord_Howe"])
-def test_the_fast_conversion_equals_the_calendar(zone, monkeypatch):
-    """Local to UTC and back is the same with one subtraction as with the calendar library, before 1995 and after."""
-    moments = "SELECT t FROM range(TIMESTAMP '1986-01-01 00:30', TIMESTAMP '2052-01-01', INTERVAL 31 HOUR) s(t)"
-    select = "SELECT {}, {} FROM (" + moments + ")"
-    fast = select.format(conversion.to_utc("t", zone), conversion.to_local("t", zone))
-    monkeypatch.setattr(conversion, "steady_offset", lambda _: None)
-    slow = select.format(conversion.to_utc("t", zone), conversion.to_local("t", zone))
-    assert (fast == slow) == (zone in ("America/New_York", "Australia/Lord_Howe"))
+ODD_ZONES = {
+    "Asia/Beirut", "America/Sao_Paulo", "Africa/Cairo", "America/Havana", "Africa/Casablanca", "Australia/Lord_Howe",
+    "Pacific/Apia", "Antarctica/Troll", "Asia/Gaza", "America/Asuncion", "Asia/Amman",
+}  # fmt: skip
+"""Zones that change at midnight, by half an hour, by two or by a whole day; a sample of all others is tried too."""
+
+
+def test_sql_and_clock_agree_at_the_midnights_around_every_change_of_a_zone():
+    """The SQL of landing and `instant_of` give one instant for each, and the way back is the first moment of the day."""
     connection = duckdb.connect()
-    assert connection.execute(f"({fast}) EXCEPT ({slow})").fetchall() == []
+    for zone in sorted({*sorted(available_timezones())[::60], *ODD_ZONES} & available_timezones()):
+        changes = offset_changes(zone)
+        days = sorted({since.date() + timedelta(days=n) for since, _ in changes if since.year >= 2005 for n in (0, 1)})
+        rows = ", ".join(f"(TIMESTAMP '{day}')" for day in days[:60] or [date(2026, 6, 1)])
+        found = connection.execute(
+            f"SELECT t, utc, {times.to_local('utc', zone)} FROM "
+            f"(SELECT t, {times.to_utc('t', zone)} AS utc FROM (VALUES {rows}) v(t))"
+        ).fetchall()
+        for local, at, back in found:
+            expected = instant_of(local.date(), zone)
+            assert at == expected.replace(tzinfo=None), (zone, local)
+            assert back == expected.astimezone(ZoneInfo(zone)).replace(tzinfo=None), (zone, local)
+
+
+@pytest.mark.parametrize(
+    ("zone", "local", "utc_text"),
+    [
+        ("Asia/Beirut", "2026-03-29 00:00", "2026-03-28 22:00"),  # 00:00 is skipped: the day begins at 01:00
+        ("America/Sao_Paulo", "2018-11-04 00:00", "2018-11-04 03:00"),
+        ("Africa/Cairo", "2026-04-24 00:00", "2026-04-23 22:00"),
+        ("America/Havana", "2026-11-01 00:00", "2026-11-01 04:00"),  # 00:00 comes twice: the day begins at the first
+        ("Europe/Berlin", "2026-03-29 02:30", "2026-03-29 01:30"),  # skipped
+        ("Europe/Berlin", "2026-10-25 02:30", "2026-10-25 00:30"),  # twice
+        ("Asia/Shanghai", "1988-07-01 00:00", "1988-06-30 15:00"),  # summer time of those years
+    ],
+)
+def test_a_time_that_the_clock_skips_or_repeats_is_read_before_the_change(zone, local, utc_text):
+    """Worked examples of both kinds, at midnight and by day."""
+    found = duckdb.execute(f"SELECT {times.to_utc('t', zone)} FROM (SELECT TIMESTAMP '{local}' AS t)").fetchone()
+    assert found == (datetime.fromisoformat(utc_text),)
 
 
 def test_durations_are_weeks_days_and_clock_time():

@@ -112,6 +112,12 @@ def verdict(book, one: str, purpose: str = "marketing", channel: str = "call", o
     return book.verdicts([one], purpose, channel, on, **more)[0]
 
 
+def test_a_number_is_held_since_the_operators_day(feeds):
+    """A validity from 00:00 on 1 January in Shanghai begins that day, not on 31 December, where UTC still is."""
+    since = {row["customer_id"]: row["number_since"] for row in feeds.states.to_pylist()}
+    assert since["C0015"] == date(2026, 1, 1)
+
+
 @pytest.mark.parametrize("one", CASES)
 def test_each_case_gives_its_code_and_no_other(feeds, settings, one):
     """A marketing call on 1 June is refused for exactly the reason in the table."""
