@@ -61,8 +61,16 @@ def _within_range(value: datetime) -> datetime:
     return value
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_within_range)]
-"""A moment with its offset, within the range that feeds may hold."""
+def _iso_instant(value: Any) -> Any:
+    if value is not None and not isinstance(value, datetime) and not _ISO_INSTANT.fullmatch(str(value)):
+        raise ValueError("write an instant as 2026-06-01T14:30:00+08:00")
+    return value
+
+
+_ISO_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)? ?(Z|z|[+-]\d{2}(:?\d{2})?)", re.ASCII)
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_iso_instant), AfterValidator(_within_range)]
+"""A moment with its offset, within the range that feeds may hold; a bare number is no moment, as in a feed."""
 
 Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Rows of a page.")]
