@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from features.kit.files import read_json, write_json
+import orjson
+
+from features.kit.files import write_json
 from features.kit.home import Home
 
 
@@ -23,6 +25,6 @@ def figure(
 def record(kind: str, entries: Sequence[dict[str, Any]]) -> None:
     """Writes entries to `<home>/results/<kind>.json` (`bench` or `soak`), replacing those of the same id and name."""
     path = Home.at().results / f"{kind}.json"
-    known = {(one["id"], one["name"]): one for one in (read_json(path) if path.exists() else [])}
+    known = {(one["id"], one["name"]): one for one in (orjson.loads(path.read_bytes()) if path.exists() else [])}
     known |= {(one["id"], one["name"]): one for one in entries}
     write_json(path, [known[key] for key in sorted(known)])

@@ -239,7 +239,8 @@ def _about(line: dict[str, Any]) -> str:
     decided = "no verdict" if verdict is None else f"{verdict['decision']} by {verdict['rule']}"
     if line["override"]:
         decided += f", overridden: {line['override']}"
-    return f"AUC {line['auc']:.4f}  {line['created_at'][:16]}  {decided}"
+    auc = "AUC -     " if line["auc"] is None else f"AUC {line['auc']:.4f}"
+    return f"{auc}  {line['created_at'][:16]}  {decided}"
 
 
 def benchmark(

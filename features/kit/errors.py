@@ -127,7 +127,17 @@ _OF_DISK = {
     errno.EACCES: ("no permission", "look at the owner and the rights of the file and its folder"),
     errno.EPERM: ("no permission", "look at the owner and the rights of the file and its folder"),
     errno.EMFILE: ("too many open files", "raise `ulimit -n`"),
+    errno.EFBIG: ("a file may not become as large", "raise `ulimit -f`"),
 }
+_WORDS = {
+    "disk is full": errno.ENOSPC,
+    "No space left": errno.ENOSPC,
+    "File too large": errno.EFBIG,
+    "readonly database": errno.EROFS,
+    "Read-only file system": errno.EROFS,
+    "Permission denied": errno.EACCES,
+}
+"""What libraries that keep the number of an error to themselves write of it."""
 
 
 def of_state(error: BaseException) -> StateError | None:
@@ -145,8 +155,6 @@ def of_state(error: BaseException) -> StateError | None:
     paths = _PATH.findall(str(cause))
     named = next(iter(getattr(error, "__notes__", ())), "") or str(getattr(error, "filename", "") or "")
     where = named or (paths[0].rstrip(".") if paths else min(libraries, default=""))
-    if isinstance(error, OSError) and error.errno is not None:
-        what, remedy = _OF_DISK.get(error.errno, (error.strerror or lines[0], _RESTORE))
-    else:
-        what, remedy = lines[0][:_LONGEST_LINE], _RESTORE
+    number = getattr(error, "errno", None) or next((n for words, n in _WORDS.items() if words in str(cause)), None)
+    what, remedy = _OF_DISK.get(number or 0, (getattr(error, "strerror", None) or lines[0][:_LONGEST_LINE], _RESTORE))
     return StateError(f"{where}: {what}" if where else what, remedy=remedy)

@@ -17,6 +17,8 @@ from features.kit.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_AGAIN = "restore it from a backup, or run the command again that writes it"
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -50,12 +52,27 @@ def write_json(path: Path, content: Any) -> None:
     write_bytes(path, orjson.dumps(content, option=options, default=str))
 
 
-def read_json(path: Path) -> Any:
-    """Returns the content of a JSON file. Raises DataError naming the file if it is not JSON."""
+class Content(dict[str, Any]):
+    """What a JSON file holds; a key that it lacks is a DataError that names the file, not a bug."""
+
+    path: Path
+
+    def __missing__(self, key: str) -> Any:
+        """Raises DataError naming the file and the key."""
+        raise DataError(f"{self.path}: '{key}' is missing", remedy=_AGAIN)
+
+
+def read_json(path: Path) -> Content:
+    """Returns the object in a JSON file. Raises DataError naming the file if it holds anything else."""
     try:
-        return orjson.loads(path.read_bytes())
+        found = orjson.loads(path.read_bytes())
     except orjson.JSONDecodeError as error:
-        raise DataError(f"{path}: not JSON ({error})") from None
+        raise DataError(f"{path}: not JSON ({error})", remedy=_AGAIN) from None
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: expected keys and values, found {type(found).__name__}", remedy=_AGAIN)
+    content = Content(found)
+    content.path = path
+    return content
 
 
 def check_parquet(path: Path, *, remedy: str) -> Path:

@@ -87,8 +87,6 @@ def read_identity(home: Home) -> Identity | None:
         content = read_json(path)
     except FileNotFoundError:
         return None
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: not the identity of a home", remedy="restore it from a backup")
     if content.get("format_version") != FORMAT_VERSION:
         raise NotReadyError(f"{path}: format {content.get('format_version')}, this version reads {FORMAT_VERSION}")
     try:

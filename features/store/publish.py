@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.kit.clock import utc_now
-from features.kit.errors import ConflictError, DataError, NotReadyError
+from features.kit.errors import ConflictError, DataError, NotReadyError, StateError
 from features.kit.home import Home
 from features.kit.runs import hit
 from features.kit.terminal.progress import SILENT, Progress, Tick
@@ -77,7 +77,7 @@ def publish(
     path = portraits.path(as_of)
     event_at = event_time(path)
     store = open_store(home, settings)
-    live = store.pointer()
+    live = _live(store)
     if live is not None and live.as_of > as_of and not back:
         raise ConflictError(
             f"portraits as of {live.as_of} are live; those of {as_of} are older", remedy="repeat with --back to go back"
@@ -111,6 +111,14 @@ def publish(
     show_live_view(home, settings, registry, view)
     store.close()
     return PublishReport(view, as_of, expected, round(time.perf_counter() - started, 3))
+
+
+def _live(store: OnlineStore) -> Pointer | None:
+    """Returns what is live, or None also where the pointer is garbled: then nobody reads, and this publish mends it."""
+    try:
+        return store.pointer()
+    except StateError:
+        return None
 
 
 def event_time(path: Path) -> datetime:

@@ -21,7 +21,7 @@ from features.kit.home import Home
 from features.store.online.online import OnlinePortraits
 from serving.api.auth import KeyRing
 from serving.api.traffic import Figures
-from serving.database.session import open_database, reading
+from serving.database.session import in_request, open_database, reading
 from serving.database.tables_outreach import ClaimDayRow, ContactRow, RefusalRow
 from serving.scoring.models import Models
 from serving.scoring.ranks import RankTables
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from serving.outreach.policy.states import FeedStates
     from serving.outreach.settings import OutreachSettings
 
-FEEDS_SECONDS = 10.0
-"""How often readiness reads the footers of the landed files, at most."""
+STATE_SECONDS = 10.0
+"""How often readiness reads the footers of the landed files and a sample of the live portraits, at most."""
 
 _LEDGER_STATE = select(
     select(func.count()).select_from(RefusalRow).scalar_subquery(),
@@ -78,7 +78,7 @@ class Context:
     _feeds: tuple[int, Feeds] | None = None
     _states: tuple[tuple[Feeds, date, Pointer], FeedStates, OutreachSettings] | None = None
     _policy: tuple[tuple[object, ...], PolicyBook] | None = None
-    _feeds_checked: float = -inf
+    _state_checked: float = -inf
 
     @classmethod
     def open(cls, home: Home, figures: Figures, *, check_in_child: bool = True) -> Context:
@@ -89,7 +89,8 @@ class Context:
             ConfigurationError: If a configuration is wrong.
         """
         try:
-            engine = open_database(home)
+            with in_request():
+                engine = open_database(home)
         except SQLAlchemyError as error:
             why = str(error).splitlines()[0]
             raise NotReadyError(f"{home.root}: the operational database cannot be used ({why})") from None
@@ -119,13 +120,14 @@ class Context:
                 self._feeds = (written, Feeds.open(self.home))
             return self._feeds[1]
 
-    def check_feeds(self) -> None:
-        """Checks that every landed file is whole, at most once in `FEEDS_SECONDS`. Raises StateError naming one."""
+    def check_state(self) -> None:
+        """Checks that landed files and live portraits are whole, at most once in `STATE_SECONDS`. Raises StateError."""
         from features.feeds.landed.manifest import check_whole
 
-        if time.monotonic() >= self._feeds_checked + FEEDS_SECONDS:
+        if time.monotonic() >= self._state_checked + STATE_SECONDS:
             check_whole(self.home, self.feeds().manifest)
-            self._feeds_checked = time.monotonic()
+            self.portraits.check_sample()
+            self._state_checked = time.monotonic()
 
     def today(self) -> date:
         """Returns the operator's day that the live portraits stand for."""

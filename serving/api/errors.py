@@ -19,6 +19,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from features.kit.errors import DataError, InsightError, NotReadyError, StateError, of_state
 from features.kit.log import get_logger
@@ -45,6 +46,9 @@ REMEDIES: dict[str, str] = {
     "internal_error": _LOGGED,
 }
 """What a caller can do about a problem whose error brought no remedy of its own."""
+
+DAMAGED = "insight.damaged"
+"""Where a request's scope says that a part of our own state failed it: `/metrics` counts those."""
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
@@ -123,10 +127,11 @@ def _request_id(request: Request) -> str:
     return str(request.scope.get("insight.request_id", ""))
 
 
-def answer_of(error: Exception, request_id: str) -> Response:
+def answer_of(error: Exception, scope: Scope) -> Response:
     """Returns any error as a problem; what is not the caller's doing is logged by its kind alone, never by its text."""
+    request_id = str(scope.get("insight.request_id", ""))
     # What a caller sent wrongly is an InvalidRequestError; any other error of data is of our own state.
-    damaged = isinstance(error, DataError | StateError) or of_state(error) is not None
+    damaged = scope[DAMAGED] = isinstance(error, DataError | StateError) or of_state(error) is not None
     if damaged or not isinstance(error, InsightError):
         what = "state_damaged" if damaged else "request_failed"
         get_logger().error(what, request_id=request_id, error_kind=type(error).__name__)
@@ -144,7 +149,7 @@ def answer_of(error: Exception, request_id: str) -> Response:
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
-    return answer_of(error, _request_id(request))
+    return answer_of(error, request.scope)
 
 
 def without_folders(message: str) -> str:

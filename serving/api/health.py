@@ -78,7 +78,7 @@ def ready(context: Context) -> Ready:
     for target in targets:
         context.models.probe(target)
     pointer = context.portraits.pointer()
-    context.check_feeds()
+    context.check_state()
     try:
         with context.engine.connect() as connection:
             connection.execute(text("SELECT 1"))

@@ -76,8 +76,15 @@ def record_once(
         except (NotReadyError, SQLAlchemyError) as error:  # what is recorded is known by its ids when it comes again
             get_logger().error("answer_not_kept", error_kind=type(error).__name__)
     assert answer is not None
-    later.add_task(try_landing, context.home, context.engine)
+    later.add_task(_land, context)
     return Response(answer.body, answer.status, media_type="application/json", background=later)
+
+
+def _land(context: Context) -> None:
+    try:
+        try_landing(context.home, context.engine)
+    except Exception as error:  # noqa: BLE001 - it has been answered; the next landing takes what is pending
+        get_logger().error("landing_waits", error_kind=type(error).__name__)
 
 
 def _failed(answer: Answer) -> list[int]:

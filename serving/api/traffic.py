@@ -21,8 +21,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from features.kit.errors import InsightError
 from features.kit.log import get_logger
+from features.store.online.deadline import one_deadline
 from serving.api.auth import authenticate
-from serving.api.errors import OverloadedError, answer_of
+from serving.api.errors import DAMAGED, OverloadedError, answer_of
+from serving.database.session import in_request
 
 MOST_AT_ONCE = 64
 OF_ONE_KEY = 0.75
@@ -74,6 +76,12 @@ class Figures:
             "insight_request_seconds", "Time to answer.", ("route",), buckets=_BUCKETS, registry=self.registry
         )
         self.scored = Counter("insight_scores", "Scores given.", ("target", "status"), registry=self.registry)
+        self.damaged = Counter(
+            "insight_state_damaged", "Requests that a part of our own state failed.", ("route",), registry=self.registry
+        )
+        self.lost = Counter(
+            "insight_portraits_lost", "Portraits asked for that the store lost.", registry=self.registry
+        )
         self.age = Gauge("insight_portrait_age_hours", "Age of the live portraits.", registry=self.registry)
 
 
@@ -112,7 +120,7 @@ class Traffic:
         except Exception as error:
             if answer["status"]:  # half of the answer is out already
                 raise
-            response = answer_of(error, request_id)
+            response = answer_of(error, scope)
             response.headers["Connection"] = "close"  # the rest of its body is never read
             await response(scope, receive, send_with_id)
         finally:
@@ -132,7 +140,8 @@ class Traffic:
             key_id = scope["insight.key_id"] = key.key_id
             receive = await self._with_body(scope, receive, key_id)
         async with self._place(key_id):
-            await self._app(scope, receive, send)
+            with in_request(), one_deadline():
+                await self._app(scope, receive, send)
 
     @asynccontextmanager
     async def _place(self, key_id: str) -> AsyncIterator[None]:
@@ -186,6 +195,8 @@ class Traffic:
         path = getattr(route, "path", None) or "unknown"
         self._figures.requests.labels(scope["method"], path, status).inc()
         self._figures.seconds.labels(path).observe(seconds)
+        if scope.get(DAMAGED):
+            self._figures.damaged.labels(path).inc()
         get_logger().info(
             "request",
             request_id=request_id,

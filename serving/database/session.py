@@ -3,14 +3,20 @@
 SQLite in WAL mode inside the home by default, PostgreSQL by `INSIGHT_DATABASE_URL`. A writing transaction takes
 SQLite's write lock at its start (BEGIN IMMEDIATE): a transaction that reads first and then writes could otherwise
 fail with "database is locked" in spite of the busy timeout.
+
+A command waits `BUSY_SECONDS` for other writers and tries again. A request waits `REQUEST_SECONDS` once (`in_request`),
+and not at all where `MOST_WAITING` others have been waiting for a while: a held lock costs nobody else's thread.
 """
 
 from __future__ import annotations
 
 import fcntl
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +34,16 @@ HEAD = "0004"
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for others before it gives up; SQLite's waiting is not first come, first served."""
+REQUEST_SECONDS = 2.0
+"""How long a request waits for other writers before it is refused with 503."""
 
+MOST_WAITING = 8
+STUCK_SECONDS = 0.25
+"""A request is refused at once where so many writing ones are under way and the first of them for so long."""
+
+_in_request: ContextVar[bool] = ContextVar("in_request", default=False)
+_writing_since: dict[object, float] = {}
+_writing_lock = threading.Lock()
 _ADVISORY_LOCK = 0x1A51647
 _WRITES = "insight_writes"
 
@@ -99,22 +114,76 @@ def writing(engine: Engine) -> Iterator[Session]:
 
     Raises:
         sqlalchemy.exc.OperationalError: If other writers kept the database for `BUSY_SECONDS`; nothing was done.
+        NotReadyError: The same of a request.
     """
-    with Session(engine.execution_options(**{_WRITES: True}), expire_on_commit=False) as session, session.begin():
+    options = engine.execution_options(**{_WRITES: True})
+    with _place_to_wait(), _busy_is_told(), Session(options, expire_on_commit=False) as session, session.begin():
         session.connection()  # begins now, not at the first statement
         yield session
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
-    """Yields a session that sees one consistent state and writes nothing."""
-    with Session(engine, expire_on_commit=False) as session:
+    """Yields a session that sees one consistent state and writes nothing; it waits for no writer of rows."""
+    with _busy_is_told(), Session(engine, expire_on_commit=False) as session:
         yield session
+
+
+@contextmanager
+def in_request() -> Iterator[None]:
+    """Makes the databases opened and the transactions begun inside wait as a request may."""
+    token = _in_request.set(True)
+    try:
+        yield
+    finally:
+        _in_request.reset(token)
+
+
+def busy_seconds() -> float:
+    """Returns how long a transaction begun here waits for others."""
+    return REQUEST_SECONDS if _in_request.get() else BUSY_SECONDS
+
+
+def is_busy(error: OperationalError) -> bool:
+    """Returns whether a statement failed because others kept the database for too long."""
+    return any(words in str(error.orig) for words in ("locked", "lock timeout"))
+
+
+@contextmanager
+def _busy_is_told() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        if _in_request.get() and is_busy(error):
+            raise _busy() from None
+        raise
+
+
+@contextmanager
+def _place_to_wait() -> Iterator[None]:
+    if not _in_request.get():
+        yield
+        return
+    me, now = object(), time.monotonic()
+    with _writing_lock:
+        first = min(_writing_since.values(), default=now)
+        if len(_writing_since) >= MOST_WAITING and now - first > STUCK_SECONDS:
+            raise _busy()
+        _writing_since[me] = now
+    try:
+        yield
+    finally:
+        with _writing_lock:
+            del _writing_since[me]
+
+
+def _busy() -> NotReadyError:
+    return NotReadyError("the ledger is busy; nothing was written", remedy="send the same again")
 
 
 def _sqlite(path: Path) -> Engine:
     url = URL.create("sqlite", database=str(path))
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(url, connect_args={"timeout": busy_seconds()})
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _: Any) -> None:
@@ -138,7 +207,7 @@ def _postgresql(address: str) -> Engine:
                 f"INSIGHT_DATABASE_URL: '{url.drivername}' is not PostgreSQL",
                 remedy="write it as postgresql://user@host/name, or unset it for SQLite",
             )
-        options = {"connect_timeout": 3, "options": f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c timezone=UTC"}
+        options = {"connect_timeout": 3, "options": f"-c lock_timeout={int(busy_seconds() * 1000)} -c timezone=UTC"}
         return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=options)
     except (ArgumentError, NoSuchModuleError):
         raise ConfigurationError("INSIGHT_DATABASE_URL: not a database address") from None

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from features.kit.errors import InsightError, NotReadyError
+from features.kit.errors import InsightError, NotReadyError, StateError
 from features.kit.home import Home
 from features.store.online.belonging import check_belongs
 from features.store.online.feast_layout import decode_text, decode_vector, encode_text
 from features.store.online.pointer import Pointer
+from features.store.online.published import Published
 from features.store.online.rows import OnlineStore, StoredRow
 from features.store.online.sqlite_online import SqliteStore
 from features.store.settings import RedisOnline, StoreSettings
@@ -51,7 +52,8 @@ class OnlineBatch:
     """What one request read: every portrait is of the pointer's as-of date."""
 
     pointer: Pointer
-    portraits: list[OnlinePortrait | None]  # in the order asked; None is an unknown customer
+    portraits: list[OnlinePortrait | None]  # in the order asked; None is an unknown customer, or a lost one
+    lost: frozenset[str] = frozenset()  # whom the publish held and the store does not give back whole
 
     def age_hours(self, now: datetime) -> float:
         """Returns how old the portraits are at `now` (UTC), in hours since their as-of instant."""
@@ -64,7 +66,8 @@ class OnlinePortraits:
     def __init__(self, home: Home, store: OnlineStore) -> None:
         self._home = home
         self._store = store
-        self._list: tuple[int, FeatureList] | None = None
+        self._list: tuple[Pointer, FeatureList] | None = None
+        self._published = Published(home)
 
     @classmethod
     def open(cls, home: Home, settings: StoreSettings | None = None) -> Self:
@@ -92,18 +95,32 @@ class OnlinePortraits:
         pointer, rows = self._store.read(ids)
         pointer = _published(pointer)
         identity = encode_text(pointer.identity)
-        return OnlineBatch(
-            pointer, [_accepted(one, row, pointer, identity) for one, row in zip(ids, rows, strict=True)]
-        )
+        found = [_accepted(one, row, pointer, identity) for one, row in zip(ids, rows, strict=True)]
+        absent = [one for one, portrait in zip(ids, found, strict=True) if portrait is None]
+        return OnlineBatch(pointer, found, self._published.among(pointer, absent) if absent else frozenset())
+
+    def check_sample(self) -> None:
+        """Reads some of the customers that are live. Raises StateError if the store has lost one of them."""
+        pointer = self.pointer()
+        lost = self.read_batch(self._published.sample(pointer)).lost
+        if lost:
+            raise StateError(f"the online store has lost portraits of {pointer.as_of}", remedy="run `insight publish`")
+
+    def facts_of(self, pointer: Pointer, ids: Sequence[str]) -> dict[str, str]:
+        """Returns the facts of published customers from the home's own portraits, for those that the store has lost."""
+        return self._published.facts_of(pointer, ids)
 
     @property
     def feature_list(self) -> FeatureList:
         """Returns the feature list of the live vectors. Raises NotReadyError if it is not in this home."""
+        return self.feature_list_of(self.pointer())
+
+    def feature_list_of(self, pointer: Pointer) -> FeatureList:
+        """Returns the feature list of a batch's vectors. Raises NotReadyError if it is not in this home."""
         from features.portraits.feature_list import FeatureList
 
-        pointer = self.pointer()
-        if self._list is None or self._list[0] != pointer.sequence:
-            self._list = (pointer.sequence, FeatureList.load_identity(self._home, pointer.identity))
+        if self._list is None or self._list[0] != pointer:
+            self._list = (pointer, FeatureList.load_identity(self._home, pointer.identity))
         return self._list[1]
 
     def close(self) -> None:
@@ -150,4 +167,7 @@ def _accepted(customer_id: str, row: StoredRow | None, pointer: Pointer, identit
         return None
     if row.values is None or row.facts is None:
         return None
-    return OnlinePortrait(customer_id, decode_vector(row.values), decode_text(row.facts), pointer.as_of)
+    try:
+        return OnlinePortrait(customer_id, decode_vector(row.values), decode_text(row.facts), pointer.as_of)
+    except (ValueError, IndexError):
+        return None

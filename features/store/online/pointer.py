@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from features.kit.errors import StateError
 from features.store.online.feast_layout import VIEWS
 
 
@@ -39,9 +40,23 @@ class Pointer:
 
     @classmethod
     def from_json(cls, content: bytes) -> Pointer:
-        """Returns the pointer written by `to_json`."""
-        fields: dict[str, Any] = orjson.loads(content)
-        fields["as_of"] = date.fromisoformat(fields["as_of"])
-        for name in ("published_at", "event_at"):
-            fields[name] = datetime.fromisoformat(fields[name]).astimezone(UTC)
-        return cls(**fields)
+        """Returns the pointer written by `to_json`. Raises StateError for anything else."""
+        try:
+            fields: Any = orjson.loads(content)
+        except orjson.JSONDecodeError:
+            fields = None
+        return cls.of(fields)
+
+    @classmethod
+    def of(cls, fields: Any) -> Pointer:
+        """Returns the pointer of its stored fields. Raises StateError if they are not one."""
+        try:
+            instants = {name: datetime.fromisoformat(fields[name]) for name in ("published_at", "event_at")}
+            found = cls(**fields | {name: at.astimezone(UTC) for name, at in instants.items()}
+                        | {"as_of": date.fromisoformat(fields["as_of"])})  # fmt: skip
+            whole = found.view in VIEWS and type(found.rows) is type(found.sequence) is int
+        except (TypeError, ValueError, KeyError, OverflowError):
+            whole = False
+        if not whole:
+            raise StateError("the pointer of the online store is garbled", remedy="run `insight publish`")
+        return found

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from features.kit.errors import ConfigurationError, NotReadyError
+from features.store.online.deadline import TimedSocket, seconds_left, within
 from features.store.online.feast_layout import (
     FACTS,
     FEATURE_LIST,
@@ -85,13 +86,15 @@ class RedisStore:
         self._pointer_key = f"{project}:portrait_pointer".encode()
         self._owner_key = f"{project}:home".encode()
         self._reader = self._client(settings.deadline_ms)
+        pool = self._reader.connection_pool
+        pool.connection_class = _timed(pool.connection_class, settings.connect_deadline_ms / 1000)
         self._writer = self._client(settings.deadline_ms * _BULK_PATIENCE)
         self._seen: bytes | None = None
         self._refuse_eviction()
 
     def pointer(self) -> Pointer | None:
         """Returns what is live, or None before the first publish. Raises NotReadyError past the deadline."""
-        with self._told():
+        with self._told(), self._in_time():
             content = self._reader.get(self._pointer_key)
         return Pointer.from_json(content) if content else None
 
@@ -101,7 +104,7 @@ class RedisStore:
         Raises:
             NotReadyError: If the server does not answer within its deadline.
         """
-        with self._told():
+        with self._told(), self._in_time():
             pointer = self._seen or self._reader.get(self._pointer_key)
             for _ in range(_TRIES):
                 if pointer is None:
@@ -146,7 +149,7 @@ class RedisStore:
 
     def owner(self) -> Owner | None:
         """Returns the home that the store belongs to, or None before its first publish."""
-        with self._told():
+        with self._told(), self._in_time():
             content = self._reader.get(self._owner_key)
         return Owner(*content.decode().split("\n", 1)) if content else None
 
@@ -312,13 +315,16 @@ class RedisStore:
 
     def _refuse_eviction(self) -> None:
         """Raises ConfigurationError unless the server keeps every key it was given."""
-        with self._told():
+        with self._told(), self._in_time():
             policy = self._reader.info("memory").get("maxmemory_policy", "unknown")
         if policy != "noeviction":
             raise ConfigurationError(
                 f"{self._where}: maxmemory-policy is '{policy}'; portraits would vanish silently",
                 remedy="set maxmemory-policy noeviction on the server",
             )
+
+    def _in_time(self) -> AbstractContextManager[float]:
+        return within(self._settings.deadline_ms / 1000)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -340,6 +346,17 @@ class RedisStore:
             ) from None
 
 
+def _timed(kind: type, seconds: float) -> type:
+    """Returns a kind of connection whose connecting and reading end with the read under way."""
+
+    class Timed(kind):  # type: ignore[misc]
+        def _connect(self) -> TimedSocket:
+            self.socket_connect_timeout = min(seconds, seconds_left())
+            return TimedSocket(super()._connect())
+
+    return Timed
+
+
 def _bulk(content: bytes) -> bytes:
     return b"$%d\r\n%b\r\n" % (len(content), content)
 
@@ -351,4 +368,7 @@ def _fields(view: str) -> list[bytes]:
 
 def _row(values: Sequence[bytes | None]) -> StoredRow | None:
     at, facts, feature_list, vector = values
-    return None if at is None else StoredRow(decode_time(at), facts, feature_list, vector)
+    try:
+        return None if at is None else StoredRow(decode_time(at), facts, feature_list, vector)
+    except (ValueError, IndexError):
+        return None

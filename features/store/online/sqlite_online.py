@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
-from datetime import UTC, date, datetime
 from pathlib import Path
 
 from features.erasure.rewriting import compact_sqlite
 from features.kit.errors import DataError, NotReadyError
 from features.kit.sql import quoted
+from features.store.online.deadline import within
 from features.store.online.feast_layout import FACTS, FEATURE_LIST, FIELDS, VALUES, VIEWS, entity_key, sqlite_table
 from features.store.online.pointer import Pointer
 from features.store.online.rows import Block, Owner, StoredRow
@@ -175,11 +175,15 @@ class SqliteStore:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """Lends a connection inside one read transaction; interrupts it at the deadline."""
+        with within(self._deadline) as ends, self._reading_until(ends) as database:
+            yield database
+
+    @contextmanager
+    def _reading_until(self, ends: float) -> Iterator[sqlite3.Connection]:
         try:
             database = self._idle.pop()
         except IndexError:
             database = self._open_reader()
-        ends = time.monotonic() + self._deadline
         database.set_progress_handler(lambda: int(time.monotonic() > ends), _STEPS_PER_CLOCK_LOOK)
         try:
             database.execute("BEGIN")
@@ -231,13 +235,4 @@ def _pointer_of(database: sqlite3.Connection) -> Pointer | None:
     row = database.execute(f"SELECT {_POINTER_COLUMNS} FROM portrait_pointer").fetchone() if known else None
     if row is None:
         return None
-    view, as_of, identity, published_at, rows, event_at, sequence = row
-    return Pointer(
-        view,
-        date.fromisoformat(as_of),
-        identity,
-        datetime.fromisoformat(published_at).astimezone(UTC),
-        rows,
-        datetime.fromisoformat(event_at).astimezone(UTC),
-        sequence,
-    )
+    return Pointer.of(dict(zip(_POINTER_COLUMNS.split(", "), row, strict=True)))

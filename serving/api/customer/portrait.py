@@ -10,7 +10,7 @@ import orjson
 from pydantic import BaseModel, Field
 
 from features.kit.clock import utc_now
-from features.kit.errors import NotFoundError
+from features.kit.errors import NotFoundError, StateError
 from features.store.online.online import OnlineBatch, OnlinePortrait
 from serving.api.answers import ErrorOut
 from serving.api.auth import is_row_scoped, may_see
@@ -18,6 +18,8 @@ from serving.api.context import Context
 from serving.database.keys import ApiKey
 
 _NO_CUSTOMER = "no customer with this id"
+_LOST = StateError("the online store has lost this customer's portrait", remedy="run `insight publish`")
+LOST_PORTRAIT = ErrorOut(code=StateError.code, detail=_LOST.message)
 UNKNOWN_CUSTOMER = ErrorOut(code=NotFoundError.code, detail=_NO_CUSTOMER)
 
 
@@ -77,14 +79,31 @@ def visible(key: ApiKey, portraits: Sequence[OnlinePortrait | None]) -> list[Onl
     return [found if found is not None and may_see(key, card_of(found)) else None for found in portraits]
 
 
+def lost_to(context: Context, key: ApiKey, batch: OnlineBatch) -> frozenset[str]:
+    """Returns the customers whose portraits were published and are gone, of those that a key may see.
+
+    They are no unknown customers: the service's own state fails, and `insight_portraits_lost_total` counts them.
+    """
+    lost = batch.lost
+    if lost:
+        context.figures.lost.inc(len(lost))
+    if lost and is_row_scoped(key):
+        facts = context.portraits.facts_of(batch.pointer, sorted(lost))
+        lost = frozenset(one for one, text in facts.items() if may_see(key, orjson.loads(text).get("card") or {}))
+    return lost
+
+
 def live_portrait(context: Context, key: ApiKey, customer_id: str) -> tuple[OnlineBatch, OnlinePortrait]:
     """Returns a customer's live portrait with what it was read under.
 
     Raises:
         NotFoundError: If there is no such customer, or none that this key may see; the answers are the same.
+        StateError: If the online store has lost the portrait.
     """
     batch = context.portraits.read_batch([customer_id])
     (found,) = visible(key, batch.portraits)
+    if found is None and lost_to(context, key, batch):
+        raise _LOST
     if found is None:
         raise NotFoundError(_NO_CUSTOMER)
     return batch, found

@@ -31,7 +31,7 @@ class TargetOut(BaseModel):
     """One target's score and reasons."""
 
     target: str
-    status: Literal["ok", "not_enough_data", "unknown_customer"]
+    status: Literal["ok", "not_enough_data", "unknown_customer", "portrait_lost"]
     propensity: float | None
     percentile: float | None
     times_base: float | None
@@ -42,8 +42,11 @@ class TargetOut(BaseModel):
     flags: list[str]
 
     @classmethod
-    def of(cls, key: ApiKey, target: str, score: Score | None, **more: Any) -> Self:
-        """Returns a score as a key may read it; None is an unknown customer, `more` the fields of a wider answer."""
+    def of(cls, key: ApiKey, target: str, score: Score | None, *, is_lost: bool = False, **more: Any) -> Self:
+        """Returns a score as a key may read it; None is an unknown customer, or one whose portrait the store has lost.
+
+        `more` are the fields of a wider answer.
+        """
         speaks = SAY_SCOPE in key.scopes
         reasons = [
             ReasonOut(code=reason.code, about=reason.about, say=reason.say if speaks else None, facts=reason.facts)
@@ -51,7 +54,7 @@ class TargetOut(BaseModel):
         ]
         return cls(
             target=target,
-            status=score.status if score else "unknown_customer",
+            status=score.status if score else "portrait_lost" if is_lost else "unknown_customer",
             propensity=score and score.propensity,
             percentile=score and score.percentile,
             times_base=score and score.times_base,
@@ -81,7 +84,7 @@ def score_portraits(
     known = [portrait for portrait in portraits if portrait is not None]
     if not known:
         return [None] * len(portraits)
-    scorer = context.models.scorer(target, context.portraits.feature_list)
+    scorer = context.models.scorer(target, context.portraits.feature_list_of(batch.pointer))
     scores = iter(
         scorer.score(
             [portrait.customer_id for portrait in known],

@@ -15,7 +15,9 @@ from serving.database.keys import ApiKey
 def portrait(context: Context, key: ApiKey, customer_id: str) -> PortraitAnswer:
     """Returns a customer's portrait. Raises NotFoundError."""
     batch, found = live_portrait(context, key, customer_id)
-    return PortraitAnswer.of(batch, found, features=named_values(context.portraits.feature_list, found))
+    return PortraitAnswer.of(
+        batch, found, features=named_values(context.portraits.feature_list_of(batch.pointer), found)
+    )
 
 
 def named_values(features: FeatureList, found: OnlinePortrait) -> dict[str, float | str | None]:

@@ -25,9 +25,9 @@ router = APIRouter(tags=["scores"])
 def post_scores(request: ScoresRequest, context: ContextOf, key: Annotated[ApiKey, needs("scores:read")]) -> Response:
     """Scores up to 1,000 customers (200 with reasons), one item per id and target, in the order asked.
 
-    A customer that is not known, or not yours to see, is an item with `status: unknown_customer`; the rest is
-    answered. With `purpose` and `channel` each item says whether the contact policy allows it (`contactable`) and
-    whether the person is in the control group. `say`, the sentence for the customer's ear, is shown to keys with the
-    scope `care:read` only.
+    A customer that is not known, or not yours to see, is an item with `status: unknown_customer`, one whose
+    portrait the store has lost `portrait_lost`; the rest is answered. With `purpose` and `channel` each item says
+    whether the contact policy allows it (`contactable`) and whether the person is in the control group. `say`, the
+    sentence for the customer's ear, is shown to keys with the scope `care:read` only.
     """
     return json_response(score(context, key, request))

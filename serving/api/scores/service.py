@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from features.kit.errors import NotFoundError
 from serving.api.context import Context
 from serving.api.customer.contact import contact_moment
-from serving.api.customer.portrait import UNKNOWN_CUSTOMER, age_of, visible
+from serving.api.customer.portrait import LOST_PORTRAIT, UNKNOWN_CUSTOMER, age_of, lost_to, visible
 from serving.api.customer.score import score_portraits
 from serving.api.scores.schemas import ContactableOut, ScoreItem, ScoresAnswer, ScoresRequest
 from serving.database.keys import ApiKey
@@ -24,7 +24,7 @@ def score(context: Context, key: ApiKey, request: ScoresRequest) -> ScoresAnswer
     """
     check_targets(context, request.targets)
     batch = context.portraits.read_batch(request.ids)
-    seen = visible(key, batch.portraits)
+    seen, lost = visible(key, batch.portraits), lost_to(context, key, batch)
     scores = {
         target: score_portraits(context, batch, seen, target, reasons=request.reasons, locale=request.locale)
         for target in request.targets
@@ -41,12 +41,13 @@ def score(context: Context, key: ApiKey, request: ScoresRequest) -> ScoresAnswer
                 key,
                 target,
                 scores[target][place],
+                is_lost=customer_id in lost,
                 customer_id=customer_id,
                 contactable=contact and _contactable(contact, not_evaluable),
                 control_group=contact and contact.control_group,
                 as_of=batch.pointer.as_of,
                 portrait_age_hours=age,
-                error=None if is_known else UNKNOWN_CUSTOMER,
+                error=None if is_known else LOST_PORTRAIT if customer_id in lost else UNKNOWN_CUSTOMER,
             )
             items.append(item)
     for (target, status), count in Counter((item.target, item.status) for item in items).items():

@@ -8,16 +8,25 @@ import os
 import signal
 import sys
 import threading
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from features.kit.home import Home
 
 KEEP_ALIVE_SECONDS = 30
 GRACEFUL_SECONDS = 10
+SERVE, SERVING = "serve", "serving"
+"""The order that a process waits for, and its answer once it has opened the home."""
 
 
-def run(home: str, host: str, port: int) -> None:
+def run(home: str, host: str, port: int, orders: Connection | None = None) -> None:
     """Serves a home until SIGTERM or SIGINT; answers under way are finished first.
 
-    Exits with 2 and one line on stderr if the home cannot be served.
+    With `orders` it stands by until it is told to serve: everything is imported and the champions are checked by then,
+    so that it takes over from a killed process at once. Exits with 2 and one line on stderr if the home cannot be
+    served.
     """
     import uvicorn
 
@@ -31,11 +40,15 @@ def run(home: str, host: str, port: int) -> None:
     configure_logging()
     _end_with_parent()
     place, figures = Home.at(Path(home)), Figures()
+    if orders is not None and not _told_to_serve(place, orders):
+        return
     try:
         context = Context.open(place, figures)
     except InsightError as error:
         print("error: " + " ".join(str(error).split()), file=sys.stderr)
         sys.exit(2)
+    if orders is not None:
+        orders.send(SERVING)
     print(f"serving on http://{host}:{port}  (documentation: /docs, stop: Ctrl-C)", file=sys.stderr, flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.run(
@@ -48,6 +61,26 @@ def run(home: str, host: str, port: int) -> None:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
         )
+
+
+def _told_to_serve(home: Home, orders: Connection) -> bool:
+    """Waits for the order; meanwhile opens the home once and closes it, which loads all that serving loads.
+
+    A child process has checked the champions by then, so that the same bytes are not checked again.
+    """
+    from serving.api.context import Context
+    from serving.api.health import ready
+    from serving.api.traffic import Figures
+
+    try:
+        if not orders.poll():
+            with contextlib.suppress(Exception):  # whoever serves says what is wrong
+                context = Context.open(home, Figures())
+                with contextlib.closing(context):
+                    ready(context)
+        return bool(orders.recv() == SERVE)
+    except (EOFError, KeyboardInterrupt):
+        return False
 
 
 def _end_with_parent() -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +52,7 @@ def read_sheets(path: Path) -> tuple[list[Sheet], list[Comment]]:
     Raises:
         DataError: If the file is missing, damaged, too large, or neither XLSX nor CSV.
     """
-    if not path.exists():
+    if not path.is_file():
         raise DataError(f"{path}: no such file")
     if path.suffix.lower() == ".xlsx":
         comments = _measured(path)
@@ -109,7 +110,7 @@ def _measured(path: Path) -> list[Comment]:
                         _check_size(path, part, rows, columns)
                 if is_comments:
                     comments += _comments(kept)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
         raise DataError(f"{path}: not a readable workbook ({error})", remedy="save it as .xlsx again") from None
     return comments
 

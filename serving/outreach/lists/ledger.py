@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from features.kit.clock import instant_of
 from features.kit.errors import ConflictError, NotFoundError, NotReadyError
 from features.kit.log import get_logger
+from serving.database.session import busy_seconds, is_busy
 from serving.database.tables_outreach import (
     CLOSED,
     EXPIRED,
@@ -37,8 +38,6 @@ from serving.outreach.dispositions import FINISHED
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 TRIES = 4
 """Waits of `serving.database.session.BUSY_SECONDS` each before a busy ledger is told."""
-LONGEST_WAIT_SECONDS = 120.0
-"""How long the items of one batch wait for a busy ledger, all together."""
 
 Result = TypeVar("Result")
 CLAIMED, RELEASED = "claimed", "released"
@@ -84,7 +83,7 @@ def patiently(work: Callable[[], Result]) -> Result:
             if attempt == TRIES:
                 raise
         except OperationalError as error:
-            if "locked" not in str(error.orig) and "lock timeout" not in str(error.orig):
+            if not is_busy(error):
                 raise
     raise NotReadyError("the outreach ledger is busy", remedy="try again with the same key")
 
@@ -92,6 +91,8 @@ def patiently(work: Callable[[], Result]) -> Result:
 @dataclass
 class Batch:
     """Writes the items of one batch, each in its own transaction: what fails for one fails for no other.
+
+    Only a busy ledger, waited for in vain, ends the batch: the rest would wait as long.
 
     Attributes:
         waited: Seconds lost to a busy ledger so far.
@@ -105,7 +106,7 @@ class Batch:
         Raises:
             NotReadyError: If the ledger did not take the item, or has been busy for too long; nothing is recorded.
         """
-        if self.waited > LONGEST_WAIT_SECONDS:
+        if self.waited > busy_seconds() / 2:
             raise NotReadyError("the outreach ledger is busy", remedy="send the same again")
         begun = monotonic()
         try:

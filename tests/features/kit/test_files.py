@@ -34,6 +34,14 @@ def test_broken_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(DataError, match=r"x\.json: not JSON"):
         files.read_json(tmp_path / "x.json")
+    for other in ("[1]", "null", '"text"', "3"):
+        (tmp_path / "x.json").write_text(other)
+        with pytest.raises(DataError, match=r"x\.json: expected keys and values"):
+            files.read_json(tmp_path / "x.json")
+    (tmp_path / "x.json").write_text('{"there": 1}')
+    assert files.read_json(tmp_path / "x.json").get("gone") is None
+    with pytest.raises(DataError, match=r"x\.json: 'gone' is missing"):
+        files.read_json(tmp_path / "x.json")["gone"]
 
 
 def test_parquet_arrives_whole(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def serving(world):
 
 
 def children_of(process):
-    """Returns the process ids of a process's children that serve."""
+    """Returns the process ids of a process's children, oldest first: the one that serves, and one that stands by."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -78,7 +78,7 @@ def children_of(process):
             continue
         if f"PPid:\t{process.pid}\n" in status and "spawn_main" in command:
             found.append(int(folder.name))
-    return found
+    return sorted(found)
 
 
 def test_it_answers_over_a_real_socket(serving, world, everything):
@@ -99,16 +99,30 @@ def test_a_taken_port_is_told_with_a_free_one(serving, world):
 
 
 def test_a_killed_process_comes_back(serving, world, everything):
-    """After SIGKILL of the serving process the same command answers again."""
+    """After SIGKILL the process that stood by serves, and another one stands by."""
     port, process = serving
-    (child,) = children_of(process)
+    child, standing_by = until_children(process, 2)
     os.kill(child, signal.SIGKILL)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while child in children_of(process) and time.monotonic() < deadline:
+    while child in children_of(process):
         time.sleep(0.05)
     until_ready(port, process)
-    assert children_of(process) != [child]
+    assert children_of(process)[0] == standing_by
     assert ask(port, "/v1/models", everything)[0] == 200
+    (next_one,) = set(until_children(process, 2)) - {standing_by}
+    os.kill(next_one, signal.SIGKILL)  # one that stands by may be killed too
+    os.kill(standing_by, signal.SIGKILL)
+    while {standing_by, next_one} & set(children_of(process)):
+        time.sleep(0.05)
+    until_ready(port, process)
+
+
+def until_children(process, count):
+    """Waits until a process has so many children, and returns them."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(children_of(process)) != count:
+        assert time.monotonic() < deadline, children_of(process)
+        time.sleep(0.05)
+    return children_of(process)
 
 
 def test_a_home_that_cannot_be_served_is_one_line(tmp_path):

