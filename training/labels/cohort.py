@@ -89,7 +89,6 @@ def cohort(
     skipped = {rule.name: f"no feed {rule.needs}" for rule in wanted if rule.needs not in feeds}
     if snapshot:
         skipped |= {rule.name: "snapshot" for rule in wanted if rule.name in ("active", "days_with_us")}
-    applied = [rule for rule in wanted if rule.name not in skipped]
     seen = known_before(instant_of(as_of, time_zone))
     gone = ""
     if "terminations" in feeds:
@@ -98,6 +97,9 @@ def cohort(
         f"SELECT customer_id, kind, status, activated_on FROM main.customers WHERE {seen} {gone} "
         f"{newest('customer_id', _NEWEST)}"
     )
+    if connection.execute(f"SELECT count(*) > 0 AND count(activated_on) = 0 FROM ({base})").fetchone()[0]:
+        skipped.setdefault("days_with_us", "no activated_on")  # nobody's is known: the rule would leave nobody
+    applied = [rule for rule in wanted if rule.name not in skipped]
     flags = ", ".join(f"coalesce({rule.sql}, false) AS keeps_{rule.name}" for rule in applied)
     every = " AND ".join(f"keeps_{rule.name}" for rule in applied)
     table = connection.execute(

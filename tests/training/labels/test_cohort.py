@@ -96,6 +96,16 @@ def test_a_rule_without_its_feed_is_skipped_and_said(world):
     }
 
 
+def test_where_nobody_has_a_first_day_the_rule_on_it_is_skipped(world):
+    """An operator without activation dates keeps its cohort, and the rule is named; with some dates it holds."""
+    undated = {"event_at": "2024-01-01", "activated_on": None}
+    history = world(customers=[{"customer_id": one} | undated for one in ("a", "b")])
+    found = history.cohort(CohortRules(), D)
+    assert (found.customers.to_pylist(), found.skipped["days_with_us"]) == (["a", "b"], "no activated_on")
+    history = world(customers=[{"customer_id": "a"} | undated, {"customer_id": "b"} | GOOD])
+    assert in_cohort(history, CohortRules()) == ["b"]
+
+
 def test_a_snapshot_needs_no_history(world):
     """A sample without activation dates or daily use is kept whole, and the two rules of history are named."""
     history = world(snapshot=True, customers=[{"customer_id": "a", "event_at": "2024-01-01"}], usage_daily=[])
