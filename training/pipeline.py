@@ -19,7 +19,7 @@ from training.model.modelling import fit
 from training.refusals import TrainingRefusedError
 from training.registry.packing import Candidate
 from training.registry.release import record_refusal, release
-from training.tuning.few_rows import for_rows
+from training.tuning.few_rows import for_split
 from training.tuning.search import Budget, tuned
 
 
@@ -61,7 +61,7 @@ def train_target(
         return record_refusal(records.home, target.name, refused)
     prepared, found = clean.prepared, None
     with progress.step(f"{target.name}: settings"):
-        target, sentence = for_rows(target, prepared.data, prepared.split.folds[0].train, seed=seed, threads=threads)
+        target, sentence = for_split(target, prepared.data, prepared.split, seed=seed, threads=threads)
     if sentence:
         prepared = replace(prepared, notes=(*prepared.notes, f"settings: {sentence}"))
     if request.search is not None:

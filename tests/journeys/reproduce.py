@@ -28,7 +28,7 @@ def main(root: str, target: str, as_of: str, seed: str, threads: str, times: str
     from training.labels.targets import load_target
     from training.leakage.audit import audit, gate
     from training.model.modelling import fit
-    from training.tuning.few_rows import for_rows
+    from training.tuning.few_rows import for_split
 
     home, chosen, native = Home(Path(root)), load_target(target), int(threads)
     for _ in range(int(times)):
@@ -38,8 +38,7 @@ def main(root: str, target: str, as_of: str, seed: str, threads: str, times: str
             if audited == "1":
                 leaks = audit(records, chosen, prepared, seed=int(seed), threads=native)
                 prepared = gate(prepared, leaks, records.portraits).prepared
-            rows = prepared.split.folds[0].train
-            sized, _ = for_rows(chosen, prepared.data, rows, seed=int(seed), threads=native)
+            sized, _ = for_split(chosen, prepared.data, prepared.split, seed=int(seed), threads=native)
             model = fit(sized, prepared.data, prepared.split, prepared.final, seed=int(seed), threads=native).model
         told = {
             "model": model_hash(model.model_text),

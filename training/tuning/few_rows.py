@@ -17,6 +17,7 @@ import numpy as np
 
 from features.kit.arrays import Floats, Rows
 from training.dataset.dataset import Dataset
+from training.dataset.splits import Split
 from training.evaluation.metrics import log_loss_gap
 from training.labels.targets import LearnerSettings, Target
 from training.model.calibrate import calibrate, log_loss
@@ -34,6 +35,15 @@ FORMS: dict[str, dict[str, float]] = {
     "full trees": _SMALL | {"trees": 200, "leaves": 31, "feature_share": 1.0, "l2": 1.0},
 }
 """Settings in place of the configured ones, the form with the least variance first."""
+
+
+def for_split(target: Target, data: Dataset, split: Split, *, seed: int, threads: int) -> tuple[Target, str]:
+    """Returns `for_rows` of the most rows that the judged models of a split learn from and that are not judged.
+
+    Not those of the calibration: they are older and much fewer than those that the served model is learned from.
+    """
+    fold = split.folds[-1 if split.kind == "temporal" else 0]
+    return for_rows(target, data, fold.train, seed=seed, threads=threads)
 
 
 def for_rows(target: Target, data: Dataset, rows: Rows, *, seed: int, threads: int) -> tuple[Target, str]:

@@ -8,11 +8,12 @@ import pytest
 from features.kit.arrays import Floats
 from training.bundle import BundleFeature
 from training.dataset.dataset import Dataset
+from training.dataset.splits import Fold, Split
 from training.evaluation import metrics
 from training.labels.targets import Target, load_target
 from training.model.modelling import learn
 from training.tuning import few_rows
-from training.tuning.few_rows import FORMS, for_rows
+from training.tuning.few_rows import FORMS, for_rows, for_split
 
 TRAIN, TEST = np.arange(700), np.arange(700, 3_000)
 
@@ -81,3 +82,14 @@ def test_many_rows_and_settings_that_somebody_chose_are_left_alone(monkeypatch):
     assert for_rows(thinned, data, TRAIN[:40], seed=1, threads=1)[0].learner.trees == 300
     monkeypatch.setattr(few_rows, "FEW_ROWS", len(TRAIN) - 1)
     assert for_rows(churn, data, TRAIN, seed=1, threads=1) == (churn, "")
+
+
+def test_rows_of_the_test_fold_choose_not_the_fewer_ones_of_the_calibration():
+    """Forty events of the calibration's rows would be compared; the test fold's twenty are not, and nobody judged is."""
+    data, churn = _data(_adds_up), load_target("churn")
+    yes, no = np.flatnonzero(data.labels == 1), np.flatnonzero(data.labels == 0)
+    first = Fold("calibration", "calibration", np.concatenate([yes[:40], no[:60]]), no[60:90])
+    last = Fold("test", "test", np.concatenate([yes[:20], no[:90]]), no[200:300])
+    for kind, rows in (("temporal", "110 rows and 20"), ("grouped", "100 rows and 40")):
+        split = Split(kind, (first, last), ())
+        assert for_split(churn, data, split, seed=1, threads=1)[1].startswith(f"{rows} positives"), kind
