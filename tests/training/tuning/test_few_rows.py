@@ -90,6 +90,8 @@ def test_rows_of_the_test_fold_choose_not_the_fewer_ones_of_the_calibration():
     yes, no = np.flatnonzero(data.labels == 1), np.flatnonzero(data.labels == 0)
     first = Fold("calibration", "calibration", np.concatenate([yes[:40], no[:60]]), no[60:90])
     last = Fold("test", "test", np.concatenate([yes[:20], no[:90]]), no[200:300])
-    for kind, rows in (("temporal", "110 rows and 20"), ("grouped", "100 rows and 40")):
-        split = Split(kind, (first, last), ())
-        assert for_split(churn, data, split, seed=1, threads=1)[1].startswith(f"{rows} positives"), kind
+    for split, rows in (
+        (Split("temporal", (first, last), ()), "110 rows and 20"),
+        (Split("grouped", (first, last), ()), "100 rows and 40"),
+    ):
+        assert for_split(churn, data, split, seed=1, threads=1)[1].startswith(f"{rows} positives"), split.kind
