@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from features.kit.errors import DataError
 from features.kit.sql import literals
 
 if TYPE_CHECKING:
@@ -86,6 +87,14 @@ def damage(text: str) -> str:
     if _DECIMAL.fullmatch(plain):
         return CUT_BY_A_DOUBLE
     return NO_IDENTIFIER if _NO_NAME.fullmatch(plain) else ""
+
+
+def given(text: str) -> str:
+    """Returns an identifier that a person typed in its one form. Raises DataError if it is spoiled."""
+    why = damage(text)
+    if why:
+        raise DataError(f"'{text}' is no identifier ({why})", remedy="copy it from where it is shown as text")
+    return identifier(text)
 
 
 def phone_number(text: str) -> str:

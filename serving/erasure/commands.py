@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, print_json
+from features.kit.identifiers import given
 
 
 def register(app: typer.Typer) -> None:
@@ -15,7 +16,9 @@ def register(app: typer.Typer) -> None:
 
 
 def erase(
-    person: Annotated[str, typer.Option("--person", help="Person id; a subscription's id where no person is known.")],
+    person: Annotated[
+        str, typer.Option("--person", parser=given, help="Person id; a subscription's id where no person is known.")
+    ],
     reason: Annotated[str, typer.Option(help="Why, for the receipt; no personal data.")] = "",
     by: Annotated[str | None, typer.Option(help="Who does it; the user of this machine if not given.")] = None,
     home: HomeOption = None,

@@ -10,6 +10,7 @@ import typer
 
 from features.kit.cli import HomeOption, JsonOption, check_workbook, open_home, parse_date, print_json
 from features.kit.errors import ConfigurationError, DataError
+from features.kit.identifiers import given
 from features.kit.language import parse_locale
 
 
@@ -235,8 +236,10 @@ def mend(
     at: Annotated[
         str | None, typer.Option("--at", help="When it happened, as 2026-06-01T14:30, in the operator's time.")
     ] = None,
-    contact_id: Annotated[str | None, typer.Option("--contact-id", help="The right id of the contact.")] = None,
-    customer: Annotated[str | None, typer.Option("--customer", help="Who was really contacted.")] = None,
+    contact_id: Annotated[
+        str | None, typer.Option("--contact-id", parser=given, help="The right id of the contact.")
+    ] = None,
+    customer: Annotated[str | None, typer.Option("--customer", parser=given, help="Who was really contacted.")] = None,
     action: Annotated[str | None, typer.Option("--action", help="The action it really was.")] = None,
     home: HomeOption = None,
 ) -> None:

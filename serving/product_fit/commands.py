@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
+from features.kit.identifiers import given
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def fit(
     customer: Annotated[
-        str | None, typer.Option("--customer", help="One customer: the months under every plan.")
+        str | None, typer.Option("--customer", parser=given, help="One customer: the months under every plan.")
     ] = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help="As-of date [default: the latest].")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Parquet file for everybody's fit.")] = None,

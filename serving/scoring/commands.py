@@ -12,6 +12,7 @@ import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
 from features.kit.errors import ConfigurationError, NotFoundError
+from features.kit.identifiers import given
 from features.kit.terminal.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ def score(
     as_of: Annotated[str | None, typer.Option("--as-of", help="As-of date; the newest portraits if not given.")] = None,
     target: Annotated[list[str] | None, typer.Option(help="Only this target; repeat for several.")] = None,
     reasons: Annotated[str, typer.Option(help="Whose reasons to find: top, all or none.")] = "top",
-    customer: Annotated[list[str] | None, typer.Option(help="Find this customer's reasons too; repeat.")] = None,
+    customer: Annotated[
+        list[str] | None, typer.Option(parser=given, help="Find this customer's reasons too; repeat.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Also write all scores to one CSV file.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Native threads of LightGBM.")] = 2,
     home: HomeOption = None,
@@ -100,7 +103,9 @@ def _print_scores(reports: Sequence[ScoreReport]) -> None:
 
 def replay(
     as_of: Annotated[str, typer.Option("--as-of", help="The day of the stored scores.", show_default=False)],
-    customer: Annotated[str | None, typer.Option(help="Compare only this customer; everybody if left out.")] = None,
+    customer: Annotated[
+        str | None, typer.Option(parser=given, help="Compare only this customer; everybody if left out.")
+    ] = None,
     target: Annotated[str | None, typer.Option(help="Only this target; all with stored scores if left out.")] = None,
     version: Annotated[str | None, typer.Option(help="Only this model version.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Native threads.")] = 1,

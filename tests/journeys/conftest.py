@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 CUSTOMERS, MONTHS = 2_500, 14
 
 
-def _insight(*arguments: str, timeout: int = 600, **environment: str) -> subprocess.CompletedProcess[str]:
+def _insight(*arguments: str, timeout: int = 1800, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "features.kit.cli", *arguments],
         cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=timeout,

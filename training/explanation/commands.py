@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
+from features.kit.identifiers import given
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +19,9 @@ def register(app: typer.Typer) -> None:
 def explain(
     target: Annotated[str, typer.Argument(help="A target with a model, such as churn.")],
     out: Annotated[Path, typer.Option("--out", help="The folder for pictures and page.", show_default=False)],
-    customer: Annotated[list[str] | None, typer.Option(help="Draw this customer; repeat for several.")] = None,
+    customer: Annotated[
+        list[str] | None, typer.Option(parser=given, help="Draw this customer; repeat for several.")
+    ] = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help="Day of the portraits; the newest if left out.")] = None,
     version: Annotated[str | None, typer.Option(help="A version of `insight models`; default: the champion.")] = None,
     home: HomeOption = None,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from typing import get_type_hints
 
 import duckdb
 import pytest
 
+from features.kit.errors import DataError
 from features.kit.identifiers import (
     add_functions,
     damage,
     damage_sql,
+    given,
     identifier,
     identifier_sql,
     numbers_in,
@@ -143,3 +146,28 @@ def test_columns_that_differ_in_case_or_width_only_are_twins():
     """Two names that a person or SQL takes for one are both returned."""
     assert twins(["id", "name", "ＩＤ "]) == ("id", "ＩＤ ")
     assert twins(["id", "id_2"]) is None
+
+
+def test_every_id_on_the_command_line_is_brought_into_one_form():
+    """Each option that takes a person's, a customer's or a contact's id goes through the one guard."""
+    from features.kit.cli import create_app
+
+    found = []
+    stack = [create_app()]
+    while stack:
+        app = stack.pop()
+        stack += [group.typer_instance for group in app.registered_groups]
+        for command in app.registered_commands:
+            hints = get_type_hints(command.callback, include_extras=True)
+            found += [
+                hints[name].__metadata__[0].parser for name in ("person", "customer", "contact_id") if name in hints
+            ]
+    assert len(found) >= 7
+    assert set(found) == {given}
+
+
+def test_an_id_that_a_person_typed_is_in_its_one_form_or_refused():
+    """What loses nothing is undone, a spoiled id is an error of one line."""
+    assert given(' ="８８01" ') == "8801"
+    with pytest.raises(DataError, match="scientific_notation"):
+        given("2.02606E+17")
