@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from features.kit.arrays import Floats
+from features.kit.arrays import Floats, Rows
 from training.bundle import BundleFeature
 from training.dataset.dataset import Dataset
 from training.dataset.splits import Fold, Split
@@ -35,6 +35,11 @@ def _data(log_odds: Callable[[Floats], Floats]) -> Dataset:
 
 def _adds_up(values: Floats) -> Floats:
     result: Floats = values[:, :6] @ np.array([0.6, -0.6, 0.5, -0.5, 0.4, 0.4]) - 1.5
+    return result
+
+
+def _nothing(values: Floats) -> Floats:
+    result: Floats = 0.15 * values[:, 0] - 1.5
     return result
 
 
@@ -84,14 +89,23 @@ def test_many_rows_and_settings_that_somebody_chose_are_left_alone(monkeypatch):
     assert for_rows(churn, data, TRAIN, seed=1, threads=1) == (churn, "")
 
 
-def test_rows_of_the_test_fold_choose_not_the_fewer_ones_of_the_calibration():
-    """Forty events of the calibration's rows would be compared; the test fold's twenty are not, and nobody judged is."""
-    data, churn = _data(_adds_up), load_target("churn")
-    yes, no = np.flatnonzero(data.labels == 1), np.flatnonzero(data.labels == 0)
-    first = Fold("calibration", "calibration", np.concatenate([yes[:40], no[:60]]), no[60:90])
-    last = Fold("test", "test", np.concatenate([yes[:20], no[:90]]), no[200:300])
-    for split, rows in (
-        (Split("temporal", (first, last), ()), "110 rows and 20"),
-        (Split("grouped", (first, last), ()), "100 rows and 40"),
-    ):
-        assert for_split(churn, data, split, seed=1, threads=1)[1].startswith(f"{rows} positives"), split.kind
+def _temporal(rows: Rows) -> Split:
+    older = Fold("calibration", "calibration", rows[:100], TEST[:50])
+    return Split("temporal", (older, Fold("test", "test", rows, TEST[50:])), ())
+
+
+def test_where_later_dates_judge_only_a_surely_better_form_replaces_the_configured_settings():
+    """A little better by other customers of the same dates is not enough; where effects depend on others, it is sure.
+
+    The rows are those of the test fold, not the hundred of the calibration. Canary: without `surely` both change.
+    """
+    churn = load_target("churn")
+    for log_odds, changes in ((_nothing, False), (_depends, True)):
+        data = _data(log_odds)
+        chosen, sentence = for_split(churn, data, _temporal(TRAIN), seed=1, threads=1)
+        assert sentence.startswith("700 rows")
+        assert (chosen != churn) is changes
+    data = _data(_nothing)
+    assert for_rows(churn, data, TRAIN, seed=1, threads=1)[0] != churn
+    few = np.concatenate([np.flatnonzero(data.labels == 1)[:29], np.flatnonzero(data.labels == 0)[:300]])
+    assert for_split(churn, data, _temporal(few), seed=1, threads=1) == (churn, "")
