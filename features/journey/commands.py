@@ -173,6 +173,8 @@ def day(
     if as_json:
         print_json(result.summary)
     else:
+        if drawn.get("not_evaluable"):
+            print(f"NOT CHECKED, their feeds have not landed: {', '.join(drawn['not_evaluable'])}")
         print(
             f"{drawn['list_id']}: {drawn['lines']} lines, {drawn.get('carried', 0)} carried; known on {drawn['basis']}"
         )

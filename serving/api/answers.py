@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -66,6 +67,11 @@ def documented(model: type[BaseModel], example: Any, *refusals: int, status: int
 def body_example(example: Any) -> dict[str, Any]:
     """Returns the documentation of a request body with its example."""
     return {"requestBody": {"content": {"application/json": {"example": example}}}}
+
+
+def not_evaluable(codes: Sequence[str]) -> dict[str, str]:
+    """Returns the header by which a file says which refusals nobody could check; none if all were."""
+    return {"Not-Evaluable": ", ".join(codes)} if codes else {}
 
 
 def to_cursor(*keys: Any) -> str:

@@ -117,9 +117,10 @@ class Traffic:
             await self._answer(scope, receive, send_with_id)
         except _GoneError:
             answer["status"] = HTTPStatus.BAD_REQUEST
-        except Exception as error:
-            if answer["status"]:  # half of the answer is out already
-                raise
+        except Exception as error:  # noqa: BLE001 - every kind is answered, or logged
+            if answer["status"]:  # half of the answer is out already; the server then closes the connection
+                get_logger().error("answer_broken", request_id=request_id, error_kind=type(error).__name__)
+                return
             response = answer_of(error, scope)
             response.headers["Connection"] = "close"  # the rest of its body is never read
             await response(scope, receive, send_with_id)

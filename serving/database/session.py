@@ -183,7 +183,7 @@ def _busy() -> NotReadyError:
 
 def _sqlite(path: Path) -> Engine:
     url = URL.create("sqlite", database=str(path))
-    engine = create_engine(url, connect_args={"timeout": busy_seconds()})
+    engine = create_engine(url, connect_args={"timeout": busy_seconds()}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _: Any) -> None:
@@ -208,7 +208,9 @@ def _postgresql(address: str) -> Engine:
                 remedy="write it as postgresql://user@host/name, or unset it for SQLite",
             )
         options = {"connect_timeout": 3, "options": f"-c lock_timeout={int(busy_seconds() * 1000)} -c timezone=UTC"}
-        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=options)
+        return create_engine(
+            url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=options, hide_parameters=True
+        )
     except (ArgumentError, NoSuchModuleError):
         raise ConfigurationError("INSIGHT_DATABASE_URL: not a database address") from None
     except ModuleNotFoundError:

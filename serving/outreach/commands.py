@@ -79,6 +79,8 @@ def draw(
 
 def _print_summary(summary: dict[str, Any]) -> None:
     """Prints a list's summary for a person."""
+    if summary.get("not_evaluable"):
+        print(f"NOT CHECKED, their feeds have not landed: {', '.join(summary['not_evaluable'])}")
     print(f"{summary['list_id']}: {summary['lines']} lines ({summary['new']} new, {summary['carried']} carried over)")
     if summary["drawn_before"]:
         print("This list had been drawn before; use --key NAME for a further one.")
@@ -86,8 +88,6 @@ def _print_summary(summary: dict[str, Any]) -> None:
     print(f"held back: {held or 'nobody'}; effects of actions: assumed")
     if not summary["lines"]:
         print(f"no line: {_why_empty(summary)}")
-    if summary.get("not_evaluable"):
-        print(f"NOT CHECKED, their feeds have not landed: {', '.join(summary['not_evaluable'])}")
     for line in summary["first_lines"]:
         print(f"  {line}")
     print(summary["xlsx"])

@@ -21,6 +21,7 @@ from features.kit.clock import utc_now
 from features.kit.files import write_bytes
 from features.kit.home import Home
 from features.kit.runs import hit
+from features.kit.tables import csv_text
 from serving.database.session import reading, writing
 from serving.database.tables_outreach import (
     AttemptRow,
@@ -160,6 +161,4 @@ def _without_unknown(text: str, known: set[str], subject: Subject) -> tuple[str,
     pattern = mentions(subject.names)
     head, *rows = csv.reader(io.StringIO(text))
     kept = [row for row in rows if row and row[0] in known and not pattern.search(" ".join(row))]
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows([head, *kept])
-    return buffer.getvalue(), len(kept)
+    return csv_text([head, *kept]), len(kept)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from serving.api.answers import documented, json_response
+from serving.api.answers import documented, json_response, not_evaluable
 from serving.api.audiences.schemas import EXAMPLE, AudienceAnswer, AudienceQuery
 from serving.api.audiences.service import audience, audience_csv
 from serving.api.auth import needs
@@ -27,8 +27,10 @@ def get_audience(
 
     `view=count` tells how many, `view=page` gives pages (`cursor`), `view=csv` gives all. The same contact policy as
     for outreach lists applies; `refused` counts who was left out, by code. A person with several subscriptions is
-    found once, by the one with the highest propensity; the others count as `same_person`.
+    found once, by the one with the highest propensity; the others count as `same_person`. Refusals that nobody can
+    check, because their feed does not come, are `not_evaluable`: in the answer, and as the CSV's header of that name.
     """
     if query.view == "csv":
-        return Response(audience_csv(context, key, query), media_type="text/csv; charset=utf-8")
+        content, unchecked = audience_csv(context, key, query)
+        return Response(content, headers=not_evaluable(unchecked), media_type="text/csv; charset=utf-8")
     return json_response(audience(context, key, query))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from features.kit.errors import NotFoundError, NotReadyError
+from features.kit.tables import csv_text
 from features.kit.terminal.spelling import close_names
 from features.portraits.facts.classes import CLASS_NAMES
 from serving.api.answers import from_cursor, to_cursor
@@ -66,14 +65,11 @@ def audience(context: Context, key: ApiKey, query: AudienceQuery) -> AudienceAns
     return AudienceAnswer(**head, count=found.num_rows, items=items, next_cursor=cursor)
 
 
-def audience_csv(context: Context, key: ApiKey, query: AudienceQuery) -> bytes:
-    """Returns the whole audience as plain UTF-8 CSV for programs, highest propensity first."""
-    found, _ = _members(context, key, query)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(zip(*(found[name].to_pylist() for name in COLUMNS), strict=True))
-    return text.getvalue().encode()
+def audience_csv(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[bytes, list[str]]:
+    """Returns the whole audience as plain UTF-8 CSV, best score first, and the codes that nobody could check."""
+    found, head = _members(context, key, query)
+    rows = zip(*(found[name].to_pylist() for name in COLUMNS), strict=True)
+    return csv_text([COLUMNS, *rows]).encode(), list(head["not_evaluable"])
 
 
 def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Response
 
 from features.kit.language import Locale
-from serving.api.answers import body_example, documented, json_response
+from serving.api.answers import body_example, documented, json_response, not_evaluable
 from serving.api.auth import needs
 from serving.api.context import ContextOf
 from serving.api.outreach.schemas import (
@@ -103,6 +103,6 @@ def get_export(
     locale: Language = None,
 ) -> Response:
     """Gives the list as XLSX or CSV; it holds no full number. Every export is audited."""
-    content = export(context, key, list_id, file, locale)
-    headers = {"Content-Disposition": f'attachment; filename="{list_id}.{file}"'}
+    content, unchecked = export(context, key, list_id, file, locale)
+    headers = {"Content-Disposition": f'attachment; filename="{list_id}.{file}"', **not_evaluable(unchecked)}
     return Response(content, headers=headers, media_type=XLSX if file == "xlsx" else CSV)

@@ -100,8 +100,10 @@ def lines(
     return LinesAnswer(items=items, next_cursor=position and to_cursor(position))
 
 
-def export(context: Context, key: ApiKey, list_id: str, kind: Literal["xlsx", "csv"], locale: Locale | None) -> bytes:
-    """Returns a list's file, suppressions checked again; the export is audited.
+def export(
+    context: Context, key: ApiKey, list_id: str, kind: Literal["xlsx", "csv"], locale: Locale | None
+) -> tuple[bytes, list[str]]:
+    """Returns a list's file, suppressions checked again, and the codes that nobody could check; it is audited.
 
     Without `locale` it is in the language the list was drawn in.
 
@@ -122,7 +124,8 @@ def export(context: Context, key: ApiKey, list_id: str, kind: Literal["xlsx", "c
         if not all(may_see(key, {"province": province, "city": city}) for province, city in places):
             raise NotFoundError(NO_LIST)
         record(session, actor=key.key_id, action="outreach.export", subject=list_id, detail={"format": kind})
-    return (released.xlsx if kind == "xlsx" else released.csv).read_bytes()
+    path = released.xlsx if kind == "xlsx" else released.csv
+    return path.read_bytes(), released.summary.get("not_evaluable", [])
 
 
 def _visible_list(session: Session, key: ApiKey, list_id: str) -> OutreachListRow:

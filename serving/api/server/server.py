@@ -55,6 +55,7 @@ def run(home: str, host: str, port: int, orders: Connection | None = None) -> No
             create_app(place, figures=figures, context=context),
             host=host,
             port=port,
+            log_config=None,  # the handler of `configure_logging`
             log_level="warning",
             access_log=False,
             server_header=False,

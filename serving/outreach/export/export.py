@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
+from features.kit.tables import csv_text
 from serving.outreach.export.columns import COLUMNS, Entry, Page
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def rows_of(entries: Sequence[Entry], page: Page) -> list[list[Any]]:
@@ -19,15 +16,5 @@ def rows_of(entries: Sequence[Entry], page: Page) -> list[list[Any]]:
 
 def to_csv(entries: Sequence[Entry], page: Page) -> bytes:
     """Returns the list as CSV in UTF-8 with a byte-order mark, as Excel opens it; no cell starts a formula."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow([column.header.get(page.locale) for column in COLUMNS])
-    for row in rows_of(entries, page):
-        writer.writerow([_harmless(cell) for cell in row])
-    return buffer.getvalue().encode("utf-8-sig")
-
-
-def _harmless(cell: Any) -> Any:
-    if isinstance(cell, str) and cell != "-" and cell.startswith(_FORMULA_STARTS):
-        return f"'{cell}"
-    return cell
+    head = [column.header.get(page.locale) for column in COLUMNS]
+    return csv_text([head, *rows_of(entries, page)], line_end="\r\n").encode("utf-8-sig")

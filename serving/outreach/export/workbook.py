@@ -26,8 +26,11 @@ def title_of(as_of: date, list_id: str, locale: str) -> str:
     return f"客户关怀名单 {as_of} · {list_id}" if locale == "zh" else f"Outreach list {as_of} · {list_id}"
 
 
-def to_xlsx(entries: Sequence[Entry], page: Page, *, title: str, note: str) -> bytes:
-    """Returns the list as a workbook; each sheet prints on A4, one page wide, with its headings on every page."""
+def to_xlsx(entries: Sequence[Entry], page: Page, *, title: str, note: str, warning: str = "") -> bytes:
+    """Returns the list as a workbook; each sheet prints on A4, one page wide, with its headings on every page.
+
+    The overview begins with the `note`, every sheet of lines with the `warning`.
+    """
     import xlsxwriter
 
     buffer = io.BytesIO()
@@ -41,7 +44,7 @@ def to_xlsx(entries: Sequence[Entry], page: Page, *, title: str, note: str) -> b
     parts = parts_of(entries, page)
     overview = book.add_worksheet("总览" if zh else "Overview")
     for part in parts:
-        _write_part(book.add_worksheet(part.name), looks, part, page, title)
+        _write_part(book.add_worksheet(part.name), looks, part, page, title, warning)
     _write_overview(overview, looks, parts, page, title, note)
     _write_guide(book.add_worksheet("填写说明" if zh else "How to fill in"), looks, page, title)
     overview.activate()
@@ -67,7 +70,7 @@ def _looks(book: Any) -> dict[str, Any]:
     }
 
 
-def _write_part(sheet: Any, looks: dict[str, Any], part: Part, page: Page, title: str) -> None:
+def _write_part(sheet: Any, looks: dict[str, Any], part: Part, page: Page, title: str, warning: str) -> None:
     columns, printed = columns_of(part)
     widths = [column.width for column in columns]
     headers = [column.header.get(page.locale) for column in columns]
@@ -77,7 +80,7 @@ def _write_part(sheet: Any, looks: dict[str, Any], part: Part, page: Page, title
         sheet.write_string(FIRST_ROW - 1, place, header, looks["head" if column.fill else "head_in"])
     who = " · ".join(text for text in (part.team, part.agent, _lines(len(part.entries), page)) if text)
     sheet.write_string(0, 0, f"{who} · {title}", looks["title"])
-    told = _how_to_read(page)
+    told = warning + _how_to_read(page)
     sheet.merge_range(1, 0, 1, printed - 1, told, looks["note"])
     sheet.set_row(0, 24)
     sheet.set_row(1, height_of([told], [sum(widths[:printed])]))

@@ -5,9 +5,7 @@ Own scope, reasoned, audited, expiring. App lines go by the operator's own id an
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from features.kit.errors import ConfigurationError, DataError, NotPermittedError
 from features.kit.files import write_bytes
 from features.kit.home import Home
 from features.kit.runs import hit
+from features.kit.tables import csv_text
 from serving.database.audit import record
 from serving.database.belonging import folder_of
 from serving.database.keys import ApiKey
@@ -218,10 +217,8 @@ def _dialled(number: str | None, line: OutreachLineRow, channel: Channel) -> str
 
 
 def _csv(lines: Sequence[OutreachLineRow], numbers: Sequence[str], book: PolicyBook, channel: Channel) -> bytes:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["line_id", "customer_id" if channel == "app" else "number", *["text"][: channel in SENT_CHANNELS]])
+    rows = [["line_id", "customer_id" if channel == "app" else "number", *["text"][: channel in SENT_CHANNELS]]]
     for line, number in zip(lines, numbers, strict=True):
         text = [content_of(line)["opening"][book.language_of(line.customer_id)]] if channel in SENT_CHANNELS else []
-        writer.writerow([line.line_id, number, *text])
-    return buffer.getvalue().encode()
+        rows.append([line.line_id, number, *text])
+    return csv_text(rows).encode()

@@ -40,6 +40,7 @@ from serving.outreach.lists.ledger import (
     patiently,
 )
 from serving.outreach.lists.recheck import recheck
+from serving.outreach.refusals import REFUSALS
 from serving.outreach.settings import OutreachSettings, load_settings
 from serving.scoring.reasons.book import ReasonBook
 
@@ -145,8 +146,8 @@ def _draft(
     if not _are_whole(folder, orjson.loads(row.files), kept, worked, locales):
         for language in locales:
             view, note = replace(page, locale=language), _note(summary, len(entries), language, row.as_of)
-            title = title_of(row.as_of, list_id, language)
-            contents[language, "xlsx"] = to_xlsx(entries, view, title=title, note=note)
+            title, warning = title_of(row.as_of, list_id, language), _unchecked(summary, language)
+            contents[language, "xlsx"] = to_xlsx(entries, view, title=title, note=warning + note, warning=warning)
             contents[language, "csv"] = to_csv(entries, view)
     return _Draft(list_id, row.as_of, locale, locales, kept, worked, summary, contents, _first_lines(entries[:5], page))
 
@@ -236,11 +237,16 @@ def _age(known: date, days: int, locale: str) -> str:
 
 def _counted(summary: dict[str, Any], lines: int, locale: str) -> str:
     new, carried = summary.get("new", 0), summary.get("carried", 0)
-    unchecked = ", ".join(summary.get("not_evaluable", ()))
     if locale == "zh":
-        return f"共{lines}行（新增{new}，续办{carried}）。动作效果为假设值，尚未实测。" + (
-            f"因缺少数据源而未能核查：{unchecked}。" if unchecked else ""
-        )
-    return f"{lines} lines ({new} new, {carried} carried over). Effects of actions are assumed, not measured." + (
-        f" NOT CHECKED, their feeds are missing: {unchecked}." if unchecked else ""
-    )
+        return f"共{lines}行（新增{new}，续办{carried}）。动作效果为假设值，尚未实测。"
+    return f"{lines} lines ({new} new, {carried} carried over). Effects of actions are assumed, not measured."
+
+
+def _unchecked(summary: dict[str, Any], locale: Locale) -> str:
+    """Returns what the head of a list says of refusals that nobody could check; nothing if all were."""
+    codes = [REFUSALS[code] for code in summary.get("not_evaluable", ()) if code in REFUSALS]
+    if not codes:
+        return ""
+    if locale == "zh":
+        return f"因缺少数据源而未能核查：{'、'.join(f'{code.text.zh}（{code}）' for code in codes)}。"
+    return f"NOT CHECKED, their feeds are missing: {'; '.join(f'{code} ({code.text.en})' for code in codes)}. "

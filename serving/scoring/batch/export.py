@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from features.kit.files import atomic_path
+from features.kit.tables import harmless_sql
 from serving.scoring.batch.base import ScoreReport
 
 COLUMNS = (
@@ -25,6 +26,8 @@ def write_csv(reports: Sequence[ScoreReport], path: Path) -> None:
         for _ in reports
     ]
     values = [value for report in reports for value in (report.target, report.version, report.as_of, str(report.path))]
-    query = f"SELECT {', '.join(COLUMNS)} FROM ({' UNION ALL '.join(parts)}) ORDER BY target, customer_id"
+    numbers = ("propensity", "percentile", "times_base", "as_of")
+    shown = [name if name in numbers else f"{harmless_sql(name)} AS {name}" for name in COLUMNS]
+    query = f"SELECT {', '.join(shown)} FROM ({' UNION ALL '.join(parts)}) ORDER BY target, customer_id"
     with atomic_path(path) as temporary, duckdb.connect() as database:
         database.sql(query, params=values).write_csv(str(temporary), header=True)

@@ -5,6 +5,7 @@ import io
 from datetime import date
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from sqlalchemy import select
 
@@ -168,6 +169,17 @@ def test_pages_csv_and_count_agree(client, world, everything):
     assert propensities == sorted(propensities, reverse=True)
     count = client.get("/v1/audiences", params=AUDIENCE | {"view": "count"}, headers=everything).json()
     assert (count["count"], count["items"], count["next_cursor"]) == (len(rows), [], None)
+
+
+def test_the_csv_of_an_audience_is_harmless_and_says_what_nobody_could_check(client, everything, monkeypatch):
+    """A city called `=1+1` is text in a spreadsheet; the codes without a feed stand in a header, as in the answer."""
+    row = {"customer_id": "-1+1", "percentile": 99.0, "propensity": 0.5, "times_base": None, "band": "high",
+           "class": "ordinary", "province": "@x", "city": "=1+1"}  # fmt: skip
+    head = {"not_evaluable": ("consent_withdrawn", "porting")}
+    monkeypatch.setattr("serving.api.audiences.service._members", lambda *_: (pa.Table.from_pylist([row]), head))
+    answer = client.get("/v1/audiences", params=AUDIENCE | {"view": "csv"}, headers=everything)
+    assert answer.text.splitlines()[1] == "'-1+1,99.0,0.5,,high,ordinary,'@x,'=1+1"
+    assert answer.headers["not-evaluable"] == "consent_withdrawn, porting"
 
 
 def test_filters_and_row_scope(client, world, everything):

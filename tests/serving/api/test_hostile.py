@@ -203,6 +203,21 @@ def test_bytes_and_time_of_a_body_are_bounded(monkeypatch, messages, status):
     assert reached == whole
 
 
+def test_an_answer_that_breaks_off_leaves_its_kind_in_the_log(capsys):
+    """An error after the first half of an answer reaches no server that would print its text; the log has its kind."""
+
+    async def inner(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise KeyError("13800001234")
+
+    layer = traffic.Traffic(inner, traffic.Figures())
+    app = type("App", (), {"user_layer": staticmethod(layer)})()
+    sent = asyncio.run(exchange(app, [], [], "/docs"))
+    out = "".join(capsys.readouterr())
+    assert ([message["type"] for message in sent], "KeyError" in out) == (["http.response.start"], True)
+    assert "13800001234" not in out
+
+
 def test_readiness_says_when_every_place_is_taken(monkeypatch):
     """While all places have been taken for longer than a few seconds `/readyz` is 503; afterwards it passes again."""
     passed = []

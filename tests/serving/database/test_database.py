@@ -12,8 +12,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import create_engine, inspect, select, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from features.kit.errors import ConfigurationError, ConflictError, NotFoundError, NotReadyError
 from features.kit.home import Home
@@ -21,7 +21,7 @@ from serving.database import session as database_session
 from serving.database.audit import first_tampered, record
 from serving.database.idempotency import Answer, remember, remembered
 from serving.database.keys import create_key, find_key, list_keys, revoke_key
-from serving.database.session import HEAD, open_database, reading, writing
+from serving.database.session import HEAD, engine_of, open_database, reading, writing
 from serving.database.tables import all_tables
 from serving.database.tables_access import ApiKeyRow
 
@@ -282,3 +282,14 @@ def test_the_command_line_makes_lists_and_revokes_a_key(tmp_path):
         actions = connection.execute(text("SELECT action, actor FROM audit ORDER BY entry_id")).all()
     assert [tuple(row) for row in actions] == [("keys.create", "cli"), ("keys.revoke", "cli")]
     engine.dispose()
+
+
+def test_the_error_of_a_statement_shows_no_parameter(tmp_path):
+    """A failed statement of the ledger names no value; without the setting (the canary) it does."""
+    shown = {}
+    for name, engine in (("ours", engine_of(Home(tmp_path))), ("plain", create_engine("sqlite://"))):
+        with pytest.raises(DBAPIError) as failed, engine.connect() as connection:
+            connection.execute(text("SELECT :number FROM nowhere"), {"number": "13800001234"})
+        engine.dispose()
+        shown[name] = "13800001234" in str(failed.value)
+    assert shown == {"ours": False, "plain": True}

@@ -79,6 +79,19 @@ def test_each_team_and_each_agent_has_a_sheet_and_the_overview_counts_them(books
     assert [link.removesuffix("!A1").strip("'") for link in links] == names[1:-1]
 
 
+@pytest.mark.parametrize(
+    ("locale", "begins"), [("zh", "因缺少数据源而未能核查："), ("en", "NOT CHECKED, their feeds are missing: ")]
+)
+def test_every_sheet_of_lines_begins_with_what_nobody_could_check(books, locale, begins):
+    """No tickets, port requests or contacts have landed: the overview and each team's sheet say it before all else."""
+    overview, *parts, _ = sheets_of(books[locale]).values()
+    for rows in (overview, *parts):
+        head = rows[1][0]
+        assert head.startswith(begins)
+        assert {"porting", "open_complaint", "cool_down"} <= set(re.findall(r"\w+", head, re.ASCII))
+        assert "consent_withdrawn" not in head
+
+
 def test_the_disposition_stands_beside_the_reason_and_order_and_value_are_shown(books):
     """Left to right: position, line, name, number, action, value, reasons, then all yellow cells, then what is said."""
     rows = sheets_of(books["en"])["Care team"]

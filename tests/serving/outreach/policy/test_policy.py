@@ -193,6 +193,11 @@ def test_what_no_feed_can_tell_is_said(tmp_path, settings):
     book = policy_of(states_of(bare.land()), settings)
     assert {"porting", "open_complaint", "cool_down"} <= set(book.not_evaluable("retention", "call"))
     assert "consent_withdrawn" not in book.not_evaluable("retention", "call")
+    (tmp_path / "silent").mkdir()
+    silent = Town(tmp_path / "silent")
+    silent.customer("C0001", consents=False)
+    unasked = policy_of(states_of(silent.land()), settings)
+    assert {"consent_withdrawn", "do_not_contact"} <= set(unasked.not_evaluable("care", "call"))
     full = policy_of(states_of(make_town(tmp_path / "full").land()), settings)
     assert full.not_evaluable("marketing", "call") == ()
 

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import date
+from types import SimpleNamespace
 
 import numpy as np
 import orjson
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -17,6 +19,7 @@ from features.journey.journey import Journey
 from features.kit.errors import BundleError, NotReadyError
 from features.kit.terminal.progress import SILENT
 from serving.scoring.batch.base import score_base
+from serving.scoring.batch.export import write_csv
 from serving.scoring.batch.file import explain_customers
 from serving.scoring.batch.stored import Scores
 from serving.scoring.commands import score as score_command
@@ -83,8 +86,6 @@ def test_who_has_no_data_has_no_number_and_moves_no_rank(fresh):
     table = fresh.table
     before = score_base(fresh.home, "churn", AS_OF, check_in_child=False)
     knots = RankTables(fresh.home).get("churn", "v1", AS_OF).knots
-    import pyarrow as pa
-
     empty = pa.table({
         name: pa.array([f"9{row:09d}" for row in range(20)]) if name == "customer_id"
         else table.column(name).slice(0, 20) if name not in fresh.features.names
@@ -201,10 +202,19 @@ def test_the_command_line_scores_and_writes_a_table(fresh, tmp_path):
     )
 
 
+def test_no_cell_of_the_scores_table_starts_a_formula(tmp_path):
+    """An id that an operator made of a formula is text in the CSV, and numbers stay numbers."""
+    row = {"customer_id": "=HYPERLINK(1)", "status": "ok", "propensity": 0.1, "percentile": 99.0, "times_base": 2.0,
+           "band": "high", "reason_codes": ["a", "b"], "missing": ["@x"], "flags": ["f"]}  # fmt: skip
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "scores.parquet")
+    report = SimpleNamespace(target="churn", version="v1", as_of=AS_OF, path=tmp_path / "scores.parquet")
+    write_csv([report], tmp_path / "scores.csv")
+    cells = (tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()[1]
+    assert cells == f"'=HYPERLINK(1),churn,ok,0.1,99.0,2.0,high,a|b,v1,{AS_OF},'@x,f"
+
+
 def test_ids_of_18_digits_survive(fresh):
     """A long id is text all the way."""
-    import pyarrow as pa
-
     long_ids = pa.array([f"1234567890123456{row:02d}" for row in range(20)])
     table = fresh.table.slice(0, 20).set_column(0, "customer_id", long_ids)
     save_portraits(fresh.home, fresh.features, table)
