@@ -33,13 +33,13 @@ def test_a_library_s_record_keeps_its_words_and_the_kind_of_its_error(library):
     """Values, the text of an error and a traceback are not written."""
     logger, written = library
     try:
-        {}[SECRET]
-    except KeyError as error:
+        int(SECRET + "x")
+    except ValueError as error:
         logger.exception("Exception in %s of\n%s", SECRET, SECRET)
         logger.warning(error)
     assert written == [
-        {"event": "Exception in %s of", "level": "error", "error_kind": "KeyError"},
-        {"event": "library", "level": "warning", "error_kind": "KeyError"},
+        {"event": "Exception in %s of", "level": "error", "error_kind": "ValueError"},
+        {"event": "library", "level": "warning", "error_kind": "ValueError"},
     ]
 
 

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import orjson
@@ -207,7 +208,7 @@ def test_no_cell_of_the_scores_table_starts_a_formula(tmp_path):
     row = {"customer_id": "=HYPERLINK(1)", "status": "ok", "propensity": 0.1, "percentile": 99.0, "times_base": 2.0,
            "band": "high", "reason_codes": ["a", "b"], "missing": ["@x"], "flags": ["f"]}  # fmt: skip
     pq.write_table(pa.Table.from_pylist([row]), tmp_path / "scores.parquet")
-    report = SimpleNamespace(target="churn", version="v1", as_of=AS_OF, path=tmp_path / "scores.parquet")
+    report: Any = SimpleNamespace(target="churn", version="v1", as_of=AS_OF, path=tmp_path / "scores.parquet")
     write_csv([report], tmp_path / "scores.csv")
     cells = (tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()[1]
     assert cells == f"'=HYPERLINK(1),churn,ok,0.1,99.0,2.0,high,a|b,v1,{AS_OF},'@x,f"
