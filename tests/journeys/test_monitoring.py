@@ -43,4 +43,4 @@ def test_a_day_without_portraits_is_an_error_with_its_remedy(demo: Any, insight:
     """Exit code 2, one line, and what to run."""
     answer = insight("monitor", "--as-of", "2019-01-01", "--home", str(demo.home))
     assert answer.returncode == 2
-    assert "insight build --as-of 2019-01-01" in answer.stderr
+    assert f"insight build --home {demo.home} --as-of 2019-01-01" in answer.stderr
