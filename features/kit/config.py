@@ -167,12 +167,17 @@ def merged_config(kind: type[ConfigT], name: str) -> ConfigT:
     Raises:
         ConfigurationError: Naming the file and the key.
     """
+    return parse_config(kind, merged_yaml(name), source=str(config_path(name)))
+
+
+def merged_yaml(name: str) -> dict[str, Any]:
+    """Returns the content that `merged_config` checks. Raises ConfigurationError naming the file."""
     content: dict[str, Any] = {}
     for path in (path for path in _places(name) if path.exists()):
         for key, value in load_yaml(path).items():
             both = isinstance(value, dict) and isinstance(content.get(key), dict)
             content[key] = content[key] | value if both else value
-    return parse_config(kind, content, source=str(config_path(name)))
+    return content
 
 
 def _places(name: str) -> tuple[Path, Path]:

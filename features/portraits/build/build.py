@@ -31,6 +31,7 @@ from features.portraits.build import compute
 from features.portraits.build.plans import plan_of
 from features.portraits.build.specification import specification
 from features.portraits.facts.class_report import class_report
+from features.portraits.facts.declared import own_facts
 from features.portraits.facts.story import write_story
 from features.portraits.feature_list import POINTER, FeatureList, definitions
 from features.portraits.reading import PORTRAIT_FILE, REPORT_FILE, partition
@@ -70,7 +71,7 @@ def build_portraits(
     """
     settings = settings or load_settings()
     declared, zone = feeds.operator.attributes, feeds.operator.time_zone
-    code = specification(settings)
+    code = _made_by(feeds, settings)
     origins = {day: _origin(feeds, day, code) for day in dates}
     features = FeatureList.declared(declared).with_known_codes(home)
     root = home.portraits / features.identity
@@ -136,7 +137,7 @@ def is_current(feeds: Feeds, portraits: Path, as_of: date) -> bool:
 
     `portraits` is the folder of their identity.
     """
-    origin = _origin(feeds, as_of, specification(load_settings()))
+    origin = _origin(feeds, as_of, _made_by(feeds, load_settings()))
     return _is_current(partition(portraits, as_of), origin)
 
 
@@ -190,6 +191,12 @@ def _paths_in_reach(feeds: Feeds, feed: str, day: date) -> list[str]:
     first = _EARLIEST if longest is None else day - timedelta(days=longest)
     wanted = {f"{month:%Y-%m}" for month in months_between(first, day)}
     return [path for path in feeds.paths(feed) if Path(path).name[:7] in wanted or not Path(path).name[:4].isdigit()]
+
+
+def _made_by(feeds: Feeds, settings: PortraitSettings) -> str:
+    """Returns the identity of code and thresholds, the operator's own included."""
+    code, own = specification(settings), own_facts(attribute_columns(feeds.operator.attributes))
+    return f"{code}-{hashlib.sha256(repr(own).encode()).hexdigest()[:16]}" if own else code
 
 
 def _origin(feeds: Feeds, day: date, code: str) -> dict[str, str]:

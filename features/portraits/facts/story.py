@@ -9,6 +9,7 @@ import orjson
 
 from features.kit.sql import literal, timestamp
 from features.portraits.facts.classes import class_rules, holding_sql
+from features.portraits.facts.declared import own_facts
 from features.portraits.facts.details import DETAILS, detail_sql
 from features.portraits.facts.facts import NO_SINGLE_CAUSE, Fact, facts
 from features.portraits.facts.festivals import next_festival
@@ -63,11 +64,15 @@ def write_story(engine: Engine, request: Request, moment: Moment, present: froze
     rules = class_rules(request.settings.classes, request.money_scale)
     festival = next_festival(moment.as_of, limits.festival_days, request.country)
     ours = facts(limits, day=moment.as_of, money_scale=request.money_scale, festival=festival)
+    own = own_facts(request.attributes)
+    ours = tuple(sorted((*ours, *(declared.fact for declared in own)), key=lambda fact: fact.code))
     joins = " ".join(
         f"LEFT JOIN detail_{detail.name} ON detail_{detail.name}.customer_id = own.customer_id" for detail in DETAILS
     )
     # Rules and facts name columns alone. An operator's attributes may be named like details, so they stay outside.
-    features = ", ".join(definition.feature.name for definition in definitions())
+    features = ", ".join(
+        [*(definition.feature.name for definition in definitions()), *(declared.columns for declared in own)]
+    )
     inner = (
         f"SELECT own.customer_id, {holding_sql(rules, present)} AS held, {_reasons(ours)} AS reasons, "
         f"{_object(_CARD)} AS card FROM (SELECT customer_id, {features} FROM portrait_features) AS own {joins}"

@@ -9,9 +9,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from features.kit.config import Config, check_known, config_path, load_config
+from features.kit.config import Config, check_known, config_path, merged_config
 from features.kit.errors import ConfigurationError, DataError
 from features.kit.language import LOCALES, Locale, Text
+from features.kit.terminal.spelling import did_you_mean
+from features.portraits.facts.declared import DeclaredFact
 from features.portraits.facts.facts import fact_slots
 from features.portraits.settings import load_settings as load_portrait_settings
 from serving.scoring.reasons.sentences import (
@@ -28,7 +30,7 @@ from serving.scoring.reasons.sentences import (
 SLOTS: dict[str, str] = {
     "amount": "money", "diff": "money", "date": "date", "until": "date", "month": "month", "first_month": "month",
     "topic": "topic", "purpose": "purpose", "festival": "festival", "item": "item", "ticket": "text", "n": "count",
-    "days": "count", "pct": "count", "hours": "count", "score": "count",
+    "days": "count", "pct": "count", "hours": "count", "score": "count", "value": "number",
 }  # fmt: skip
 """What each slot of a sentence holds in a portrait's facts."""
 
@@ -49,6 +51,8 @@ class ReasonSpec(Config):
         say_not_for: Slot values for which `say` falls silent.
         until: The slot with the last day on which the fact still holds.
         actions: The actions that answer it.
+        when: When a declared attribute is its fact; such a reason explains every target by that attribute alone
+            where it names no other `targets` and `features`.
     """
 
     targets: tuple[str, ...] | Literal["all"]
@@ -60,6 +64,15 @@ class ReasonSpec(Config):
     say_not_for: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     until: str = ""
     actions: tuple[str, ...]
+    when: DeclaredFact | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_an_attribute(cls, content: Any) -> Any:
+        when = content.get("when") if isinstance(content, dict) else None
+        if not isinstance(when, dict):
+            return content
+        return {"targets": "all", "dimension": "attributes", "features": [when.get("attribute")], **content}
 
     def sentences(self) -> Iterator[tuple[str, Sentence]]:
         """Yields (place such as `say.1`, sentence) of every sentence."""
@@ -152,6 +165,22 @@ class ReasonBook(Config):
                 raise ValueError(f"{where}.{locale}: the word '{word}' must never be shown")
         check_sentence(self.presuppositions, where, sentence, slots)
 
+    def fact_slots(self) -> dict[str, frozenset[str]]:
+        """Returns the slots of the fact behind every reason: those of the portrait, and the declared ones.
+
+        Raises:
+            ValueError: Naming a reason that has no fact, or would take the place of a portrait's own.
+        """
+        slots = fact_slots(load_portrait_settings().limits)
+        declared = {code: spec.when.slots for code, spec in self.reasons.items() if spec.when}
+        for code in self.reasons:
+            if code in slots and code in declared:
+                raise ValueError(f"reasons.{code}.when: the portrait has a fact of this code; choose another code")
+            if code not in slots and code not in declared:
+                hint = did_you_mean(code, slots)
+                raise ValueError(f"reasons.{code}: no portrait has such a fact{hint}; an attribute's needs a `when`")
+        return slots | declared
+
     def text(self, sentences: Sentences, values: Mapping[str, Any], day: date, locale: Locale) -> str | None:
         """Returns the first text, slots open, that is true of these values on a day, or None."""
         return first_that_holds(self.presuppositions, sentences, values, day, locale)
@@ -212,12 +241,15 @@ class ReasonBook(Config):
 
 
 def load_book() -> ReasonBook:
-    """Returns the reasons in `configs/reasons.yaml`. Raises ConfigurationError naming the code and the text."""
+    """Returns the reasons in `configs/reasons.yaml`, one's own entries added.
+
+    Raises:
+        ConfigurationError: Naming the code and the text.
+    """
     path = config_path("reasons.yaml")
-    book = load_config(ReasonBook, path)
+    book = merged_config(ReasonBook, "reasons.yaml")
     try:
-        slots = fact_slots(load_portrait_settings().limits)
-        check_known("reasons", book.reasons, slots)
+        slots = book.fact_slots()
         for code, spec in book.reasons.items():
             check_known(f"reasons.{code}.until", [spec.until] if spec.until else [], slots[code])
             for place, sentence in spec.sentences():

@@ -34,7 +34,7 @@ class ReasonPicker:
         groups: dict[str, list[int]] = {}
         for code, spec in book.of_target(target).items():
             strange = [name for name in spec.features if name not in known]
-            if strange:
+            if strange and not spec.when:  # another operator lacks the attribute, and so the fact
                 raise ConfigurationError(
                     f"reasons.yaml: reasons.{code}.features: no portrait has '{strange[0]}'",
                     remedy="insight catalogue lists the features",

@@ -99,6 +99,8 @@ class ReasonWriter:
             return value.get(locale)
         text = f"{value:.0f}" if isinstance(value, float) else str(value)
         match _KINDS.get(name):
+            case "number":
+                text = f"{float(value):,.2f}".rstrip("0").rstrip(".")
             case "money":
                 text = self.money(int(value), locale)
             case "date":
