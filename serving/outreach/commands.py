@@ -88,6 +88,8 @@ def _print_summary(summary: dict[str, Any]) -> None:
     print(f"held back: {held or 'nobody'}; effects of actions: assumed")
     if not summary["lines"]:
         print(f"no line: {_why_empty(summary)}")
+    for note in summary["notes"]:
+        print(note)
     for line in summary["first_lines"]:
         print(f"  {line}")
     print(summary["xlsx"])
@@ -98,6 +100,10 @@ def _why_empty(summary: dict[str, Any]) -> str:
         return f"the day's capacity is used up; {summary['over_capacity']:,} more would be worth a contact"
     if summary["without_value"]:
         return f"no contact is worth its cost for {summary['without_value']:,} customers, and nobody is owed an answer"
+    if summary["suppressed"]:
+        return "whoever has a raised score or is owed an answer is held back"
+    if summary["notes"]:
+        return "nobody is owed an answer, and a model is scored that no action answers"
     return "nobody is owed an answer, and no score is raised"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, time
 from decimal import Decimal
 from functools import lru_cache
@@ -11,11 +11,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from features.kit.config import Config, check_known, config_path, load_config
+from features.kit.config import Config, check_known, config_path, merged_config
 from features.kit.errors import ConfigurationError
 from features.kit.language import Locale, Text
-from features.portraits.facts.facts import fact_slots
-from features.portraits.settings import load_settings as load_portrait_settings
 from serving.outreach.refusals import Channel, codes_that
 from serving.scoring.reasons.book import ReasonBook, load_book
 from serving.scoring.reasons.sentences import Openings, Sentence, slots_of
@@ -192,6 +190,20 @@ class Action(Text):
     effects: dict[str, Effect] = Field(default_factory=dict)
 
 
+class OwnTarget(Text):
+    """How a target of the operator's own reaches a list; the text is what a line calls it.
+
+    Attributes:
+        worth: What one event brings (+) or costs (-), currency units.
+        actions: The actions that change it; their purpose is that of the contact.
+        effect: By how much each of them does.
+    """
+
+    worth: Decimal
+    actions: tuple[str, ...] = Field(min_length=1)
+    effect: Effect
+
+
 class MessageFrame(Config):
     """How a marketing message begins and ends."""
 
@@ -216,6 +228,7 @@ class OutreachSettings(Config):
     never_say: Text
     message_frame: dict[Locale, MessageFrame]
     actions: dict[str, Action]
+    targets: dict[str, OwnTarget] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _teams_exist(self) -> OutreachSettings:
@@ -237,7 +250,32 @@ class OutreachSettings(Config):
         for name, action in self.actions.items():
             check_known(f"actions.{name}.not_when.codes", action.not_when.codes, codes_that("action"))
             check_known(f"actions.{name}.effects", action.effects, WORTH)
+        for target, own in self.targets.items():
+            check_known(f"targets.{target}.actions", own.actions, self.actions)
+            if target in WORTH:
+                raise ValueError(f"targets.{target}: its worth stands in `value`, its effects under `actions`")
+            silent = next((name for name in own.actions if self.actions[name].kind == "none"), None)
+            if silent:
+                raise ValueError(f"targets.{target}.actions: '{silent}' contacts nobody")
         return self
+
+    def with_own_targets(self) -> OutreachSettings:
+        """Returns the settings in which each action changes the operator's own targets that name it, too."""
+        actions = {
+            name: action.model_copy(
+                update={
+                    "effects": action.effects
+                    | {target: own.effect for target, own in self.targets.items() if name in own.actions}
+                }
+            )
+            for name, action in self.actions.items()
+        }
+        return self.model_copy(update={"actions": actions})
+
+    def unanswered(self, targets: Iterable[str]) -> tuple[str, ...]:
+        """Returns the targets that no action changes: whatever their score is, it brings nobody onto a list."""
+        answered = {target for action in self.actions.values() for target in action.effects}
+        return tuple(sorted(set(targets) - answered))
 
     @property
     def longest_cap_days(self) -> int:
@@ -269,27 +307,40 @@ class OutreachSettings(Config):
         return self.channels[channel].cost  # type: ignore[index]
 
 
+def entry_for(target: str) -> str:
+    """Returns the entry that brings a target onto lists, as one types it; its figures are an example."""
+    return (
+        f"targets: {{{target}: {{zh: {target}, en: {target}, worth: -100, actions: [service_review], "
+        "effect: {relative: -0.10, low: -0.15, high: 0.02, harm_share: 0.15, source: assumed}}}"
+    )
+
+
 def load_settings() -> OutreachSettings:
-    """Returns the outreach configuration. Raises ConfigurationError naming the file and the key."""
-    path = config_path("outreach.yaml")
-    return _load(path, path.stat().st_mtime_ns if path.exists() else 0)
+    """Returns the outreach configuration, one's own entries added.
+
+    Raises:
+        ConfigurationError: Naming the file and the key.
+    """
+    paths = (config_path("outreach.yaml"), config_path("reasons.yaml"))
+    return _load(*((path, path.stat().st_mtime_ns if path.exists() else 0) for path in paths))
 
 
 @lru_cache(maxsize=4)
-def _load(path: Path, _: int) -> OutreachSettings:
-    settings, book = load_config(OutreachSettings, path), load_book()
+def _load(*files: tuple[Path, int]) -> OutreachSettings:
+    path = files[0][0]
+    settings, book = merged_config(OutreachSettings, "outreach.yaml"), load_book()
     try:
         check_known("duties", settings.duties, book.reasons)
         for name, action in settings.actions.items():
             check_known(f"actions.{name}.not_when.topics", action.not_when.topics, book.topics)
         for code, reason in book.reasons.items():
             check_known(f"reasons.yaml: reasons.{code}.actions", reason.actions, {*settings.actions, ON_REQUEST})
-        slots = fact_slots(load_portrait_settings().limits)
+        slots = book.fact_slots()
         for name, action in settings.actions.items():
             _check_texts(name, action, book, slots)
     except ValueError as error:
         raise ConfigurationError(f"{path}: {error}") from None
-    return settings
+    return settings.with_own_targets()
 
 
 def _check_texts(name: str, action: Action, book: ReasonBook, slots: Mapping[str, frozenset[str]]) -> None:

@@ -78,7 +78,34 @@ def list_summary(home: Home, released: Released) -> dict[str, Any]:
         "first_lines": [_short_line(row) for row in released.first_lines],
         "drawn_before": released.is_replay,
         "set_aside": set_aside,
+        "notes": _notes(released),
     }
+
+
+def _notes(released: Released) -> list[str]:
+    """Returns what would bring people onto the list that a score alone does not, as the entries to write."""
+    from serving.outreach.refusals import RefusalCode
+    from serving.outreach.settings import entry_for, load_settings
+
+    notes = [
+        f"{target}: scored, but no action answers it, so it brings nobody onto a list; add to configs/outreach.yaml: "
+        f"{entry_for(target)}"
+        for target in load_settings().unanswered(released.summary.get("models", {}))
+    ]
+    silent = released.summary.get("suppressed", {}).get(RefusalCode.NOTHING_TO_SAY.value, 0)
+    if silent and not released.lines:
+        notes.append(
+            f"{silent:,} customers with a raised score have no cause that may be spoken of; let an attribute be one, "
+            f"in configs/reasons.yaml: {REASON_ENTRY}"
+        )
+    return notes
+
+
+REASON_ENTRY = (
+    "reasons: {own.NAME: {when: {attribute: NAME, raises_when: high, quantile: 0.9}, about: {zh: ..., en: ...}, "
+    "say: never, actions: [service_review]}}"
+)
+"""The entry that lets a declared attribute be a reason, as one types it."""
 
 
 _COUNTS = (

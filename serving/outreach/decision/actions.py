@@ -303,4 +303,5 @@ class Chooser:
             return -float(value.dissatisfaction_cost) * self._minor
         if target == "upgrade":
             return float(value.upgrade_fee_gain) * value.margin_share * value.upgrade_months * self._minor
-        return 0.0
+        own = self._settings.targets.get(target)
+        return float(own.worth) * self._minor if own else 0.0

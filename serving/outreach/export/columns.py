@@ -89,7 +89,8 @@ def _band(entry: Entry, page: Page) -> str:
     is_duty = entry.content["tier"] == 0
     if score is None or (is_duty and score["band"] == NO_BAND):  # a duty is owed, whatever the score
         return ""
-    return band_text(score["target"], score["band"], score["percentile"], score["times_base"], page.locale)
+    own = page.settings.targets
+    return band_text(score["target"], score["band"], score["percentile"], score["times_base"], page.locale, own)
 
 
 def _reason(place: int) -> Callable[[Entry, Page], str]:

@@ -101,12 +101,19 @@ class Wording:
         return int(amount.scaleb(self._operator.money_scale))
 
 
-def band_text(target: str, band: str, percentile: float | None, times_base: float | None, locale: Locale) -> str:
+def band_text(
+    target: str,
+    band: str,
+    percentile: float | None,
+    times_base: float | None,
+    locale: Locale,
+    own: Mapping[str, Text] | None = None,
+) -> str:
     """Returns the band with its rank and its multiple of the average, as far as they agree.
 
     Where nearly everybody scores the same, a high rank is no high score: the band and a multiple of about 1 stay away.
     Examples: churn, high, percentile 97.4 and 2.43 times the base rate give "retention: high, top 3 %, 2.4 x average";
-    raised, percentile 81.2 and 1.02 times give "retention: top 19 %".
+    raised, percentile 81.2 and 1.02 times give "retention: top 19 %". `own` names the operator's own targets.
     """
     least = LEAST_TIMES.get(band)
     is_above = times_base is None or least is None or times_base >= least
@@ -117,7 +124,7 @@ def band_text(target: str, band: str, percentile: float | None, times_base: floa
         parts.append(f"前{share}%" if locale == "zh" else f"top {share} %")
     if times_base is not None and (times_base >= LEAST_TIMES["raised"]) == (least is not None):
         parts.append(f"平均的{times_base:.1f}倍" if locale == "zh" else f"{times_base:.1f} x average")
-    label = name_of(TARGETS, target, locale)
+    label = name_of({**(own or {}), **TARGETS}, target, locale)
     if not parts:
         return label
     return f"{label}：{'，'.join(parts)}" if locale == "zh" else f"{label}: {', '.join(parts)}"

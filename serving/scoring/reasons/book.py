@@ -177,8 +177,8 @@ class ReasonBook(Config):
             if code in slots and code in declared:
                 raise ValueError(f"reasons.{code}.when: the portrait has a fact of this code; choose another code")
             if code not in slots and code not in declared:
-                hint = did_you_mean(code, slots)
-                raise ValueError(f"reasons.{code}: no portrait has such a fact{hint}; an attribute's needs a `when`")
+                hint = did_you_mean(code, slots, otherwise="; that of an attribute needs a `when`")
+                raise ValueError(f"reasons: unknown '{code}'{hint}")
         return slots | declared
 
     def text(self, sentences: Sentences, values: Mapping[str, Any], day: date, locale: Locale) -> str | None:
