@@ -40,7 +40,12 @@ def test_a_threshold_a_quantile_and_a_value_make_facts_with_the_customers_own_fi
         own_couple="attribute: family, one_of: [couple, 'O''Neil']",
     )
     world = World(tmp_path / "landed", attributes=EXAMPLE_ATTRIBUTES)
-    for name, family, income in (("a", "couple", 10.0), ("b", "single", 20.0), ("c", "O'Neil", 30.7), ("d", None, None)):
+    for name, family, income in (
+        ("a", "couple", 10.0),
+        ("b", "single", 20.0),
+        ("c", "O'Neil", 30.7),
+        ("d", None, None),
+    ):
         world.customer(name)
         world.add("attributes", name, "2026-01-01", family=family, income=income)
     assert held(world, tmp_path / "home") == {
@@ -56,7 +61,10 @@ def test_a_threshold_a_quantile_and_a_value_make_facts_with_the_customers_own_fi
 @pytest.mark.parametrize(
     ("when", "message"),
     [
-        ("attribute: incme, raises_when: high, threshold: 1", r"own\.x\.when\.attribute: .*'incme'; did you mean 'income'"),
+        (
+            "attribute: incme, raises_when: high, threshold: 1",
+            r"own\.x\.when\.attribute: .*'incme'; did you mean 'income'",
+        ),
         ("attribute: family, raises_when: high, threshold: 1", r"own\.x\.when: 'family' is a category"),
         ("attribute: income, one_of: [a]", r"own\.x\.when: 'income' is a number"),
         ("attribute: income, raises_when: high", r"own\.x\.when: income: give `raises_when`"),
