@@ -16,6 +16,7 @@ VALUE_MAKING = (
     "features.feeds.landed.reading",
     "features.feeds.landed.shape",
     "features.feeds.schema",
+    "features.feeds.times",
     "features.kit.clock",
     "features.kit.sql",
     "features.portraits.build.build",

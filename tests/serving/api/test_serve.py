@@ -140,7 +140,9 @@ def test_a_home_that_is_not_there_is_one_line_and_is_not_created(tmp_path):
     command = [INSIGHT, "serve", "--port", str(free_port()), "--home", str(tmp_path / "nohome")]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert re.search(r"nohome: no home here  -> run (\S*/)?insight demo or (\S*/)?insight run, or check --home", done.stderr)
+    assert re.search(
+        r"nohome: no home here  -> run (\S*/)?insight demo or (\S*/)?insight run, or check --home", done.stderr
+    )
     assert list(tmp_path.iterdir()) == []
 
 
