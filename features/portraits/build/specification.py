@@ -12,7 +12,6 @@ from features.portraits.settings import PortraitSettings
 
 VALUE_MAKING = (
     "features.feeds.contracts",
-    "features.feeds.conversion",
     "features.feeds.landed.reading",
     "features.feeds.landed.shape",
     "features.feeds.schema",
