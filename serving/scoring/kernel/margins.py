@@ -8,7 +8,7 @@ from features.kit.arrays import Floats, Vectors
 from serving.scoring.kernel.codes import encode, encode_row, goes_left, node_masks
 from serving.scoring.kernel.tables import Tables
 from serving.scoring.kernel.trees import MOST_LEAVES
-from serving.scoring.kernel.vectors import ROWS, compiled, put
+from serving.scoring.kernel.vectors import PUT_AT_ONCE, ROWS, compiled, put
 
 
 @compiled
@@ -17,7 +17,7 @@ def margins_of(values: Vectors, tables: Tables, result: Floats) -> None:
     codes = np.empty((len(tables.column_features), ROWS), np.uint8)
     words = np.empty((tables.word_start[-1] + 1, ROWS), np.uint32)
     masks = np.empty(MOST_LEAVES, np.uint64)
-    reached = np.empty(2 * MOST_LEAVES, np.uint64)
+    reached = np.empty(2 * MOST_LEAVES + PUT_AT_ONCE, np.uint64)
     leaves = np.empty(ROWS, np.uint8)
     sums = np.empty(ROWS, np.float64)
     for first in range(0, len(values), ROWS):
@@ -43,8 +43,9 @@ def _leaves_of(tables: Tables, tree: int, masks: Floats, reached: Floats, leaves
         reached[tables.left[start + node]] = goes_left
         reached[tables.right[start + node]] = here ^ goes_left
     leaves[:] = 0
-    for leaf in range(1, nodes + 1):
-        put(np.uintp(leaves.ctypes.data), reached[nodes + leaf], np.uint8(leaf))
+    reached[2 * nodes + 1 : 2 * nodes + PUT_AT_ONCE] = 0  # rows at leaves that are not there
+    for leaf in range(1, nodes + 1, PUT_AT_ONCE):
+        put(np.uintp(leaves.ctypes.data), np.uintp(reached.ctypes.data + (nodes + leaf) * 8), np.uint8(leaf))
 
 
 @compiled

@@ -11,7 +11,7 @@ from features.kit.arrays import Flags, Floats, Rows, Vectors
 from serving.scoring.kernel.codes import encode, encode_row, goes_left, node_masks
 from serving.scoring.kernel.tables import Tables
 from serving.scoring.kernel.trees import CLOSE, MOST_LEAVES
-from serving.scoring.kernel.vectors import ROWS, add_where, collect, compiled, scale
+from serving.scoring.kernel.vectors import POINTS, ROWS, add, add_where, collect, compiled, multiply, scale
 
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _NONE = np.uint64(0)
@@ -96,13 +96,14 @@ def _walk(
 @compiled
 def contributions_of_rows(values: Vectors, tables: Tables, depth: int, result: Vectors) -> None:
     """Writes the same for a few rows, to the last bit: one row at a time, and of a tree all points at once."""
-    most = tables.points.max()
+    most = -(-tables.points.max() // POINTS) * POINTS
     codes = np.empty(len(tables.column_features), np.uint8)
     is_left = np.empty(MOST_LEAVES, np.bool_)
     products = np.ones((depth + 1, most), np.float32)
     sums = np.zeros((depth + 1, most), np.float32)
     follows = np.empty(4 * MOST_LEAVES, np.bool_)
     stack = np.empty(depth + 2, np.int32)
+    gets = np.empty(most, np.float32)
     for row in range(len(values)):
         encode_row(values[row], tables, codes)
         result[row] = 0
@@ -110,14 +111,18 @@ def contributions_of_rows(values: Vectors, tables: Tables, depth: int, result: V
             start = tables.node_start[tree]
             for node in range(start, tables.node_start[tree + 1]):
                 is_left[node - start] = goes_left(tables, node, codes)
-            _walk_row(tables, tree, is_left, products, sums, follows, stack, result[row])
+            _walk_row(tables, tree, is_left, products, sums, follows, stack, gets, result[row])
 
 
 @compiled
 def _walk_row(
-    tables: Tables, tree: int, is_left: Flags, products: Vectors, sums: Vectors, follows: Flags, stack: Rows, parts: Vectors
-) -> None:
+    tables: Tables, tree: int, is_left: Flags, products: Vectors, sums: Vectors, follows: Flags, stack: Rows, gets: Vectors,
+    parts: Vectors,
+) -> None:  # fmt: skip
+    """Goes along all edges of a tree for one row; what lies beyond the last point is multiplied, too, and never read."""
     points, start, level = tables.points[tree], tables.edge_start[tree], 0
+    size = products.shape[1] * 4
+    at_products, at_sums, at_factors = products.ctypes.data, sums.ctypes.data, tables.factors.ctypes.data
     sums[0] = 0
     for edge in range(start, tables.edge_start[tree + 1]):
         leaf = tables.edge_leaves[edge]
@@ -128,8 +133,9 @@ def _walk_row(
             follows[edge - start] = taken
             if former:
                 first = at if taken else at + points
-                for point in range(points):
-                    products[level + 1, point] = products[level, point] * tables.factors[first + point]
+                for point in range(0, points, POINTS):
+                    here = at_products + level * size + point * 4
+                    multiply(np.uintp(here + size), np.uintp(here), np.uintp(at_factors + (first + point) * 4))
             else:
                 once = tables.factors[at + 5 * points]
                 for point in range(points):
@@ -139,15 +145,19 @@ def _walk_row(
             if leaf < 0:
                 sums[level] = 0
                 continue
-            for point in range(points):
-                sums[level, point] = products[level, point] * tables.factors[at + 4 * points + point]
+            for point in range(0, points, POINTS):
+                here, weights = level * size + point * 4, at_factors + (at + 4 * points + point) * 4
+                multiply(np.uintp(at_sums + here), np.uintp(at_products + here), np.uintp(weights))
         edge_back = stack[level]
         at, before = tables.factor_at[edge_back], tables.edge_before[edge_back]
         first = at + (2 if follows[edge_back - start] else 3) * points
-        gets = np.float32(0)
-        for point in range(points):
-            gets += sums[level, point] * tables.factors[first + point]
-            sums[level - 1, point] += sums[level, point]
+        for point in range(0, points, POINTS):
+            here = at_sums + level * size + point * 4
+            multiply(np.uintp(gets.ctypes.data + point * 4), np.uintp(here), np.uintp(at_factors + (first + point) * 4))
+            add(np.uintp(here - size), np.uintp(here))
         if before < 0 or follows[before]:
-            parts[tables.edge_features[edge_back]] += gets
+            total = np.float32(0)
+            for point in range(points):
+                total += gets[point]
+            parts[tables.edge_features[edge_back]] += total
         level -= 1

@@ -19,11 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from features.kit.arrays import Floats
-from serving.scoring.kernel.trees import CATEGORY, NUMBER, Tree, UnsupportedModelError, trees_of
+from serving.scoring.kernel.trees import CATEGORY, CLOSE, NUMBER, Tree, UnsupportedModelError, trees_of
 
 MOST_THRESHOLDS = 254
 WORD = 32
 """Categories a word of membership bits holds."""
+PADDING = 8
+"""Factors after the last one, which may be read though never used."""
 
 
 class Tables(NamedTuple):
@@ -123,7 +125,7 @@ def compile_model(dump: Mapping[str, Any]) -> CompiledModel:
             node_sets.append(_bits(members, int(word_start[column])))
     edges = [edge for tree in trees for edge in tree.edges]
     factors = [_factors(tree) for tree in trees]
-    sizes = [len(row) for of_tree in factors for row in of_tree]
+    widths = [0 if edge.leaf == CLOSE else 5 * _points(tree) + 1 for tree in trees for edge in tree.edges]
     tables = Tables(
         column_features=_i32([feature for feature, _ in columns]),
         column_kinds=_i32([kind for _, kind in columns]),
@@ -146,8 +148,8 @@ def compile_model(dump: Mapping[str, Any]) -> CompiledModel:
         edge_features=_i32([edge.feature for edge in edges]),
         edge_before=_i32([edge.before for edge in edges]),
         edge_leaves=_i32([edge.leaf for edge in edges]),
-        factor_at=_starts(sizes)[:-1],
-        factors=np.concatenate([np.empty(0), *(of_tree.ravel() for of_tree in factors)]).astype(np.float32),
+        factor_at=_starts(widths)[:-1],
+        factors=np.concatenate([*(of_tree.ravel() for of_tree in factors), np.zeros(PADDING)]).astype(np.float32),
         points=_i32([_points(tree) for tree in trees]),
     )
     return CompiledModel(tables, int(dump["max_feature_idx"]) + 1, max([1, *(tree.depth for tree in trees)]), _mean(trees))
@@ -189,14 +191,15 @@ def _points(tree: Tree) -> int:
 
 
 def _factors(tree: Tree) -> Floats:
-    """Returns the factors of a tree's edges, float64 [edges, 5 * points + 1]."""
+    """Returns the factors of a tree's edges but the ways back, float64 [edges, 5 * points + 1]."""
+    edges = [edge for edge in tree.edges if edge.leaf != CLOSE]
     points = _points(tree)
     nodes, weights = np.polynomial.legendre.leggauss(points)
     t, weights = (nodes + 1) / 2, weights / 2
-    share = np.array([edge.share for edge in tree.edges])[:, None]
-    before = np.array([edge.share_before for edge in tree.edges])[:, None]
-    repeated = np.array([edge.before >= 0 for edge in tree.edges], dtype=bool)[:, None]
-    leaf = np.array([tree.leaves[edge.leaf] if edge.leaf >= 0 else 0.0 for edge in tree.edges])[:, None]
+    share = np.array([edge.share for edge in edges])[:, None]
+    before = np.array([edge.share_before for edge in edges])[:, None]
+    repeated = np.array([edge.before >= 0 for edge in edges], dtype=bool)[:, None]
+    leaf = np.array([tree.leaves[edge.leaf] if edge.leaf >= 0 else 0.0 for edge in edges])[:, None]
     followed, left, former = t + (1 - t) * share, (1 - t) * share, t + (1 - t) * before
     gets_before = np.where(repeated, (1 - before) / former, 0.0)
     gets, loses = (1 - share) / followed - gets_before, -1 / (1 - t) - gets_before

@@ -15,6 +15,9 @@ from numba.extending import intrinsic as _intrinsic
 
 ROWS = 64
 """Rows of a block: the bits of one word."""
+PUT_AT_ONCE = 8
+POINTS = 8
+"""Points of a quadrature that one row's steps take at once."""
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -22,6 +25,7 @@ _BITS = ir.VectorType(ir.IntType(1), ROWS)
 _BYTES = ir.VectorType(ir.IntType(8), ROWS)
 _WORDS = ir.VectorType(ir.IntType(32), ROWS)
 _FLOATS = ir.VectorType(ir.FloatType(), ROWS)
+_POINTS = ir.VectorType(ir.FloatType(), POINTS)
 _MASK = ir.IntType(ROWS)
 address, mask, number = types.uintp, types.uint64, types.float32
 
@@ -60,14 +64,19 @@ def any_bit(_typing: Any, words: Any, bits: Any) -> Any:
 
 @intrinsic
 def put(_typing: Any, places: Any, rows: Any, value: Any) -> Any:
-    """Writes a byte where the mask is set, into uint8 [64] at an address."""
+    """Writes a byte where the first of eight masks, uint64 [8] at an address, is set, the next where the second is ..."""
 
     def write(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        old, pointer = _load(builder, given[0], _BYTES)
-        _store(builder, builder.select(builder.bitcast(given[1], _BITS), _all(builder, given[2], _BYTES), old), pointer)
+        held, pointer = _load(builder, given[0], _BYTES)
+        for each in range(PUT_AT_ONCE):
+            place = builder.add(given[1], ir.Constant(given[1].type, each * 8))
+            rows = builder.bitcast(builder.load(_pointer(builder, place, _MASK)), _BITS)
+            value = builder.add(given[2], ir.Constant(given[2].type, each))
+            held = builder.select(rows, _all(builder, value, _BYTES), held)
+        _store(builder, held, pointer)
         return context.get_dummy_value()
 
-    return types.void(address, mask, types.uint8), write
+    return types.void(address, address, types.uint8), write
 
 
 @intrinsic
@@ -114,6 +123,30 @@ def add_where(_typing: Any, target: Any, source: Any, rows: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(address, address, mask), write
+
+
+@intrinsic
+def multiply(_typing: Any, target: Any, source: Any, by: Any) -> Any:
+    """Writes the product of two times float32 [8] at addresses."""
+
+    def write(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+        values, factors = (_load(builder, place, _POINTS)[0] for place in given[1:3])
+        _store(builder, builder.fmul(values, factors), _pointer(builder, given[0], _POINTS))
+        return context.get_dummy_value()
+
+    return types.void(address, address, address), write
+
+
+@intrinsic
+def add(_typing: Any, target: Any, source: Any) -> Any:
+    """Adds float32 [8] to another."""
+
+    def write(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+        sums, pointer = _load(builder, given[0], _POINTS)
+        _store(builder, builder.fadd(sums, _load(builder, given[1], _POINTS)[0]), pointer)
+        return context.get_dummy_value()
+
+    return types.void(address, address), write
 
 
 def _pointer(builder: Any, place: Any, kind: Any) -> Any:
