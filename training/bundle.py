@@ -128,6 +128,11 @@ class LoadedBundle:
         """Returns by how much the splits on each input lowered the training loss, float64 [k]."""
         return np.asarray(self._booster.feature_importance(importance_type="gain"), dtype=np.float64)
 
+    def described(self) -> dict[str, Any]:
+        """Returns LightGBM's description of the trees, with exact numbers."""
+        description: dict[str, Any] = self._booster.dump_model()
+        return description
+
     def propensity(self, margins: Floats) -> Floats:
         """Returns the propensities of raw scores, float64 [n]."""
         return self.calibration.propensity(margins)

@@ -1,7 +1,7 @@
 """The one path from a portrait's vector to a score with its reasons, for batch and API alike.
 
-Every step is either LightGBM's own row-by-row arithmetic or an elementwise numpy operation, so a row's result does
-not depend on the rows that are scored with it: equal to the last bit in any chunk.
+Every step is either row-by-row arithmetic of the kernel or of LightGBM, or an elementwise numpy operation, so a row's
+result does not depend on the rows that are scored with it: equal to the last bit in any chunk.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import orjson
 
 from features.kit.arrays import Flags, Floats, Vectors
 from features.kit.language import Locale
+from serving.scoring.kernel.kernel import kernel_of
 from serving.scoring.ranks import Bands, RankTable, percentile_of
 from serving.scoring.reasons.book import ReasonBook
 from serving.scoring.reasons.choice import ReasonPicker
@@ -133,6 +134,7 @@ class Scorer:
         """
         names = [feature.name for feature in features.features]
         self.bundle = bundle
+        self._model = kernel_of(bundle) or bundle
         self.identity = features.identity
         self.bands = Bands(settings.bands)
         self._settings = settings
@@ -166,7 +168,7 @@ class Scorer:
     def rows(self, values: Vectors, *, threads: int = 1) -> ScoredRows:
         """Returns the scores of portraits, float32 [n, features of the portrait], without ranks and reasons."""
         inputs = self._inputs(values)
-        margins = self.bundle.margins(inputs, threads=threads)
+        margins = self._model.margins(inputs, threads=threads)
         unknown = np.isnan(inputs)
         counts = unknown.astype(np.float64) @ self._unknown_counts  # whole numbers: exact in any order of adding
         is_enough = (counts[:, 0] <= self._most_unknown) & ~unknown.all(axis=1)
@@ -179,7 +181,7 @@ class Scorer:
 
     def contributions(self, values: Vectors, *, threads: int = 1) -> Floats:
         """Returns what each input of the model adds to the raw score, float64 [n, inputs + 1]."""
-        return self.bundle.contributions(self._inputs(values), threads=threads)
+        return self._model.contributions(self._inputs(values), threads=threads)
 
     def reason_codes(self, values: Vectors, facts: Sequence[str], *, most: int, threads: int = 1) -> list[list[str]]:
         """Returns each customer's reason codes, strongest first.

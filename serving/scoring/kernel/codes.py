@@ -14,7 +14,6 @@ TINY = np.float32(1e-35)
 """LightGBM takes anything this small for zero."""
 UNKNOWN = 255
 """The code of a category that no set can hold, and of a missing value that goes right."""
-_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 Codes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint32]
@@ -39,19 +38,20 @@ def encode(values: Vectors, first: int, tables: Tables, codes: Codes, words: Wor
         start, stop = tables.threshold_start[column], tables.threshold_start[column + 1]
         _encode_numbers(held, tables.thresholds[start:stop], place, codes[column])
         if kind != NUMBER:
-            missing = np.uint8(0 if kind == ZERO_LEFT or kind == NAN_LEFT else UNKNOWN)
+            missing = np.uint8(0 if kind in (ZERO_LEFT, NAN_LEFT) else UNKNOWN)
             is_zero_missing = kind < NAN_LEFT
             for row in range(ROWS):
                 value = held[row]
-                if value != value or (is_zero_missing and abs(value) <= TINY):
+                if np.isnan(value) or (is_zero_missing and abs(value) <= TINY):
                     codes[column, row] = missing
 
 
 @compiled
-def _encode_categories(held: npt.NDArray[np.float32], codes: Codes) -> None:
+def _encode_categories(held: Vectors, codes: Codes) -> None:
     for row in range(len(held)):
         value = held[row]
-        codes[row] = np.uint8(np.int32(value)) if value > np.float32(-1) and value < np.float32(UNKNOWN) else np.uint8(UNKNOWN)
+        is_known = value > np.float32(-1) and value < np.float32(UNKNOWN)
+        codes[row] = np.uint8(np.int32(value)) if is_known else np.uint8(UNKNOWN)
 
 
 @compiled
@@ -62,7 +62,7 @@ def _one_hot(codes: Codes, word: int, bits: Words) -> None:
 
 
 @compiled
-def _encode_numbers(held: npt.NDArray[np.float32], thresholds: npt.NDArray[np.float32], place: Words, codes: Codes) -> None:
+def _encode_numbers(held: Vectors, thresholds: Vectors, place: Words, codes: Codes) -> None:
     """Writes how many thresholds lie below each value: a binary search without a branch, all rows in step."""
     rows = len(held)
     for row in range(rows):
@@ -74,7 +74,7 @@ def _encode_numbers(held: npt.NDArray[np.float32], thresholds: npt.NDArray[np.fl
             value = held[row] if abs(held[row]) > TINY else np.float32(0)  # also where it is NaN
             further = np.uint32(place[row] + half)
             place[row] = further if thresholds[np.uint32(further - np.uint32(1))] < value else place[row]
-        left -= half
+        left = left // 2
     for row in range(rows):
         codes[row] = np.uint8(place[row])
 
@@ -105,12 +105,15 @@ def encode_row(values: Vectors, tables: Tables, codes: Codes) -> None:
             codes[column] = np.uint8(np.int32(value)) if is_known else np.uint8(UNKNOWN)
             continue
         is_zero = not abs(value) > TINY  # also where it is NaN
-        is_missing = is_zero if kind < NAN_LEFT else value != value
+        is_missing = is_zero if kind < NAN_LEFT else np.isnan(value)
         if kind != NUMBER and is_missing:
-            codes[column] = np.uint8(0 if kind == ZERO_LEFT or kind == NAN_LEFT else UNKNOWN)
+            codes[column] = np.uint8(0 if kind in (ZERO_LEFT, NAN_LEFT) else UNKNOWN)
             continue
         value = np.float32(0) if is_zero else value
-        start, left = tables.threshold_start[column], tables.threshold_start[column + 1] - tables.threshold_start[column]
+        start, left = (
+            tables.threshold_start[column],
+            tables.threshold_start[column + 1] - tables.threshold_start[column],
+        )
         place = 0
         while left > 0:
             half = (left + 1) // 2
@@ -125,9 +128,9 @@ def goes_left(tables: Tables, node: int, codes: Codes) -> bool:
     code = codes[tables.node_columns[node]]
     first_set, last_set = tables.set_start[node], tables.set_start[node + 1]
     if first_set == last_set:
-        return code <= tables.node_codes[node]
+        return bool(code <= tables.node_codes[node])
     first_word = tables.word_start[tables.node_columns[node]]
     for each in range(first_set, last_set):
         if tables.set_words[each] - first_word == code >> 5:
-            return (tables.sets[each] >> np.uint32(code & 31)) & np.uint32(1) != 0
+            return bool((tables.sets[each] >> np.uint32(code & 31)) & np.uint32(1))
     return False

@@ -1,26 +1,36 @@
 """One model's kernel: the same margins to the last bit and the same contributions within 1e-5, many times faster.
 
-A model that the kernel does not support, and a machine on which it cannot be compiled, are scored by LightGBM itself.
+A model that the kernel does not support, and a machine on which it cannot be compiled, are scored by LightGBM itself,
+and the log says so once. `INSIGHT_KERNEL=off` does it for every model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import threading
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from features.kit.arrays import Floats, Vectors
+from features.kit.errors import InsightError
+from features.kit.files import read_json
+from features.kit.log import get_logger
 from serving.scoring.kernel.tables import CompiledModel, compile_model
-from serving.scoring.kernel.vectors import ROWS
+from serving.scoring.kernel.trees import UnsupportedModelError
+from training.bundle import GOLDEN, LoadedBundle
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+SWITCH = "INSIGHT_KERNEL"
 FEW = 8
-"""Up to as many rows each row goes by itself; a block of 64 costs as much as about this many."""
-CHUNK = 64 * ROWS
+"""Up to as many rows each row goes by itself; a block of 64 costs about as much as these."""
+CHUNK = 4096
+CLOSE = 1e-5
+"""How far contributions may be from LightGBM's, times the largest of them where that is above 1."""
+_lock = threading.Lock()
+_kernels: WeakKeyDictionary[LoadedBundle, Kernel | None] = WeakKeyDictionary()
 
 
 class Kernel:
@@ -42,8 +52,7 @@ class Kernel:
         """Returns the raw scores of float32 [n, k] vectors, float64 [n]: bit-equal to `Booster.predict`."""
         from serving.scoring.kernel.margins import margins_of, margins_of_rows
 
-        result = np.empty(len(values))
-        tables = self._model.tables
+        result, tables = np.empty(len(values)), self._model.tables
         if len(values) <= FEW:
             margins_of_rows(values, tables, result)
         else:
@@ -63,6 +72,51 @@ class Kernel:
         return np.column_stack([parts, np.full(len(values), self._model.expected)])
 
 
+def kernel_of(bundle: LoadedBundle) -> Kernel | None:
+    """Returns the kernel of a bundle, made once and held against its golden rows; None where LightGBM has to score."""
+    with _lock:
+        if bundle not in _kernels:
+            _kernels[bundle] = _checked(bundle)
+        return _kernels[bundle]
+
+
+def _checked(bundle: LoadedBundle) -> Kernel | None:
+    if os.environ.get(SWITCH) == "off":
+        return None
+    manifest = bundle.manifest
+    try:
+        kernel = Kernel.of(bundle.described())
+        why = _differs(kernel, bundle)
+    except (
+        UnsupportedModelError,
+        InsightError,
+        ImportError,
+        RuntimeError,
+        OSError,
+    ) as error:
+        why = f"{type(error).__name__}: {error}"
+    if not why:
+        return kernel
+    get_logger().warning("kernel_off", target=manifest.target, version=manifest.version, reason=why)
+    return None
+
+
+def _differs(kernel: Kernel, bundle: LoadedBundle) -> str:
+    """Returns in what the golden rows come out differently, one by one or in a block; empty if in nothing."""
+    golden = np.array(read_json(bundle.folder / GOLDEN)["values"], dtype=np.float32)
+    margins = bundle.margins(golden)
+    by_row = np.concatenate([kernel.margins(golden[row : row + 1]) for row in range(len(golden))])
+    if margins.tobytes() != kernel.margins(golden).tobytes() or margins.tobytes() != by_row.tobytes():
+        return "margins of golden rows"
+    some = golden[:: max(1, len(golden) // FEW)][:FEW]
+    expected = bundle.contributions(some)
+    return (
+        ""
+        if np.abs(kernel.contributions(some) - expected).max() <= CLOSE * max(1.0, np.abs(expected).max())
+        else ("contributions of golden rows")
+    )
+
+
 def _in_chunks(work: Callable[[slice], None], rows: int, threads: int) -> None:
     """Runs work on slices of rows, on as many threads as are allowed."""
     slices = [slice(start, start + CHUNK) for start in range(0, rows, CHUNK)]
@@ -71,5 +125,4 @@ def _in_chunks(work: Callable[[slice], None], rows: int, threads: int) -> None:
             work(each)
         return
     with ThreadPoolExecutor(threads) as pool:
-        for each in pool.map(work, slices):
-            assert each is None  # noqa: S101 - an error of a thread is raised here
+        list(pool.map(work, slices))  # an error of a thread is raised here

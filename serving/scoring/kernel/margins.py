@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from features.kit.arrays import Floats, Vectors
-from serving.scoring.kernel.codes import encode, encode_row, goes_left, node_masks
+from serving.scoring.kernel.codes import Codes, Masks, encode, encode_row, goes_left, node_masks
 from serving.scoring.kernel.tables import Tables
 from serving.scoring.kernel.trees import MOST_LEAVES
 from serving.scoring.kernel.vectors import PUT_AT_ONCE, ROWS, compiled, put
@@ -32,7 +32,7 @@ def margins_of(values: Vectors, tables: Tables, result: Floats) -> None:
 
 
 @compiled
-def _leaves_of(tables: Tables, tree: int, masks: Floats, reached: Floats, leaves: Floats) -> None:
+def _leaves_of(tables: Tables, tree: int, masks: Masks, reached: Masks, leaves: Codes) -> None:
     """Writes the leaf that each row ends in, uint8 [64]; `reached` holds the rows at each node, then at each leaf."""
     start = tables.node_start[tree]
     nodes = tables.node_start[tree + 1] - start
@@ -49,7 +49,7 @@ def _leaves_of(tables: Tables, tree: int, masks: Floats, reached: Floats, leaves
 
 
 @compiled
-def _add(sums: Floats, leaves: Floats, values: Floats) -> None:
+def _add(sums: Floats, leaves: Codes, values: Floats) -> None:
     for row in range(len(sums)):
         sums[row] += values[leaves[row]]
 

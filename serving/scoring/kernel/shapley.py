@@ -1,21 +1,21 @@
-"""Exact path-dependent TreeSHAP by quadrature: down an edge the product grows, on the way back each feature gets its part.
+"""Exact path-dependent TreeSHAP by quadrature: products grow down the edges, features get their parts on the way back.
 
-Both ways give the same bits: `contributions_of` goes on with 64 rows at once, `contributions_of_rows` row by row; each adds the same numbers in the same order.
+Both ways give the same bits: `contributions_of` goes on with 64 rows at once, `contributions_of_rows` row by row; each
+adds the same numbers in the same order.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from features.kit.arrays import Flags, Floats, Rows, Vectors
-from serving.scoring.kernel.codes import encode, encode_row, goes_left, node_masks
+from features.kit.arrays import Flags, Vectors
+from serving.scoring.kernel.codes import Masks, encode, encode_row, goes_left, node_masks
 from serving.scoring.kernel.tables import Tables
 from serving.scoring.kernel.trees import CLOSE, MOST_LEAVES
 from serving.scoring.kernel.vectors import POINTS, ROWS, add, add_where, collect, compiled, multiply, scale
 
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
-_NONE = np.uint64(0)
-_ONE = np.float32(1)
 
 
 @compiled
@@ -43,9 +43,16 @@ def contributions_of(values: Vectors, tables: Tables, depth: int, result: Vector
 
 @compiled
 def _walk(
-    tables: Tables, tree: int, masks: Floats, products: Floats, sums: Floats, follows: Floats, gets: Floats, parts: Floats
+    tables: Tables,
+    tree: int,
+    masks: Masks,
+    products: Vectors,
+    sums: Vectors,
+    follows: Masks,
+    gets: Vectors,
+    parts: Vectors,
 ) -> None:
-    """Goes along all edges of a tree for 64 rows; `follows` holds whether a row took an edge and the former of its feature."""
+    """Goes along all edges of a tree for 64 rows; `follows`: who took an edge and every former one of its feature."""
     points, start, level = tables.points[tree], tables.edge_start[tree], 0
     step, size = ROWS * 4, products.shape[1] * ROWS * 4
     at_products, at_sums, at_gets = products.ctypes.data, sums.ctypes.data, gets.ctypes.data
@@ -115,11 +122,18 @@ def contributions_of_rows(values: Vectors, tables: Tables, depth: int, result: V
 
 
 @compiled
-def _walk_row(
-    tables: Tables, tree: int, is_left: Flags, products: Vectors, sums: Vectors, follows: Flags, stack: Rows, gets: Vectors,
+def _walk_row(  # noqa: C901 - the loop of `_walk`, where a row either follows or does not
+    tables: Tables,
+    tree: int,
+    is_left: Flags,
+    products: Vectors,
+    sums: Vectors,
+    follows: Flags,
+    stack: npt.NDArray[np.int32],
+    gets: Vectors,
     parts: Vectors,
-) -> None:  # fmt: skip
-    """Goes along all edges of a tree for one row; what lies beyond the last point is multiplied, too, and never read."""
+) -> None:
+    """Goes along all edges of a tree for one row; what lies beyond the last point is multiplied, and never read."""
     points, start, level = tables.points[tree], tables.edge_start[tree], 0
     size = products.shape[1] * 4
     at_products, at_sums, at_factors = products.ctypes.data, sums.ctypes.data, tables.factors.ctypes.data

@@ -19,17 +19,19 @@ import numpy as np
 import numpy.typing as npt
 
 from features.kit.arrays import Floats
-from serving.scoring.kernel.trees import CATEGORY, CLOSE, NUMBER, Tree, UnsupportedModelError, trees_of
+from serving.scoring.kernel.trees import CATEGORY, CLOSE, Tree, UnsupportedModelError, trees_of
 
 MOST_THRESHOLDS = 254
 WORD = 32
 """Categories a word of membership bits holds."""
+INFINITE = 1e300
+"""What LightGBM takes for infinite: a threshold of this lets infinity pass to the left."""
 PADDING = 8
 """Factors after the last one, which may be read though never used."""
 
 
 class Tables(NamedTuple):
-    """The arrays of a compiled model. Of a tree: `[start[tree], start[tree + 1])`; of an edge's factors: from `factor_at`.
+    """The arrays of a compiled model; what belongs to one tree or column is what lies between two of its starts.
 
     Attributes:
         column_features: The feature of each column, [c]. A column is a feature with one way to treat what is missing.
@@ -54,7 +56,8 @@ class Tables(NamedTuple):
         edge_before: The former edge of the same feature, or -1.
         edge_leaves: The leaf, `INNER` or `CLOSE`.
         factor_at: Where an edge's factors start.
-        factors: Per edge, for q points: followed, left here, gets if followed, gets if left, leaf; and once: left before.
+        factors: Per edge, for its points: if followed, if left here, gets if followed, gets if left, leaf; and: if left
+            before.
         points: Quadrature points of each tree.
     """
 
@@ -152,7 +155,9 @@ def compile_model(dump: Mapping[str, Any]) -> CompiledModel:
         factors=np.concatenate([*(of_tree.ravel() for of_tree in factors), np.zeros(PADDING)]).astype(np.float32),
         points=_i32([_points(tree) for tree in trees]),
     )
-    return CompiledModel(tables, int(dump["max_feature_idx"]) + 1, max([1, *(tree.depth for tree in trees)]), _mean(trees))
+    return CompiledModel(
+        tables, int(dump["max_feature_idx"]) + 1, max([1, *(tree.depth for tree in trees)]), _mean(trees)
+    )
 
 
 def _thresholds(trees: list[Tree], feature: int) -> Floats:
@@ -219,7 +224,7 @@ def _mean(trees: list[Tree]) -> float:
 def _rounded_down(thresholds: Floats) -> npt.NDArray[np.float32]:
     with np.errstate(over="ignore"):
         rounded = thresholds.astype(np.float32)
-    above = rounded.astype(np.float64) > thresholds
+    above = (rounded.astype(np.float64) > thresholds) & (thresholds < INFINITE)
     rounded[above] = np.nextafter(rounded[above], np.float32(-np.inf))
     return rounded
 

@@ -101,7 +101,7 @@ def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _walk(tree: Tree, node: Mapping[str, Any], inner: int, path: dict[int, tuple[int, float]], depth: int) -> int:
-    """Adds a node and everything below it; `path` holds each feature's last edge and share. Returns the node's number."""
+    """Adds a node and all below it, returns its number; `path` holds each feature's last edge and share."""
     number, feature = len(tree.features), int(node["split_feature"])
     tree.features.append(feature)
     _add_decision(tree, node)

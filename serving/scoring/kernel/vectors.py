@@ -20,7 +20,6 @@ POINTS = 8
 """Points of a quadrature that one row's steps take at once."""
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-_F = TypeVar("_F", bound=Callable[..., Any])
 _BITS = ir.VectorType(ir.IntType(1), ROWS)
 _BYTES = ir.VectorType(ir.IntType(8), ROWS)
 _WORDS = ir.VectorType(ir.IntType(32), ROWS)
@@ -35,9 +34,9 @@ def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return cast(Callable[_P, _R], njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
-def intrinsic(function: _F) -> _F:
-    """Returns the function as numba's intrinsic, under its own types."""
-    return cast(_F, _intrinsic(function))
+def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns the function as numba's intrinsic."""
+    return cast(Callable[..., Any], _intrinsic(function))
 
 
 @intrinsic
@@ -64,7 +63,7 @@ def any_bit(_typing: Any, words: Any, bits: Any) -> Any:
 
 @intrinsic
 def put(_typing: Any, places: Any, rows: Any, value: Any) -> Any:
-    """Writes a byte where the first of eight masks, uint64 [8] at an address, is set, the next where the second is ..."""
+    """Writes a byte where the first of eight masks, uint64 [8], is set, the next byte where the second is ..."""
 
     def write(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
         held, pointer = _load(builder, given[0], _BYTES)
@@ -96,7 +95,7 @@ def scale(_typing: Any, target: Any, source: Any, rows: Any, others: Any, first:
 
 @intrinsic
 def collect(_typing: Any, gets: Any, above: Any, below: Any, rows: Any, first: Any, second: Any) -> Any:
-    """Adds to `gets` what lies below times `first` or `second` by the mask, and to `above` what lies below; float32 [64]."""
+    """Adds what lies below, times `first` or `second` by the mask, to `gets`, and as it is to `above`; float32 [64]."""
 
     def write(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
         got, at_got = _load(builder, given[0], _FLOATS)
@@ -169,4 +168,6 @@ def _all(builder: Any, value: Any, kind: Any) -> Any:
     """Returns a vector that holds one value in each place."""
     nothing = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(nothing, value, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), kind.count), [0] * kind.count))
+    return builder.shuffle_vector(
+        first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), kind.count), [0] * kind.count)
+    )
