@@ -15,6 +15,7 @@ from tests.results import record
 SUBJECTS = (
     "house",
     "main_job",
+    "kernel",
     "mapping",
     "benchmark",
     "oracle_gap",
