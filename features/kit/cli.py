@@ -102,13 +102,16 @@ def open_home(home: Path | None) -> Home:
 
 
 def parse_date(text: str | None, *, flag: str) -> date | None:
-    """Returns a flag's date. Raises ConfigurationError naming the flag."""
+    """Returns a flag's date, of the years 1970 to 2099. Raises ConfigurationError naming the flag."""
     if text is None:
         return None
     try:
-        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a civil date has no zone
+        day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a civil date has no zone
     except ValueError:
         raise ConfigurationError(f"{flag}: '{text}' is not a date", remedy="write it as 2026-06-01") from None
+    if not 1970 <= day.year < 2100:  # the range of feeds and requests
+        raise ConfigurationError(f"{flag}: {day} is not between 1970 and 2100", remedy="write it as 2026-06-01")
+    return day
 
 
 def check_workbook(path: Path | None, *, flag: str) -> Path | None:

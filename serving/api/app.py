@@ -20,10 +20,11 @@ from serving.api.lookups import endpoints as lookups
 from serving.api.models import endpoints as models
 from serving.api.outcomes import endpoints as outcomes
 from serving.api.outreach import endpoints as outreach
+from serving.api.places import MOST_AT_ONCE, Places
 from serving.api.portraits import endpoints as portraits
 from serving.api.product_fit import endpoints as product_fit
 from serving.api.scores import endpoints as scores
-from serving.api.traffic import MOST_AT_ONCE, Figures, Traffic
+from serving.api.traffic import Figures, Traffic
 from serving.settings import read_settings
 
 DESCRIPTION = """
@@ -80,5 +81,6 @@ def create_app(
     errors.install(app)
     for piece in SLICES:
         app.include_router(piece.router)
-    app.add_middleware(Traffic, figures=counted, most_at_once=most_at_once)
+    app.state.places = Places(most_at_once)
+    app.add_middleware(Traffic, figures=counted, places=app.state.places)
     return app

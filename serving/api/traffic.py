@@ -1,18 +1,18 @@
 """What happens to every request: an id, its key, bounds for all and for each key, its body, figures, a log line.
 
-The key is checked before a byte of the body is read. A body is read here, whole, within `BODY_SECONDS` and
-`MOST_BODY_BYTES` counted as they arrive; a request takes a place among those answered only once it is complete, so
-that half-sent bodies hold up nobody but the key that sends them.
+Where every place is taken a request is refused before anything of it is looked at. The key is checked before a byte of
+the body is read. A body is read here, whole, within `BODY_SECONDS` and `MOST_BODY_BYTES` counted as they arrive; a
+request takes a place among those answered only once it is complete, so that half-sent bodies hold up nobody but the key
+that sends them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections import Counter as Tally
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -24,11 +24,9 @@ from features.kit.log import get_logger
 from features.store.online.deadline import one_deadline
 from serving.api.auth import authenticate
 from serving.api.errors import DAMAGED, OverloadedError, answer_of
+from serving.api.places import BusyKeyError, Places
 from serving.database.session import in_request
 
-MOST_AT_ONCE = 64
-OF_ONE_KEY = 0.75
-"""The share of the places that one key may take."""
 MOST_READING_OF_KEY = 32
 """Bodies of one key that may be on their way at once."""
 MOST_BODY_BYTES = 2 * 1024 * 1024
@@ -36,7 +34,8 @@ BODY_SECONDS = 10.0
 FULL_SECONDS = 5.0
 """From when on `/readyz` says that every place is taken."""
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
-_UNBOUNDED = ("/livez", "/readyz", "/metrics", "/version")
+_READ = "insight.read"
+UNBOUNDED = ("/livez", "/readyz", "/metrics", "/version")
 
 
 class TooLargeError(InsightError):
@@ -51,13 +50,6 @@ class SlowBodyError(InsightError):
 
     status = HTTPStatus.REQUEST_TIMEOUT
     code = "request_timeout"
-
-
-class BusyKeyError(OverloadedError):
-    """One key has more requests under way than its share."""
-
-    status = HTTPStatus.TOO_MANY_REQUESTS
-    code = "too_many_requests"
 
 
 class _GoneError(Exception):
@@ -88,15 +80,11 @@ class Figures:
 class Traffic:
     """The outermost ASGI layer."""
 
-    def __init__(self, app: ASGIApp, figures: Figures, *, most_at_once: int = MOST_AT_ONCE) -> None:
+    def __init__(self, app: ASGIApp, figures: Figures, places: Places | None = None) -> None:
         self._app = app
         self._figures = figures
-        self._most = most_at_once
-        self._most_of_key = max(1, int(OF_ONE_KEY * most_at_once))
-        self._now = 0
-        self._now_of: Tally[str] = Tally()
+        self._places = places or Places()
         self._reading_of: Tally[str] = Tally()
-        self._full_since: float | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on and records what became of it."""
@@ -122,47 +110,30 @@ class Traffic:
                 get_logger().error("answer_broken", request_id=request_id, error_kind=type(error).__name__)
                 return
             response = answer_of(error, scope)
-            response.headers["Connection"] = "close"  # the rest of its body is never read
+            if not await _is_whole(scope, receive):
+                response.headers["Connection"] = "close"  # the rest of its body is never read
             await response(scope, receive, send_with_id)
         finally:
             self._record(scope, answer["status"], time.perf_counter() - started, request_id)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] in _UNBOUNDED:
-            if scope["path"] == "/readyz" and self._full_since is not None:
-                waited = time.monotonic() - self._full_since
+        if scope["path"] in UNBOUNDED:
+            if scope["path"] == "/readyz" and self._places.full_since is not None:
+                waited = time.monotonic() - self._places.full_since
                 if waited > FULL_SECONDS:
                     raise OverloadedError(f"every place has been taken for {waited:.0f} s")
             await self._app(scope, receive, send)
             return
+        self._places.check()
         key_id = ""
         if scope["path"].startswith("/v1/"):
             key = scope["insight.key"] = await authenticate(scope)
             key_id = scope["insight.key_id"] = key.key_id
+            self._places.check(key_id)
             receive = await self._with_body(scope, receive, key_id)
-        async with self._place(key_id):
+        async with self._places.hold(key_id, scope["path"]):
             with in_request(), one_deadline():
                 await self._app(scope, receive, send)
-
-    @asynccontextmanager
-    async def _place(self, key_id: str) -> AsyncIterator[None]:
-        """Holds one of the places. Raises OverloadedError, or BusyKeyError where one key has its share already."""
-        if self._now >= self._most:
-            raise OverloadedError("too many requests at once", remedy="try again after `Retry-After` seconds")
-        if key_id and self._now_of[key_id] >= self._most_of_key:
-            raise BusyKeyError(f"this key has {self._most_of_key} requests under way; send fewer at once")
-        self._now += 1
-        self._now_of[key_id] += 1
-        if self._now == self._most and self._full_since is None:
-            self._full_since = time.monotonic()
-        try:
-            yield
-        finally:
-            self._now -= 1
-            self._full_since = None
-            self._now_of[key_id] -= 1
-            if not self._now_of[key_id]:
-                del self._now_of[key_id]
 
     async def _with_body(self, scope: Scope, receive: Receive, key_id: str) -> Receive:
         """Returns a `receive` that holds the whole body. Raises TooLargeError, SlowBodyError or BusyKeyError."""
@@ -184,6 +155,7 @@ class Traffic:
             self._reading_of[key_id] -= 1
             if not self._reading_of[key_id]:
                 del self._reading_of[key_id]
+        scope[_READ] = True
         held: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive_held() -> Message:
@@ -207,6 +179,20 @@ class Traffic:
             status=status,
             seconds=round(seconds, 4),
         )
+
+
+async def _is_whole(scope: Scope, receive: Receive) -> bool:
+    """Returns whether all of a request that is refused has come already; nothing is waited for."""
+    if scope.get(_READ):
+        return True
+    if any(name == b"expect" for name, _ in scope["headers"]):
+        return False
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0):
+            while (message := await receive())["type"] == "http.request":
+                if not message.get("more_body", False):
+                    return True
+    return False
 
 
 async def _whole(receive: Receive) -> bytes:

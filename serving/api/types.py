@@ -45,10 +45,17 @@ def _iso_date(value: Any) -> Any:
     return value
 
 
-Day = Annotated[date, BeforeValidator(_iso_date)]
-"""A civil date in the one form 2026-06-01; a bare number is no date."""
-
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def _day_within_range(value: date) -> date:
+    if not _FIRST.date() <= value < _LAST.date():  # the days around it are counted with, and years 1 and 9999 have none
+        raise ValueError("write a day between 1970 and 2100")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_iso_date), AfterValidator(_day_within_range)]
+"""A civil date in the one form 2026-06-01, within the range of instants; a bare number is no date."""
 
 
 def _within_range(value: datetime) -> datetime:

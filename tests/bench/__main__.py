@@ -27,6 +27,7 @@ SUBJECTS = (
     "users-2",
     "input-3",
     "input-5",
+    "input-1",
     "input-2",
 )
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Literal
 
 import orjson
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from features.kit.errors import NotFoundError
+from features.kit.errors import NotFoundError, NotReadyError
 from features.kit.language import Locale
 from serving.api.answers import from_cursor, to_cursor
 from serving.api.auth import is_row_scoped, may_see
 from serving.api.context import Context
+from serving.api.errors import InvalidRequestError
 from serving.api.outreach.schemas import LinesAnswer, ListOut, ListsAnswer, NewList
 from serving.database.audit import record
 from serving.database.keys import ApiKey
@@ -29,7 +30,8 @@ def create_list(context: Context, key: ApiKey, idempotency_key: str, request: Ne
     Raises:
         ConflictError: If the idempotency key came with another request.
         NotFoundError: If the place asked for is not the key's to see.
-        NotReadyError: If feeds, portraits or scores of the day are missing.
+        InvalidRequestError: If nobody is scored on the day asked for.
+        NotReadyError: If feeds, portraits or scores of today are missing.
     """
     from serving.outreach.lists.draw import draw_list
     from serving.outreach.lists.request import ListRequest
@@ -38,10 +40,25 @@ def create_list(context: Context, key: ApiKey, idempotency_key: str, request: Ne
     if not may_see(key, {"province": province, "city": city}):
         raise NotFoundError("no customers in this place")
     wanted = ListRequest(request.as_of or context.today(), request.capacity, request.locale, province, city)
-    released = draw_list(context.home, wanted, key=idempotency_key, owner=key.key_id)
+    try:
+        released = draw_list(context.home, wanted, key=idempotency_key, owner=key.key_id)
+    except NotReadyError:
+        if request.as_of is not None and not _is_scored(context, request.as_of):
+            remedy = "leave as_of out, or name a day whose customers are scored"
+            raise InvalidRequestError(f"as_of: no scores of {request.as_of}", remedy=remedy) from None
+        raise
     with writing(context.engine) as session:
         record(session, actor=key.key_id, action="outreach.create", subject=released.list_id)
         return _list_out(session, _visible_list(session, key, released.list_id))
+
+
+def _is_scored(context: Context, as_of: date) -> bool:
+    from serving.outreach.decision.candidates import find_scores
+
+    try:
+        return bool(find_scores(context.home, as_of)[0])
+    except NotReadyError:
+        return False
 
 
 def lists(context: Context, key: ApiKey, limit: int, cursor: str | None) -> ListsAnswer:

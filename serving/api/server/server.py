@@ -8,15 +8,18 @@ import os
 import signal
 import sys
 import threading
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from features.kit.home import Home
 
 KEEP_ALIVE_SECONDS = 30
 GRACEFUL_SECONDS = 10
+SWITCH_SECONDS = 0.001
+"""How long a thread computes before another may: the loop that refuses and answers waits for each of them in turn."""
 SERVE, SERVING = "serve", "serving"
 """The order that a process waits for, and its answer once it has opened the home."""
 
@@ -35,9 +38,11 @@ def run(home: str, host: str, port: int, orders: Connection | None = None) -> No
     from features.kit.log import configure_logging
     from serving.api.app import create_app
     from serving.api.context import Context
+    from serving.api.server.protocol import BoundedProtocol
     from serving.api.traffic import Figures
 
     configure_logging()
+    sys.setswitchinterval(SWITCH_SECONDS)
     _end_with_parent()
     place, figures = Home.at(Path(home)), Figures()
     if orders is not None and not _told_to_serve(place, orders):
@@ -51,10 +56,13 @@ def run(home: str, host: str, port: int, orders: Connection | None = None) -> No
         orders.send(SERVING)
     print(f"serving on http://{host}:{port}  (documentation: /docs, stop: Ctrl-C)", file=sys.stderr, flush=True)
     with contextlib.suppress(KeyboardInterrupt):
+        app = create_app(place, figures=figures, context=context)
         uvicorn.run(
-            create_app(place, figures=figures, context=context),
+            app,
             host=host,
             port=port,
+            http=cast("Any", partial(BoundedProtocol, app.state.places)),
+            ws="none",
             log_config=None,  # the handler of `configure_logging`
             log_level="warning",
             access_log=False,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import json
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Thread
+from urllib.request import urlopen
 
-import orjson
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
@@ -17,30 +19,15 @@ from sqlalchemy.exc import OperationalError
 from features.kit.errors import DataError
 from serving.api import traffic
 from serving.api.app import create_app
+from serving.api.outreach.schemas import NewList
+from serving.api.outreach.service import create_list
+from serving.api.places import Places
+from tests.hostile import CURSORS, INSTANTS, PLAIN, forged, requests
+from tests.hostile import statuses as sent_to
 from tests.serving.api.test_serve import ask
 from tests.serving.api.test_serve import serving as serving  # noqa: PLC0414 - the fixture of a real process
 
 pytestmark = pytest.mark.xdist_group("api")
-
-INSTANTS = [
-    "0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.999999Z",
-    "1969-12-31T23:59:59Z", "2100-01-01T00:00:00Z", "+10000-01-01T00:00:00Z", "1e300", "NaN", "-1", "0", "99999999999999",
-    "2026-06-01T00:00:00", "2026-02-30T00:00:00Z", "2026-06-01T25:00:00Z", "2026-06-01T00:00:00+99:99", "", "\u202e",
-]  # fmt: skip
-CURSORS = [
-    [1e308], [-1], [10**17], [2**62], [2**63], [2**64], [-(2**63)], ["a"], ["\x00"], [None], [[]], [{}], [True], [0, "\x00"],
-    [10**11, "x"], [253402300800, "x"], [0, "x" * 400], [1, 2, 3], ["x", "y", "z", 1.5, "\x00"], ["x", "y", "z", "1", "c"],
-]  # fmt: skip
-PLAIN = {"target": "churn", "purpose": "marketing", "channel": "message"}
-
-
-def forged(keys):
-    """Returns a cursor made of any keys."""
-    try:
-        text = orjson.dumps(keys)
-    except TypeError:  # orjson takes no integer beyond 64 bits
-        text = json.dumps(keys).encode()
-    return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
 
 def statuses(client, headers, world):
@@ -86,6 +73,55 @@ def test_without_the_range_an_extreme_instant_is_an_error(world, everything, mon
     with TestClient(create_app(world.home, check_in_child=False), raise_server_exceptions=False) as client:
         cursor = forged([253402300800, "x"])
         assert client.get("/v1/outreach/lists", params={"cursor": cursor}, headers=everything).status_code == 500
+
+
+def refused_by(port, requests):
+    """Returns the 5xx answers of a service to requests, by kind, and how many requests it answered at all."""
+    with ThreadPoolExecutor(4) as pool:
+        found = list(zip(requests, pool.map(lambda one: sent_to(port, one, silence=0.1), requests), strict=True))
+    return {(sent.kind, one) for sent, got in found for one in got if one >= 500}, sum(bool(got) for _, got in found)
+
+
+def test_no_hostile_request_is_a_5xx(serving, world, everything):
+    """Ten of each of 21 kinds over a real socket (`make bench BENCH=input-1` sends 2,000); the service counts none either."""
+    port, _ = serving
+    found, answered = refused_by(port, list(requests(210, everything, world.ids)))
+    assert (found, answered > 150) == (set(), True)
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as figures:
+        counted = [line for line in figures.read().decode().splitlines() if line.startswith("insight_requests_total{")]
+    assert [line for line in counted if 'status="5' in line] == []
+    assert len(counted) > 10
+
+
+def test_a_service_that_answers_5xx_is_seen(everything):
+    """Canary: one that answers everything with 500 is named under every kind that waits for its answer."""
+
+    class Broken(BaseRequestHandler):
+        def handle(self):
+            self.request.recv(65536)
+            self.request.sendall(b"HTTP/1.1 500 Oh\r\n\r\n")
+
+    server = ThreadingTCPServer(("127.0.0.1", 0), Broken)
+    Thread(target=server.serve_forever, daemon=True).start()
+    found, _ = refused_by(server.server_address[1], list(requests(42, everything, ["1", "2"])))
+    server.shutdown()
+    server.server_close()
+    assert {"instant", "day", "cursor", "id", "query", "deep"} <= {kind for kind, _ in found}
+
+
+def test_a_day_of_which_nothing_can_be_known_is_refused(client, everything):
+    """Years 1 and 9999, and days that nobody is scored on, are 422 (they were 500 and 503); the range is what refuses."""
+    for number, day in enumerate(("0001-01-01", "9999-12-31", "1969-12-31", "1999-01-01", "2099-12-31")):
+        answer = client.post(
+            "/v1/outreach/lists",
+            json={"as_of": day, "capacity": 1},
+            headers=everything | {"Idempotency-Key": f"d{number}"},
+        )
+        assert (answer.status_code, "as_of" in answer.json()["detail"]) == (422, True), answer.text
+    context = client.app.state.context
+    key = context.keys.find(everything["Authorization"].removeprefix("Bearer "))
+    with pytest.raises(OverflowError):  # the canary: without the range it is an error of the calendar
+        create_list(context, key, "d", NewList.model_construct(as_of=date.max))
 
 
 def test_damage_of_our_own_state_is_503(world, everything, monkeypatch, capsys):
@@ -225,12 +261,13 @@ def test_readiness_says_when_every_place_is_taken(monkeypatch):
     async def inner(scope, receive, send):
         passed.append(scope["path"])
 
-    layer = traffic.Traffic(inner, traffic.Figures(), most_at_once=1)
+    places = Places(1)
+    layer = traffic.Traffic(inner, traffic.Figures(), places)
     app = type("App", (), {"user_layer": staticmethod(layer)})()
 
     async def story():
-        async with layer._place("k"):
-            layer._full_since = time.monotonic() - traffic.FULL_SECONDS - 1
+        async with places.hold("k", "/docs"):
+            places.full_since = time.monotonic() - traffic.FULL_SECONDS - 1
             first = await exchange(app, [], [], "/readyz")
             other = await exchange(app, [], [], "/docs")
         return first, other, await exchange(app, [], [], "/readyz")
