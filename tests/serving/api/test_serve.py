@@ -43,7 +43,7 @@ def until_ready(port, process):
     """Waits until the service answers `/readyz` with 200."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, "it has ended; its log says why"
         try:
             if ask(port, "/readyz")[0] == 200:
                 return
@@ -54,18 +54,18 @@ def until_ready(port, process):
 
 
 @pytest.fixture(scope="module")
-def serving(world):
-    """Returns the port and process of a running `insight serve`."""
+def serving(world, tmp_path_factory):
+    """Returns the port and process of a running `insight serve`; its log is a file, for a full pipe would stop it."""
     port = free_port()
     command = [INSIGHT, "serve", "--port", str(port), "--home", str(world.home.root)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        until_ready(port, process)
-        yield port, process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-        process.stderr.close()
+    with (tmp_path_factory.mktemp("serving") / "log").open("wb") as log:
+        process = subprocess.Popen(command, stderr=log)
+        try:
+            until_ready(port, process)
+            yield port, process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
 
 
 def children_of(process):
