@@ -17,6 +17,8 @@ _TEXT = (
     r"(?:[ T] ?(\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(?: ?(Z|z|UTC|utc|GMT|gmt|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?))?)?$"
 )
 _COMPACT = r"^(\d{4})(\d{2})(\d{2})(?:[ T]?(\d{2}):?(\d{2}):?(\d{2}))?"
+_FEW_CHANGES = 4
+_LONG_AGO = datetime(2000, 1, 1)  # noqa: DTZ001 - compared with local times
 _IN_UTC = ("Z", "+00", "+00:00", " UTC", ".000Z")
 """The usual ends of a text in UTC, which need no regular expression."""
 
@@ -42,10 +44,20 @@ def to_local(instant: str, zone: str) -> str:
 
 
 def _offset(value: str, begins: list[tuple[datetime, int]]) -> str:
-    """Returns SQL of the seconds ahead of UTC: a search by halves, newest first where few changes are left."""
+    """Returns SQL of the seconds ahead of UTC: a search by halves, newest first where few changes are left.
+
+    Where the zone has long stopped to change, the years before are a list: one comparison decides nearly every row, and
+    dozens of nested ones would cost each statement more to plan than to run.
+    """
     if len(begins) == 1:
         return str(begins[0][1])
-    middle = len(begins) - 1 if len(begins) <= 4 else len(begins) // 2
+    newest, now = begins[-1]
+    if len(begins) > _FEW_CHANGES and newest < _LONG_AGO:
+        since = ", ".join(f"TIMESTAMP '{start}'" for start, _ in begins[1:])
+        aheads = ", ".join(str(ahead) for _, ahead in begins)
+        passed = f"len(list_filter([{since}], lambda start: start <= ({value})))"
+        return f"CASE WHEN ({value}) >= TIMESTAMP '{newest}' THEN {now} ELSE [{aheads}][1 + {passed}] END"
+    middle = len(begins) - 1 if len(begins) <= _FEW_CHANGES else len(begins) // 2
     later, earlier = _offset(value, begins[middle:]), _offset(value, begins[:middle])
     return f"CASE WHEN ({value}) >= TIMESTAMP '{begins[middle][0]}' THEN {later} ELSE {earlier} END"
 
