@@ -8,6 +8,7 @@ from typing import Any
 
 from features.kit.config import load_data
 from features.kit.pages.pages import render
+from features.portraits.dimensions.spec import Feature
 from features.portraits.feature_list import VERSION, FeatureList, definitions, dimensions
 from features.portraits.sources.staging import STAGED
 
@@ -48,10 +49,11 @@ def page() -> str:
     """Returns the catalogue page: per dimension its features with an example of each, then the examples' rows."""
     features, shown = FeatureList.declared().features, examples()
     by_month = {definition.feature.name for definition in definitions() if definition.months}
+    zero = {definition.feature.name for definition in definitions() if definition.absent == 0}
     tables = {
         dimension: [
             (
-                f"`{one.name}`", ": ".join(filter(None, (one.kind, ", ".join(one.categories)))),
+                f"`{one.name}`", _kind(one, is_zero=one.name in zero),
                 one.description + (" By months." if one.name in by_month else ""),
                 ", ".join(f"{_written(e.values[one.name])} ({of})" for of, e in shown.items() if one.name in e.values),
             )
@@ -68,6 +70,11 @@ def page() -> str:
 
 
 _MONTH = 31
+
+
+def _kind(feature: Feature, *, is_zero: bool) -> str:
+    words = ": ".join(filter(None, (feature.kind, ", ".join(feature.categories))))
+    return f"{words}, 0 without rows" if is_zero else words
 
 
 def _written(value: float | str | None) -> str:

@@ -10,11 +10,11 @@ _CALLS = "hotline_calls"
 
 DEFINITIONS: tuple[Definition, ...] = (
     *each((7, 30, 90, 180), lambda days: _is.count(
-        f"manual_calls_count_{days}d", _CALLS, f"Calls taken by an agent in {days} days.",
+        f"manual_calls_count_{days}d", _CALLS, f"Manual calls, those that an agent took, in {days} days.",
         lambda t: count(t, days, t.agent),
     )),
     _is.number(
-        "manual_call_recency_days", _CALLS, "Days since the newest call taken by an agent.",
+        "manual_call_recency_days", _CALLS, "Days since the newest manual call.",
         lambda t: recency(t, t.agent),
     ),
     _is.number(

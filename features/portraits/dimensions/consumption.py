@@ -36,23 +36,23 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     _is.number(
         "bill_new_charge_amount", _BILLS,
-        "Fee of the newest bill for a value-added service that no bill of 400 days before had.",
+        "Fee of the newest bill for a value-added service that the bills before it, at least one, did not have.",
         lambda t: t.new_charge.max(where=t.rank == 1),
     ),
     _is.number(
-        "late_payments_count_180d", _BILLS, "Bills paid late or unpaid after the due date, among the newest 6.",
+        "late_payments_count_180d", _BILLS, "Missed due days among the newest 6 bills: paid on a later day, or unpaid with the day over.",
         lambda t: t.count(where=(t.rank <= 6) & t.is_late),
     ),
     _is.number(
-        "late_payment_recency_days", _BILLS, "Days since the newest missed due date, among the newest 6 bills.",
+        "late_payment_recency_days", _BILLS, "Days since the newest missed due day, among the newest 6 bills.",
         lambda t: t.days_since_due_at.min(where=(t.rank <= 6) & t.is_late),
     ),
     _is.number(
-        "arrears_amount", _BILLS, "Unpaid after the due date in 400 days of bills, minor units.",
+        "arrears_amount", _BILLS, "Arrears, else the total, of the bills unpaid with their due day over, minor units.",
         lambda t: t.overdue_amount.sum().fill_null(0),
     ),
     _is.number(
-        "arrears_days", _BILLS, "Days since the oldest unpaid bill was due; 0 without arrears.",
+        "arrears_days", _BILLS, "Days since the oldest of these bills was due; 0 without arrears.",
         lambda t: t.days_since_due_at.max(where=t.overdue_amount > 0).fill_null(0),
     ),
     *each((7, 30, 90, 180), lambda days: _is.count(
@@ -80,24 +80,24 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: recency(t, t.is_usual),
     ),
     _is.number(
-        "data_trend_30d", _USE, "Data a known day in 7 days over that of 30; empty if used for less than 7.",
+        "data_trend_30d", _USE, "Data a known day in 7 days over that of 30; empty if no day before the 7 is known.",
         lambda t: trend(t, "data_kb", 7, 30),
     ),
     _is.number(
-        "data_trend_90d", _USE, "Data a known day in 30 days over that of 90; empty if used for less than 30.",
+        "data_trend_90d", _USE, "Data a known day in 30 days over that of 90; empty if no day before the 30 is known.",
         lambda t: trend(t, "data_kb", 30, 90), months=_MONTHS,
     ),
     _is.number(
-        "data_trend_180d", _USE, "Data a known day in 90 days over that of 180; empty if used for less than 90.",
+        "data_trend_180d", _USE, "Data a known day in 90 days over that of 180; empty if no day before the 90 is known.",
         lambda t: trend(t, "data_kb", 90, 180), months=_MONTHS,
     ),
     _is.number(
-        "voice_trend_90d", _USE, "Voice a known day in 30 days over that of 90; empty if used for less than 30.",
+        "voice_trend_90d", _USE, "Voice a known day in 30 days over that of 90; empty if no day before the 30 is known.",
         lambda t: trend(t, "voice_seconds", 30, 90), months=_MONTHS,
     ),
     _is.number(
         "data_deviation_mb_30d", _USE,
-        "Standard deviation of a day's data, cut to whole MB, over the delivered days of 30.",
+        "Standard deviation of a day's data, cut to whole MB, over the days of 30 whose data is known.",
         lambda t: deviation(t, "data_mb", 30),
     ),
     _is.number(

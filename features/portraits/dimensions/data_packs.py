@@ -24,20 +24,21 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: ratio(t.data_kb.max(where=t.rank == 1), t.allowance_kb.max(where=t.rank == 1)),
     ),
     _is.number(
-        "allowance_used_share_90d", _MONTHS, "Data used over the allowance, newest 3 known months together.",
+        "allowance_used_share_90d", _MONTHS, "Data used over the allowance, newest 3 known months together, those without either left out.",
         lambda t: ratio(
-            t.data_kb.sum(where=(t.rank <= 3) & t.allowance_kb.notnull()), t.allowance_kb.sum(where=t.rank <= 3)
+            t.data_kb.sum(where=(t.rank <= 3) & t.allowance_kb.notnull()),
+            t.allowance_kb.sum(where=(t.rank <= 3) & t.data_kb.notnull()),
         ),
     ),
     _is.number(
-        "voice_allowance_used_share_90d", _MONTHS, "Billed minutes over the voice allowance, newest 3 months together.",
+        "voice_allowance_used_share_90d", _MONTHS, "Billed minutes over the voice allowance, likewise.",
         lambda t: ratio(
             t.billed_minutes.sum(where=(t.rank <= 3) & t.voice_minutes.notnull()),
-            t.voice_minutes.sum(where=t.rank <= 3),
+            t.voice_minutes.sum(where=(t.rank <= 3) & t.billed_minutes.notnull()),
         ),
     ),
     _is.number(
-        "low_use_months_count_90d", _MONTHS, "Months with little of the allowance used, among the newest 3.",
+        "low_use_months_count_90d", _MONTHS, "Months with less than `low_use_share` of the allowance used, among the newest 3.",
         lambda t: t.is_low_use.cast("int64").sum(where=t.rank <= 3),
     ),
     _is.number(
@@ -52,7 +53,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     _is.number(
         "month_used_share", "month_so_far",
-        "Data used in the calendar month so far, as known, over the plan's allowance.",
+        "Data used in the calendar month so far, as known, over the present plan's allowance.",
         lambda t: ratio(t.data_kb.max(), t.allowance_kb.max()),
     ),
 )  # fmt: skip

@@ -23,16 +23,16 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: total(t, "weak_signal_minutes", 30),
     ),
     _is.number(
-        "poor_network_days_14d", _DAYS, "Days with drops or stalls above the limit in 14 days.",
+        "poor_network_days_14d", _DAYS, "Poor days in 14 days: more drops than `poor_drops` or more stalls than `poor_stalls`.",
         lambda t: count(t, 14, t.is_poor),
     ),
     _is.number(
-        "poor_network_recency_days", _DAYS, "Days since the newest day with drops or stalls above the limit.",
+        "poor_network_recency_days", _DAYS, "Days since the newest poor day.",
         lambda t: recency(t, t.is_poor),
     ),
     _is.number(
         "stalls_trend_90d", _DAYS,
-        "Stalls a known day in 30 days over those of 90; empty with less than 30 days of data.",
+        "Stalls a known day in 30 days over those of 90; empty if no day before the 30 is known.",
         lambda t: trend(t, "stalls", 30, 90),
     ),
     _is.count(

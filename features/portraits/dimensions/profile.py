@@ -31,11 +31,11 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     _is.count(
         "household_closed_count_90d", "household",
-        "Other subscriptions of the account whose link or subscription ended in 90 days.",
+        "Other subscriptions of the account that ended in 90 days: link or subscription, whichever ended first.",
         lambda t: t.count(where=t.closed_days_ago.between(1, 90)),
     ),
     _is.count(
-        "is_ported_in", "number", "1 if the number came from another operator.",
+        "is_ported_in", "number", "1 if the newest number came from another operator.",
         lambda t: t.is_ported_in.cast("int64").max(),
     ),
 )  # fmt: skip

@@ -27,7 +27,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         recency,
     ),
     _is.count(
-        "has_roamed_this_season", _ABROAD, "1 if abroad a year ago, from 15 days before to 45 days after this day.",
+        "has_roamed_this_season", _ABROAD, "1 if abroad about a year ago, 320 to 380 days.",
         lambda t: t.days_ago.between(320, 380).cast("int64").max(),
     ),
     _is.count(

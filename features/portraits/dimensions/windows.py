@@ -66,7 +66,7 @@ def trend(rows: Any, column: str, short: int, long: int) -> Any:
 def deviation(rows: Any, column: str, days: int) -> Any:
     """Returns the standard deviation over the rows of the window: sqrt(n * sum(x^2) - sum(x)^2) / n."""
     inside = within(rows, days)
-    number = rows.count(where=inside)
+    number = rows[column].count(where=inside)  # a day that was delivered without this column says nothing
     squares = (rows[column] * rows[column]).sum(where=inside)
     plain = rows[column].sum(where=inside)
     spread = (number * squares - plain * plain).cast("float64").sqrt()

@@ -116,7 +116,7 @@ def bills(staged: Tables, _: PortraitSettings) -> Any:
         is_late=is_due & (~is_paid | yes(rows.days_since_paid_at < rows.days_since_due_at)),
         overdue_amount=owed,
         new_charge=ibis.ifelse(
-            yes(rows.was_without & (rows.days_ago == rows.first_days_ago)), rows.value_added_fee.fill_null(0), 0
+            yes(rows.was_without & (rows.days_ago == rows.first_days_ago)), rows.value_added_fee, 0
         ),
     )
 

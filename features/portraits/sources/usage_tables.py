@@ -87,8 +87,9 @@ def month_so_far(staged: Tables, settings: PortraitSettings) -> Any:
 
 
 def usage_months(staged: Tables, settings: PortraitSettings) -> Any:
-    """Returns the newest months with `rank` (1 = newest), the plan in force in each and how its allowance fitted."""
-    months = ranked(staged["usage_monthly"], ["customer_id"], [staged["usage_monthly"].days_ago])
+    """Returns the newest months over with `rank` (1 = newest), the plan at the start of each, how its allowance fitted."""
+    months = staged["usage_monthly"].filter(lambda t: ~t.is_this_month)
+    months = ranked(months, ["customer_id"], [months.days_ago])
     months = months.filter(months.rank <= _MONTHS).select(
         "customer_id", "period", "rank", "days_ago", "data_kb", "billed_minutes", throttled=months.is_throttled
     )

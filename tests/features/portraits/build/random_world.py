@@ -32,7 +32,7 @@ def random_world(world: Any, seed: int, customers: Sequence[str]) -> Any:
             for _ in range(dice.randrange(most)):
                 at = NOW - timedelta(days=dice.randrange(-2, 500 if most < 6 else 200), seconds=dice.randrange(86400))
                 _event(world, dice, feed, customer, at)
-        for months in range(dice.choice((1, 9, 16))):
+        for months in range(-1, dice.choice((1, 9, 16))):
             for feed in ("bills", "usage_monthly"):
                 if dice.random() < 0.9:
                     _event(world, dice, feed, customer, months_before(months))
@@ -172,7 +172,7 @@ _VALUES = {
     "usage_daily": lambda dice, *_: {"voice_seconds": dice.choice((0, None, dice.randrange(4000))), "offnet_seconds": dice.choice((None, 10)), "data_kb": dice.choice((0, None, dice.randrange(3_000_000))), "night_data_kb": dice.randrange(1000), "sms_count": dice.choice((0, None, 3))},
     "usage_monthly": lambda dice, *_: {"data_kb": dice.choice((None, 0, dice.randrange(9000) * MB)), "billed_minutes": dice.choice((None, dice.randrange(200))), "is_throttled": dice.choice((None, None, True, False))},
     "network_experience": lambda dice, *_: {"drops": dice.choice((None, 0, 2)), "stalls": dice.choice((None, 0, 5)), "weak_signal_minutes": dice.choice((None, 9))},
-    "hotline_calls": lambda dice, index, _: {"call_id": str(index), "topic": dice.choice(TOPICS), "agent": dice.choice((True, True, False, None)), "resolved": dice.choice((True, False, None)), "wait_seconds": dice.choice((None, dice.randrange(900))), "talk_seconds": 60},
+    "hotline_calls": lambda dice, index, _: {"call_id": str(index), "topic": dice.choice(TOPICS), "agent": dice.choice((True, True, False, None)), "resolved": dice.choice((True, False, None)), "wait_seconds": dice.choice((None, dice.randrange(900))), "talk_seconds": dice.choice((None, 0, 60))},
     "channel_contacts": lambda dice, *_: {"channel": dice.choice(CHANNELS), "succeeded": dice.choice((True, False, None)), "purpose": "bill"},
     "pack_orders": lambda dice, *_: {"pack_id": dice.choice(("home", "abroad", "odd", "unknown")), "price": dice.choice((None, dice.randrange(50000))), "data_kb": 1},
     "roaming_sessions": lambda dice, *_: {"area": "HK", "international": dice.choice((True, True, None, False)), "fee": dice.choice((None, dice.randrange(90000))), "with_pack": dice.choice((True, False, None)), "data_kb": 5},

@@ -27,9 +27,9 @@ Row = dict[str, Any]
 Where = Callable[[Row], Any]
 
 
-def share(part: float, whole: float) -> float | None:
-    """Returns part / whole; empty if there is nothing to divide by."""
-    return part / whole if whole else None
+def share(part: float | None, whole: float | None) -> float | None:
+    """Returns part / whole; empty if there is nothing to divide by, or either is unknown."""
+    return None if part is None or not whole else part / whole
 
 
 @dataclass
@@ -91,7 +91,7 @@ class Everybody:
         for row in self.known("network_faults", feeds.get("network_faults", ())):
             self.faults.setdefault(row["fault_id"], []).append(row)
         for row in self.known("terminations", feeds.get("terminations", ())):
-            self.ended[row["customer_id"]] = row["ago"]
+            self.ended[row["customer_id"]] = max(row["ago"], self.ended.get(row["customer_id"], 0))
         for row in self.known("person_links", feeds.get("person_links", ())):
             self.accounts.setdefault(row["account_id"], []).append(row)
             self.links.setdefault(row["customer_id"], []).append(row)
@@ -99,14 +99,10 @@ class Everybody:
             self.flags.setdefault(row["customer_id"], []).append(row)
         return self
 
-    def of_catalogue(self, name: str | None, day: date) -> Row:
-        """Returns the terms of a plan or pack on a day; an empty row if there are none."""
-        valid = [
-            row
-            for row in self.catalogue.get(name or "", ())
-            if row["valid_from"] <= day and (row.get("valid_until") is None or row["valid_until"] >= day)
-        ]
-        return max(valid, key=lambda row: row["valid_from"], default={})
+    def terms(self, plan: str | None) -> Row:
+        """Returns the terms of a plan by its newest version that has begun; an empty row if there are none."""
+        begun = [row for row in self.catalogue.get(plan or "", ()) if row["valid_from"] <= self.as_of]
+        return max(begun, key=lambda row: row["valid_from"], default={})
 
 
 class Customer:
@@ -125,9 +121,16 @@ class Customer:
         """Returns how many rows lie in a window."""
         return len(self.rows(feed, days, where))
 
-    def total(self, feed: str, column: str, days: int, where: Where = bool) -> int:
-        """Returns the sum of a column in a window."""
-        return sum(row.get(column) or 0 for row in self.rows(feed, days, where))
+    def total(self, feed: str, column: str, days: int, where: Where = bool) -> int | None:
+        """Returns the sum of a column in a window: 0 without rows, empty where no row has the value."""
+        if not self.any_known(feed, column):
+            return None
+        return sum(row[column] or 0 for row in self.rows(feed, days, where))
+
+    def any_known(self, feed: str, column: str) -> bool:
+        """Tells whether any row has the value, or there is no row at all."""
+        rows = self.rows(feed)
+        return not rows or any(row[column] is not None for row in rows)
 
     def newest(self, feed: str, where: Where = bool) -> int | None:
         """Returns the days since the newest row."""
@@ -149,17 +152,14 @@ class Customer:
         newest = self.everybody.newest.get(feed, WHOLE)
         days = [max(min(window, first) - newest + 1, 0) for window in (short, long)]
         totals = [self.total(feed, column, window) for window in (short, long)]
-        return None if first <= short else share(totals[0] * days[1], days[0] * totals[1])
+        if first <= short or None in totals:
+            return None
+        return share(totals[0] * days[1], days[0] * totals[1])
 
 
 def newest_days(rows: Iterable[Row]) -> int:
     """Returns the days since the newest of anybody's rows that carry `ago`."""
     return min((row["ago"] for row in rows), default=WHOLE)
-
-
-def year_ago(day: date) -> date:
-    """Returns the same day of the year before; of a 29 February the 28th."""
-    return day.replace(year=day.year - 1, day=min(day.day, 28) if day.month == 2 else day.day)
 
 
 def month_after(day: date) -> date:

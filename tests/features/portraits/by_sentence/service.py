@@ -11,8 +11,8 @@ CHANNELS = ("app", "web", "hall", "ivr", "message", "call")
 
 
 def manual(row: Row) -> bool:
-    """Tells whether an agent took the call."""
-    return bool(row["agent"])
+    """Tells whether an agent took the call: as delivered, else by the talk."""
+    return bool((row["talk_seconds"] or 0) > 0 if row["agent"] is None else row["agent"])
 
 
 def about(*topics: str) -> Any:
@@ -46,7 +46,7 @@ def calls(one: Customer) -> dict[str, Any]:
             (sum(0 <= o["ago"] - row["ago"] < 30 for o in by_agent) for row in late), default=0
         ),
         "unresolved_calls_count_90d": one.count(feed, 90, lambda row: manual(row) and row["resolved"] is False),
-        "wait_minutes_90d": one.total(feed, "wait_seconds", 90) / 60,
+        "wait_minutes_90d": share(one.total(feed, "wait_seconds", 90), 60),
         "network_calls_count_30d": by_topic(30, ("network",)),
         "charge_calls_count_30d": by_topic(30, ("billing", "unknown_charge")),
         "plan_calls_count_30d": by_topic(30, ("data_plan", "contract")),

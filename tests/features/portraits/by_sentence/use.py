@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+import operator
+from collections.abc import Callable
 from typing import Any
 
-from tests.features.portraits.by_sentence.history import Customer, Row, month_after, share, year_ago
+from tests.features.portraits.by_sentence.history import Customer, Row, month_after, share
 from tests.features.portraits.by_sentence.who import allowance_kb, plan_on
 
 
@@ -33,10 +34,10 @@ def days_of_use(one: Customer) -> dict[str, Any]:
     data, voice = one.total(feed, "data_kb", 90), one.total(feed, "voice_seconds", 90)
     first_of_month = one.as_of.replace(day=1)
     this_month = one.total(feed, "data_kb", (one.as_of - first_of_month).days)
-    allowance = allowance_kb(one.everybody.of_catalogue(plan_on(one, one.as_of).get("plan_id"), one.as_of))
+    allowance = allowance_kb(one.everybody.terms(plan_on(one, one.as_of).get("plan_id")))
     return {
-        **{f"data_mb_{days}d": one.total(feed, "data_kb", days) / 1024 for days in (7, 30, 90, 180)},
-        **{f"voice_minutes_{days}d": one.total(feed, "voice_seconds", days) / 60 for days in (30, 90)},
+        **{f"data_mb_{days}d": share(one.total(feed, "data_kb", days), 1024) for days in (7, 30, 90, 180)},
+        **{f"voice_minutes_{days}d": share(one.total(feed, "voice_seconds", days), 60) for days in (30, 90)},
         "sms_count_30d": one.total(feed, "sms_count", 30),
         "active_days_30d": one.count(feed, 30, used),
         "use_recency_days": one.newest(feed, used),
@@ -57,38 +58,52 @@ def months_of_use(one: Customer) -> dict[str, Any]:
     months = []
     for row in one.rows("usage_monthly")[::-1]:
         if month_after(row["period"]) <= one.as_of:
-            months.append((row, one.everybody.of_catalogue(plan_on(one, row["period"]).get("plan_id"), one.as_of)))
+            months.append((row, one.everybody.terms(plan_on(one, row["period"]).get("plan_id"))))
     three = months[:3]
 
     def together(column: str, some: list[tuple[Row, int | None]]) -> float | None:
-        with_one = [(row[column] or 0, allowance) for row, allowance in some if allowance is not None]
-        return share(sum(used for used, _ in with_one), sum(allowance for _, allowance in with_one))
+        with_one = [(row[column], most) for row, most in some if most is not None and row[column] is not None]
+        return share(sum(used for used, _ in with_one), sum(most for _, most in with_one))
 
     data = [(row, allowance_kb(terms)) for row, terms in three]
     voice = [(row, terms.get("voice_minutes")) for row, terms in three]
-    with_plan = [(row, terms, kb) for (row, terms), (_, kb) in zip(three, data, strict=True) if kb is not None]
-    counted = dict.fromkeys(("low_use_months_count_90d", "over_use_months_count_90d", "throttled_months_count_90d"))
-    if months:
-        counted = {
-            "low_use_months_count_90d": sum((row["data_kb"] or 0) < one.limits.low_use_share * kb for row, _, kb in with_plan),
-            "over_use_months_count_90d": sum(
-                (row["data_kb"] or 0) > kb for row, terms, kb in with_plan if terms.get("throttle_after_kb") is None
-            ),
-            "throttled_months_count_90d": sum(is_throttled(row, terms) for row, terms in three),
-        }
+    share_of_little = one.limits.low_use_share
+    little = [fits(row, most, lambda used, most: used < share_of_little * most) for row, most in data]
+    beyond = [
+        False if terms and terms["throttle_after_kb"] is not None else fits(row, allowance_kb(terms), operator.gt)
+        for row, terms in three
+    ]
+    slowed = [is_throttled(row, terms) for row, terms in three]
     return {
         "allowance_used_share": together("data_kb", data[:1]),
         "allowance_used_share_90d": together("data_kb", data),
         "voice_allowance_used_share_90d": together("billed_minutes", voice),
-        **counted,
+        "low_use_months_count_90d": known_sum(little),
+        "over_use_months_count_90d": known_sum(beyond),
+        "throttled_months_count_90d": known_sum(slowed),
     }
 
 
-def is_throttled(row: Row, terms: Row) -> bool:
+def known_sum(flags: list[bool | None]) -> int | None:
+    """Returns how many are true of those that are known; empty if none is."""
+    known = [flag for flag in flags if flag is not None]
+    return sum(known) if known else None
+
+
+def fits(row: Row, most: int | None, test: Callable[[int, int], bool]) -> bool | None:
+    """Tells whether use beside the allowance passes a test; never for a plan without data, unknown without either."""
+    if most == 0:
+        return False
+    return None if most is None or row["data_kb"] is None else test(row["data_kb"], most)
+
+
+def is_throttled(row: Row, terms: Row) -> bool | None:
     """Tells whether a month was slowed down: as delivered, else by the plan."""
     if row["is_throttled"] is not None:
-        return row["is_throttled"]
-    return terms.get("throttle_after_kb") is not None and (row["data_kb"] or 0) > terms["throttle_after_kb"]
+        return bool(row["is_throttled"])
+    if terms and terms["throttle_after_kb"] is None:
+        return False
+    return fits(row, allowance_kb(terms), operator.gt)
 
 
 def packs(one: Customer) -> dict[str, Any]:
@@ -108,11 +123,10 @@ def packs(one: Customer) -> dict[str, Any]:
 
 def roaming(one: Customer) -> dict[str, Any]:
     """Use abroad."""
-    feed, middle = "roaming_sessions", year_ago(one.as_of)
-    first, last = middle - timedelta(days=15), middle + timedelta(days=45)
+    feed = "roaming_sessions"
 
     def abroad(row: Row) -> bool:
-        return bool(row["international"])
+        return bool(row["international"] is not False)
 
     days = {row["ago"] for row in one.rows(feed, where=abroad)}
     return {
@@ -121,7 +135,7 @@ def roaming(one: Customer) -> dict[str, Any]:
         "roaming_amount_180d": one.total(feed, "fee", 180, abroad),
         "roaming_no_pack_amount_60d": one.total(feed, "fee", 60, lambda row: abroad(row) and not row["with_pack"]),
         "roaming_recency_days": min(days, default=None),
-        "has_roamed_this_season": int(any(first <= one.as_of - timedelta(days=ago) <= last for ago in days)),
+        "has_roamed_this_season": int(any(320 <= ago <= 380 for ago in days)),
     }
 
 
@@ -147,8 +161,8 @@ def faults(one: Customer) -> dict[str, Any]:
     """Open faults of the grid at home."""
     grid, instant = one.state("customers").get("grid"), one.everybody.instant
     newest = [states[-1] for states in one.everybody.faults.values()]
-    open_ones = [row for row in newest if row["grid"] == grid and not (row["repaired_at"] and row["repaired_at"] < instant)]
-    return {"grid_faults_count": None if grid is None else len(open_ones)}
+    open_ones = [row for row in newest if grid is not None and row["grid"] == grid and not (row["repaired_at"] and row["repaired_at"] < instant)]
+    return {"grid_faults_count": len(open_ones)}
 
 
 def fixed(one: Customer) -> dict[str, Any]:
@@ -158,7 +172,7 @@ def fixed(one: Customer) -> dict[str, Any]:
         service: one.state(feed, lambda row, service=service: row["service"] == service) for service in ("broadband", "tv")
     }
     line, box = newest["broadband"], newest["tv"]
-    in_use = [row for row in newest.values() if row.get("status") == "active"]
+    in_use = [row for row in newest.values() if row and row["status"] != "closed"]
     speed = line.get("measured_kbps") is not None and line.get("contracted_kbps")
     return {
         "broadband_faults_count_60d": one.total(feed, "faults", 60, lambda row: row["service"] == "broadband"),

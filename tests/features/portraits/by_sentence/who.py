@@ -28,32 +28,27 @@ def household(one: Customer) -> dict[str, Any]:
     everybody, as_of = one.everybody, one.as_of
     running, closed = set(), set()
     for own in everybody.links.get(one.name, ()):
-        if own["valid_from"] > as_of or (own["valid_until"] and own["valid_until"] <= as_of):
+        if own["valid_from"] > as_of or (own["valid_until"] and own["valid_until"] < as_of):
             continue
         for link in everybody.accounts.get(own["account_id"], ()):
             other = link["customer_id"]
             if other == one.name or link["valid_from"] > as_of:
                 continue
             ends = [everybody.ended[other]] if other in everybody.ended else []
-            if link["valid_until"] and link["valid_until"] <= as_of:
+            if link["valid_until"] and link["valid_until"] < as_of:
                 ends.append((as_of - link["valid_until"]).days)
             if not ends:
                 running.add(other)
-            elif any(ago <= 90 for ago in ends):
+            elif max(ends) <= 90:
                 closed.add(other)
     return {"household_lines_count": len(running), "household_closed_count_90d": len(closed - running)}
 
 
 def number(one: Customer) -> dict[str, Any]:
-    """Whether the customer's present number came from another operator."""
-    instant = one.everybody.instant
-    present = [
-        row
-        for row in one.everybody.flags.get(one.name, ())
-        if row["valid_from"] < instant and (row["valid_until"] is None or row["valid_until"] >= instant)
-    ]
-    newest = max(present, key=lambda row: (row["valid_from"], row["known_at"]), default=None)
-    return {"is_ported_in": None if newest is None else int(newest["ported_in_on"] is not None)}
+    """Whether the customer's newest number came from another operator."""
+    begun = [row for row in one.everybody.flags.get(one.name, ()) if row["valid_from"] < one.everybody.instant]
+    newest = max(begun, key=lambda row: (row["valid_from"], row["known_at"]), default={"ported_in_on": None})
+    return {"is_ported_in": int(newest["ported_in_on"] is not None)}
 
 
 def orders(one: Customer) -> list[Row]:
@@ -71,9 +66,9 @@ def plan_on(one: Customer, day: date) -> Row:
 
 
 def allowance_kb(terms: Row) -> int | None:
-    """Returns the data of a month before over-use or slow-down."""
-    limits = [terms[name] for name in ("data_kb", "throttle_after_kb") if terms.get(name) is not None]
-    return min(limits) if limits else None
+    """Returns the data of a month before slow-down, else before over-use."""
+    cap = terms.get("throttle_after_kb")
+    return terms.get("data_kb") if cap is None else cap
 
 
 def contract(one: Customer) -> dict[str, Any]:
@@ -82,13 +77,16 @@ def contract(one: Customer) -> dict[str, Any]:
     binding = [row for row in all_orders if row["effective_on"] <= as_of or row["contract_end"] or row["discount_end"]]
     bond: Row = max(binding, key=lambda row: (row["ordered_at"], row["effective_on"]), default={})
     plan = plan_on(one, as_of)
-    terms = one.everybody.of_catalogue(plan.get("plan_id"), as_of)
+    terms = one.everybody.terms(plan.get("plan_id"))
     ends = {name: -one.since(bond[name]) if bond.get(name) else None for name in ("contract_end", "discount_end")}
     discount = plan.get("discount_amount")
     if discount is not None and plan["discount_end"] is not None and plan["discount_end"] < as_of:
         discount = 0
     handset, allowance = one.state("customers").get("device_generation"), allowance_kb(terms)
-    known = handset is not None and terms.get("generation") is not None
+    generation = terms.get("generation")
+    is_old = None if handset is None or generation is None else handset == "5G" and generation in OLD
+    if handset in OLD or generation == "5G":
+        is_old = False
     return {
         "contract_type": bond.get("contract_type"),
         "contract_left_days": ends["contract_end"],
@@ -96,9 +94,9 @@ def contract(one: Customer) -> dict[str, Any]:
         "discount_amount": discount,
         "plan_days": one.since(plan.get("effective_on")),
         "plan_fee_amount": terms.get("monthly_fee"),
-        "plan_generation": terms.get("generation"),
+        "plan_generation": generation,
         "plan_data_mb": None if allowance is None else allowance / 1024,
-        "is_5g_device_on_old_plan": int(handset == "5G" and terms["generation"] in OLD) if known else None,
+        "is_5g_device_on_old_plan": None if is_old is None or not plan else int(is_old),
         "plan_orders_count_180d": sum(1 <= one.everybody.ago(row["ordered_at"]) <= 180 for row in all_orders),
         "has_pending_plan": int(any(row["effective_on"] > as_of for row in all_orders)),
     }
@@ -107,30 +105,30 @@ def contract(one: Customer) -> dict[str, Any]:
 def bills(one: Customer) -> dict[str, Any]:
     """The newest bills: totals, fees, and what was paid late or not at all."""
     found = one.rows("bills")[::-1]
-    newest, three, instant = (found or [{}])[0], found[:3], one.everybody.instant
-    before = found[1:4]
-    missed = [
-        row
-        for row in found
-        if row["due_at"] and row["due_at"] < instant and (row["paid_at"] is None or row["paid_at"] > row["due_at"])
-    ]
-    late = [row for row in missed if row in found[:6]]
-    unpaid = [row for row in missed if row["paid_at"] is None]
     if not found:
         return dict.fromkeys(BILLS)
+    newest, three, before, ago = found[0], found[:3], found[1:4], one.everybody.ago
+    due = [row | {"due": ago(row["due_at"])} for row in found if row["due_at"] and row["total"] >= 0]
+    due = [row | {"paid": ago(row["paid_at"]) if row["paid_at"] else 0} for row in due if row["due"] >= 1]
+    newest_six = {row["period"] for row in found[:6]}
+    late = [row for row in due if row["period"] in newest_six and (row["paid"] < 1 or row["paid"] < row["due"])]
+    unpaid = [
+        row | {"owed": row["total"] if row["arrears"] is None else row["arrears"]} for row in due if row["paid"] < 1
+    ]
+    fees = [row["overage_fee"] for row in three if row["overage_fee"] is not None]
     items = {row["value_added_item"] for row in found[1:]}
     is_new = len(found) > 1 and newest["value_added_item"] is not None and newest["value_added_item"] not in items
     return {
         "bill_last_amount": newest["total"],
         "bill_mean_amount_90d": sum(row["total"] for row in three) / len(three),
-        "bill_jump_share": newest["total"] * len(before) / sum(row["total"] for row in before) if before else None,
-        "bill_overage_amount_90d": sum(row["overage_fee"] or 0 for row in three),
-        "bill_overage_months_count_90d": sum((row["overage_fee"] or 0) > 0 for row in three),
+        "bill_jump_share": newest["total"] * len(before) / sum(row["total"] for row in before) if sum(row["total"] for row in before) else None,
+        "bill_overage_amount_90d": sum(fees) if fees else None,
+        "bill_overage_months_count_90d": sum(fee > 0 for fee in fees) if fees else None,
         "bill_new_charge_amount": newest["value_added_fee"] if is_new else 0,
         "late_payments_count_180d": len(late),
-        "late_payment_recency_days": min((one.everybody.ago(row["due_at"]) for row in late), default=None),
-        "arrears_amount": sum(row["total"] for row in unpaid),
-        "arrears_days": max((one.everybody.ago(row["due_at"]) for row in unpaid), default=0),
+        "late_payment_recency_days": min((row["due"] for row in late), default=None),
+        "arrears_amount": sum(row["owed"] for row in unpaid),
+        "arrears_days": max((row["due"] for row in unpaid if row["owed"] > 0), default=0),
     }
 
 
