@@ -121,8 +121,9 @@ def slow_customers(feeds: Feeds, day: date) -> Iterator[Customer]:
             for row in table.slice(first, last - first).to_pylist():
                 if row["customer_id"] in rows:
                     rows[row["customer_id"]].setdefault(feed, []).append(row)
-        for name in some:
-            yield Customer(everybody, name, rows[name])
+        for one in (Customer(everybody, name, rows[name]) for name in some):
+            if one.rows("customers") and one.state("customers")["status"] != "closed":
+                yield one
 
 
 def there(feeds: Feeds, feed: str) -> bool:

@@ -123,7 +123,9 @@ def reduce(engine: Engine, plan: Plan, present: frozenset[str]) -> None:
         value, source = "NULL", source_of(definition, present)
         if source is not None:
             value = f"features_{source}.{quoted(definition.feature.name)}"
-            value = value if definition.absent is None else f"coalesce({value}, {definition.absent})"
+            if definition.absent is not None:  # rows without the value leave it unknown; only no row at all is 0
+                no_row = f"features_{source}.customer_id IS NULL"
+                value = f"CASE WHEN {no_row} THEN {definition.absent} ELSE {value} END"
         columns.append(_typed(definition, value))
     joins = " ".join(
         f"LEFT JOIN features_{name} ON features_{name}.customer_id = base.customer_id"

@@ -79,11 +79,14 @@ def usage_in_months(staged: Tables, _: PortraitSettings) -> Any:
 
 def month_so_far(staged: Tables, settings: PortraitSettings) -> Any:
     """Returns one row per customer with a plan: data of the calendar month so far and the plan's allowance."""
+    import ibis
+
     days = staged["month_days"].filter(lambda t: t.is_this_month)
     used = days.group_by("customer_id").aggregate(data_kb=days.data_kb.sum())
     plan = plan_in_force(staged, settings).select("customer_id", "allowance_kb")
-    rows = plan.left_join(used, "customer_id").drop("customer_id_right")
-    return rows.mutate(data_kb=rows.data_kb.fill_null(0))
+    rows = plan.left_join(used, "customer_id")
+    rows = rows.mutate(data_kb=ibis.ifelse(rows.customer_id_right.isnull(), 0, rows.data_kb))
+    return rows.drop("customer_id_right")
 
 
 def usage_months(staged: Tables, settings: PortraitSettings) -> Any:

@@ -121,16 +121,12 @@ class Customer:
         """Returns how many rows lie in a window."""
         return len(self.rows(feed, days, where))
 
-    def total(self, feed: str, column: str, days: int, where: Where = bool) -> int | None:
-        """Returns the sum of a column in a window: 0 without rows, empty where no row has the value."""
-        if not self.any_known(feed, column):
+    def total(self, feed: str, column: str, days: int, where: Where = bool, of: Where = bool) -> int | None:
+        """Returns the sum of a column in a window: 0 without rows, empty where no row `of` these has the value."""
+        rows = self.rows(feed, where=of)
+        if rows and all(row[column] is None for row in rows):
             return None
-        return sum(row[column] or 0 for row in self.rows(feed, days, where))
-
-    def any_known(self, feed: str, column: str) -> bool:
-        """Tells whether any row has the value, or there is no row at all."""
-        rows = self.rows(feed)
-        return not rows or any(row[column] is not None for row in rows)
+        return sum(row[column] or 0 for row in rows if row["ago"] <= days and where(row))
 
     def newest(self, feed: str, where: Where = bool) -> int | None:
         """Returns the days since the newest row."""

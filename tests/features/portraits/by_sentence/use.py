@@ -32,8 +32,8 @@ def days_of_use(one: Customer) -> dict[str, Any]:
     whole_mb = [row["data_kb"] // 1024 for row in one.rows(feed, 30) if row["data_kb"] is not None]
     squares = len(whole_mb) * sum(mb * mb for mb in whole_mb) - sum(whole_mb) ** 2
     data, voice = one.total(feed, "data_kb", 90), one.total(feed, "voice_seconds", 90)
-    first_of_month = one.as_of.replace(day=1)
-    this_month = one.total(feed, "data_kb", (one.as_of - first_of_month).days)
+    so_far = (one.as_of - one.as_of.replace(day=1)).days
+    this_month = one.total(feed, "data_kb", so_far, of=lambda row: row["ago"] <= so_far)
     allowance = allowance_kb(one.everybody.terms(plan_on(one, one.as_of).get("plan_id")))
     return {
         **{f"data_mb_{days}d": share(one.total(feed, "data_kb", days), 1024) for days in (7, 30, 90, 180)},
@@ -116,7 +116,7 @@ def packs(one: Customer) -> dict[str, Any]:
     return {
         "packs_count_30d": one.count(feed, 30, at_home),
         "packs_count_90d": one.count(feed, 90, at_home),
-        "pack_amount_90d": one.total(feed, "price", 90, at_home),
+        "pack_amount_90d": one.total(feed, "price", 90, of=at_home),
         "pack_recency_days": one.newest(feed, at_home),
     }
 
@@ -132,8 +132,8 @@ def roaming(one: Customer) -> dict[str, Any]:
     return {
         "roaming_days_180d": len({ago for ago in days if ago <= 180}),
         "roaming_months_count_180d": len({(ago - 1) // 30 for ago in days if ago <= 180}),
-        "roaming_amount_180d": one.total(feed, "fee", 180, abroad),
-        "roaming_no_pack_amount_60d": one.total(feed, "fee", 60, lambda row: abroad(row) and not row["with_pack"]),
+        "roaming_amount_180d": one.total(feed, "fee", 180, of=abroad),
+        "roaming_no_pack_amount_60d": one.total(feed, "fee", 60, lambda row: not row["with_pack"], of=abroad),
         "roaming_recency_days": min(days, default=None),
         "has_roamed_this_season": int(any(320 <= ago <= 380 for ago in days)),
     }

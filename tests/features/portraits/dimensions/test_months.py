@@ -77,7 +77,7 @@ def test_minutes_stand_for_seconds_that_are_not_delivered(world, build):
     """Many an operator bills minutes and delivers nothing finer."""
     world.customer("a")
     world.add("usage_monthly", "a", "2026-05-01", known="2026-06-02", billed_minutes=62)
-    assert build(world).of("a", "voice_minutes_30d", "data_mb_30d") == {"voice_minutes_30d": 60, "data_mb_30d": 0}
+    assert build(world).of("a", "voice_minutes_30d", "data_mb_30d") == {"voice_minutes_30d": 60, "data_mb_30d": None}
 
 
 def test_with_days_the_months_change_no_use(example_world, example, build):
