@@ -28,6 +28,7 @@ SUBJECTS = (
     "input-3",
     "input-5",
     "input-1",
+    "input-4",
     "input-2",
 )
 

@@ -40,7 +40,8 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: t.new_charge.max(where=t.rank == 1),
     ),
     _is.number(
-        "late_payments_count_180d", _BILLS, "Missed due days among the newest 6 bills: paid on a later day, or unpaid with the day over.",
+        "late_payments_count_180d", _BILLS,
+        "Missed due days among the newest 6 bills: paid on a later day, or unpaid with the day over.",
         lambda t: t.count(where=(t.rank <= 6) & t.is_late),
     ),
     _is.number(
@@ -80,19 +81,19 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: recency(t, t.is_usual),
     ),
     _is.number(
-        "data_trend_30d", _USE, "Data a known day in 7 days over that of 30; empty if no day before the 7 is known.",
+        "data_trend_30d", _USE, "Data a known day in 7 days over that of 30; empty if none before the 7 is known.",
         lambda t: trend(t, "data_kb", 7, 30),
     ),
     _is.number(
-        "data_trend_90d", _USE, "Data a known day in 30 days over that of 90; empty if no day before the 30 is known.",
+        "data_trend_90d", _USE, "Data a known day in 30 days over that of 90; empty if none before the 30 is known.",
         lambda t: trend(t, "data_kb", 30, 90), months=_MONTHS,
     ),
     _is.number(
-        "data_trend_180d", _USE, "Data a known day in 90 days over that of 180; empty if no day before the 90 is known.",
+        "data_trend_180d", _USE, "Data a known day in 90 days over that of 180; empty if none before the 90 is known.",
         lambda t: trend(t, "data_kb", 90, 180), months=_MONTHS,
     ),
     _is.number(
-        "voice_trend_90d", _USE, "Voice a known day in 30 days over that of 90; empty if no day before the 30 is known.",
+        "voice_trend_90d", _USE, "Voice a known day in 30 days over that of 90; empty if none before the 30 is known.",
         lambda t: trend(t, "voice_seconds", 30, 90), months=_MONTHS,
     ),
     _is.number(

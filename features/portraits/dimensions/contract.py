@@ -28,7 +28,9 @@ DEFINITIONS: tuple[Definition, ...] = (
         "discount_amount", _NOW, "Monthly discount of the plan in force, minor units; 0 after its end.",
         lambda t: (t.discount_amount * (t.days_since_discount_end.fill_null(0) <= 0).cast("int64")).max(),
     ),
-    _is.number("plan_days", _NOW, "Days since the order in force took effect.", lambda t: t.days_since_effective_on.max()),
+    _is.number(
+        "plan_days", _NOW, "Days since the order in force took effect.", lambda t: t.days_since_effective_on.max()
+    ),
     _is.number("plan_fee_amount", _NOW, "Monthly fee of the plan, minor units.", lambda t: t.monthly_fee.max()),
     _is.category(
         "plan_generation", _NOW, "Network generation of the plan.",

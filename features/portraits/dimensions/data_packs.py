@@ -24,7 +24,8 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: ratio(t.data_kb.max(where=t.rank == 1), t.allowance_kb.max(where=t.rank == 1)),
     ),
     _is.number(
-        "allowance_used_share_90d", _MONTHS, "Data used over the allowance, newest 3 known months together, those without either left out.",
+        "allowance_used_share_90d", _MONTHS,
+        "Data used over the allowance, newest 3 known months together, those without either left out.",
         lambda t: ratio(
             t.data_kb.sum(where=(t.rank <= 3) & t.allowance_kb.notnull()),
             t.allowance_kb.sum(where=(t.rank <= 3) & t.data_kb.notnull()),
@@ -38,7 +39,8 @@ DEFINITIONS: tuple[Definition, ...] = (
         ),
     ),
     _is.number(
-        "low_use_months_count_90d", _MONTHS, "Months with less than `low_use_share` of the allowance used, among the newest 3.",
+        "low_use_months_count_90d", _MONTHS,
+        "Months with less than `low_use_share` of the allowance used, among the newest 3.",
         lambda t: t.is_low_use.cast("int64").sum(where=t.rank <= 3),
     ),
     _is.number(

@@ -23,7 +23,8 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: total(t, "weak_signal_minutes", 30),
     ),
     _is.number(
-        "poor_network_days_14d", _DAYS, "Poor days in 14 days: more drops than `poor_drops` or more stalls than `poor_stalls`.",
+        "poor_network_days_14d", _DAYS,
+        "Poor days in 14 days: more drops than `poor_drops` or more stalls than `poor_stalls`.",
         lambda t: count(t, 14, t.is_poor),
     ),
     _is.number(
@@ -32,7 +33,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     _is.number(
         "stalls_trend_90d", _DAYS,
-        "Stalls a known day in 30 days over those of 90; empty if no day before the 30 is known.",
+        "Stalls a known day in 30 days over those of 90; empty if none before the 30 is known.",
         lambda t: trend(t, "stalls", 30, 90),
     ),
     _is.count(

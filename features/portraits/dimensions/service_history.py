@@ -30,7 +30,8 @@ DEFINITIONS: tuple[Definition, ...] = (
         lambda t: count(t, 180, t.was_reopened),
     ),
     _is.count(
-        "unsatisfied_tickets_count_90d", _TICKETS, "Tickets opened in 90 days and closed with a satisfaction of at most `unsatisfied_score`.",
+        "unsatisfied_tickets_count_90d", _TICKETS,
+        "Tickets opened in 90 days and closed with a satisfaction of at most `unsatisfied_score`.",
         lambda t: count(t, 90, t.is_unsatisfied),
     ),
     _is.number(

@@ -115,9 +115,7 @@ def bills(staged: Tables, _: PortraitSettings) -> Any:
     return rows.mutate(
         is_late=is_due & (~is_paid | yes(rows.days_since_paid_at < rows.days_since_due_at)),
         overdue_amount=owed,
-        new_charge=ibis.ifelse(
-            yes(rows.was_without & (rows.days_ago == rows.first_days_ago)), rows.value_added_fee, 0
-        ),
+        new_charge=ibis.ifelse(yes(rows.was_without & (rows.days_ago == rows.first_days_ago)), rows.value_added_fee, 0),
     )
 
 

@@ -90,7 +90,7 @@ def month_so_far(staged: Tables, settings: PortraitSettings) -> Any:
 
 
 def usage_months(staged: Tables, settings: PortraitSettings) -> Any:
-    """Returns the newest months over with `rank` (1 = newest), the plan at the start of each, how its allowance fitted."""
+    """Returns the newest months over with `rank` (1 = newest), the plan at the start of each and how it fitted."""
     months = staged["usage_monthly"].filter(lambda t: ~t.is_this_month)
     months = ranked(months, ["customer_id"], [months.days_ago])
     months = months.filter(months.rank <= _MONTHS).select(

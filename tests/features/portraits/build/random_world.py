@@ -23,24 +23,29 @@ def random_world(world: Any, seed: int, customers: Sequence[str]) -> Any:
     dice = random.Random(seed)
     _catalogue(world, dice)
     for customer in customers:
-        _states(world, dice, customer)
-        for day in range(0, dice.choice((8, 31, 91, 200)), dice.choice((1, 2))):
-            _event(world, dice, "usage_daily", customer, NOW - timedelta(days=day))
-        for day in range(dice.randrange(3), dice.choice((7, 30, 31, 100)), dice.choice((1, 3))):
-            _event(world, dice, "network_experience", customer, NOW - timedelta(days=day))
-        for feed, most in EVENTS.items():
-            for _ in range(dice.randrange(most)):
-                at = NOW - timedelta(days=dice.randrange(-2, 500 if most < 6 else 200), seconds=dice.randrange(86400))
-                _event(world, dice, feed, customer, at)
-        for months in range(-1, dice.choice((1, 9, 16))):
-            for feed in ("bills", "usage_monthly"):
-                if dice.random() < 0.9:
-                    _event(world, dice, feed, customer, months_before(months))
-        for index in range(dice.randrange(12)):
-            _order(world, dice, customer, index)
-        for index in range(dice.randrange(8)):
-            _ticket(world, dice, customer, index)
+        _history(world, dice, customer)
     return world
+
+
+def _history(world: Any, dice: random.Random, customer: str) -> None:
+    """Adds everything that happened to a customer."""
+    _states(world, dice, customer)
+    for day in range(0, dice.choice((8, 31, 91, 200)), dice.choice((1, 2))):
+        _event(world, dice, "usage_daily", customer, NOW - timedelta(days=day))
+    for day in range(dice.randrange(3), dice.choice((7, 30, 31, 100)), dice.choice((1, 3))):
+        _event(world, dice, "network_experience", customer, NOW - timedelta(days=day))
+    for feed, most in EVENTS.items():
+        for _ in range(dice.randrange(most)):
+            at = NOW - timedelta(days=dice.randrange(-2, 500 if most < 6 else 200), seconds=dice.randrange(86400))
+            _event(world, dice, feed, customer, at)
+    for months in range(-1, dice.choice((1, 9, 16))):
+        for feed in ("bills", "usage_monthly"):
+            if dice.random() < 0.9:
+                _event(world, dice, feed, customer, months_before(months))
+    for index in range(dice.randrange(12)):
+        _order(world, dice, customer, index)
+    for index in range(dice.randrange(8)):
+        _ticket(world, dice, customer, index)
 
 
 EVENTS = {"hotline_calls": 14, "channel_contacts": 20, "pack_orders": 8, "roaming_sessions": 8, "surveys": 4, "contacts": 5, "port_requests": 3}  # fmt: skip
@@ -81,23 +86,31 @@ def _states(world: Any, dice: random.Random, customer: str) -> None:
             grid=dice.choice(("G1", None)),
         )  # fmt: skip
     for member in (customer, f"{customer}2", f"{customer}3", f"{customer}4"):
-        until = dice.choice((None, None, "2026-06-07", "2026-06-08", "2026-06-09", "2026-03-01", "2026-03-10", "2026-03-11"))
-        until = None if member == customer else until
-        world.add("person_links", member, "2025-06-08", person_id="p", account_id=f"a{customer}", valid_from=dice.choice(("2025-06-08", "2026-06-08", "2026-06-20")) if until is None and member != customer else "2025-06-08", valid_until=until)  # fmt: skip
-        if member != customer and dice.random() < 0.4:
-            at = NOW - timedelta(days=dice.choice((-1, 0, 3, 89, 90, 91)))
-            world.add("terminations", member, f"{at}", reason="cancel")
+        _member(world, dice, f"a{customer}", member, is_self=member == customer)
     for since in ("2025-06-08", "2026-01-01")[: dice.randrange(3)]:
         ported = dice.choice((None, since))
         world.add("number_flags", customer, since, valid_from=f"{since} 00:00", ported_in_on=ported, is_verified=True)
     for service in ("broadband", "tv"):
         for _ in range(dice.randrange(4)):
-            at = NOW - timedelta(days=dice.randrange(150))
+            then = NOW - timedelta(days=dice.randrange(150))
             world.add(
-                "fixed_services", customer, f"{at}", service=service, status=dice.choice(("active", "closed", None)),
+                "fixed_services", customer, f"{then}", service=service, status=dice.choice(("active", "closed", None)),
                 contracted_kbps=dice.choice((None, 0, 100000)), measured_kbps=dice.choice((None, 50000)), faults=dice.choice((None, 0, 2)),
-                last_active_on=dice.choice((None, f"{at:%Y-%m-%d}")),
+                last_active_on=dice.choice((None, f"{then:%Y-%m-%d}")),
             )  # fmt: skip
+
+
+def _member(world: Any, dice: random.Random, account: str, member: str, *, is_self: bool) -> None:
+    """Links a subscription to an account; others than the customer's own may begin late, and end one way or both."""
+    ends = (None, None, "2026-06-07", "2026-06-08", "2026-06-09", "2026-03-01", "2026-03-10", "2026-03-11")
+    until = None if is_self else dice.choice(ends)
+    since = dice.choice(("2025-06-08", "2026-06-08", "2026-06-20")) if until is None and not is_self else "2025-06-08"
+    world.add(
+        "person_links", member, "2025-06-08", person_id="p", account_id=account, valid_from=since, valid_until=until
+    )
+    if not is_self and dice.random() < 0.4:
+        at = NOW - timedelta(days=dice.choice((-1, 0, 3, 89, 90, 91)))
+        world.add("terminations", member, f"{at}", reason="cancel")
 
 
 def _order(world: Any, dice: random.Random, customer: str, index: int) -> None:

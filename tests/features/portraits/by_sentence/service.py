@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from tests.features.portraits.by_sentence.history import Customer, Row, share
@@ -20,6 +21,10 @@ def about(*topics: str) -> Any:
     return lambda row: row["topic"] in topics
 
 
+def _is_by(channel: str, row: Row) -> bool:
+    return row["channel"] == channel
+
+
 def calls(one: Customer) -> dict[str, Any]:
     """Calls to the hotline."""
     feed = "hotline_calls"
@@ -30,7 +35,9 @@ def calls(one: Customer) -> dict[str, Any]:
     def by_topic(days: int, topics: tuple[str, ...]) -> int:
         return one.count(feed, days, lambda row: manual(row) and row["topic"] in topics)
 
-    week = [sum(o["topic"] == row["topic"] and o["ago"] <= 7 for o in with_topic) for row in with_topic if row["ago"] <= 7]
+    week = [
+        sum(o["topic"] == row["topic"] and o["ago"] <= 7 for o in with_topic) for row in with_topic if row["ago"] <= 7
+    ]
     weeks = [
         sum(o["topic"] == row["topic"] and 0 <= o["ago"] - row["ago"] < 7 for o in with_topic)
         for row in with_topic
@@ -76,9 +83,7 @@ def channels(one: Customer) -> dict[str, Any]:
 
 def contacts_of_all_kinds(one: Customer) -> dict[str, Any]:
     """Manual calls beside touches."""
-    by_channel = {
-        name: one.count("channel_contacts", 180, lambda row, name=name: row["channel"] == name) for name in CHANNELS
-    }
+    by_channel = {name: one.count("channel_contacts", 180, partial(_is_by, name)) for name in CHANNELS}
     by_channel["call"] = one.count("hotline_calls", 180, manual)
     assisted = by_channel["call"] + by_channel["hall"]
     by_self = one.count("channel_contacts", 90, lambda row: row["channel"] in SELF_SERVICE)
@@ -112,7 +117,9 @@ def tickets(one: Customer) -> dict[str, Any]:
         **{f"complaints_count_{days}d": len(opened(complaints, days)) for days in (30, 90, 180)},
         "complaint_recency_days": min((row["opened"] for row in complaints), default=None),
         "open_complaints_count": sum(row["status"] != "closed" for row in complaints),
-        "overdue_tickets_count": sum(row["due_at"] is not None and row["due_at"] < everybody.instant for row in running),
+        "overdue_tickets_count": sum(
+            row["due_at"] is not None and row["due_at"] < everybody.instant for row in running
+        ),
         "reopened_tickets_count_180d": sum(row["ticket_id"] in reopened for row in opened(newest, 180)),
         "unsatisfied_tickets_count_90d": sum(
             row["status"] == "closed" and (row["satisfaction"] or 99) <= one.limits.unsatisfied_score

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tests.features.portraits.by_sentence.history import Customer, Row, month_after, share
@@ -55,11 +56,8 @@ def days_of_use(one: Customer) -> dict[str, Any]:
 
 def months_of_use(one: Customer) -> dict[str, Any]:
     """How the allowance fits the use, month by month, each under the plan of then."""
-    months = []
-    for row in one.rows("usage_monthly")[::-1]:
-        if month_after(row["period"]) <= one.as_of:
-            months.append((row, one.everybody.terms(plan_on(one, row["period"]).get("plan_id"))))
-    three = months[:3]
+    over = one.rows("usage_monthly", where=lambda row: month_after(row["period"]) <= one.as_of)
+    three = [(row, one.everybody.terms(plan_on(one, row["period"]).get("plan_id"))) for row in over[:-4:-1]]
 
     def together(column: str, some: list[tuple[Row, int | None]]) -> float | None:
         with_one = [(row[column], most) for row, most in some if most is not None and row[column] is not None]
@@ -161,16 +159,22 @@ def faults(one: Customer) -> dict[str, Any]:
     """Open faults of the grid at home."""
     grid, instant = one.state("customers").get("grid"), one.everybody.instant
     newest = [states[-1] for states in one.everybody.faults.values()]
-    open_ones = [row for row in newest if grid is not None and row["grid"] == grid and not (row["repaired_at"] and row["repaired_at"] < instant)]
+    open_ones = [
+        row
+        for row in newest
+        if grid is not None and row["grid"] == grid and not (row["repaired_at"] and row["repaired_at"] < instant)
+    ]
     return {"grid_faults_count": len(open_ones)}
+
+
+def _is_of(service: str, row: Row) -> bool:
+    return row["service"] == service
 
 
 def fixed(one: Customer) -> dict[str, Any]:
     """Broadband and TV of the subscription."""
     feed = "fixed_services"
-    newest = {
-        service: one.state(feed, lambda row, service=service: row["service"] == service) for service in ("broadband", "tv")
-    }
+    newest = {service: one.state(feed, partial(_is_of, service)) for service in ("broadband", "tv")}
     line, box = newest["broadband"], newest["tv"]
     in_use = [row for row in newest.values() if row and row["status"] != "closed"]
     speed = line.get("measured_kbps") is not None and line.get("contracted_kbps")

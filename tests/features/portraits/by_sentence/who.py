@@ -121,7 +121,9 @@ def bills(one: Customer) -> dict[str, Any]:
     return {
         "bill_last_amount": newest["total"],
         "bill_mean_amount_90d": sum(row["total"] for row in three) / len(three),
-        "bill_jump_share": newest["total"] * len(before) / sum(row["total"] for row in before) if sum(row["total"] for row in before) else None,
+        "bill_jump_share": newest["total"] * len(before) / sum(row["total"] for row in before)
+        if sum(row["total"] for row in before)
+        else None,
         "bill_overage_amount_90d": sum(fees) if fees else None,
         "bill_overage_months_count_90d": sum(fee > 0 for fee in fees) if fees else None,
         "bill_new_charge_amount": newest["value_added_fee"] if is_new else 0,

@@ -40,7 +40,7 @@ def test_of_two_orders_for_one_day_the_later_order_is_the_plan(world, build):
     _order(world, "twice", "2026-05-20", "2026-06-01", plan="small", at="2026-06-03")
     _order(world, "twice", "2026-05-25", "2026-06-01", plan="big")
     world.add("usage_monthly", "twice", "2026-06-01", known="2026-06-07", data_kb=5120)
-    assert build(world).of("twice", "plan_fee_amount", "allowance_used_share") == {
+    assert build(world, date(2026, 7, 8)).of("twice", "plan_fee_amount", "allowance_used_share") == {
         "plan_fee_amount": 98000, "allowance_used_share": 0.25,
     }  # fmt: skip
 
