@@ -12,7 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -116,25 +116,13 @@ def differences(
 
 def slow_customers(read: Read, everybody: Everybody) -> Iterator[Customer]:
     """Yields the customers of a date with their rows as known then: all that are known and have not ended."""
-    tables = {}
-    for feed, contract in FEEDS.items():
-        table = None if contract.personal or feed == "attributes" else read(feed)
-        if table is not None:
-            tables[feed] = within_reach(table, feed, everybody)
-    links = {link: within_reach(table, link, everybody) for link in LINKS if (table := read(link)) is not None}
-    everybody.learn({f: in_versions(f, t.to_pylist()) for f, t in (tables | links).items() if f in OF_EVERYBODY})
-    for feed, table in tables.items():
-        if table.num_rows:
-            everybody.present.add(feed)
-            if FEEDS[feed].grain is Grain.DAY:
-                everybody.newest[feed] = everybody.ago(pc.max(table["event_at"]).as_py())
-    own = {feed: table.sort_by("customer_id") for feed, table in tables.items() if feed not in OF_EVERYBODY}
-    names = {feed: table["customer_id"].to_numpy(zero_copy_only=False) for feed, table in own.items()}
+    tables = own_tables(read, everybody)
+    names = {feed: table["customer_id"].to_numpy(zero_copy_only=False) for feed, table in tables.items()}
     everyone = sorted(set(names["customers"]) - set(everybody.ended))
     for start in range(0, len(everyone), CHUNK):
         some = everyone[start : start + CHUNK]
         rows: dict[str, dict[str, list[Row]]] = {one: {} for one in some}
-        for feed, table in own.items():
+        for feed, table in tables.items():
             first, last = np.searchsorted(names[feed], some[0]), np.searchsorted(names[feed], some[-1], side="right")
             for row in in_versions(feed, table.slice(first, last - first).to_pylist()):
                 if row["customer_id"] in rows:
@@ -142,6 +130,21 @@ def slow_customers(read: Read, everybody: Everybody) -> Iterator[Customer]:
         for one in (Customer(everybody, name, rows[name]) for name in some):
             if one.rows("customers") and one.state("customers")["status"] != "closed":
                 yield one
+
+
+def own_tables(read: Read, everybody: Everybody) -> dict[str, pa.Table]:
+    """Returns the feeds of customers, each sorted by customer; what tells of everybody is learnt."""
+    names = [name for name, feed in FEEDS.items() if not feed.personal and name != "attributes"]
+    tables = {
+        name: within_reach(table, name, everybody) for name in (*names, *LINKS) if (table := read(name)) is not None
+    }
+    everybody.learn({name: in_versions(name, tables.pop(name).to_pylist()) for name in OF_EVERYBODY if name in tables})
+    for name, table in tables.items():
+        if table.num_rows:
+            everybody.present.add(name)
+            if FEEDS[name].grain is Grain.DAY:
+                everybody.newest[name] = everybody.ago(pc.max(table["event_at"]).as_py())
+    return {name: table.sort_by("customer_id") for name, table in tables.items()}
 
 
 def within_reach(table: pa.Table, feed: str, everybody: Everybody) -> pa.Table:
