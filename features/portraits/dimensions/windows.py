@@ -19,7 +19,7 @@ LOOK_BACK_DAYS = 180
 def within(rows: Any, days: int, where: Any = None) -> Any:
     """Returns the condition that a row lies in `[D - days, D)`, and `where` holds if given."""
     inside = rows.days_ago <= days
-    return inside if where is None else inside & where
+    return inside if where is None else inside & where.fill_null(False)  # Spark counts unknown alone as unknown, not 0
 
 
 def count(rows: Any, days: int, where: Any = None) -> Any:

@@ -18,12 +18,12 @@ def test_build_classes_and_catalogue(example_world):
     home = str(example_world.land().root)
     app = create_app()
     built = RUN.invoke(app, ["build", "--home", home, "--as-of", "2026-06-08", "--from", "2026-06-01", "--json"])
-    assert json.loads(built.stdout)["built"] == {"2026-06-01": 21, "2026-06-08": 21}
+    assert json.loads(built.stdout)["built"] == {"2026-06-01": 24, "2026-06-08": 24}
     table = RUN.invoke(app, ["classes", "--home", home])
     assert "customer classes as of 2026-06-08" in table.stdout
     assert "complaint_sensitive" in table.stdout
     report = json.loads(RUN.invoke(app, ["classes", "--home", home, "--json"]).stdout)
-    assert sum(line["size"] for line in report["classes"]) == 21
+    assert sum(line["size"] for line in report["classes"]) == 24
     assert "`manual_calls_count_30d`" in RUN.invoke(app, ["catalogue"]).stdout
 
 
