@@ -44,7 +44,7 @@ DAYS_BETWEEN = 102
 CHUNK = 1000
 OF_EVERYBODY = ("plans", "packs", "network_faults", "terminations", *LINKS)
 LINKED = {"person_links": "persons", "number_flags": "numbers"}
-UNREAD = ("arrived_at", "text", "comment", "form_of_address", "number")
+UNREAD = ("arrived_at", "text", "comment")
 EXAMPLES = 3
 ARROW = {Kind.INTEGER: pa.int64(), Kind.MONEY: pa.float64(), Kind.NUMBER: pa.float64(), Kind.FLAG: pa.bool_(),
          Kind.INSTANT: pa.timestamp("us"), Kind.DATE: pa.date32()}  # fmt: skip
@@ -157,18 +157,25 @@ def within_reach(table: pa.Table, feed: str, everybody: Everybody) -> pa.Table:
 
 
 def in_versions(feed: str, rows: list[Row]) -> list[Row]:
-    """Returns rows with `superseded_at`: as landed, else when the next row of the same key was known."""
+    """Returns rows with `superseded_at`: as landed, else when the next row of the same key was known.
+
+    Of a file, equal rows count once, and rows of one key that are known at one instant and say different things not at
+    all: the guide calls them `conflicting_duplicate`, and they are refused.
+    """
     if not rows or "superseded_at" in rows[0]:
         return rows
     key = FEEDS[LINKED.get(feed, feed)].key
-    newest: dict[tuple[Any, ...], Row] = {}
-    for row in sorted(rows, key=lambda row: row["known_at"]):
-        row["superseded_at"] = None
-        event = tuple(row.get(name) for name in key)
-        if event in newest:
-            newest[event]["superseded_at"] = row["known_at"]
-        newest[event] = row
-    return rows
+    versions: dict[tuple[Any, ...], dict[Any, list[Row]]] = {}
+    for row in rows:
+        at = versions.setdefault(tuple(row.get(name) for name in key), {}).setdefault(row["known_at"], [])
+        if row not in at:
+            at.append(row)
+    kept = []
+    for by_time in versions.values():
+        certain = [by_time[at][0] for at in sorted(by_time) if len(by_time[at]) == 1]
+        nexts = [row["known_at"] for row in certain[1:]]
+        kept += [row | {"superseded_at": at} for row, at in zip(certain, [*nexts, None], strict=True)]
+    return kept
 
 
 def as_landed(feeds: Feeds, feed: str) -> pa.Table | None:
@@ -206,5 +213,4 @@ def of_files(folder: Path, feed: str) -> pa.Table | None:
             table = table.set_column(place, one, civil.cast(pa.timestamp("us")))
         elif kinds.get(one) is Kind.MONEY:
             table = table.set_column(place, one, pc.round(pc.multiply(column, 1000)).cast(pa.int64()))
-    drop = (*UNREAD, "event_at") if feed in LINKS else UNREAD
-    return table.drop_columns([one for one in drop if one in table.column_names and one not in contract.key])
+    return table.drop_columns("event_at") if feed in LINKS else table
