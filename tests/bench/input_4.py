@@ -174,7 +174,7 @@ def in_versions(feed: str, rows: list[Row]) -> list[Row]:
     for by_time in versions.values():
         certain = [by_time[at][0] for at in sorted(by_time) if len(by_time[at]) == 1]
         nexts = [row["known_at"] for row in certain[1:]]
-        kept += [row | {"superseded_at": at} for row, at in zip(certain, [*nexts, None], strict=True)]
+        kept += [row | {"superseded_at": at} for row, at in zip(certain, [*nexts, None], strict=False)]
     return kept
 
 
