@@ -35,6 +35,7 @@ from serving.database.audit import record
 from serving.database.session import engine_of, migrated, open_database, writing
 from serving.database.tables_outreach import AttemptRow, ContactRow
 from serving.home.restored import restore
+from training.registry.moved import follow_folder
 
 SHORTEST_REASON = 5
 
@@ -55,6 +56,8 @@ def show(home: Home) -> dict[str, Any]:
 def move(home: Home, reason: str, *, new_id: bool = False) -> dict[str, Any]:
     """Accepts the present places of ledger and online store, or gives a copied home an id of its own.
 
+    MLflow's records name the folder that they lie in afterwards, so that its pages find their artifacts at once.
+
     With `new_id` the files inside the home become those of the new id, and backends on servers stay the original's:
     this home forgets them.
 
@@ -70,6 +73,7 @@ def move(home: Home, reason: str, *, new_id: bool = False) -> dict[str, Any]:
         own = {kind: one for kind, one in old.backends.items() if one.place == OWN_FILE}
         changed = old.model_copy(update={"home_id": secrets.token_hex(8), "backends": own})
         change(home, lambda _: decide(changed, "move --new-id", reason, before=old.home_id))
+        follow_folder(home.mlruns / "mlflow.db")
         if home.operations.exists() and places[LEDGER] == OWN_FILE:
             _mark_ledger(home, engine)
         if (home.store / "online.db").exists() and places[STORE] == OWN_FILE:
@@ -85,6 +89,7 @@ def move(home: Home, reason: str, *, new_id: bool = False) -> dict[str, Any]:
     except InsightError:
         change(home, lambda _: old)
         raise
+    follow_folder(home.mlruns / "mlflow.db")
     return show(home)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from features.kit.arrays import Floats
 from features.kit.clock import last_labelled
 from features.kit.errors import NotReadyError
 from features.kit.terminal.progress import SILENT, Progress
@@ -109,6 +110,7 @@ def _report_of(
     kept, broken = matured(watched.records, target, model, dates, settings, threads=watched.threads)
     alarms += broken
     newer = max((labelled - learned_until).days, 0)
+    level = _level(reference, propensities, watched.as_of)
     return {
         "version": model.manifest.version,
         "reference": reference["as_of"],
@@ -120,6 +122,7 @@ def _report_of(
             "psi": round(shift["psi"], 4),
             "ks": round(shift["ks"], 4),
             "mean_propensity": round(float(propensities.mean()), 6),
+            "expected_mean": level.expected,
             "base_rate": model.manifest.base_rate,
             "estimated_auc": round(promised, 4),
             "reference_estimated_auc": reference["scores"]["estimated_auc"],
@@ -129,7 +132,7 @@ def _report_of(
         "matured": kept,
         "newer_label_days": newer,
         "alarms": [alarm.as_dict() for alarm in alarms],
-        "recommendation": recommendation(model, alarms, newer, settings),
+        "recommendation": recommendation(model, alarms, newer, settings, level),
     }
 
 
@@ -158,6 +161,46 @@ def _features(
     return figures, alarms
 
 
+@dataclass(frozen=True)
+class Level:
+    """The mean propensity of a date beside what the reference dates lead one to expect."""
+
+    mean: float
+    expected: list[float] | None = None  # lowest and highest; None for a reference from before it was kept
+
+    def advice(self) -> dict[str, str]:
+        """Returns what is to be done where no alarm rings: watch a level outside what is expected, else nothing."""
+        mean = f"{self.mean:.4f}"
+        if self.expected is None:
+            return _advice(
+                "none",
+                f"no limit is crossed; the reference has no mean propensity to hold {mean} against, the next one will",
+                f"未越过任何界限;参考中没有可与{mean}比较的平均倾向,下次训练后即有",
+            )
+        low, high = (f"{end:.4f}" for end in self.expected)
+        if self.expected[0] <= self.mean <= self.expected[1]:
+            return _advice(
+                "none",
+                f"no limit is crossed, and the mean propensity {mean} lies within the expected {low} to {high}",
+                f"未越过任何界限,平均倾向{mean}在预期的{low}至{high}之内",
+            )
+        return _advice(
+            "watch",
+            f"no limit is crossed, but the mean propensity is {mean}, and the reference dates lead one to expect "
+            f"{low} to {high}: customers or data have changed; matured labels will tell",
+            f"未越过任何界限,但平均倾向为{mean},按参考日期应在{low}至{high}之间:客户或数据已有变化,待标签成熟后可知",
+        )
+
+
+def _level(reference: dict[str, Any], propensities: Floats, as_of: date) -> Level:
+    means = reference["scores"].get("mean_propensity")
+    mean = round(float(propensities.mean()), 6)
+    if not means:
+        return Level(mean)
+    ends = drift.expected_level(means, propensities, age=_age(reference, as_of))
+    return Level(mean, [round(end, 6) for end in ends])
+
+
 def _age(reference: dict[str, Any], as_of: date) -> float:
     """Returns the days since the newest reference date, in spans of the reference dates.
 
@@ -168,12 +211,12 @@ def _age(reference: dict[str, Any], as_of: date) -> float:
 
 
 def recommendation(
-    model: LoadedBundle, alarms: Sequence[Alarm], newer_days: int, settings: MonitorSettings
+    model: LoadedBundle, alarms: Sequence[Alarm], newer_days: int, settings: MonitorSettings, level: Level
 ) -> dict[str, str]:
     """Returns what should be done, as a code with its reason in both languages.
 
     Codes: `fix_feeds` (wrong data make a worse model), `retrain`, `watch` (changed, but nothing newer to learn
-    from), `none`.
+    from; or without an alarm, the mean propensity lies outside what the reference dates lead one to expect), `none`.
     """
     wrong = sorted({alarm.name for alarm in alarms if alarm.kind in FEED_KINDS})
     if wrong:
@@ -196,7 +239,7 @@ def recommendation(
         return _advice(
             "watch", "something has changed, but not what the model lives on", "有变化,但尚不影响模型的主要依据"
         )
-    return _advice("none", "everything is as it was when the model was made", "与建模时一致")
+    return level.advice()
 
 
 def _advice(code: str, why: str, zh: str) -> dict[str, str]:

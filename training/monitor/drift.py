@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from features.kit.arrays import Floats, Vectors
+from training.evaluation.metrics import Z95
 
 KNOTS = 101
 BINS = 10
@@ -129,3 +130,27 @@ def estimated_auc(propensities: Floats) -> float:
     # a row is never compared with itself; within a tie the pairs of different rows count as half.
     ties = (positives * negatives - values * (1.0 - values) * counts) / 2.0
     return float((positives * below + ties).sum() / total) if total > 0 else float("nan")
+
+
+def expected_level(means: Sequence[float], propensities: Floats, *, age: float) -> tuple[float, float]:
+    """Returns between which means the mean propensity of another date is expected, at 95 %.
+
+    The means of the reference dates scatter; few of them say little about it, so Student's t of their number decides,
+    and an older reference says less. It is never narrower than chance among the customers of one date.
+
+    Example: reference dates with .0200, .0205, .0210 scatter by .0005; a fresh date of 50,000 customers whose
+    propensities scatter by .02 may lie .0025 to either side of .0205.
+
+    Args:
+        means: The mean propensity of each reference date.
+        propensities: Of the date, float64 [n].
+        age: Days since the newest reference date, in spans of the reference dates.
+    """
+    from scipy.stats import t
+
+    count, centre = len(means), float(np.mean(means))
+    most = Z95 * float(np.std(propensities)) / max(len(propensities), 1) ** 0.5 * (1 + 1 / count) ** 0.5
+    if count > 1:  # the means scatter by both
+        scatter = float(np.std(means, ddof=1)) * (1 + 1 / count) ** 0.5
+        most = max(most, float(t.ppf(0.975, count - 1)) * scatter * (1 + age))
+    return centre - most, centre + most

@@ -58,13 +58,16 @@ def reference_of(
         columns = [column_of(table, feature.name) for table in tables]
         features[feature.name] = {"kind": feature.kind, **_with_usual(columns, is_number=feature.kind == "number")}
         features[feature.name]["equal_share"] = _equal_share(codes, pairs, place)
-    promised = [estimated_auc(calibration.propensity(scores)) for scores in margins]
+    propensities = [calibration.propensity(scores) for scores in margins]
+    promised = [estimated_auc(one) for one in propensities]
+    levels = [float(one.mean()) for one in propensities]
     content = {
         "format_version": FORMAT_VERSION,
         "as_of": [day.isoformat() for day in days],
         "rows": sum(table.num_rows for table in tables),
         "features": features,
-        "scores": _with_usual(margins, is_number=True) | {"estimated_auc": [min(promised), max(promised)]},
+        "scores": _with_usual(margins, is_number=True)
+        | {"estimated_auc": [min(promised), max(promised)], "mean_propensity": levels},
         "feeds": feed_reference(feeds, days),
     }
     return orjson.dumps(content, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY)

@@ -23,6 +23,10 @@ R = TypeVar("R")
 CHAMPION, CHALLENGER = "champion", "challenger"
 _VERSION_TAG = "bundle_version"
 _LONGEST = 500
+KIND, TRAINING = "mlflow.experimentKind", "custom_model_development"
+"""The tag by which MLflow's pages know training runs; without it they show traces of language models."""
+GROUPS = "figures_by_group.json"
+"""The table of a run with the figures of every kind, class and slice; as metrics they would hide the others."""
 
 
 def _quiet(call: Callable[P, R]) -> Callable[P, R]:
@@ -50,8 +54,11 @@ def log_training(
 ) -> None:
     """Records one training: parameters, metrics, tags and, if there is one, the whole bundle as a model version.
 
+    Figures of the whole are metrics; those of kinds, classes and slices are the table `figures_by_group.json`.
+
     Logging the same version again adds a run and keeps the one registered version.
     """
+    import pandas as pd
     from mlflow.entities import Metric, Param, RunTag
 
     client = _client(home)
@@ -63,6 +70,8 @@ def log_training(
         params=[Param(name, str(value)[:_LONGEST]) for name, value in parameters.items()],
         tags=[RunTag(name, str(value)) for name, value in tags.items()],
     )
+    if groups := _groups(metrics):
+        client.log_table(run.info.run_id, pd.DataFrame(groups), GROUPS)
     if folder is not None:
         client.log_artifacts(run.info.run_id, str(folder), artifact_path="bundle")
         if _registered(client, target, version) is None:
@@ -110,7 +119,12 @@ def _experiment_of(database: str, artifacts: str, target: str) -> str:
 
     client = _client_of(database)
     known = client.get_experiment_by_name(target)
-    identity = known.experiment_id if known else client.create_experiment(target, artifact_location=artifacts)
+    if known is None:
+        identity = client.create_experiment(target, artifact_location=artifacts, tags={KIND: TRAINING})
+    else:
+        identity = known.experiment_id
+        if known.tags.get(KIND) != TRAINING:  # of a home from before the tag
+            client.set_experiment_tag(identity, KIND, TRAINING)
     try:
         client.get_registered_model(target)
     except MlflowException:
@@ -150,15 +164,24 @@ def _client_of(database: str) -> Any:
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the plain numbers of a nested evaluation under dotted names; intervals become `_low` and `_high`."""
+    """Returns the plain numbers of an evaluation; intervals become `_low` and `_high`, parts of it stay away."""
     found: dict[str, float] = {}
     for name, value in metrics.items():
         if isinstance(value, bool) or value is None:
             continue
         if isinstance(value, int | float):
             found[name] = float(value)
-        elif isinstance(value, list | tuple) and name.endswith("_ci") and len(value) == 2:
+        elif isinstance(value, list | tuple) and name.endswith("_ci") and len(value) == 2 and None not in value:
             found[f"{name[:-3]}_low"], found[f"{name[:-3]}_high"] = float(value[0]), float(value[1])
-        elif isinstance(value, dict):
-            found |= {f"{name}.{inner}": number for inner, number in _numbers(value).items()}
     return {name: number for name, number in found.items() if number == number}  # noqa: PLR0124 - drops NaN
+
+
+def _groups(metrics: Mapping[str, Any], above: str = "") -> list[dict[str, Any]]:
+    """Returns a row of numbers for each part of an evaluation, under its dotted name. Example: `by_class.loyal`."""
+    rows: list[dict[str, Any]] = []
+    for name, value in metrics.items():
+        if isinstance(value, dict):
+            numbers = _numbers(value)
+            rows += [{"group": above + name, **numbers}] if numbers else []
+            rows += _groups(value, f"{above}{name}.")
+    return rows

@@ -16,7 +16,7 @@ from tests.training.planted_history import CUSTOMERS, small_home
 from training.evaluation import metrics
 from training.monitor import drift
 from training.monitor.alarms import Alarm, feature_alarms, feed_alarms, is_judged, psi_limit
-from training.monitor.check import recommendation
+from training.monitor.check import Level, recommendation
 from training.monitor.promises import deviations, promise_spread
 from training.monitor.reference import feed_reference, feed_state
 from training.monitor.report import exposition, page
@@ -183,10 +183,43 @@ MODEL: Any = SimpleNamespace(
 def test_the_recommendation_names_its_reason(alarms, newer, code):
     """Wrong data first; then broken promises, strong drift or old age; without newer labels there is nothing to learn."""
     rung = [Alarm(kind, name, 1.0, 0.5, "x") for kind, name in alarms]
-    advice = recommendation(MODEL, rung, newer, SETTINGS)
+    advice = recommendation(MODEL, rung, newer, SETTINGS, Level(0.02))
     assert advice["code"] == code
     assert advice["reason"]
     assert advice["reason_zh"]
+
+
+@pytest.mark.parametrize(
+    ("mean", "age", "code", "words"),
+    [
+        (0.0250, 0.5, "watch", "the mean propensity is 0.0250, and the reference dates lead one to expect 0.01"),
+        (0.0207, 0.5, "none", "the mean propensity 0.0207 lies within"),
+        (0.0250, 3.0, "none", "the mean propensity 0.0250 lies within"),  # the same, long after: dates drift apart
+    ],
+)
+def test_a_mean_that_has_moved_is_not_called_as_it_was(mean, age, code, words):
+    """.0250 after six dates about .0205 is said, though no distribution rings; a mean among theirs is said to be so."""
+    means = [0.0198, 0.0201, 0.0204, 0.0206, 0.0209, 0.0212]
+    propensities = np.random.default_rng(6).beta(1, 1 / mean - 1, 20_000)
+    low, high = drift.expected_level(means, propensities, age=age)
+    advice = recommendation(MODEL, [], 10, SETTINGS, Level(mean, [low, high]))
+    assert (advice["code"], words in advice["reason"]) == (code, True), advice
+    assert f"{mean:.4f}" in advice["reason_zh"]
+    assert "hold 0.0250 against" in recommendation(MODEL, [], 10, SETTINGS, Level(0.025))["reason"]  # an older reference
+
+
+@pytest.mark.parametrize("dates", [1, 2, 6])
+def test_the_expected_mean_holds_95_of_100_dates(dates):
+    """Dates whose level scatters by 3 % and whose customers by chance: 93 to 97 % of the next ones lie inside."""
+    random = np.random.default_rng(dates)
+    inside = 0
+    for _ in range(2000):
+        between = 0.0 if dates == 1 else 0.03  # one date says nothing of how dates scatter
+        levels = 0.02 * (1 + between * random.normal(size=dates + 1))
+        draws = [level * random.uniform(0, 2, size=400) for level in levels]
+        low, high = drift.expected_level([float(one.mean()) for one in draws[:-1]], draws[-1], age=0.0)
+        inside += low <= draws[-1].mean() <= high
+    assert 0.93 <= inside / 2000 <= 0.985
 
 
 def test_page_and_gauges_need_nothing_else():
