@@ -16,6 +16,10 @@
 #
 # Who are the customers of the newest as-of date, and what is different about each of the twelve classes?
 # Run `insight demo` (or `insight run` on your own files) first; this page reads what it built.
+#
+# No picture is kept here, for pictures show customers. To see them:
+# `.venv/bin/jupyter-execute --output=01_know_your_customers_seen notebooks/01_know_your_customers.ipynb`, then open `notebooks/01_know_your_customers_seen.ipynb`.
+# 本页不保存图片,因为图中有客户数据;运行上面的命令后即可查看。
 
 # %%
 import matplotlib.pyplot as plt

@@ -19,6 +19,10 @@
 #
 # **中文摘要:** 过去某天的画像只能使用当天已知的数据。本页展示数据到达有多晚、如果不按“当时已知”计数会多看到多少未来信息,
 # 以及训练与检验的时间窗口如何隔开。
+#
+# No picture is kept here, for pictures show customers. To see them:
+# `.venv/bin/jupyter-execute --output=02_point_in_time_seen notebooks/02_point_in_time.ipynb`, then open `notebooks/02_point_in_time_seen.ipynb`.
+# 本页不保存图片,因为图中有客户数据;运行上面的命令后即可查看。
 
 # %%
 from datetime import timedelta

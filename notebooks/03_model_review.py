@@ -19,6 +19,10 @@
 #
 # **中文摘要:** 本页检查正在服务的流失模型:在未见过的数据上的表现、概率是否可信、各客户类别的差异、分数从何而来,
 # 以及模型卡片是否完整。
+#
+# No picture is kept here, for pictures show customers. To see them:
+# `.venv/bin/jupyter-execute --output=03_model_review_seen notebooks/03_model_review.ipynb`, then open `notebooks/03_model_review_seen.ipynb`.
+# 本页不保存图片,因为图中有客户数据;运行上面的命令后即可查看。
 
 # %%
 import io

@@ -19,6 +19,10 @@
 #
 # **中文摘要:** 每天联系多少客户才划算?哪些动作占用名额?联系规则挡住了哪些人?结果在多大程度上依赖假设的效果?
 # 本页只做测算,不占用客户、不产生任何联系。
+#
+# No picture is kept here, for pictures show customers. To see them:
+# `.venv/bin/jupyter-execute --output=04_outreach_what_if_seen notebooks/04_outreach_what_if.ipynb`, then open `notebooks/04_outreach_what_if_seen.ipynb`.
+# 本页不保存图片,因为图中有客户数据;运行上面的命令后即可查看。
 
 # %%
 import matplotlib.pyplot as plt

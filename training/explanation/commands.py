@@ -54,3 +54,5 @@ def explain(
         f"  without its strongest feature the score moves as told for {gone['agreed']:.1%} of {gone['rows']:,} "
         f"(with another customer's explanation: {gone['agreed_exchanged']:.1%})"
     )
+    if result["note"]:
+        print(f"  {result['note']}")

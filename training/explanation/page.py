@@ -18,6 +18,8 @@ from features.kit.arrays import Vectors
 from features.kit.errors import NotFoundError, NotReadyError
 from features.kit.files import write_bytes, write_json
 from features.kit.home import Home
+from features.kit.language import Text
+from features.kit.pages.figures import FONT_HINT, chinese_font
 from features.kit.pages.pages import render
 from features.kit.terminal.progress import SILENT, Progress
 from features.portraits.reading import Portraits
@@ -70,7 +72,7 @@ def explain_model(
     few = np.sort(np.random.default_rng(seed).permutation(len(values))[: pictures.SUMMARY_ROWS])
     with progress.step(f"{target}: contributions"):
         contributions = model.contributions(values[few])
-    strongest = importance(contributions, names)
+    strongest, texts = importance(contributions, names), load_texts()
     result: dict[str, Any] = {
         "target": target, "version": model.manifest.version, "as_of": day.isoformat(), "customers": len(ids),
         "explained": len(few), "importance": strongest, "by_dimension": by_dimension(contributions, dimensions),
@@ -84,8 +86,9 @@ def explain_model(
             "dimensions.png": pictures.dimensions_picture(result["by_dimension"]),
         }
         for name in list(strongest)[:DEPENDENCE]:
+            subject = texts.dimensions.get(dimensions[list(names).index(name)])
             drawn[f"dependence_{bundle.model_name(name)}.png"] = pictures.dependence(
-                contributions, values[few], names, name
+                contributions, values[few], names, name, subject and _heading(subject)
             )
         rows = [ids.index(one) for one in customers]
         result["of_customers"] = []
@@ -96,9 +99,15 @@ def explain_model(
     for name, content in drawn.items():
         write_bytes(out / name, content)
     result["pictures"] = list(drawn)
+    result["note"] = "" if chinese_font() else FONT_HINT
     write_json(out / "explanation.json", result)
-    write_bytes(out / "index.html", page(result, load_texts()).encode())
+    write_bytes(out / "index.html", page(result, texts).encode())
     return result
+
+
+def _heading(dimension: Text) -> Text:
+    """Returns a dimension's name without what it holds. Example: "Contract: plan, terms" gives "Contract"."""
+    return Text(zh=dimension.zh.split(":")[0], en=dimension.en.split(":")[0])
 
 
 def _one_customer(

@@ -1,7 +1,7 @@
 """The pictures of an explanation: SHAP's own, and ours for the dependence of a feature and the dimensions.
 
-All are drawn from LightGBM's own contributions. Pictures use identifiers, because the font has no Chinese; the page
-beside them speaks both languages.
+All are drawn from LightGBM's own contributions. Labels are identifiers, because the font has no Chinese; titles of
+dependence and the page around them speak both languages.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from features.kit.arrays import Floats, Vectors
-from features.kit.pages.figures import drawable, open_figure, png, png_of_library
+from features.kit.language import Text
+from features.kit.pages.figures import drawable, open_figure, png, png_of_library, set_title
 
 MOST = 12
 SUMMARY_ROWS = 1500
@@ -43,10 +44,12 @@ def summary(contributions: Floats, values: Vectors, names: Sequence[str], *, see
     return png_of_library(draw)
 
 
-def dependence(contributions: Floats, values: Vectors, names: Sequence[str], feature: str) -> bytes:
+def dependence(
+    contributions: Floats, values: Vectors, names: Sequence[str], feature: str, subject: Text | None = None
+) -> bytes:
     """Returns a PNG: each dot a customer, across the feature's value, up what it adds to the raw score.
 
-    Customers without a value stand apart on the left, under "blank".
+    Customers without a value stand apart on the left, under "blank". The title has the feature and its `subject`.
     """
     place = list(names).index(feature)
     x, y = values[:, place].astype(np.float64), contributions[:, place]
@@ -58,6 +61,8 @@ def dependence(contributions: Floats, values: Vectors, names: Sequence[str], fea
     axes.set_xlabel(feature)
     for part in (blank, axes):
         part.axhline(0, color="black", linewidth=0.6)
+    zh, en = (f"{subject.zh} · ", f"{subject.en}: ") if subject else ("", "")
+    set_title(figure, Text(zh=f"{zh}{feature} 取值对原始分的影响", en=f"{en}what {feature} adds to the raw score"))
     return png(figure)
 
 

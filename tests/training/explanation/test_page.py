@@ -7,7 +7,10 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.ft2font import FT2Font
 
+from features.kit.language import Text
+from features.kit.pages import figures
 from features.kit.pages.figures import drawable
 from tests.training.cards import pages
 from training import bundle
@@ -117,6 +120,36 @@ def test_customers_without_a_value_stand_apart(model, monkeypatch: pytest.Monkey
     assert [label.get_text() for label in blank.get_xticklabels()] == ["blank"]
     assert (len(dots), len(np.unique(dots[:, 0]))) == (missing, missing)
     assert len(known.collections[0].get_offsets()) == len(values) - missing
+
+
+def test_a_dependence_has_a_chinese_and_an_english_title(model, monkeypatch: pytest.MonkeyPatch):
+    """Both where a font has both, every letter drawn; English alone where none has, without a warning of a glyph."""
+    loaded, values = model
+    parts = loaded.contributions(values[:50])
+    subject = Text(zh="\u6d88\u8d39", en="Consumption")
+    monkeypatch.setattr(pictures, "png", lambda figure: figure)
+    english = "Consumption: what bill adds to the raw score"
+    for found in filter(None, (figures.chinese_font(),)):
+        drawn: Any = pictures.dependence(parts, values[:50], NAMES, "bill", subject)
+        assert (
+            drawn.get_suptitle()
+            == f"\u6d88\u8d39 \u00b7 bill \u53d6\u503c\u5bf9\u539f\u59cb\u5206\u7684\u5f71\u54cd\n{english}"
+        )
+        letters = {glyph for glyph in drawn.get_suptitle() if glyph != "\n"}
+        assert letters <= {chr(code) for code in FT2Font(str(found)).get_charmap()}
+    monkeypatch.setattr(figures, "chinese_font", lambda: None)
+    drawn = pictures.dependence(parts, values[:50], NAMES, "bill", subject)
+    assert drawn.get_suptitle() == english
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert figures.png(drawn).startswith(b"\x89PNG")
+
+
+def test_a_font_is_known_by_the_name_of_its_file():
+    """Noto, WenQuanYi and those of Windows and macOS count; matplotlib's own does not."""
+    named = ("NotoSansCJK-Regular.ttc", "wqy-zenhei.ttc", "simhei.ttf", "PingFang.ttc", "DejaVuSans.ttf")
+    assert [bool(figures.CHINESE_FONTS.search(name)) for name in named] == [True, True, True, True, False]
+    assert "fonts-noto-cjk" in figures.FONT_HINT
 
 
 def test_a_value_that_the_font_lacks_is_dots_and_a_dollar_begins_no_formula():

@@ -205,7 +205,9 @@ def test_a_mean_that_has_moved_is_not_called_as_it_was(mean, age, code, words):
     advice = recommendation(MODEL, [], 10, SETTINGS, Level(mean, [low, high]))
     assert (advice["code"], words in advice["reason"]) == (code, True), advice
     assert f"{mean:.4f}" in advice["reason_zh"]
-    assert "hold 0.0250 against" in recommendation(MODEL, [], 10, SETTINGS, Level(0.025))["reason"]  # an older reference
+    assert (
+        "hold 0.0250 against" in recommendation(MODEL, [], 10, SETTINGS, Level(0.025))["reason"]
+    )  # an older reference
 
 
 @pytest.mark.parametrize("dates", [1, 2, 6])
