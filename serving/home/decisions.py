@@ -27,6 +27,7 @@ from features.kit.identity import (
     read_identity,
     remember,
 )
+from features.kit.moved import follow_folder
 from features.store.online import belonging as store_belonging
 from features.store.online.online import connect, open_store
 from features.store.settings import StoreSettings
@@ -35,7 +36,6 @@ from serving.database.audit import record
 from serving.database.session import engine_of, migrated, open_database, writing
 from serving.database.tables_outreach import AttemptRow, ContactRow
 from serving.home.restored import restore
-from training.registry.moved import follow_folder
 
 SHORTEST_REASON = 5
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from features.kit import moved
 from features.kit.home import Home
 from tests.training.aliases import alias_version
-from training.registry import moved, tracking
+from training.registry import tracking
 
 
 def tree(root: Path) -> dict[str, bytes]:
