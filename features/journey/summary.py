@@ -16,7 +16,7 @@ def print_summary(summary: dict[str, Any], home: Home, *, synthetic: bool) -> No
     console.print(_feeds(summary.get("ingest", {})))
     console.print(_models(summary.get("train", {})))
     for line in _lines(summary, home):
-        console.print(line, soft_wrap=True, highlight=False)
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     console.rule()
 
 

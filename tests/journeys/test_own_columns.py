@@ -18,6 +18,7 @@ from features.feeds.landing.landing import land
 from features.feeds.mapping.sources import load_source
 from features.feeds.proposal.propose import propose
 from features.feeds.proposal.text import yaml_text
+from features.journey.summary import print_summary
 from features.kit.errors import ConfigurationError
 from features.kit.home import Home
 from features.kit.language import Locale
@@ -214,3 +215,9 @@ def test_a_wrong_entry_is_refused_with_its_place(file, text, message, tmp_path, 
     (tmp_path / f"configs/{file}.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError, match=message):
         load_settings()
+
+
+def test_the_end_of_a_run_shows_the_entry_letter_by_letter(tmp_path, capsys):
+    """Brackets of YAML are no markup of the terminal: `actions: [service_review]` was printed as `actions: `."""
+    print_summary({"outreach": {"notes": [f"add {entry_for('lapse')}"]}}, Home(tmp_path), synthetic=False)
+    assert f"add {entry_for('lapse')}" in capsys.readouterr().out
