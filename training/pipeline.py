@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from features.kit.cli import as_typed
 from features.kit.terminal.progress import SILENT, Progress
 from training.dataset.prepare import prepare, refuse_too_few
 from training.evaluation.judgement import judge_candidate
@@ -32,8 +33,8 @@ class TrainRequest(AuditRequest):
 
 
 def print_on_stderr(line: str) -> None:
-    """Prints what a person must not miss."""
-    print(line, file=sys.stderr, flush=True)
+    """Prints what a person must not miss; its commands can be pasted."""
+    print(as_typed(line), file=sys.stderr, flush=True)
 
 
 def train_target(

@@ -33,7 +33,7 @@ from training.foresight import foresee
 from training.labels.history import open_records
 from training.labels.spine import no_dates
 from training.labels.targets import load_target
-from training.pipeline import TrainRequest, train_target
+from training.pipeline import TrainRequest, print_on_stderr, train_target
 from training.registry import promote
 from training.step import train
 from training.tuning.search import Budget
@@ -291,3 +291,10 @@ def test_training_without_dates_names_the_command_that_builds_the_former_ones_ag
     if former:
         assert f"insight build --from {former[0]} --as-of {former[-1]} --every {every}" in remedy
     assert "--as-of" in no_dates(portraits, date(2020, 1, 1))[1]
+
+
+def test_what_training_says_on_stderr_can_be_pasted(monkeypatch, capsys):
+    """The command names the home that was given; a target's name stays whole."""
+    monkeypatch.setattr("sys.argv", ["insight", "train", "own_target", "--home", "here"])
+    print_on_stderr("look for a leak  -> insight promote own_target v1 --override 'why'")
+    assert capsys.readouterr().err.endswith("insight promote --home here own_target v1 --override 'why'\n")

@@ -139,7 +139,7 @@ def _check_free(host: str, port: int) -> None:
             free = _free_port(host)
             raise ConfigurationError(
                 f"cannot listen on {host}:{port} ({error.strerror})",
-                remedy=f"insight serve --port {free}" if free else "choose another --host or --port",
+                remedy=f"insight serve --host {host} --port {free}" if free else "choose another --host or --port",
             ) from None
 
 

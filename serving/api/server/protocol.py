@@ -79,7 +79,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._is_refused = True
             self._places.note_refusal()
             self._unset_keepalive_if_required()
+            # The answer to a HEAD has no body: what follows it would be taken for the next answer.
             stays = self.parser.should_keep_alive() and not self.expect_100_continue
+            stays = stays and self.parser.get_method() != b"HEAD"
             self.transport.write(_REFUSAL if stays else _LAST_REFUSAL)
             if not stays:
                 self.transport.close()

@@ -31,6 +31,8 @@ def run(home: str, host: str, port: int, orders: Connection | None = None) -> No
     so that it takes over from a killed process at once. Exits with 2 and one line on stderr if the home cannot be
     served.
     """
+    if orders is not None:  # Ctrl-C reaches this process too; its parent ends it, whatever it is about
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     import uvicorn
 
     from features.kit.errors import InsightError
@@ -88,7 +90,7 @@ def _told_to_serve(home: Home, orders: Connection) -> bool:
                 with contextlib.closing(context):
                     ready(context)
         return bool(orders.recv() == SERVE)
-    except (EOFError, KeyboardInterrupt):
+    except EOFError:
         return False
 
 

@@ -6,7 +6,10 @@ its type and a function that writes instructions; numba's arguments are addresse
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 from llvmlite import ir
@@ -30,8 +33,20 @@ address, mask, number = types.uintp, types.uint64, types.float32
 
 
 def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Returns the function as machine code, kept on disk for the next process; it runs without Python's lock."""
-    return cast(Callable[_P, _R], njit(cache=True, nogil=True, error_model="numpy")(function))
+    """Returns the function as machine code, kept on disk for the next process; it runs without Python's lock.
+
+    Kept machine code holds what the function calls in other files, of which numba takes no notice: it serves as long as
+    no file of this room changes.
+    """
+    made: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
+    made._cache._cache_file._source_stamp = _source_of_room()  # noqa: SLF001 - there is no public way
+    return cast(Callable[_P, _R], made)
+
+
+@cache
+def _source_of_room() -> str:
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -120,9 +120,10 @@ def test_where_no_place_is_free_a_request_is_refused_unread_and_the_next_is_answ
 
 
 def test_a_refused_request_that_asks_before_it_sends_loses_its_connection():
-    """Who waits for `100 Continue`, or wants no further request, is told and hung up on."""
-    for header in (b"Expect: 100-continue", b"Connection: close"):
-        sent = POST.removesuffix(b"\r\n\r\nHELLO") + b"\r\n" + header + b"\r\n\r\n"
+    """Who waits for `100 Continue`, wants no further request, or no body of the answer, is told and hung up on."""
+    asks = [POST.removesuffix(b"\r\n\r\nHELLO") + b"\r\n" + header + b"\r\n\r\n" for header in
+            (b"Expect: 100-continue", b"Connection: close")]  # fmt: skip
+    for sent in (*asks, GET.replace(b"GET", b"HEAD")):
         received, reached = at_the_door(Places(0), lambda door, sent=sent: door.say(sent))
         assert (received[:12], b"connection: close" in received, reached) == (b"HTTP/1.1 503", True, [])
 

@@ -96,7 +96,7 @@ def test_a_taken_port_is_told_with_a_free_one(serving, world):
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
-    assert re.search(r"insight serve (--home \S+ )?--port \d+", done.stderr)
+    assert re.search(r"insight serve (--home \S+ )?--host 127.0.0.1 --port \d+", done.stderr)
 
 
 def test_a_killed_process_comes_back(serving, world, everything):
@@ -144,6 +144,27 @@ def test_a_home_that_is_not_there_is_one_line_and_is_not_created(tmp_path):
         r"nohome: no home here  -> run (\S*/)?insight demo or (\S*/)?insight run, or check --home", done.stderr
     )
     assert list(tmp_path.iterdir()) == []
+
+
+INTERRUPTED = """
+import signal, sys
+
+class Import:
+    def find_spec(self, name, *_):
+        if name == "uvicorn":
+            signal.raise_signal(signal.SIGINT)
+            sys.exit(7)
+
+from serving.api.server.server import run
+sys.meta_path.insert(0, Import())
+run("home", "127.0.0.1", 1, object())
+"""
+
+
+def test_ctrl_c_while_a_process_starts_prints_no_traceback():
+    """The terminal sends it to the processes that still import, too: they go on, and their parent ends them."""
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (7, "")
 
 
 DRIVE = """

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import copy
+import importlib
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from numba.core.errors import TypingError
 
 import serving.scoring.kernel.kernel as module
+from serving.scoring.kernel import shapley, vectors
 from serving.scoring.kernel.kernel import FEW, Kernel, kernel_of
 from serving.scoring.kernel.tables import MOST_THRESHOLDS, compile_model
 from serving.scoring.kernel.trees import MOST_CATEGORY, UnsupportedModelError, trees_of
@@ -134,22 +139,77 @@ def test_too_many_thresholds_or_categories_are_refused():
         Kernel.of(model.dump_model())
 
 
-def test_a_wrong_table_is_found_by_the_golden_rows(world, monkeypatch, caplog):
-    """The canary: a threshold that is off by one makes LightGBM score, and the log says so once."""
-    bundle = copy.copy(world.bundle)
-    monkeypatch.setattr(module, "compile_model", lambda dump: _moved(compile_model(dump)))
-    noticed = []
+@pytest.fixture
+def noticed(monkeypatch):
+    """Returns what the kernel writes to the log: (event, reason)."""
+    lines = []
 
     class Log:
         """A log that remembers."""
 
         def warning(self, event, **about):
-            noticed.append((event, about["reason"]))
+            lines.append((event, about["reason"]))
 
     monkeypatch.setattr(module, "get_logger", Log)
+    return lines
+
+
+def test_a_wrong_table_is_found_by_the_golden_rows(world, monkeypatch, noticed):
+    """The canary: a threshold that is off by one makes LightGBM score, and the log says so once."""
+    bundle = copy.copy(world.bundle)
+    monkeypatch.setattr(module, "compile_model", lambda dump: _moved(compile_model(dump)))
     assert kernel_of(bundle) is None
     assert kernel_of(bundle) is None
     assert noticed == [("kernel_off", "margins of golden rows")]
+
+
+@pytest.mark.parametrize("way", ["contributions_of", "contributions_of_rows"])
+def test_wrong_contributions_are_found_by_the_golden_rows_in_either_way(world, monkeypatch, noticed, way):
+    """The canary: blocks that explain wrongly while single rows are right are found, and the other way round."""
+    right = getattr(shapley, way)
+
+    def wrong(values, tables, depth, parts):
+        right(values, tables, depth, parts)
+        parts[:, 0] += 0.1
+
+    monkeypatch.setattr(shapley, way, wrong)
+    assert kernel_of(copy.copy(world.bundle)) is None
+    assert noticed == [("kernel_off", "contributions of golden rows")]
+
+
+@pytest.mark.parametrize(
+    "error", [TypingError("no such type"), ZeroDivisionError("a node of no rows"), KeyError("leaf_count")]
+)
+def test_whatever_stops_the_compiler_leaves_the_model_to_lightgbm(world, monkeypatch, noticed, error):
+    """A compiler that fails, and a dump that is unlike the known ones, stop no scoring."""
+
+    def stopped(dump):
+        raise error
+
+    monkeypatch.setattr(module, "compile_model", stopped)
+    assert kernel_of(copy.copy(world.bundle)) is None
+    assert noticed == [("kernel_off", f"{type(error).__name__}: {error}")]
+
+
+def test_kept_machine_code_goes_with_any_file_of_the_room(tmp_path, monkeypatch):
+    """A function whose own file is as it was, and which calls another file that is not, is compiled anew."""
+    (tmp_path / "vectors.py").write_bytes(Path(vectors.__file__).read_bytes())
+    monkeypatch.syspath_prepend(tmp_path)
+    called = "from vectors import compiled\n@compiled\ndef inner() -> int: return {}\n"
+    (tmp_path / "kept_outer.py").write_text(
+        "from vectors import compiled\nfrom kept_inner import inner\n@compiled\ndef outer() -> int: return inner()\n"
+    )
+    found = []
+    for result in (1, 1, 22):
+        (tmp_path / "kept_inner.py").write_text(called.format(result))
+        for name in ("vectors", "kept_inner", "kept_outer"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        importlib.invalidate_caches()
+        outer = importlib.import_module("kept_outer").outer
+        found.append((outer(), sum(outer.stats.cache_hits.values())))
+    for name in ("vectors", "kept_inner", "kept_outer"):
+        monkeypatch.delitem(sys.modules, name)
+    assert found == [(1, 0), (1, 1), (22, 0)]
 
 
 def _moved(model):
