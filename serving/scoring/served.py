@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from features.kit.errors import BundleError
+from serving.scoring.kernel.kernel import kernel_of
 from training.bundle import LoadedBundle, champion, load
 
 
@@ -39,7 +40,9 @@ class ServedModel:
                     return False
                 if folder == self._refused_folder and not retry:
                     return False
-                self.bundle = load(folder, check_in_child=check_in_child)
+                bundle = load(folder, check_in_child=check_in_child)
+                kernel_of(bundle)  # compiled while the last one serves: no request waits for it
+                self.bundle = bundle
             except BundleError as error:
                 self.refused = error.message
                 self._refused_folder = folder

@@ -119,9 +119,10 @@ class OnlinePortraits:
         """Returns the feature list of a batch's vectors. Raises NotReadyError if it is not in this home."""
         from features.portraits.feature_list import FeatureList
 
-        if self._list is None or self._list[0] != pointer:
-            self._list = (pointer, FeatureList.load_identity(self._home, pointer.identity))
-        return self._list[1]
+        held = self._list  # another thread may exchange it at any time
+        if held is None or held[0] != pointer:
+            held = self._list = (pointer, FeatureList.load_identity(self._home, pointer.identity))
+        return held[1]
 
     def close(self) -> None:
         """Gives the store's connections back."""

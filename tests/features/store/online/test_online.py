@@ -323,3 +323,25 @@ def test_twelve_thousand_in_one_read(home, any_store):
     ids = [("c1", "c2", "nobody")[place % 3] for place in range(12_000)]
     assert [one.customer_id if one else "nobody" for one in online.read(ids)] == ids
     online.close()
+
+
+def test_a_publish_between_two_steps_of_a_reader_changes_no_feature_list(home, settings, monkeypatch):
+    """A thread that reads one batch gets its list, though another thread has asked for the next one's meanwhile."""
+
+    class Overtaken(OnlinePortraits):
+        """A door at which another thread always comes between the keeping of a list and its use."""
+
+        @property
+        def _list(self):
+            return self.__dict__.get("kept")
+
+        @_list.setter
+        def _list(self, value):
+            self.__dict__["kept"] = value and ("the next pointer", "the next list")
+
+    publish(home, DAY, settings=settings)
+    online = Overtaken.open(home, settings)
+    pointer = online.pointer()
+    monkeypatch.setattr("features.portraits.feature_list.FeatureList.load_identity", lambda _, identity: identity)
+    assert online.feature_list_of(pointer) == pointer.identity
+    online.close()

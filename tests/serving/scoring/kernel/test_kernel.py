@@ -16,6 +16,7 @@ from serving.scoring.kernel import shapley, vectors
 from serving.scoring.kernel.kernel import FEW, Kernel, kernel_of
 from serving.scoring.kernel.tables import MOST_THRESHOLDS, compile_model
 from serving.scoring.kernel.trees import MOST_CATEGORY, UnsupportedModelError, trees_of
+from serving.scoring.served import ServedModel
 from training.bundle import import_lightgbm
 
 ROWS, NUMBERS, CATEGORIES = 700, 7, 2
@@ -231,6 +232,14 @@ def test_the_switch_leaves_every_model_to_lightgbm(world, monkeypatch):
     reasons = [scorer.reason_codes(world.values, world.facts, most=3) for scorer in (fast, slow)]
     assert reasons[0] == reasons[1]
     assert sum(len(each) > 1 for each in reasons[0]) > 50
+
+
+def test_a_served_model_is_compiled_before_the_first_request(world, monkeypatch):
+    """A champion serves with its kernel: the first scorer of it compiles nothing."""
+    served = ServedModel(world.home.bundles, world.bundle.manifest.target)
+    assert served.refresh(check_in_child=False)
+    monkeypatch.delattr(module, "compile_model")
+    assert kernel_of(served.bundle) is not None
 
 
 def test_threads_and_chunks_change_no_bit(world, monkeypatch):
