@@ -45,18 +45,19 @@ _ASCII_FORMS = tuple(
 )  # fmt: skip
 """Where characters lie that are a digit, a letter or a sign of ASCII in another form."""
 _QUOTED = re.compile(r'=\s*"(.*)"|"=""(.*)"""', re.DOTALL)
-_DECIMAL = re.compile(r"([+-]?\d+)[.,]0+")
+_DECIMAL = re.compile(r"(?![+-]?\d{1,3}[.,]000$)([+-]?\d+)[.,]0+")
+"""A whole number with zeros behind its point; `8,000` and `8.000` may be eight thousand and stay as they are."""
 _SCIENTIFIC = re.compile(r"[+-]?(\d\s*[eE]\s*[+]\s*\d+|\d[.,]\d+\s*[eE]\s*[+-]?\s*\d+)")
 _NOTHING = ("nan", "null", "none", "undefined")
 """Words that programs write where there is no value."""
 _NO_NAME = re.compile(rf"{'|'.join(_NOTHING)}|<na>|n/a|\\n|#.*|=.*|[\W_]+", re.IGNORECASE)
 _MOST_DIGITS = 15
 _PLAIN = "[0-9A-Za-z_-]*[0-9A-Za-z][0-9A-Za-z_-]*"
-_PLAIN_NUMBER = "[1-7][0-9]*|9[0-9]*|8|8[0-57-9][0-9]*|0|0[1-9][0-9]*"
+_PLAIN_NUMBER = "[1-7][0-9]*|9[0-9]*|8|8[0-57-9][0-9]*|0|0[2-9][0-9]*|01|01[0-2][0-9]*"
 """A value that its function leaves alone, as a pattern of DuckDB: the function itself is called for the others."""
 
 _PHONE = re.compile(r"[+\d\s().\-/*]*\d[\d\s().\-/*]*")
-_MOBILE = re.compile(r"(?:\+|00)?86(1[\d*]{10})")
+_MOBILE = re.compile(r"(?:(?:\+|00)?86)?0(1[3-9][\d*]{9})|(?:\+|00)?86(1[\d*]{10})")
 _LANDLINE = re.compile(r"(?:\+|00)86(?:0?)([1-9]\d{8,10})")
 _RUN = re.compile(r"(?<![0-9A-Za-z])\+?\d(?:[\s().\-/]{0,2}\d){6,19}(?![0-9A-Za-z])")
 
@@ -100,8 +101,9 @@ def given(text: str) -> str:
 def phone_number(text: str) -> str:
     """Returns a phone number in its one form: digits without signs between them, without the country code 86 or a plus.
 
-    Example: `+86 138-1234-1234`, `008613812341234` and full-width digits give 13812341234; +86 10 1234 5678 gives
-    01012345678; any other country's number loses its plus or 00. What is no number (a hash) is an identifier.
+    Example: `+86 138-1234-1234`, `008613812341234`, `013812341234` and full-width digits give 13812341234;
+    +86 10 1234 5678 gives 01012345678; any other country's number loses its plus or 00. What is no number (a hash) is
+    an identifier.
     """
     plain = identifier(text)
     if not _PHONE.fullmatch(plain):
@@ -109,7 +111,7 @@ def phone_number(text: str) -> str:
     digits = re.sub(r"[\s().\-/]", "", plain)
     found = _MOBILE.fullmatch(digits)
     if found:
-        return found[1]
+        return found[1] or found[2]
     fixed = _LANDLINE.fullmatch(digits)
     if fixed:
         return f"0{fixed[1]}"
@@ -120,7 +122,7 @@ def spellings(number: str) -> tuple[str, ...]:
     """Returns the forms in which releases before this one may have kept a number that came as `phone_number` gives."""
     return (
         number,
-        *(f"{code}{number.removeprefix('0')}" for code in ("86", "+86", "0086")),
+        *(f"{code}{number.removeprefix('0')}" for code in ("0", "86", "+86", "0086")),
         f"+{number}",
         f"00{number}",
     )

@@ -59,7 +59,7 @@ from features.kit.runs import hit
 from features.kit.sql import column_types, literal, literals, row_count
 from features.kit.terminal.progress import SILENT, Progress
 
-RULES_VERSION = 5
+RULES_VERSION = 6
 """Raised whenever landing would make other rows of the same files; part of every signature."""
 
 

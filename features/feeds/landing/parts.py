@@ -15,7 +15,7 @@ from features.feeds.files.staging import open_scratch
 from features.feeds.landed.manifest import FORM, LandedFeed, Part
 from features.feeds.landed.shape import Shape, event_id_sql
 from features.feeds.landing.free_text import free_text_columns, keep_texts, texts_name
-from features.feeds.landing.typing_rows import staged_name
+from features.feeds.landing.typing_rows import EARLIEST, staged_name
 from features.feeds.landing.versions import CONFLICT, merge, select_incoming, within_month
 from features.feeds.schema import Column, Feed, Grain, Kind
 from features.feeds.times import to_local
@@ -224,10 +224,11 @@ class Writer:
         return copy_to_parquet(self.connection, self.home, path, select)
 
     def staged_days(self, shape: Shape) -> tuple[date | None, date | None]:
-        """Returns the first and the last civil day of the accepted staged rows."""
+        """Returns the first and the last civil day of the accepted staged rows; what holds since ever begins no day."""
         low, high = to_local("min(event_at)", shape.zone), to_local("max(event_at)", shape.zone)
         row = self.connection.execute(
-            f"SELECT CAST({low} AS DATE), CAST({high} AS DATE) FROM {staged_name(shape.feed)} WHERE _reason IS NULL"
+            f"SELECT CAST({low} AS DATE), CAST({high} AS DATE) FROM {staged_name(shape.feed)} "
+            f"WHERE _reason IS NULL AND event_at >= {timestamp(EARLIEST)}"
         ).fetchone()
         return (row[0], row[1]) if row else (None, None)
 

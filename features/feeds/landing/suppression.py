@@ -143,7 +143,7 @@ class Suppressor:
             return
         self._load_hashes("erased_numbers", self._record.numbers)
         number = "json_extract_string(s._content, '$.number')"
-        codes = ("", "+", "86", "+86", "0086")  # an earlier release hashed a number as it was delivered
+        codes = ("", "0", "+", "86", "+86", "0086")  # an earlier release hashed a number as it was delivered
         numbers = ", ".join(self._hash(f"concat('{code}', {number})") for code in codes)
         self._delete(feed, f"WHERE s.customer_id LIKE '{ERASED}-%'")  # the first owner of a re-issued number
         self._delete(

@@ -60,13 +60,13 @@ def answers_in(view: View, words: Words) -> Answers:
     found = Answers()
     others = []
     for look in view.columns:
-        if look.kind == "flag" and known(asked.left, look):
-            found.left = found.left or look
+        if look.kind == "flag" and known(asked.left, look) and found.left is None:
+            found.left = look
         elif look.is_time and known(asked.left_on, look):
             found.left_on = found.left_on or look
         elif look.kind == "integer" and known(asked.score, look) and found.score is None:
             found.score = look
-        elif known(asked.why_left, look):
+        elif known(asked.left, look) or any(folded(word) in folded(look.name) for word in asked.about_leaving):
             others.append(look.name)
     if found.score is not None:
         interview = {folded(word) for word in asked.same_interview}

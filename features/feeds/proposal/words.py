@@ -55,7 +55,7 @@ class AnswerWords(Config):
 
     left: tuple[str, ...]
     left_on: tuple[str, ...]
-    why_left: tuple[str, ...]
+    about_leaving: tuple[str, ...]
     score: tuple[str, ...]
     same_interview: tuple[str, ...]
 

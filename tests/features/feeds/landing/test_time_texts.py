@@ -145,6 +145,18 @@ def test_a_needed_time_that_is_a_zero_day_is_refused(operator):
     ]  # fmt: skip
 
 
+def test_a_number_held_since_ever_lands(operator):
+    """A validity since 1900-01-01 means "always"; only what is dated by an event of its own can be too early."""
+    operator.write("numbers.csv", "number,customer_id,valid_from\n13800000001,1,1900-01-01\n13800000002,1,1899-12-30\n")
+    operator.map("numbers", "SELECT * FROM numbers", known_after="PT0S", max_quarantine_share=1)
+    report = operator.land()
+    assert report.feeds["numbers"].reasons == {"not_between_1900_and_2100:valid_from": 1}
+    assert report.first_day == date(2025, 1, 1)
+    assert operator.rows("SELECT customer_id, valid_from FROM number_flags") == [
+        ("1", datetime.fromisoformat("1899-12-31T15:54:17"))
+    ]
+
+
 def test_an_activation_that_stands_for_unknown_keeps_the_customer(operator):
     """Zero days and an activation still to come are unknown, the row lands, and the report counts them."""
     activated = ("1900-01-01", "1970-01-01", "2030-01-01", "9999-12-31", "infinity", "2020-03-04")

@@ -199,3 +199,14 @@ def test_the_guide_shows_how_wide_months_are_unpivoted():
             "CREATE TABLE wide AS SELECT 'f' _file, 1 _row, 'a' id, '10' amount_1, NULL::VARCHAR amount_2"
         )
         assert connection.execute(select).fetchall()[0][2:] == ("a", date(2026, 1, 1), "10")
+
+
+def test_every_column_about_leaving_is_left_out(tmp_path):
+    """A second answer under another name, a score and a reason of leaving are no attributes; the first answer is used."""
+    header = "user_id,fee,Churn Label,Churn Value,Churn Score,Churn Category,Attrition_Flag,left,流失标识,distance"
+    answers = ("Yes,1,88,price,1,True.,是", "No,0,12,,0,False.,否")
+    rows = [f"{8800000000 + n},{n},{answers[n % 2]},{n % 9}" for n in range(60)]
+    (tmp_path / "users.csv").write_text("\n".join([header, *rows, ""]), encoding="utf-8")
+    proposal = propose(tmp_path)
+    assert [plan.header for plan in proposal.attributes] == ["fee", "distance"]
+    assert """WHERE "Churn Label" = 'Yes'""" in next(p for p in proposal.plans if p.feed.name == "terminations").select
