@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from features.feeds.contracts import FEEDS
 from features.feeds.mapping.sources import UNDECIDED
@@ -60,7 +60,7 @@ def wide_plans(view: View, words: Words) -> Wide:
     """
     cells = list(_cells(view)) if view.customer or view.is_by_row else []
     dated = [cell for cell in cells if cell.is_dated]
-    cells = dated or [cell for cell in cells if not cell.is_dated]
+    cells = dated or _over_new_year([cell for cell in cells if not cell.is_dated])
     by_stem: dict[str, list[_Cell]] = {}
     for cell in cells:
         by_stem.setdefault(cell.stem, []).append(cell)
@@ -164,6 +164,15 @@ def _cells(view: View) -> Iterator[_Cell]:
             number = int(next(group for group in match.groups() if group))
             if abs(number) <= 24:
                 yield _Cell(look, _stem(header, match), number, is_dated=False)
+
+
+def _over_new_year(cells: list[_Cell]) -> list[_Cell]:
+    """Returns months without a year in their order where they run over the end of one: November, December, January."""
+    months = {cell.month % 12 for cell in cells}
+    starts = [month for month in months if (month - 1) % 12 not in months]
+    if len(starts) != 1 or len({cell.month for cell in cells}) != len(months):
+        return cells
+    return [replace(cell, month=starts[0] + (cell.month - starts[0]) % 12) for cell in cells]
 
 
 def _stem(header: str, match: re.Match[str]) -> str:

@@ -60,6 +60,22 @@ def test_rows_that_the_mappings_own_reject_takes_out_are_counted(operator):
     assert operator.open().manifest.feeds["bills"].refused == {"lines.csv": {"2026-05": 3}}
 
 
+def test_a_file_called_like_its_feed_has_a_limit_of_its_own(operator):
+    """Rows that the file's own `reject` takes out do not count against the feed; the refusal names what to raise."""
+    operator.write("bills.csv", "customer_id,period,total\n1,2026-05-01,10\n2,2026-05-01,-4\n9,2026-05-01,1\n")
+    operator.map("bills", "SELECT * FROM bills", known_after="P5D", max_quarantine_share=0.5)
+    operator.files["bills"] = {
+        "path": "bills.csv",
+        "max_quarantine_share": 0.4,
+        "reject": {"negative": "total[1] = '-'"},
+    }
+    assert json.loads(call(operator, "check", "--json").stdout)["feeds"]["bills"]["quarantined"] == 2
+    operator.feeds["bills"]["max_quarantine_share"] = 0.4
+    refusal = str(call(operator, "check").exception)
+    assert refusal.startswith("feed bills: 1 of 2 rows refused (50.0%, limit 40.0%); mostly ")
+    assert "raise its `max_quarantine_share`" in refusal
+
+
 def test_check_tries_a_mapping_and_keeps_nothing(operator):
     """The same table, no home; too many bad rows are the same error."""
     with_bills(operator)

@@ -93,6 +93,18 @@ def test_wide_months_become_monthly_feeds(mapped, name):
     assert landed.execute("SELECT min(event_at)::DATE::VARCHAR FROM attributes").fetchone() == ("2024-08-31",)
 
 
+@pytest.mark.parametrize("name", ["{:02}月账单金额", "bill_{}"])
+def test_months_without_a_year_run_over_its_end(tmp_path, name):
+    """November, December, January are three months in this order, wherever their columns stand."""
+    row = people(user_id=lambda n: n, **{name.format(month): (lambda n: n) for month in (1, 12, 11)})
+    (tmp_path / "wide.csv").write_text(
+        "\n".join([",".join(row[0]), *(",".join(map(str, one.values())) for one in row)]), "utf-8"
+    )
+    select = next(plan.select for plan in propose(tmp_path).plans if plan.feed.name == "bills")
+    order = [f"'months': {place}, 'total': \"{name.format(month)}\"" for place, month in enumerate((11, 12, 1))]
+    assert [line in select for line in order] == [True] * 3
+
+
 def test_an_empty_month_gives_no_row_and_numbered_answers_are_no_months(mapped):
     """A month without a value is no bill; `q_1 .. q_3` are questions, since their stem is nothing of a month."""
     row = people(user_id=lambda n: n, bill_1=lambda n: n, bill_2=lambda n: "", bill_3=lambda n: n,
