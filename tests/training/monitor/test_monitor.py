@@ -212,7 +212,7 @@ def test_a_mean_that_has_moved_is_not_called_as_it_was(mean, age, code, words):
 
 @pytest.mark.parametrize("dates", [1, 2, 6])
 def test_the_expected_mean_holds_95_of_100_dates(dates):
-    """Dates whose level scatters by 3 % and whose customers by chance: 93 to 97 % of the next ones lie inside."""
+    """Dates whose level scatters by 3 % and whose customers by chance: 93 to 98.5 % of the next ones lie inside."""
     random = np.random.default_rng(dates)
     inside = 0
     for _ in range(2000):
