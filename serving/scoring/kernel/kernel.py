@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from features.kit.arrays import Floats, Vectors
+from features.kit.errors import DataError
 from features.kit.files import read_json
 from features.kit.log import get_logger
 from serving.scoring.kernel.tables import CompiledModel, compile_model
@@ -50,6 +51,7 @@ class Kernel:
         """Returns the raw scores of float32 [n, k] vectors, float64 [n]: bit-equal to `Booster.predict`."""
         from serving.scoring.kernel.margins import margins_of, margins_of_rows
 
+        self._check(values)
         result, tables = np.empty(len(values)), self._model.tables
         if len(values) <= FEW:
             margins_of_rows(values, tables, result)
@@ -61,6 +63,7 @@ class Kernel:
         """Returns what each feature adds to the raw score, float64 [n, k + 1]; the last column is the mean score."""
         from serving.scoring.kernel.shapley import contributions_of, contributions_of_rows
 
+        self._check(values)
         parts = np.empty((len(values), self._model.features), dtype=np.float32)
         tables, depth = self._model.tables, self._model.depth
         if len(values) <= FEW:
@@ -68,6 +71,12 @@ class Kernel:
         else:
             _in_chunks(lambda rows: contributions_of(values[rows], tables, depth, parts[rows]), len(values), threads)
         return np.column_stack([parts, np.full(len(values), self._model.expected)])
+
+    def _check(self, values: Vectors) -> None:
+        """Raises DataError for another shape or type: machine code would read beyond the rows."""
+        if values.ndim != 2 or values.shape[1] != self._model.features or values.dtype != np.float32:
+            shape = f"{values.dtype} {list(values.shape)}"
+            raise DataError(f"kernel: expected float32 [n, {self._model.features}], got {shape}")
 
 
 def kernel_of(bundle: LoadedBundle) -> Kernel | None:

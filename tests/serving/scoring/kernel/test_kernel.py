@@ -12,6 +12,7 @@ import pytest
 from numba.core.errors import TypingError
 
 import serving.scoring.kernel.kernel as module
+from features.kit.errors import DataError
 from serving.scoring.kernel import shapley, vectors
 from serving.scoring.kernel.kernel import FEW, Kernel, kernel_of
 from serving.scoring.kernel.tables import MOST_THRESHOLDS, compile_model
@@ -250,3 +251,13 @@ def test_threads_and_chunks_change_no_bit(world, monkeypatch):
     monkeypatch.setattr(module, "CHUNK", 100)
     assert kernel.margins(inputs, threads=2).tobytes() == whole[0].tobytes()
     assert kernel.contributions(inputs, threads=2).tobytes() == whole[1].tobytes()
+
+
+@pytest.mark.parametrize("rows", [3, 100])
+def test_rows_of_another_width_or_type_are_refused(world, rows):
+    """Machine code would read beyond them."""
+    kernel, inputs = kernel_of(world.bundle), world.scorer._inputs(world.values[:rows])
+    for wrong in (inputs[:, 1:], inputs.astype(np.float64), inputs[0]):
+        for asked in (kernel.margins, kernel.contributions):
+            with pytest.raises(DataError, match="expected float32"):
+                asked(wrong)
