@@ -15,6 +15,9 @@ from typing import Any
 import psycopg
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+"""Two tests share the cores: a thread of LightGBM that waits must not spin on the other's."""
+
 
 @pytest.fixture
 def postgresql(postgresql_server: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from fastapi import Response
@@ -67,6 +67,18 @@ def documented(model: type[BaseModel], example: Any, *refusals: int, status: int
 def body_example(example: Any) -> dict[str, Any]:
     """Returns the documentation of a request body with its example."""
     return {"requestBody": {"content": {"application/json": {"example": example}}}}
+
+
+class FileAnswer(NamedTuple):
+    """A file that a service answers with.
+
+    Attributes:
+        content: Its bytes.
+        not_evaluable: The refusals that nobody could check.
+    """
+
+    content: bytes
+    not_evaluable: list[str]
 
 
 def not_evaluable(codes: Sequence[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from features.kit.errors import NotFoundError, NotReadyError
 from features.kit.tables import csv_text
 from features.kit.terminal.spelling import close_names
 from features.portraits.facts.classes import CLASS_NAMES
-from serving.api.answers import from_cursor, to_cursor
+from serving.api.answers import FileAnswer, from_cursor, to_cursor
 from serving.api.audiences.schemas import AudienceAnswer, AudienceMember, AudienceQuery
 from serving.api.auth import is_row_scoped
 from serving.api.context import Context
@@ -65,11 +65,11 @@ def audience(context: Context, key: ApiKey, query: AudienceQuery) -> AudienceAns
     return AudienceAnswer(**head, count=found.num_rows, items=items, next_cursor=cursor)
 
 
-def audience_csv(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[bytes, list[str]]:
+def audience_csv(context: Context, key: ApiKey, query: AudienceQuery) -> FileAnswer:
     """Returns the whole audience as plain UTF-8 CSV, best score first, and the codes that nobody could check."""
     found, head = _members(context, key, query)
     rows = zip(*(found[name].to_pylist() for name in COLUMNS), strict=True)
-    return csv_text([COLUMNS, *rows]).encode(), list(head["not_evaluable"])
+    return FileAnswer(csv_text([COLUMNS, *rows]).encode(), list(head["not_evaluable"]))
 
 
 def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, dict[str, Any]]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from features.kit.errors import NotFoundError, NotReadyError
 from features.kit.language import Locale
-from serving.api.answers import from_cursor, to_cursor
+from serving.api.answers import FileAnswer, from_cursor, to_cursor
 from serving.api.auth import is_row_scoped, may_see
 from serving.api.context import Context
 from serving.api.errors import InvalidRequestError
@@ -119,7 +119,7 @@ def lines(
 
 def export(
     context: Context, key: ApiKey, list_id: str, kind: Literal["xlsx", "csv"], locale: Locale | None
-) -> tuple[bytes, list[str]]:
+) -> FileAnswer:
     """Returns a list's file, suppressions checked again, and the codes that nobody could check; it is audited.
 
     Without `locale` it is in the language the list was drawn in.
@@ -142,7 +142,7 @@ def export(
             raise NotFoundError(NO_LIST)
         record(session, actor=key.key_id, action="outreach.export", subject=list_id, detail={"format": kind})
     path = released.xlsx if kind == "xlsx" else released.csv
-    return path.read_bytes(), released.summary.get("not_evaluable", [])
+    return FileAnswer(path.read_bytes(), released.summary.get("not_evaluable", []))
 
 
 def _visible_list(session: Session, key: ApiKey, list_id: str) -> OutreachListRow:
