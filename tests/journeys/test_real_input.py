@@ -35,6 +35,7 @@ def test_ibm_telco_is_learned_without_a_leak(insight: Any, tmp_path: Path) -> No
     assert churn["left_out"] == []
 
 
+@pytest.mark.soak
 def test_the_missingness_leak_of_mathorcup_is_found_and_named(insight: Any, tmp_path: Path) -> None:
     """The two leaking columns are left out and named in JSON and on stderr; the rest is learned honestly."""
     summary = _run(insight, tmp_path, "mathorcup_net", "mathorcup2022")
@@ -46,6 +47,7 @@ def test_the_missingness_leak_of_mathorcup_is_found_and_named(insight: Any, tmp_
         assert name in summary["stderr"]
 
 
+@pytest.mark.soak
 def test_megaline_has_too_few_who_left_and_says_so(insight: Any, tmp_path: Path) -> None:
     """34 departures make no model; the job goes on to re-rate the usage, and every offer waits for a bill."""
     summary = _run(insight, tmp_path, "megaline", "megaline")
