@@ -10,8 +10,8 @@ from __future__ import annotations
 from features.feeds import times
 from features.feeds.schema import Column, Kind
 from features.feeds.units import UNITS
-from features.kit.identifiers import NO_IDENTIFIER, damage_sql, identifier_sql, phone_number_sql
 from features.kit.sql import literals
+from features.kit.values.identifiers import NO_IDENTIFIER, damage_sql, identifier_sql, phone_number_sql
 
 TRUE_WORDS = ("true", "t", "yes", "y", "1", "1.0", "是")
 FALSE_WORDS = ("false", "f", "no", "n", "0", "0.0", "否")

@@ -26,9 +26,9 @@ from features.feeds.landing.identity import write_links
 from features.feeds.landing.parts import Writer
 from features.kit.files import write_parquet
 from features.kit.home import Home
-from features.kit.identifiers import numbers_in
 from features.kit.runs import hit
 from features.kit.sql import literal, parquet, row_count
+from features.kit.values.identifiers import numbers_in
 
 
 def erase(home: Home, subject: Subject, token: str) -> dict[str, dict[str, int]]:

@@ -73,7 +73,7 @@ class Column:
 
     @property
     def is_identifier(self) -> bool:
-        """Tells whether the text names something, so that it has one form (`features.kit.identifiers`)."""
+        """Tells whether the text names something, so that it has one form (`features.kit.values.identifiers`)."""
         named = self.name.endswith("_id") or self.name in ("number", "order_reference")
         return named and self.kind in (Kind.TEXT, Kind.CATEGORY)
 

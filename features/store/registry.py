@@ -14,7 +14,7 @@ import yaml
 from features.kit.errors import NotReadyError
 from features.kit.files import read_json, write_bytes, write_json
 from features.kit.home import Home
-from features.kit.identity import OWN_FILE, REGISTRY, Backend, remember
+from features.kit.homes.identity import OWN_FILE, REGISTRY, Backend, remember
 from features.kit.runs import hit
 from features.portraits.feature_list import FeatureList
 from features.store.definitions import EXCLUDED, ONLINE_SERVICE, TTL, objects

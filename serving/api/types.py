@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import Header, Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
-from features.kit.identifiers import identifier
+from features.kit.values.identifiers import identifier
 
 
 def in_one_form(form: Callable[[str], str] = identifier) -> BeforeValidator:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, delete, func, select
 from features.kit.clock import utc_now
 from features.kit.errors import HomeError
 from features.kit.home import Home
-from features.kit.identity import (
+from features.kit.homes.identity import (
     ADOPT,
     LEDGER,
     OWN_FILE,

@@ -15,7 +15,7 @@ from features.feeds.landed.manifest import manifest_path, read_manifest
 from features.kit.clock import utc_now
 from features.kit.errors import ConfigurationError, HomeError, InsightError
 from features.kit.home import Home
-from features.kit.identity import (
+from features.kit.homes.identity import (
     FEEDS,
     LEDGER,
     OWN_FILE,
@@ -27,7 +27,7 @@ from features.kit.identity import (
     read_identity,
     remember,
 )
-from features.kit.moved import follow_folder
+from features.kit.homes.moved import follow_folder
 from features.store.online import belonging as store_belonging
 from features.store.online.online import connect, open_store
 from features.store.settings import StoreSettings

@@ -10,8 +10,8 @@ import typer
 
 from features.kit.cli import HomeOption, JsonOption, check_workbook, open_home, parse_date, print_json
 from features.kit.errors import ConfigurationError, DataError
-from features.kit.identifiers import given
 from features.kit.language import parse_locale
+from features.kit.values.identifiers import given
 
 
 def register(app: typer.Typer) -> None:

@@ -21,7 +21,7 @@ from features.kit.clock import utc_now
 from features.kit.files import write_bytes
 from features.kit.home import Home
 from features.kit.runs import hit
-from features.kit.tables import csv_text
+from features.kit.values.tables import csv_text
 from serving.database.session import reading, writing
 from serving.database.tables_outreach import (
     AttemptRow,

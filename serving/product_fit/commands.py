@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
-from features.kit.identifiers import given
+from features.kit.values.identifiers import given
 
 
 def register(app: typer.Typer) -> None:

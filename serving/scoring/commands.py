@@ -12,8 +12,8 @@ import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
 from features.kit.errors import ConfigurationError, NotFoundError
-from features.kit.identifiers import given
 from features.kit.terminal.exit_codes import ExitCode
+from features.kit.values.identifiers import given
 
 if TYPE_CHECKING:
     from serving.scoring.batch.base import ScoreReport

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from features.kit.home import Home
-from features.kit.moved import follow_folder
+from features.kit.homes.moved import follow_folder
 
 P = ParamSpec("P")
 R = TypeVar("R")

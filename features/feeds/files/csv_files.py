@@ -16,7 +16,7 @@ from typing import Any
 from features.feeds.files.text_stream import Utf8Stream, open_bytes, python_encoding
 from features.feeds.mapping.layout import File
 from features.kit.errors import DataError
-from features.kit.identifiers import twins
+from features.kit.values.identifiers import twins
 
 _BLOCK_BYTES = 8 << 20
 _HEADER_BYTES = 1 << 16

@@ -25,8 +25,8 @@ from features.feeds.times import local_time
 from features.kit.errors import ConfigurationError, DataError
 from features.kit.files import sha256_of
 from features.kit.home import Home
-from features.kit.identifiers import DAMAGES, add_functions, damage_sql, identifier_sql
 from features.kit.sql import column_types, literal, literals, parquet, quoted, row_count
+from features.kit.values.identifiers import DAMAGES, add_functions, damage_sql, identifier_sql
 
 MEMORY_LIMIT = "1400MB"
 _FILE_MONTH = r"file_month(file) AS CAST(try_strptime(regexp_extract(file, '(\d{6})[^/\d]*$', 1), '%Y%m') AS DATE)"

@@ -15,7 +15,7 @@ from features.kit.config import Config, parse_config
 from features.kit.errors import ConfigurationError, NotReadyError, StateError
 from features.kit.files import read_json, write_json
 from features.kit.home import Home
-from features.kit.identity import FEEDS, OWN_FILE, Backend, gone, remember, remembered
+from features.kit.homes.identity import FEEDS, OWN_FILE, Backend, gone, remember, remembered
 from features.kit.language import Locale
 
 FORMAT_VERSION = 1

@@ -13,8 +13,8 @@ from features.feeds.landing.parts import Writer
 from features.feeds.landing.typing_rows import is_staged, staged_name
 from features.feeds.schema import Feed, Link
 from features.kit.home import Home
-from features.kit.identifiers import phone_number_sql
 from features.kit.sql import column_types, parquet
+from features.kit.values.identifiers import phone_number_sql
 
 _COMPUTED = {
     # a correlated EXISTS with `<>` and `<` answers wrongly in DuckDB 1.5.6; the window does not.

@@ -22,9 +22,9 @@ from features.feeds.times import to_local
 from features.kit.errors import DataError
 from features.kit.files import atomic_path
 from features.kit.home import Home
-from features.kit.identifiers import identifier_sql
 from features.kit.runs import hit
 from features.kit.sql import column_types, literal, parquet, quoted, row_count, timestamp
+from features.kit.values.identifiers import identifier_sql
 
 SMALL_ROWS = 400_000
 """Up to so many staged rows all months are merged at once; above, memory stays flat month by month."""

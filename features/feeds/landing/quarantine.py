@@ -17,8 +17,8 @@ from features.feeds.schema import Feed
 from features.feeds.times import to_local
 from features.kit.errors import DataError, QuarantineLimitError
 from features.kit.home import Home
-from features.kit.identifiers import CUT_BY_A_DOUBLE, IN_SCIENTIFIC_NOTATION
 from features.kit.sql import column_types, literal, literals, quoted
+from features.kit.values.identifiers import CUT_BY_A_DOUBLE, IN_SCIENTIFIC_NOTATION
 
 MANY_BAD = 10
 """So many refused rows of one file are more than a slip, if they are also beyond the limit's share."""

@@ -24,8 +24,8 @@ from features.feeds.landing.typing_rows import is_staged, staged_name
 from features.feeds.schema import Feed
 from features.kit.files import read_json, write_bytes
 from features.kit.home import Home
-from features.kit.identifiers import phone_number
 from features.kit.sql import literal
+from features.kit.values.identifiers import phone_number
 
 if TYPE_CHECKING:
     from features.feeds.landed.subject import Subject

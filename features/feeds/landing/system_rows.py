@@ -24,9 +24,9 @@ from features.feeds.mapping.sources import Currency, FeedMapping, OperatorBlock,
 from features.feeds.schema import Feed, Kind
 from features.kit.errors import NotReadyError
 from features.kit.home import Home
-from features.kit.identifiers import add_functions
 from features.kit.runs import hit
 from features.kit.sql import quoted, timestamp
+from features.kit.values.identifiers import add_functions
 
 
 @dataclass(frozen=True)

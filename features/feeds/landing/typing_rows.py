@@ -24,9 +24,9 @@ from features.feeds.schema import Column, Feed, Grain, Kind, When
 from features.feeds.times import to_local, to_utc
 from features.kit.clock import instant_of
 from features.kit.errors import ConfigurationError, DataError
-from features.kit.identifiers import CUT_BY_A_DOUBLE, NO_IDENTIFIER, damage_sql, rounded
 from features.kit.sql import column_types, literal, literals, quoted, timestamp
 from features.kit.terminal.spelling import did_you_mean
+from features.kit.values.identifiers import CUT_BY_A_DOUBLE, NO_IDENTIFIER, damage_sql, rounded
 
 EARLIEST = datetime(1970, 1, 2)  # noqa: DTZ001 - naive means UTC in every feed
 """No operator's record is older; an earlier instant is a broken value."""

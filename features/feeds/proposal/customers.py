@@ -12,12 +12,12 @@ from features.feeds.contracts import FEEDS
 from features.feeds.conversion import TRUE_WORDS
 from features.feeds.costs import taken_names
 from features.feeds.mapping.sources import UNDECIDED, is_free_name
-from features.feeds.proposal.columns import ColumnLook
 from features.feeds.proposal.feeds import FeedPlan
 from features.feeds.proposal.matching import Match
-from features.feeds.proposal.personal import is_phone_like, names_an_id
+from features.feeds.proposal.seen.columns import ColumnLook
+from features.feeds.proposal.seen.personal import is_phone_like, names_an_id
+from features.feeds.proposal.seen.views import View
 from features.feeds.proposal.selects import select_of, time_of
-from features.feeds.proposal.views import View
 from features.feeds.proposal.words import Words, english_name, folded
 from features.kit.sql import literal, quoted
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from features.feeds.contracts import FEEDS
 from features.feeds.mapping.sources import UNDECIDED
-from features.feeds.proposal.columns import ColumnLook, identifies
 from features.feeds.proposal.matching import Match
-from features.feeds.proposal.personal import masked
+from features.feeds.proposal.seen.columns import ColumnLook, identifies
+from features.feeds.proposal.seen.personal import masked
+from features.feeds.proposal.seen.views import View
 from features.feeds.proposal.selects import expression, select_of, translations, unit_for, with_clock
-from features.feeds.proposal.views import View
 from features.feeds.proposal.words import Words, folded, words_in
 from features.feeds.schema import Column, Feed, Grain, Kind
 from features.feeds.units import UNITS

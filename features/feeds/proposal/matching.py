@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from features.feeds.contracts import FEEDS
-from features.feeds.proposal.columns import ColumnLook
-from features.feeds.proposal.personal import is_phone_like
-from features.feeds.proposal.views import View
+from features.feeds.proposal.seen.columns import ColumnLook
+from features.feeds.proposal.seen.personal import is_phone_like
+from features.feeds.proposal.seen.views import View
 from features.feeds.proposal.words import Words
 from features.feeds.schema import Column, Feed, Grain, Kind
 

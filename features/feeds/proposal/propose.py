@@ -17,14 +17,14 @@ from typing import Any
 
 from features.feeds.contracts import FEEDS
 from features.feeds.mapping.sources import UNDECIDED
-from features.feeds.proposal.columns import identifies
-from features.feeds.proposal.control_file import Counted, find_check_file
 from features.feeds.proposal.customers import AttributePlan, answers_in, attributes_of, besides
 from features.feeds.proposal.feeds import FeedPlan, FileNeeds, single_uses, usage, whole_view
-from features.feeds.proposal.files import FileLook
 from features.feeds.proposal.matching import LEAST_CONFIDENCE, Match, matches
+from features.feeds.proposal.seen.columns import identifies
+from features.feeds.proposal.seen.control_file import Counted, find_check_file
+from features.feeds.proposal.seen.files import FileLook
+from features.feeds.proposal.seen.views import View, find_customers, found_files, look_at_views
 from features.feeds.proposal.selects import time_of
-from features.feeds.proposal.views import View, find_customers, found_files, look_at_views
 from features.feeds.proposal.wide import NOT_WIDE, Wide, wide_plans
 from features.feeds.proposal.words import Words, load_words, words_in
 from features.kit.errors import DataError

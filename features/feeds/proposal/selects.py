@@ -8,7 +8,7 @@ from functools import lru_cache
 import duckdb
 
 from features.feeds.conversion import converted, named_first
-from features.feeds.proposal.columns import FORMS, ColumnLook
+from features.feeds.proposal.seen.columns import FORMS, ColumnLook
 from features.feeds.proposal.words import Words
 from features.feeds.schema import Column, Kind
 from features.feeds.units import MONEY_UNITS, UNITS

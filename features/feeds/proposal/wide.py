@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 
 from features.feeds.contracts import FEEDS
 from features.feeds.mapping.sources import UNDECIDED
-from features.feeds.proposal.columns import ColumnLook
 from features.feeds.proposal.feeds import FeedPlan
 from features.feeds.proposal.matching import fits
+from features.feeds.proposal.seen.columns import ColumnLook
+from features.feeds.proposal.seen.views import View
 from features.feeds.proposal.selects import expression, unit_for
-from features.feeds.proposal.views import View
 from features.feeds.proposal.words import Words, unit_of
 from features.feeds.schema import Column
 

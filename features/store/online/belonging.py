@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from features.kit.errors import HomeError
 from features.kit.home import Home
-from features.kit.identity import (
+from features.kit.homes.identity import (
     ADOPT,
     OWN_FILE,
     STORE,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from features.kit.errors import NotFoundError, NotReadyError
-from features.kit.tables import csv_text
 from features.kit.terminal.spelling import close_names
+from features.kit.values.tables import csv_text
 from features.portraits.facts.classes import CLASS_NAMES
 from serving.api.answers import FileAnswer, from_cursor, to_cursor
 from serving.api.audiences.schemas import AudienceAnswer, AudienceMember, AudienceQuery

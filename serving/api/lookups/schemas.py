@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import StringConstraints
 
-from features.kit.identifiers import phone_number
 from features.kit.language import Locale
+from features.kit.values.identifiers import phone_number
 from serving.api.answers import ErrorOut
 from serving.api.customer.portrait import EXAMPLE as PORTRAIT
 from serving.api.customer.portrait import PortraitFacts

@@ -8,7 +8,7 @@ from features.feeds.landed.reading import Feeds, newest_versions
 from features.feeds.landed.steady import on_current_feeds
 from features.kit.clock import instant_of
 from features.kit.errors import InsightError, NotFoundError, NotReadyError
-from features.kit.identifiers import spellings
+from features.kit.values.identifiers import spellings
 from serving.api.answers import ErrorOut
 from serving.api.context import Context
 from serving.api.customer.portrait import card_of, live_portrait

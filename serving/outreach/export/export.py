@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from features.kit.tables import csv_text
+from features.kit.values.tables import csv_text
 from serving.outreach.export.columns import COLUMNS, Entry, Page
 
 

@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 
 from features.kit.clock import civil_date, utc_now
 from features.kit.errors import NotReadyError
-from features.kit.identifiers import damage
 from features.kit.runs import hit
+from features.kit.values.identifiers import damage
 from serving.database.base import insert_missing
 from serving.database.session import writing
 from serving.database.tables_outreach import (

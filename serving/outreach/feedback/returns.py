@@ -15,8 +15,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from features.kit.errors import DataError
-from features.kit.identifiers import damage, identifier
 from features.kit.language import Locale
+from features.kit.values.identifiers import damage, identifier
 from serving.outreach.dispositions import DISPOSITIONS, Disposition
 from serving.outreach.export.columns import COLUMNS
 from serving.outreach.export.layout import SHEET_COLUMNS

@@ -21,7 +21,7 @@ from features.kit.errors import ConfigurationError, DataError, NotPermittedError
 from features.kit.files import write_bytes
 from features.kit.home import Home
 from features.kit.runs import hit
-from features.kit.tables import csv_text
+from features.kit.values.tables import csv_text
 from serving.database.audit import record
 from serving.database.belonging import folder_of
 from serving.database.keys import ApiKey

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from features.kit.files import atomic_path
-from features.kit.tables import harmless_sql
+from features.kit.values.tables import harmless_sql
 from serving.scoring.batch.base import ScoreReport
 
 COLUMNS = (

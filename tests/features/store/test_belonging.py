@@ -12,7 +12,7 @@ import redis
 
 from features.kit.errors import ConfigurationError, HomeError
 from features.kit.home import Home
-from features.kit.identity import read_identity
+from features.kit.homes.identity import read_identity
 from features.store.online.online import OnlinePortraits
 from features.store.publish import publish
 from features.store.settings import RedisOnline, StoreSettings

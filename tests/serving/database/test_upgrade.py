@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, MetaData, Table, create_engine, select
 
 from features.kit.home import Home
-from features.kit.identity import LEDGER, remembered
+from features.kit.homes.identity import LEDGER, remembered
 from serving.database import session as database_session
 from serving.database.session import HEAD, opened, reading
 from serving.database.tables_outreach import AttemptRow, ContactRow, OutreachListRow

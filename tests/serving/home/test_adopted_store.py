@@ -11,7 +11,7 @@ import pytest
 
 from features.kit.errors import HomeError
 from features.kit.home import Home
-from features.kit.identity import STORE, remembered
+from features.kit.homes.identity import STORE, remembered
 from features.store.online.online import OnlinePortraits
 from features.store.publish import publish
 from features.store.settings import RedisOnline, StoreSettings

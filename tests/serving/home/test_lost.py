@@ -14,7 +14,7 @@ from features.feeds.landed.manifest import manifest_path, read_manifest
 from features.feeds.landing.suppression import Suppression
 from features.kit.errors import HomeError
 from features.kit.home import Home
-from features.kit.identity import read_identity
+from features.kit.homes.identity import read_identity
 from serving.api.context import Context
 from serving.api.traffic import Figures
 from serving.database import belonging
@@ -198,7 +198,7 @@ def test_a_full_disk_costs_the_counts_alone(crowd: Home, monkeypatch: pytest.Mon
     """Where `home.json` cannot be written, a known ledger opens all the same; its counts are kept at the next opening."""
     draw_list(crowd, ListRequest(AS_OF, 30))
     with monkeypatch.context() as patch:
-        patch.setattr("features.kit.identity.write_json", full_disk)
+        patch.setattr("features.kit.homes.identity.write_json", full_disk)
         open_database(crowd).dispose()
     before = read_identity(crowd)
     open_database(crowd).dispose()

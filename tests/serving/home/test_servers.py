@@ -16,7 +16,7 @@ from sqlalchemy import make_url, select
 
 from features.kit.errors import ConfigurationError, HomeError
 from features.kit.home import Home
-from features.kit.identity import read_identity
+from features.kit.homes.identity import read_identity
 from serving.database.belonging import place_of
 from serving.database.session import open_database, opened, reading
 from serving.database.tables_outreach import OutreachLineRow, OutreachListRow

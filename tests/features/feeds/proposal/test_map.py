@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from features.feeds.landed.reading import Feeds
 from features.feeds.landing.landing import check, land
 from features.feeds.mapping.sources import load_source
-from features.feeds.proposal.files import look_at
 from features.feeds.proposal.propose import propose
+from features.feeds.proposal.seen.files import look_at
 from features.feeds.proposal.text import yaml_text
 from features.feeds.proposal.words import english_name, load_words, unit_of
 from features.kit.cli import create_app

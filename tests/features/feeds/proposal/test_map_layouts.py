@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from features.feeds.landed.reading import Feeds
 from features.feeds.landing.landing import land
 from features.feeds.mapping.sources import load_source
-from features.feeds.proposal.personal import damage_of, masked
 from features.feeds.proposal.propose import propose
+from features.feeds.proposal.seen.personal import damage_of, masked
 from features.feeds.proposal.text import yaml_text
 from features.feeds.proposal.words import load_words
 from features.kit.cli import create_app

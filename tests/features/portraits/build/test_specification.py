@@ -24,7 +24,7 @@ CANNOT_CHANGE_A_VALUE = {
     "features.kit.errors": "refusals",
     "features.kit.files": "writes and checks files",
     "features.kit.home": "folders",
-    "features.kit.identity": "which home this is and which backends it remembers; no value of a portrait",
+    "features.kit.homes.identity": "which home this is and which backends it remembers; no value of a portrait",
     "features.kit.language": "which language a person reads; the texts stand where they are used",
     "features.kit.terminal.progress": "progress bars",
     "features.kit.runs": "locks and the run table",

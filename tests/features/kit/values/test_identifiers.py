@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from features.kit.errors import DataError
-from features.kit.identifiers import (
+from features.kit.values.identifiers import (
     add_functions,
     damage,
     damage_sql,

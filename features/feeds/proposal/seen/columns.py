@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.feeds.proposal.personal import damage_of, masked
+from features.feeds.proposal.seen.personal import damage_of, masked
 from features.feeds.proposal.words import Words, folded, unit_of
 from features.kit.config import load_data
 

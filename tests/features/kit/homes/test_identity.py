@@ -14,7 +14,7 @@ import pytest
 from features.kit.errors import ConfigurationError, DataError, HomeError, NotReadyError
 from features.kit.files import read_json, write_json
 from features.kit.home import Home
-from features.kit.identity import (
+from features.kit.homes.identity import (
     LEDGER,
     Backend,
     change,
@@ -33,7 +33,7 @@ KILLED = """
 import os, signal, sys
 from features.kit import files
 from features.kit.home import Home
-from features.kit.identity import Backend, remember
+from features.kit.homes.identity import Backend, remember
 fsync, calls = files._fsync, []
 def dying(path):
     calls.append(path)
@@ -58,7 +58,7 @@ def test_the_first_use_decides_the_id_for_good(tmp_path: Path) -> None:
 def test_eight_first_uses_at_once_agree(tmp_path: Path) -> None:
     """Processes that use a fresh home at the same time get one id."""
     program = (
-        "import sys; from features.kit.home import Home; from features.kit.identity import first_use; "
+        "import sys; from features.kit.home import Home; from features.kit.homes.identity import first_use; "
         "print(first_use(Home.at(sys.argv[1])).home_id)"
     )
     children = [

@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from features.feeds.contracts import FEEDS
-from features.feeds.proposal.columns import ColumnLook, has_no_repeat, keys_of, look_at_columns
-from features.feeds.proposal.files import SAMPLE_ROWS, FileLook, look_at
-from features.feeds.proposal.personal import is_phone_like, names_an_id
+from features.feeds.proposal.seen.columns import ColumnLook, has_no_repeat, keys_of, look_at_columns
+from features.feeds.proposal.seen.files import SAMPLE_ROWS, FileLook, look_at
+from features.feeds.proposal.seen.personal import is_phone_like, names_an_id
 from features.feeds.proposal.words import Words, words_in
 from features.kit.sql import quoted
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from features.kit import moved
 from features.kit.home import Home
+from features.kit.homes import moved
 from tests.training.aliases import alias_version
 from training.registry import tracking
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from features.feeds.proposal.files import FileLook
-from features.feeds.proposal.views import View
+from features.feeds.proposal.seen.files import FileLook
+from features.feeds.proposal.seen.views import View
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Single values as people and programs write them: identifiers in their one form, cells that start no formula."""
