@@ -22,7 +22,7 @@ router = APIRouter(tags=["feedback"])
     "/v1/contacts",
     responses=documented(ContactsAnswer, ANSWER_EXAMPLE, 409),
     openapi_extra=body_example(REQUEST_EXAMPLE),
-    summary="Tell contacts that were made",
+    summary="Report contacts that were made",
 )
 def post_contacts(
     request: ContactsRequest,

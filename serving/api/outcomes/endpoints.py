@@ -22,7 +22,7 @@ router = APIRouter(tags=["feedback"])
     "/v1/outcomes",
     responses=documented(OutcomesAnswer, ANSWER_EXAMPLE, 409),
     openapi_extra=body_example(REQUEST_EXAMPLE),
-    summary="Tell what came of contacts",
+    summary="Report the results of contacts",
 )
 def post_outcomes(
     request: OutcomesRequest,
