@@ -12,12 +12,7 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from features.feeds.conversion import (
-    BAD_VALUE,
-    converted,
-    is_lossless,
-    named_first,
-)
+from features.feeds.conversion import BAD_VALUE, converted, is_lossless, named_first
 from features.feeds.landing.far_times import meant, refusals, unknown
 from features.feeds.mapping.sources import FeedMapping, Source
 from features.feeds.schema import Column, Feed, Grain, Kind, When
@@ -169,11 +164,23 @@ class _Plan:
         needed = {c.name: named_first(quoted(c.name), self.types[c.name], c) for c in self.columns}
         return {name: sql for name, sql in needed.items() if sql}
 
-    def typed(self, column: Column) -> str:
-        value = f"r.{quoted(f'_written {column.name}' if column.name in self.named_first else column.name)}"
-        unit = self.mapping.units.get(column.name, "")
-        scale = self.source.operator.currency.scale
-        return converted(value, self.types[column.name], column, unit=unit, scale=scale, zone=self.zone)
+    def typed(self, select: str) -> str:
+        """Returns SQL of the SELECT's rows with each value's conversion beside it, under the name `_typed`."""
+        written = self.named_first
+        first = ["*", *(f"{sql} AS {quoted(f'_written {name}')}" for name, sql in written.items())]
+        values = ["r.*"]
+        for column in self.columns:
+            name = column.name
+            value = converted(
+                f"r.{quoted(f'_written {name}' if name in written else name)}",
+                self.types[name],
+                column,
+                unit=self.mapping.units.get(name, ""),
+                scale=self.source.operator.currency.scale,
+                zone=self.zone,
+            )
+            values.append(f"{value} AS {_typed(column)}")
+        return f"SELECT {', '.join(values)} FROM (SELECT {', '.join(first)} FROM ({select})) r"
 
     def event(self) -> str:
         """Returns SQL for the event's instant over the typed columns."""
@@ -227,9 +234,9 @@ class _Plan:
 
 
 def _create(connection: duckdb.DuckDBPyConnection, feed: Feed, select: str, plan: _Plan) -> None:
-    typed = [f"{plan.typed(column)} AS {quoted(column.name)}" for column in plan.columns]
+    typed = [f"r.{_typed(column)} AS {quoted(column.name)}" for column in plan.columns]
     bad_value = [
-        f"WHEN r.{quoted(column.name)} IS NOT NULL AND ({plan.typed(column)}) IS NULL{_blank_is_missing(plan, column)} "
+        f"WHEN r.{quoted(column.name)} IS NOT NULL AND r.{_typed(column)} IS NULL{_blank_is_missing(plan, column)} "
         f"THEN {literal(f'{BAD_VALUE[column.kind]}:{column.name}')}"
         for column in plan.columns
         if not is_lossless(plan.types[column.name], column.kind)
@@ -244,16 +251,15 @@ def _create(connection: duckdb.DuckDBPyConnection, feed: Feed, select: str, plan
         why = damage_sql(f"r.{quoted(column.name)}")
         why = why if column.required else f"nullif({why}, '{NO_IDENTIFIER}')"
         bad_value.append(f"WHEN {why} IS NOT NULL THEN {why} || {literal(f':{column.name}')}")
-    rewritten = " OR ".join(f"r.{quoted(column.name)} <> {plan.typed(column)}" for column in ids) or "false"
+    rewritten = " OR ".join(f"r.{quoted(column.name)} <> r.{_typed(column)}" for column in ids) or "false"
     file = "r._file" if "_file" in plan.types else "CAST(NULL AS VARCHAR)"
     row = "CAST(r._row AS BIGINT)" if "_row" in plan.types else "CAST(NULL AS BIGINT)"
     raw_row = ", ".join(f"{quoted(column.name)} := CAST(r.{quoted(column.name)} AS VARCHAR)" for column in plan.columns)
-    first = ["*", *(f"{sql} AS {quoted(f'_written {name}')}" for name, sql in plan.named_first.items())]
     inner = (
         f"SELECT {', '.join(typed)}, {_case(bad_value)} AS _bad, {file} AS _file, {row} AS _row, "
         f"coalesce({rewritten}, false) AS _rewritten, "
         f"CASE WHEN _bad IS NOT NULL THEN CAST(to_json(struct_pack({raw_row})) AS VARCHAR) END AS _raw "
-        f"FROM (SELECT {', '.join(first)} FROM ({select})) r"
+        f"FROM ({plan.typed(select)}) r"
     )
     if feed.period:
         # One conversion per day of the calendar instead of one per row.
@@ -309,6 +315,11 @@ def _refuse_rounded(connection: duckdb.DuckDBPyConnection, table: str, column: s
             f"_content = CAST(to_json(struct_pack({column} := {column}, event_at := event_at)) AS VARCHAR) "
             f"WHERE _reason IS NULL AND regexp_full_match({column}, '[0-9]{{15}}0+')"
         )
+
+
+def _typed(column: Column) -> str:
+    """Returns the name of a value's conversion, which each check needs and none repeats."""
+    return quoted(f"_typed {column.name}")
 
 
 _TIMES = ("event_at", "known_at", "delivered_at")
