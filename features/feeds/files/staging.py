@@ -290,8 +290,8 @@ def _checked_value(
     if kind is None:
         return [], value
     if kind == "identifier":
-        text = f"CAST({value} AS VARCHAR)"
-        wrong = damage_sql(text)
+        text, wrong = f"CAST({value} AS VARCHAR)", quoted(f"_damage {column}")
+        first.append(f"{damage_sql(text)} AS {wrong}")
         return [(f"{why}:{column}", f"{wrong} = {literal(why)}") for why in DAMAGES], identifier_sql(text)
     target = Column(column, Kind(kind))
     name = value
