@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -143,7 +144,7 @@ def check_limits(
             bad,
             view.rows,
             source.views[name].max_quarantine_share,
-            first_refused(connection, name),
+            partial(first_refused, connection, name),
         )
         if bad:
             _check_each_file(connection, name, view, source.views[name].max_quarantine_share)
@@ -151,7 +152,7 @@ def check_limits(
         # what the files' own checks refused has its own limit above, also where a file is called like the feed
         of_files = sum(views[name].refused.values()) if name in views else 0
         bad = sum(reasons_of(connection, name).values()) - of_files
-        first = first_refused(connection, name)
+        first = partial(first_refused, connection, name)
         _check(f"feed {name}", bad, report.accepted + bad, source.feeds[name].max_quarantine_share, first)
 
 
@@ -173,13 +174,13 @@ def _check_each_file(connection: duckdb.DuckDBPyConnection, name: str, view: Vie
     ).fetchall()
     for file, bad, total, first in rows:
         if bad >= MANY_BAD or 2 * bad >= total:
-            _check(f"{file} (files.{name})", bad, total, limit, first)
+            _check(f"{file} (files.{name})", bad, total, limit, partial(str, first))
 
 
-def _check(what: str, bad: int, total: int, limit: float, first: str) -> None:
+def _check(what: str, bad: int, total: int, limit: float, first: Callable[[], str]) -> None:
     if bad > limit * total:
         raise QuarantineLimitError(
-            f"{what}: {bad} of {total} rows refused ({bad / total:.1%}, limit {limit:.1%}); mostly {first}",
+            f"{what}: {bad} of {total} rows refused ({bad / total:.1%}, limit {limit:.1%}); mostly {first()}",
             remedy="correct the file or the mapping, or raise its `max_quarantine_share` if such rows are expected; "
             "nothing was published, the rows are in the quarantine folder",
         )
