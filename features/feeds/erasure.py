@@ -8,7 +8,7 @@ that it had an owner before is what protects the next one from calls meant for t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,35 +122,36 @@ class _Rewriter:
         gone = row_count(self.writer.connection, f"{source} WHERE {held}")
         if not gone:
             return part, 0
-        digest = hashlib.sha256(f"{part.path}|{ERASED}|{self.token}".encode()).hexdigest()[:12]
-        path = (self.home.root / part.path).with_name(f"{part.month}-{digest}.parquet")
+        path = self._place(part)
         rows = self.writer.write_parquet(path, self._select(feed, source, held))
         hit("erase.after_part")
-        return part.model_copy(update={"path": path.relative_to(self.home.root).as_posix(), "rows": rows}), gone
+        return self._replaced(part, path, rows), gone
 
     def texts(self, part: Part) -> tuple[Part, int]:
         """Returns the file of texts without those of the person, or that name the person, and how many went."""
         import pyarrow.parquet as pq
 
-        old = self.home.root / part.path
-        table = pq.read_table(old)
-        rows = zip(
-            table["customer_id"].to_pylist(), table["event_at"].to_pylist(), table["text"].to_pylist(), strict=True
-        )
+        table = pq.read_table(self.home.root / part.path)
+        rows = zip(*(table[name].to_pylist() for name in ("customer_id", "event_at", "text")), strict=True)
+        names_them = naming(self.subject.names)
         stays = [
-            not (self.subject.holds(customer_id, event_at) or names_somebody(text, self.subject.names))
-            for customer_id, event_at, text in rows
+            not (self.subject.holds(customer_id, event_at) or names_them(text)) for customer_id, event_at, text in rows
         ]
         if all(stays):
             return part, 0
-        digest = hashlib.sha256(f"{part.path}|{ERASED}|{self.token}".encode()).hexdigest()[:12]
-        path = old.with_name(f"{old.stem.rsplit('-', 1)[0]}-{digest}.parquet")
+        path = self._place(part)
         write_parquet(path, table.filter(stays))
         path.chmod(0o600)
-        kept = sum(stays)
-        return part.model_copy(update={"path": path.relative_to(self.home.root).as_posix(), "rows": kept}), len(
-            stays
-        ) - kept
+        return self._replaced(part, path, stays.count(True)), stays.count(False)
+
+    def _place(self, part: Part) -> Path:
+        """Returns the path of the file that takes a part's place."""
+        old = self.home.root / part.path
+        digest = hashlib.sha256(f"{part.path}|{ERASED}|{self.token}".encode()).hexdigest()[:12]
+        return old.with_name(f"{old.stem.rsplit('-', 1)[0]}-{digest}.parquet")
+
+    def _replaced(self, part: Part, path: Path, rows: int) -> Part:
+        return part.model_copy(update={"path": path.relative_to(self.home.root).as_posix(), "rows": rows})
 
     def _select(self, feed: str, source: str, held: str) -> str:
         """Returns SQL for the rows that stay, in their order."""
@@ -175,9 +176,10 @@ class _Rewriter:
         )
 
 
-def names_somebody(text: str, names: frozenset[str]) -> bool:
-    """Tells whether a text holds one of the names as a whole word, or a number of them however it is written."""
-    return bool(mentions(names).search(text)) or bool(names & numbers_in(text))
+def naming(names: frozenset[str]) -> Callable[[str], bool]:
+    """Returns the test whether a text holds one of the names as a whole word, or a number however it is written."""
+    pattern = mentions(names)
+    return lambda text: bool(pattern.search(text)) or bool(names & numbers_in(text))
 
 
 def _clean_quarantine(path: Path, subject: Subject) -> int:
@@ -186,7 +188,8 @@ def _clean_quarantine(path: Path, subject: Subject) -> int:
 
     table = pq.read_table(path)
     texts = zip(table["key"].to_pylist(), table["content"].to_pylist(), strict=True)
-    stays = [not any(text and names_somebody(text, subject.names) for text in pair) for pair in texts]
+    names_them = naming(subject.names)
+    stays = [not any(text and names_them(text) for text in pair) for pair in texts]
     gone = stays.count(False)
     if gone == table.num_rows:
         path.unlink()
