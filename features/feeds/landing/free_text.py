@@ -16,7 +16,7 @@ from features.feeds.contracts import FEEDS
 from features.feeds.landed.manifest import Manifest, Part
 from features.feeds.schema import Feed
 from features.kit.home import Home
-from features.kit.sql import column_types, literal, parquet, quoted, row_count
+from features.kit.sql import column_types, literal, parquet, quoted
 
 
 def texts_name(feed: str) -> str:
@@ -48,23 +48,23 @@ def keep_texts(
     `write` writes a SELECT to a Parquet file, whole or not at all.
     """
     key = f"concat_ws('|', {', '.join(f'CAST({quoted(name)} AS VARCHAR)' for name in feed.key)})"
-    pieces = [
-        f"SELECT customer_id, event_at, known_at, {key} AS key, {literal(column)} AS name, {quoted(column)} AS text "
-        f"FROM {relation} WHERE {quoted(column)} IS NOT NULL"
-        for relation in relations
-        for column in free_text_columns(feed)
-        if column in column_types(connection, f"SELECT * FROM {relation}")
-    ]
-    pieces += [f"SELECT * FROM {parquet([home.root / before.path])}"] if before else []
+    pieces = [f"SELECT * FROM {parquet([home.root / before.path])}"] if before else []
+    for relation in relations:
+        present = column_types(connection, f"SELECT * FROM {relation}")
+        pieces += [
+            f"SELECT customer_id, event_at, known_at, {key} AS key, {literal(column)} AS name, "
+            f"{quoted(column)} AS text FROM {relation} WHERE {quoted(column)} IS NOT NULL"
+            for column in free_text_columns(feed)
+            if column in present
+        ]
     if not pieces:
         return before
     first = "SELECT customer_id, event_at, min(known_at) AS known_at, key, name, text"
     rows = f"{first} FROM ({' UNION ALL '.join(pieces)}) GROUP BY ALL"
-    count = row_count(connection, f"({rows})")
+    count, mark = connection.execute(f"SELECT count(*), bit_xor(hash(t)) FROM ({rows}) t").fetchall()[0]
     if count == (before.rows if before else 0):
         return before
-    marks = connection.execute(f"SELECT bit_xor(hash(t)) FROM ({rows}) t").fetchone()
-    digest = hashlib.sha256(f"{feed.name}|{marks}".encode()).hexdigest()[:12]
+    digest = hashlib.sha256(f"{feed.name}|{mark}".encode()).hexdigest()[:12]
     path = home.personal / "free_text" / f"{feed.name}-{digest}.parquet"
     write(path, f"{rows} ORDER BY ALL")
     return Part(path=path.relative_to(home.root).as_posix(), month="all", rows=count)
