@@ -293,7 +293,7 @@ class _Landing:
         first, last = _days(writer, shape, before)
         return LandedFeed(
             parts=outcome.parts,
-            columns=tuple(column.name for column in feed.columns),
+            columns=tuple(feed.by_name),
             form=FORM,
             first_day=first,
             last_day=last,

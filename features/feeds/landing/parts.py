@@ -65,7 +65,7 @@ class Writer:
         A big feed whose event time decides the month goes month by month; everything else is merged in one go.
         """
         parts = {part.month: part for part in before.parts} if before else {}
-        columns = tuple(column.name for column in shape.feed.columns)
+        columns = tuple(shape.feed.by_name)
         staged = staged_name(shape.feed)
         self._keep_texts(shape.feed, [f"(FROM {staged} WHERE _reason IS NULL)"], before)
         if before is not None and (before.columns != columns or before.form < FORM):
@@ -113,7 +113,7 @@ class Writer:
     def _in_present_form(self, shape: Shape, before: LandedFeed, name: str) -> dict[str, Part]:
         """Rewrites the parts that have other columns than the contract now, or identifiers of an earlier form."""
         parts: dict[str, Part] = {}
-        is_whole = before.columns == tuple(column.name for column in shape.feed.columns)
+        is_whole = before.columns == tuple(shape.feed.by_name)
         for part in before.parts:
             self._load_landed(shape, before, [part])
             if is_whole and not row_count(self.connection, f"landed WHERE {_of_another_form(shape)}"):

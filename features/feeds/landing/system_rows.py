@@ -79,7 +79,7 @@ def land_rows(home: Home, feed: str, table: Any, *, arrived_at: datetime) -> Lan
             outcome = writer.write_feed(shape, before, arrival, digest, keeps_confirmations=has_known_at)
             refused = _reasons(writer.connection, "refused_rows", "row_number", "reason")
     if outcome.parts != (before.parts if before else ()):
-        columns = tuple(column.name for column in contract.columns)
+        columns = tuple(contract.by_name)
         landed = LandedFeed(parts=outcome.parts, columns=columns, form=FORM)
         if before is not None:
             landed = before.model_copy(update={"parts": outcome.parts, "columns": columns, "form": FORM})
