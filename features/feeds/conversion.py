@@ -41,7 +41,7 @@ def is_lossless(source_type: str, kind: Kind) -> bool:
 
 def named_first(value: str, source_type: str, column: Column) -> str:
     """Returns SQL of what `converted` needs under a name of its own, to be computed once; empty if nothing."""
-    if column.kind not in (Kind.DATE, Kind.INSTANT) or not times.is_text(source_type):
+    if not column.is_time or not times.is_text(source_type):
         return ""
     return times.written(value, months=column.kind is Kind.DATE)
 
@@ -66,7 +66,7 @@ def converted(value: str, source_type: str, column: Column, *, unit: str, scale:
         return _money(value, source_type, unit or "major", scale)
     if kind is Kind.INTEGER:
         return _integer(value, source_type, UNITS[unit][1] if unit else 1)
-    if kind in (Kind.DATE, Kind.INSTANT):
+    if column.is_time:
         return (times.civil_date if kind is Kind.DATE else times.instant)(value, source_type, zone)
     number = f"TRY_CAST({value} AS DOUBLE)"
     return f"CASE WHEN isfinite({number}) THEN {number} END" if kind is Kind.NUMBER else _flag(value, source_type)

@@ -72,6 +72,11 @@ class Column:
         return SQL_TYPES[self.kind]
 
     @property
+    def is_time(self) -> bool:
+        """Tells whether the column is a date or an instant."""
+        return self.kind in (Kind.DATE, Kind.INSTANT)
+
+    @property
     def is_identifier(self) -> bool:
         """Tells whether the text names something, so that it has one form (`features.kit.values.identifiers`)."""
         named = self.name.endswith("_id") or self.name in ("number", "order_reference")

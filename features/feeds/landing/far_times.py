@@ -31,11 +31,6 @@ _TIMES = 5  # as many as on the next day
 _RECENT_DAYS = 31  # activity may well fall on the newest days
 
 
-def is_time(column: Column) -> bool:
-    """Tells whether a column is a date or an instant."""
-    return column.kind in (Kind.DATE, Kind.INSTANT)
-
-
 def _at(column: Column, day: date, zone: str) -> str:
     """Returns SQL of the beginning of a day as the column's kind holds it."""
     return f"DATE '{day}'" if column.kind is Kind.DATE else timestamp(instant_of(day, zone))
@@ -56,7 +51,7 @@ def _is_stand_in(column: Column, value: str, zone: str) -> str:
 
 def unknown(column: Column, value: str, latest: datetime, zone: str) -> str:
     """Returns SQL of whether a time stands for "unknown", or an empty string if the contract gives no such meaning."""
-    if not is_time(column) or column.required:
+    if not column.is_time or column.required:
         return ""
     tests = [_is_stand_in(column, value, zone)]
     if column.when is When.PAST_OR_UNKNOWN:
@@ -74,7 +69,7 @@ def meant(column: Column, value: str, latest: datetime, zone: str) -> str:
 
 def refusals(column: Column, value: str, latest: datetime, zone: str) -> Iterator[str]:
     """Yields the cases of a time that is refused: out of range, in the future, or a stand-in where a time is needed."""
-    if not is_time(column):
+    if not column.is_time:
         return
     low, high = (_at(column, day, zone) for day in (_LOW, _HIGH))
     yield f"WHEN {value} < {low} OR {value} >= {high} THEN {literal(f'not_between_1900_and_2100:{column.name}')}"

@@ -190,7 +190,7 @@ def _fill(view: View, match: Match, taken: dict[str, str]) -> tuple[list[tuple[s
         elif match.feed.key[0] == column.name and not match.feed.reference:
             parts.append((f"md5(concat_ws('|', {', '.join(quoted(look.name) for look in view.columns)}))", column.name))
             todos.append(f"{column.name}: no column says it; the whole row is taken, so that equal rows are one")
-        elif column.kind in (Kind.DATE, Kind.INSTANT):
+        elif column.is_time:
             parts.append((f"DATE '{UNDECIDED}'", column.name))
             todos.append(f"{column.name}: no column says it; write the date, as DATE '2020-01-01'")
         else:

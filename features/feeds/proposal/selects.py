@@ -18,7 +18,7 @@ from features.kit.sql import literal, quoted
 def expression(look: ColumnLook, column: Column, words: Words) -> str:
     """Returns SQL over a view's text column that landing converts to the contract's column."""
     value = quoted(look.name)
-    if column.kind in (Kind.DATE, Kind.INSTANT):
+    if column.is_time:
         return _time(look, column, value)
     if look.unit == "byte" and column.unit == "KB":
         return f"CAST(ceil(TRY_CAST({value} AS DECIMAL(18, 0)) / 1024) AS BIGINT)"

@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Any
 
 from features.feeds.contracts import FEEDS
-from features.feeds.schema import Kind
 from features.kit.sql import quoted
 from features.portraits.dimensions.spec import Definition
 from features.portraits.feature_list import dimensions
@@ -155,7 +154,7 @@ def _base_sql() -> str:
 def _staged_types(staged: Staged, request: Request) -> dict[str, str]:
     types = staging.landed_types(staged.feed, request.attributes)
     columns = staging.columns_of(staged.feed, request.attributes)
-    since = {f"days_since_{column.name}": "BIGINT" for column in columns if column.kind in (Kind.DATE, Kind.INSTANT)}
+    since = {f"days_since_{column.name}": "BIGINT" for column in columns if column.is_time}
     event = {"days_ago": "BIGINT", "is_this_month": "BOOLEAN"} if "event_at" in types else {}
     if "event_id" in types:
         event["civil_hour"] = "BIGINT"

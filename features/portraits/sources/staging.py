@@ -146,7 +146,7 @@ def moment_sql(moment: Moment) -> str:
 def stage(staged: Staged, time_zone: str, attributes: Sequence[Column] = ()) -> Any:
     """Returns the staged rows of `known_<name>` at the moment in the table `moment`, as an Ibis expression."""
     types = landed_types(staged.feed, attributes)
-    times = [column for column in columns_of(staged.feed, attributes) if column.kind in (Kind.DATE, Kind.INSTANT)]
+    times = [column for column in columns_of(staged.feed, attributes) if column.is_time]
     now = ibis_table("moment", {"as_of": "DATE", "today": "BIGINT", "month_days_elapsed": "BIGINT"})
     rows = ibis_table(f"known_{staged.name}", types).cross_join(now)
     new = {
