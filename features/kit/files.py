@@ -52,14 +52,18 @@ def write_json(path: Path, content: Any) -> None:
     write_bytes(path, orjson.dumps(content, option=options, default=str))
 
 
+class MissingKeyError(DataError, KeyError):
+    """A key that a JSON file lacks; who knows a better remedy than `_AGAIN` catches it as the KeyError of any dict."""
+
+
 class Content(dict[str, Any]):
     """What a JSON file holds; a key that it lacks is a DataError that names the file, not a bug."""
 
     path: Path
 
     def __missing__(self, key: str) -> Any:
-        """Raises DataError naming the file and the key."""
-        raise DataError(f"{self.path}: '{key}' is missing", remedy=_AGAIN)
+        """Raises MissingKeyError naming the file and the key."""
+        raise MissingKeyError(f"{self.path}: '{key}' is missing", remedy=_AGAIN)
 
 
 def read_json(path: Path) -> Content:

@@ -94,7 +94,7 @@ def current_identity(home: Home) -> str | None:
     if not pointer.exists():
         return None
     try:
-        return str(dict(read_json(pointer))["identity"])  # its own remedy, not that of any JSON
+        return str(read_json(pointer)["identity"])
     except (KeyError, TypeError):
         raise DataError(f"{pointer}: names no identity", remedy="remove it and run `insight build`") from None
 
@@ -137,7 +137,7 @@ class FeatureList:
         path = home.portraits / identity / LIST
         if not path.exists():
             raise NotReadyError(f"{path}: no such feature list", remedy="run `insight build`")
-        content = dict(read_json(path))
+        content = read_json(path)
         try:
             features = tuple(
                 Feature(**fields | {"categories": tuple(fields["categories"])}) for fields in content["features"]
