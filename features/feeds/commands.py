@@ -13,6 +13,7 @@ from features.kit.cli import HomeOption, JsonOption, as_typed, open_home, print_
 from features.kit.terminal.console import make_table, open_console
 
 if TYPE_CHECKING:
+    from features.feeds.landing.reports import FeedReport
     from features.feeds.mapping.sources import Source
 
 SourceOption = Annotated[Path, typer.Option("--source", help="The source mapping, a YAML file.")]
@@ -72,7 +73,7 @@ def _ingest(
     if as_json:
         print_json(summary)
         return
-    _print_table(summary["feeds"])
+    _print_table(report.feeds)
     print(f"feeds cover {summary['first_day']} up to {summary['as_of']}; missing: {', '.join(summary['missing'])}")
     _print_lacks(mapping)
 
@@ -138,16 +139,16 @@ def _check(source: SourceOption, data: MaybeDataOption = None, *, as_json: JsonO
         landed = Home(Path(scratch))
         reports = check(mapping, files, landed, Progress(quiet=as_json))
         refusals = foreseen(landed) if "customers" in reports else {}
-    feeds = {name: report.as_dict() for name, report in reports.items()}
     present = frozenset(name for name, report in reports.items() if report.accepted)
     items = board()
     costs, stand = costs_of(present, items), totals(present, items)
     by_month = [item.name for item in items.values() if item.is_from_months(present)]
     if as_json:
+        feeds = {name: report.as_dict() for name, report in reports.items()}
         content = {"feeds": feeds, "missing": costs, "stand": stand, "lacks": mapping.lacks, "from_months": by_month}
         print_json(content | {"foreseen": refusals})
         return
-    _print_table(feeds)
+    _print_table(reports)
     _print_lacks(mapping)
     _print_costs(costs, stand)
     if by_month:
@@ -217,20 +218,18 @@ def _parse_instant(text: str | None) -> Any:
     return instant.astimezone(UTC) if instant.tzinfo else instant
 
 
-def _print_table(feeds: dict[str, dict[str, Any]]) -> None:
-    from features.feeds.landing.reports import FeedReport
-
+def _print_table(feeds: dict[str, FeedReport]) -> None:
     numeric = ("accepted", "known already", "quarantined")
     rows = []
     for name, report in feeds.items():
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in report["reasons"].items())
-        if report["unchanged"]:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.reasons.items())
+        if report.unchanged:
             reasons = "unchanged files, nothing to do" + (f"; before: {reasons}" if reasons else "")
-        if report["rewritten"] and not report["unchanged"]:
-            reasons += ", " * bool(reasons) + f"{report['rewritten']:,} rows: identifiers brought into their one form"
-        numbers = (f"{report[key]:,}" for key in ("accepted", "repeated", "quarantined"))
+        if report.rewritten and not report.unchanged:
+            reasons += ", " * bool(reasons) + f"{report.rewritten:,} rows: identifiers brought into their one form"
+        numbers = (f"{count:,}" for count in (report.accepted, report.repeated, report.quarantined))
         rows.append((name, *numbers, reasons))
     open_console().print(make_table(("feed", *numeric, "why"), rows, right=numeric))
     for name, report in feeds.items():
-        for warning in FeedReport(**report).warnings:
+        for warning in report.warnings:
             print(f"look at {name}.{warning}")
