@@ -18,7 +18,7 @@ from features.feeds.proposal.seen.columns import ColumnLook
 from features.feeds.proposal.seen.views import View
 from features.feeds.proposal.selects import expression, unit_for
 from features.feeds.proposal.words import Words, unit_of
-from features.feeds.schema import Column
+from features.feeds.schema import Column, Feed
 
 _NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _NAME = "|".join(f"{name}[a-z]*" if name != "may" else name for name in _NAMES)
@@ -68,25 +68,10 @@ def wide_plans(view: View, words: Words) -> Wide:
     series = {stem: found for stem, found in by_stem.items() if len({cell.month for cell in found}) >= least}
     taken: dict[str, dict[str, list[_Cell]]] = {}
     for name in ("bills", "usage_monthly"):
-        feed = FEEDS[name]
-        wanted = sorted(
-            (
-                (words.meaning(stem, feed, c.name), stem, c)
-                for stem in series
-                for c in feed.columns
-                if c.name != "period"
-            ),
-            key=lambda one: -one[0],
-        )
-        columns: dict[str, list[_Cell]] = {}
-        used = {id(found) for one in taken.values() for found in one.values()}
-        for strength, stem, column in wanted:
-            free = column.name not in columns and id(series[stem]) not in used
-            if strength >= _LEAST_MEANING and free and all(fits(cell.look, column) for cell in series[stem]):
-                columns[column.name] = series[stem]
-                used.add(id(series[stem]))
+        columns = _columns_of(FEEDS[name], series, words)
         if columns and (name != "bills" or "total" in columns):
             taken[name] = columns
+            series = {stem: found for stem, found in series.items() if found not in columns.values()}
     months = sorted({cell.month for one in taken.values() for found in one.values() for cell in found})
     if not months:
         return NOT_WIDE
@@ -99,20 +84,35 @@ def wide_plans(view: View, words: Words) -> Wide:
     return Wide(plans, read, start, f"{start} + INTERVAL {months[-1] - months[0] + 1} MONTH")
 
 
+def _columns_of(feed: Feed, series: dict[str, list[_Cell]], words: Words) -> dict[str, list[_Cell]]:
+    """Returns the feed's columns that the series give, the surest meaning first, each series once."""
+    wanted = [
+        (words.meaning(stem, feed, c.name), cells, c)
+        for stem, cells in series.items()
+        for c in feed.columns
+        if c.name != feed.period
+    ]
+    columns: dict[str, list[_Cell]] = {}
+    for strength, cells, column in sorted(wanted, key=lambda one: -one[0]):
+        is_free = column.name not in columns and cells not in columns.values()
+        if strength >= _LEAST_MEANING and is_free and all(fits(cell.look, column) for cell in cells):
+            columns[column.name] = cells
+    return columns
+
+
 def _plan(
     view: View, name: str, columns: dict[str, list[_Cell]], months: list[int], start: str, words: Words
 ) -> FeedPlan:
     feed = FEEDS[name]
     lines = []
-    units: dict[str, str] = {}
+    found = {column: _unit(cells[0], feed.by_name[column], words) for column, cells in columns.items()}
+    units = {column: unit for column, unit in found.items() if unit}
     for month in months:
         values = [f"'months': {month - months[0]}"]
         for column, cells in columns.items():
             look = next((cell.look for cell in cells if cell.month == month), None)
-            contract = feed.by_name[column]
-            values.append(f"'{column}': " + ("NULL" if look is None else expression(look, contract, words)))
-            if look is not None and (unit := _unit(cells[0], contract, words)):
-                units[column] = unit
+            value = "NULL" if look is None else expression(look, feed.by_name[column], words)
+            values.append(f"'{column}': {value}")
         lines.append("{" + ", ".join(values) + "}")
     listed = ",\n      ".join(lines)
     named = ", ".join(columns)
