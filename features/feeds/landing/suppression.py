@@ -25,14 +25,12 @@ from features.feeds.schema import Feed
 from features.kit.files import read_json, write_bytes
 from features.kit.home import Home
 from features.kit.sql import literal
-from features.kit.values.identifiers import phone_number
+from features.kit.values.identifiers import SPACED_NUMBER, phone_number
 
 if TYPE_CHECKING:
     from features.feeds.landed.subject import Subject
 
 _IN_HOLDING = "(held_from IS NULL OR event_at >= held_from) AND (held_until IS NULL OR event_at < held_until)"
-_SPACED = "[+]?[0-9](?:[\\s().\\-/]{0,2}[0-9]){6,19}"
-"""A number with signs between its digits, as a pattern of DuckDB."""
 Held = tuple[str | None, str | None]
 """From when until when (naive UTC, half-open) rows belong to the erased person; None is unbounded."""
 
@@ -163,7 +161,7 @@ class Suppressor:
         text = "identifier(concat_ws(' ', key, content))"  # full-width digits are digits
         words = " UNION ALL ".join(
             f"SELECT owner, rowid AS place, unnest(regexp_extract_all({text}, '{pattern}')) AS word FROM refused_rows"
-            for pattern in ("[^\\s|,;\"''{}:\\[\\]]+", "[0-9A-Za-z]+", "[0-9A-Za-z_-]+", _SPACED)
+            for pattern in ("[^\\s|,;\"''{}:\\[\\]]+", "[0-9A-Za-z]+", "[0-9A-Za-z_-]+", SPACED_NUMBER)
         )
         self._connection.execute(
             f"CREATE OR REPLACE TEMP TABLE erased_refused AS SELECT DISTINCT owner, place FROM ({words}) "

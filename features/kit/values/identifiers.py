@@ -59,7 +59,9 @@ _PLAIN_NUMBER = "[1-7][0-9]*|9[0-9]*|8|8[0-57-9][0-9]*|0|0[2-9][0-9]*|01|01[0-2]
 _PHONE = re.compile(r"[+\d\s().\-/*]*\d[\d\s().\-/*]*")
 _MOBILE = re.compile(r"(?:(?:\+|00)?86)?0(1[3-9][\d*]{9})|(?:\+|00)?86(1[\d*]{10})")
 _LANDLINE = re.compile(r"(?:\+|00)86(?:0?)([1-9]\d{8,10})")
-_RUN = re.compile(r"(?<![0-9A-Za-z])\+?\d(?:[\s().\-/]{0,2}\d){6,19}(?![0-9A-Za-z])")
+SPACED_NUMBER = r"\+?\d(?:[\s().\-/]{0,2}\d){6,19}"
+"""A number with signs between its digits, as a pattern of Python and of DuckDB."""
+_RUN = re.compile(rf"(?<![0-9A-Za-z]){SPACED_NUMBER}(?![0-9A-Za-z])")
 
 
 def identifier(text: str) -> str:
