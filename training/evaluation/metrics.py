@@ -41,8 +41,13 @@ class Figure:
         return (self.high - self.low) / (2 * Z95)
 
 
+def area(scores: npt.NDArray[np.floating[Any]], labels: Labels) -> float:
+    """Returns the area under the ROC curve without an interval; NaN if one class is empty."""
+    return _auc_influence(scores, labels)[0]
+
+
 def auc(scores: Floats, labels: Labels, customers: npt.NDArray[Any]) -> Figure:
-    """Returns the area under the ROC curve: how often a positive is ranked above a negative.
+    """Returns the area under the ROC curve with its interval: how often a positive is ranked above a negative.
 
     Example: positives score 3 and 1, negatives 2 and 1: of four pairs 2.5 are right, so .625.
     """
@@ -206,7 +211,7 @@ def _misses(propensities: Floats, misses: Floats, customers: npt.NDArray[Any], c
     return np.asarray(sums, dtype=np.float64).reshape(count, BINS)
 
 
-def _auc_influence(scores: Floats, labels: Labels) -> tuple[float, Floats]:
+def _auc_influence(scores: npt.NDArray[np.floating[Any]], labels: Labels) -> tuple[float, Floats]:
     """Returns the AUC and what each row adds to its deviation; NaN if one class is empty."""
     positive = labels == 1
     count_1, count_0 = int(positive.sum()), int((~positive).sum())

@@ -19,7 +19,6 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +26,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.stats import rankdata
 
 from features.kit.arrays import Flags, Floats, Vectors
+from training.evaluation import metrics
 from training.leakage.trial import MIN_ROWS, Trial
 
 TOGETHER_TOO_GOOD = 0.95
@@ -85,7 +85,8 @@ class Sketch:
         for half, (products, hits) in zip((self.trial.half, ~self.trial.half), self._sums, strict=True):
             ridge = RIDGE * half.sum() * np.eye(len(chosen))
             weights = np.linalg.solve(products[np.ix_(chosen, chosen)] + ridge, hits[chosen])
-            areas.append(area(self._regressors[np.ix_(~half, chosen)] @ weights, self.trial.part.labels[~half]))
+            scores = self._regressors[np.ix_(~half, chosen)] @ weights
+            areas.append(metrics.area(scores, self.trial.part.labels[~half]))
         return float(np.mean(areas))
 
     @cached_property
@@ -217,13 +218,6 @@ def _alike(columns: Vectors, left: frozenset[int], limit: float, sign: str) -> I
     _, codes = connected_components(close, directed=False)
     for code in np.flatnonzero(np.bincount(codes) > 1):
         yield Group(frozenset(places[codes == code].tolist()), sign)
-
-
-def area(scores: npt.NDArray[np.floating[Any]], labels: npt.NDArray[np.int8]) -> float:
-    """Returns the area under the ROC curve, a tie as half."""
-    positives = int(labels.sum())
-    ranks = rankdata(scores)[labels == 1].sum()
-    return float((ranks - positives * (positives + 1) / 2) / max(positives * (len(labels) - positives), 1))
 
 
 def _standard(values: npt.NDArray[np.generic] | Flags) -> Vectors:

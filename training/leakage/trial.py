@@ -103,11 +103,11 @@ class Trial:
                 threads=self.threads,
             ).fit(values[learn_on], labels[learn_on])
             scores = learner.decision_function(values[~learn_on])
-            areas.append(metrics.auc(scores, labels[~learn_on], self.part.customers[~learn_on]).value)
+            areas.append(metrics.area(scores, labels[~learn_on]))
         return float(np.mean(areas))
 
     def _strength(self, scores: Floats) -> float:
-        area = metrics.auc(scores, self.part.labels, self.part.customers).value
+        area = metrics.area(scores, self.part.labels)
         return max(area, 1.0 - area)
 
     def rates(self, column: Vectors) -> Floats:

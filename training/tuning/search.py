@@ -224,7 +224,7 @@ def _scores(target: Target, data: Dataset, train: Rows, judged: Rows, *, seed: i
 
 def _area(target: Target, data: Dataset, train: Rows, judged: Rows, *, seed: int, threads: int) -> float:
     scores = _scores(target, data, train, judged, seed=seed, threads=threads)
-    return metrics.auc(scores, data.labels[judged], data.customers[judged]).value
+    return metrics.area(scores, data.labels[judged])
 
 
 def _gain(

@@ -23,6 +23,7 @@ def test_auc_counts_ties_as_half():
     assert metrics.auc(np.array([3.0, 1.0, 2.0, 1.0]), labels, np.array(list("abcd"))).value == 0.625
     scores, labels, customers = _sample()
     assert metrics.auc(scores, labels, customers).value == pytest.approx(roc_auc_score(labels, scores))
+    assert metrics.area(scores, labels) == metrics.auc(scores, labels, customers).value
 
 
 def test_average_precision_and_lift_on_tables():
