@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from features.feeds.landed.reading import Feeds
-from features.kit.clock import last_labelled
 from features.kit.home import Home
 from features.portraits.settings import load_settings
 from features.portraits.step import grid
 from training.dataset.prepare import few_positives
-from training.labels.history import History
-from training.labels.spine import short_history, spine
+from training.labels.history import open_history
+from training.labels.spine import labelled_by, short_history, spine
 from training.labels.targets import known_targets, load_target
 
 
@@ -20,22 +19,14 @@ def foresee(home: Home, *, threads: int = 1) -> dict[str, str]:
     training counts them.
     """
     feeds = Feeds.open(home)
-    snapshot = feeds.operator.snapshot_on is not None
-    connection = feeds.connect(threads=threads)
+    until, to_build = feeds.latest_as_of(), grid(feeds, None, load_settings())
     foreseen: dict[str, str] = {}
-    try:
-        history = History(connection, feeds.names, feeds.operator.time_zone, snapshot=snapshot)
-        for name in known_targets():
-            target = load_target(name)
+    with open_history(feeds, threads=threads) as history:
+        for target in map(load_target, known_targets()):
             if not target.supported(feeds.names):
                 continue
-            dates = grid(feeds, None, load_settings())
-            if not snapshot:
-                wait = (target.lead_days, target.horizon_days, target.label_delay_days)
-                dates = [day for day in dates if day <= last_labelled(feeds.latest_as_of(), *wait)]
+            dates = labelled_by(until, target, to_build, snapshot=history.snapshot)
             short = few_positives(target, spine(history, target, dates)) if dates else short_history(feeds, target)
             if short:
-                foreseen[name] = "; ".join(short)
-    finally:
-        connection.close()
+                foreseen[target.name] = "; ".join(short)
     return foreseen

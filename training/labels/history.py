@@ -50,13 +50,16 @@ class Records:
 
 
 @contextmanager
+def open_history(feeds: Feeds, *, threads: int = 1) -> Iterator[History]:
+    """Yields what labels and cohorts are made from; no portrait need be built."""
+    with feeds.connect(threads=threads) as connection:
+        snapshot = feeds.operator.snapshot_on is not None
+        yield History(connection, feeds.names, feeds.operator.time_zone, snapshot=snapshot)
+
+
+@contextmanager
 def open_records(home: Home, *, threads: int = 1) -> Iterator[Records]:
     """Yields the records of a home. Raises NotReadyError if nothing has landed or no portrait is built."""
     feeds = Feeds.open(home)
-    connection = feeds.connect(threads=threads)
-    try:
-        snapshot = feeds.operator.snapshot_on is not None
-        history = History(connection, feeds.names, feeds.operator.time_zone, snapshot=snapshot)
+    with open_history(feeds, threads=threads) as history:
         yield Records(feeds, history, Portraits.open(home))
-    finally:
-        connection.close()

@@ -117,10 +117,15 @@ def training_dates(records: Records, target: Target, as_of: date | None) -> list
     """
     built, latest = records.portraits.as_of_dates(), records.feeds.latest_as_of()
     known_until = latest if as_of is None else min(as_of, latest)
-    if records.history.snapshot:
-        return [day for day in built if day <= known_until][-1:]
+    return labelled_by(known_until, target, built, snapshot=records.history.snapshot)
+
+
+def labelled_by(known_until: date, target: Target, dates: Sequence[date], *, snapshot: bool) -> list[date]:
+    """Returns those of some as-of dates, oldest first, whose labels are surely known; of a snapshot the newest date."""
+    if snapshot:
+        return [day for day in dates if day <= known_until][-1:]
     last = last_labelled(known_until, target.lead_days, target.horizon_days, target.label_delay_days)
-    return [day for day in built if day <= last]
+    return [day for day in dates if day <= last]
 
 
 def spine(history: History, target: Target, dates: Sequence[date], *, progress: Progress = SILENT) -> Spine:
