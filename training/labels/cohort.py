@@ -97,8 +97,10 @@ def cohort(
         f"SELECT customer_id, kind, status, activated_on FROM main.customers WHERE {seen} {gone} "
         f"{newest('customer_id', _NEWEST)}"
     )
-    if connection.execute(f"SELECT count(*) > 0 AND count(activated_on) = 0 FROM ({base})").fetchone()[0]:
-        skipped.setdefault("days_with_us", "no activated_on")  # nobody's is known: the rule would leave nobody
+    undated = f"SELECT count(*) > 0 AND count(activated_on) = 0 FROM ({base})"
+    is_asked = any(rule.name == "days_with_us" and rule.name not in skipped for rule in wanted)
+    if is_asked and connection.execute(undated).fetchone()[0]:
+        skipped["days_with_us"] = "no activated_on"  # nobody's is known: the rule would leave nobody
     applied = [rule for rule in wanted if rule.name not in skipped]
     flags = ", ".join(f"coalesce({rule.sql}, false) AS keeps_{rule.name}" for rule in applied)
     every = " AND ".join(f"keeps_{rule.name}" for rule in applied)

@@ -102,6 +102,7 @@ def test_where_nobody_has_a_first_day_the_rule_on_it_is_skipped(world):
     history = world(customers=[{"customer_id": one} | undated for one in ("a", "b")])
     found = history.cohort(CohortRules(), D)
     assert (found.customers.to_pylist(), found.skipped["days_with_us"]) == (["a", "b"], "no activated_on")
+    assert "days_with_us" not in history.cohort(CohortRules(days_with_us=None), D).skipped
     history = world(customers=[{"customer_id": "a"} | undated, {"customer_id": "b"} | GOOD])
     assert in_cohort(history, CohortRules()) == ["b"]
 
