@@ -12,7 +12,7 @@ Sources: Lundberg et al. 2020 (path-dependent TreeSHAP), Yu et al. 2022 (Linear 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +28,8 @@ INFINITE = 1e300
 """What LightGBM takes for infinite: a threshold of this lets infinity pass to the left."""
 PADDING = 8
 """Factors after the last one, which may be read though never used."""
+Node = tuple[int, int, float, tuple[int, ...]]
+"""Feature, kind, threshold and set of a node, see `trees.Tree`."""
 
 
 class Tables(NamedTuple):
@@ -110,22 +112,20 @@ def compile_model(dump: Mapping[str, Any]) -> CompiledModel:
         UnsupportedModelError: If only LightGBM itself can score it.
     """
     trees = trees_of(dump)
-    columns = sorted({key for tree in trees for key in zip(tree.features, tree.kinds, strict=True)})
+    nodes = [node for tree in trees for node in zip(tree.features, tree.kinds, tree.thresholds, tree.sets, strict=True)]
+    columns = sorted({(feature, kind) for feature, kind, _, _ in nodes})
     column_of = {key: number for number, key in enumerate(columns)}
-    thresholds = [_thresholds(trees, feature) if kind != CATEGORY else np.empty(0) for feature, kind in columns]
+    of_feature, largest = _decided_by(nodes)
+    thresholds = [np.array(sorted(of_feature[feature]) if kind != CATEGORY else []) for feature, kind in columns]
     if any(len(each) > MOST_THRESHOLDS for each in thresholds):
         raise UnsupportedModelError(f"more than {MOST_THRESHOLDS} thresholds of a feature")
-    words = [_words(trees, feature) if kind == CATEGORY else 0 for feature, kind in columns]
-    word_start = _starts(words)
+    word_start = _starts([largest[feature] // WORD + 1 if kind == CATEGORY else 0 for feature, kind in columns])
     node_columns, node_codes, node_sets = [], [], []
-    for tree in trees:
-        for key, threshold, members in zip(
-            zip(tree.features, tree.kinds, strict=True), tree.thresholds, tree.sets, strict=True
-        ):
-            column = column_of[key]
-            node_columns.append(column)
-            node_codes.append(0 if members else int(np.searchsorted(thresholds[column], threshold)))
-            node_sets.append(_bits(members, int(word_start[column])))
+    for feature, kind, threshold, members in nodes:
+        column = column_of[feature, kind]
+        node_columns.append(column)
+        node_codes.append(0 if members else int(np.searchsorted(thresholds[column], threshold)))
+        node_sets.append(_bits(members, int(word_start[column])))
     edges = [edge for tree in trees for edge in tree.edges]
     factors = [_factors(tree) for tree in trees]
     widths = [0 if edge.leaf == CLOSE else 5 * _points(tree) + 1 for tree in trees for edge in tree.edges]
@@ -160,26 +160,16 @@ def compile_model(dump: Mapping[str, Any]) -> CompiledModel:
     )
 
 
-def _thresholds(trees: list[Tree], feature: int) -> Floats:
-    """Returns the sorted thresholds of a feature, whatever is missing to the nodes."""
-    found = {
-        threshold
-        for tree in trees
-        for of_node, kind, threshold in zip(tree.features, tree.kinds, tree.thresholds, strict=True)
-        if of_node == feature and kind != CATEGORY
-    }
-    return np.array(sorted(found))
-
-
-def _words(trees: list[Tree], feature: int) -> int:
-    """Returns how many words hold all categories of a feature that any set names."""
-    largest = max(
-        max(members)
-        for tree in trees
-        for of_node, members in zip(tree.features, tree.sets, strict=True)
-        if of_node == feature and members
-    )
-    return largest // WORD + 1
+def _decided_by(nodes: Sequence[Node]) -> tuple[dict[int, set[float]], dict[int, int]]:
+    """Returns feature -> its thresholds, whatever is missing to the nodes; and feature -> its largest category."""
+    thresholds: dict[int, set[float]] = {}
+    largest: dict[int, int] = {}
+    for feature, kind, threshold, members in nodes:
+        if kind == CATEGORY:
+            largest[feature] = max(largest.get(feature, 0), *members)
+        else:
+            thresholds.setdefault(feature, set()).add(threshold)
+    return thresholds, largest
 
 
 def _bits(members: tuple[int, ...], first_word: int) -> list[tuple[int, int]]:
