@@ -224,7 +224,7 @@ def _victim(root: Path, words: tuple[str, ...], damage: str, to: Any) -> None:
             main()
         except SystemExit as ended:
             code = int(ended.code or 0) if not isinstance(ended.code, str) else 1
-        except BaseException:  # noqa: BLE001 - whatever it is, it is what is looked for
+        except BaseException:  # noqa: BLE001 - any error, KeyboardInterrupt, a panic of a Rust library: all are looked for
             raised = traceback.format_exc()
         with contextlib.suppress(OSError, ValueError):
             stderr.flush()

@@ -75,23 +75,22 @@ class _Client:
         else:
             self._open += 1
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        stays = False
         try:
             writer.write(self._content)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             length = int(head.split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0])
             await reader.readexactly(length)
-        except BaseException:
-            self._open -= 1
-            writer.close()
-            raise
+            stays = b"connection: close" not in head
+        finally:
+            if stays:
+                self._free.append((reader, writer))
+            else:
+                self._open -= 1
+                writer.close()
         status = int(head[9:12])
         if status == 503:
             self.retry_after = self.retry_after and b"retry-after: " in head
-        if b"connection: close" in head:
-            self._open -= 1
-            writer.close()
-        else:
-            self._free.append((reader, writer))
         return status
 
 
