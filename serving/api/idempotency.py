@@ -81,9 +81,10 @@ def record_once(
 
 
 def _land(context: Context) -> None:
+    # A held ledger, a damaged feed, a full disk, a bug: the request is answered, and the next landing takes what waits.
     try:
         try_landing(context.home, context.engine)
-    except Exception as error:  # noqa: BLE001 - it has been answered; the next landing takes what is pending
+    except Exception as error:  # noqa: BLE001
         get_logger().error("landing_waits", error_kind=type(error).__name__)
 
 

@@ -85,7 +85,8 @@ def _told_to_serve(home: Home, orders: Connection) -> bool:
 
     try:
         if not orders.poll():
-            with contextlib.suppress(Exception):  # whoever serves says what is wrong
+            # A home that cannot be opened, a model, store or feed that is damaged or not ready: whoever serves says it.
+            with contextlib.suppress(Exception):
                 context = Context.open(home, Figures())
                 with contextlib.closing(context):
                     ready(context)

@@ -94,7 +94,10 @@ def _checked(bundle: LoadedBundle) -> Kernel | None:
     try:
         kernel = Kernel.of(bundle.described())
         why = _differs(kernel, bundle)
-    except Exception as error:  # noqa: BLE001 - whatever stops the compiler or the dump, LightGBM can score
+    # A model unlike the known ones (UnsupportedModelError, KeyError, ZeroDivisionError ...), a numba that is not there,
+    # is another or cannot compile (ImportError, AttributeError, NumbaError ...), machine code that cannot be kept
+    # (OSError, RuntimeError): in every case LightGBM can score.
+    except Exception as error:  # noqa: BLE001
         why = f"{type(error).__name__}: {error}"
     if not why:
         return kernel
