@@ -18,8 +18,8 @@ from serving.api.context import Context
 from serving.database.keys import ApiKey
 
 _NO_CUSTOMER = "no customer with this id"
-_LOST = StateError("the online store has lost this customer's portrait", remedy="run `insight publish`")
-LOST_PORTRAIT = ErrorOut(code=StateError.code, detail=_LOST.message)
+_LOST = "the online store has lost this customer's portrait"
+LOST_PORTRAIT = ErrorOut(code=StateError.code, detail=_LOST)
 UNKNOWN_CUSTOMER = ErrorOut(code=NotFoundError.code, detail=_NO_CUSTOMER)
 
 
@@ -103,7 +103,7 @@ def live_portrait(context: Context, key: ApiKey, customer_id: str) -> tuple[Onli
     batch = context.portraits.read_batch([customer_id])
     (found,) = visible(key, batch.portraits)
     if found is None and lost_to(context, key, batch):
-        raise _LOST
+        raise StateError(_LOST, remedy="run `insight publish`")
     if found is None:
         raise NotFoundError(_NO_CUSTOMER)
     return batch, found

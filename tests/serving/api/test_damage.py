@@ -19,9 +19,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
 
 from features.kit.cli import main
-from features.kit.errors import of_state
+from features.kit.errors import StateError, of_state
 from features.kit.runs import exclusive_run
 from serving.api.app import create_app
+from serving.api.customer.portrait import live_portrait
 from serving.database import session
 from serving.outreach.lists.draw import draw_list
 from serving.outreach.lists.request import ListRequest
@@ -258,3 +259,10 @@ def test_a_lost_portrait_is_flagged_and_seen(fresh):
     assert 'insight_state_damaged_total{route="/v1/customers/{customer_id}/portrait"} 1.0' in figures
     assert 'insight_state_damaged_total{route="/readyz"} 1.0' in figures
     assert "insight_portraits_lost_total 4.0" in figures
+    context, raised = client.app.state.context, []
+    key = context.keys.find(headers["Authorization"].removeprefix("Bearer "))
+    for _ in range(2):
+        with pytest.raises(StateError) as lost:
+            live_portrait(context, key, gone)
+        raised.append(lost.value)
+    assert raised[0] is not raised[1], "an error that all requests share keeps what each of them held"
