@@ -11,6 +11,7 @@ from features.kit.errors import BundleError, InsightError, NotReadyError
 from features.kit.files import read_json
 from features.kit.home import Home
 from features.kit.log import get_logger
+from serving.scoring.kernel.kernel import kernel_of
 from serving.scoring.reasons.book import ReasonBook
 from serving.scoring.reasons.writing import ReasonWriter
 from serving.scoring.scorer import PortraitList, Scorer
@@ -115,7 +116,7 @@ class Models:
         ]
 
     def probe(self, target: str) -> None:
-        """Makes one real prediction of a golden row.
+        """Makes one real prediction of a golden row, by what scores the requests.
 
         Raises:
             NotReadyError: If no model serves the target, or its golden row comes out differently.
@@ -127,7 +128,7 @@ class Models:
         try:
             golden = read_json(bundle.folder / GOLDEN)
             values = np.array(golden["values"][:1], dtype=np.float32)
-            is_same = bundle.margins(values).tolist() == golden["margins"][:1]
+            is_same = (kernel_of(bundle) or bundle).margins(values).tolist() == golden["margins"][:1]
         except (OSError, InsightError) as error:
             raise NotReadyError(f"{bundle.folder}: its golden row cannot be read ({error})") from None
         if not is_same:

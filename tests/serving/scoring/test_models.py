@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from features.kit.errors import BundleError, NotReadyError
+from serving.scoring.kernel.kernel import Kernel
 from serving.scoring.models import Models
 from serving.scoring.reasons.book import load_book
 from serving.scoring.reasons.writing import ReasonWriter
@@ -97,10 +99,13 @@ def test_no_model_is_not_ready(fresh):
         bad.scorer("churn", fresh.features)
 
 
-def test_the_probe_predicts_a_golden_row(fresh):
-    """Readiness is a real prediction: with the golden rows of another model it fails."""
+def test_the_probe_predicts_a_golden_row(fresh, monkeypatch):
+    """Readiness is a real prediction: with a kernel that went wrong, or golden rows of another model, it fails."""
     models = models_of(fresh.home)
     models.probe("churn")
+    with monkeypatch.context() as patch, pytest.raises(NotReadyError, match="golden row"):
+        patch.setattr(Kernel, "margins", lambda _, values: np.zeros(len(values)))
+        models.probe("churn")
     golden = fresh.home.bundles / "churn" / "v1" / "golden.json"
     golden.write_text(golden.read_text().replace('"margins": [\n    ', '"margins": [\n    1', 1))
     with pytest.raises(NotReadyError, match="golden row"):
