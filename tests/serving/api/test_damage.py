@@ -33,23 +33,6 @@ from tests.world import AS_OF
 pytestmark = pytest.mark.xdist_group("api")
 
 
-def cut(path):
-    """Leaves the first half of a file."""
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def garble(path):
-    """Leaves a file that is nothing."""
-    for log in path.parent.glob(f"{path.name}-*"):
-        log.unlink()
-    path.write_bytes(b"nothing " * 1000)
-
-
-def tickets_of(home):
-    """Returns a landed file."""
-    return min((home.feeds / "tickets").glob("*.parquet"))
-
-
 @pytest.fixture
 def copied(world, tmp_path):
     """Returns a copy of the world's home that may be damaged."""
@@ -119,7 +102,7 @@ def test_without_the_one_place_damage_is_a_traceback(damageable, monkeypatch):
 
 def test_debug_shows_the_traceback(copied, monkeypatch, capsys):
     """Canary: with --debug the same failure is raised as it is."""
-    garble(copied.runs)
+    DAMAGES["garbage"](copied.runs)
     monkeypatch.setattr(sys, "argv", ["insight", "--debug", "score", "--home", str(copied.root)])
     monkeypatch.delenv("INSIGHT_DEBUG", raising=False)
     with pytest.raises(sqlite3.DatabaseError):
@@ -130,9 +113,9 @@ def test_debug_shows_the_traceback(copied, monkeypatch, capsys):
 
 def test_readiness_sees_a_damaged_feed(copied):
     """`/readyz` is ready before and 503 after."""
-    for damage, status in ((None, 200), (cut, 503)):
+    for damage, status in ((None, 200), (DAMAGES["cut"], 503)):
         if damage is not None:
-            damage(tickets_of(copied))
+            damage(place_in(copied.root.parent, "tickets"))
         with TestClient(create_app(copied, check_in_child=False)) as client:
             assert client.get("/readyz").status_code == status
 
