@@ -30,6 +30,7 @@ from features.portraits.feature_list import definitions
 from features.portraits.sources.request import from_months
 from features.portraits.step import build
 from features.simulator.step import simulate_to
+from tests.bench.input_2 import PEERS
 from tests.results import figure
 from training.benchmark.peers import models
 from training.bundle import BundleFeature
@@ -44,7 +45,6 @@ from training.model.modelling import learn
 CUSTOMERS, MONTHS, SEED = 6000, 18, 7
 FEEDS = ("customers", "bills", "usage_monthly", "terminations")
 NEWEST = 6
-PEERS = ("LightGBM defaults", "HistGradientBoosting", "logistic regression")
 
 
 def run(home: Home) -> Iterator[dict[str, Any]]:
