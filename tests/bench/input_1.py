@@ -7,11 +7,9 @@ rounds without. Overload is offered by processes of their own, at multiples of w
 
 from __future__ import annotations
 
-import signal
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -22,14 +20,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.request import urlopen
 
-from features.kit.errors import NotReadyError
 from features.kit.home import Home
 from tests.hostile import requests, statuses
 from tests.load import Outcome, load
 from tests.results import figure
+from tests.running import serve
 
 REQUESTS, SENDERS, ROUNDS = 2_000, 64, 5
 SECONDS = 4.0
@@ -71,37 +68,14 @@ def served(demo: Home, home: Path) -> Iterator[Door]:
     from serving.database.keys import SCOPES, create_key
     from serving.database.session import opened
 
-    insight = [sys.executable, "-m", "features.kit.cli"]
     subprocess.run(["cp", "-a", str(demo.root), str(home)], check=True)
     place = Home(home)
     portraits = Portraits.open(place)
     ids = portraits.read(portraits.as_of_dates()[-1], ["customer_id"])["customer_id"].to_pylist()
     with opened(place) as engine:
         keys = [create_key(engine, name, frozenset(SCOPES), actor="bench")[1] for name in ("everything", "other")]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    with (home.parent / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*insight, "serve", "--port", str(port), "--home", str(home)], stderr=log, stdout=log
-        )
-        try:
-            _until_ready(port, process)
-            yield Door(port, f"Bearer {keys[0]}", f"Bearer {keys[1]}", ids)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
-
-
-def _until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30):
-                return
-        except (URLError, ConnectionError, TimeoutError):
-            time.sleep(0.5)
-    raise NotReadyError("the API of this home never became ready")
+    with serve(home, home.parent / "log", patience=READY_SECONDS) as (port, _):
+        yield Door(port, f"Bearer {keys[0]}", f"Bearer {keys[1]}", ids)
 
 
 def hostile(door: Door) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from features.kit.home import Home
 from features.portraits.dimensions.spec import Feature
 from features.portraits.feature_list import FeatureList
 from features.store.settings import RedisOnline, SqliteOnline, StoreSettings
+from tests.running import free_port
 from tests.world import write_portraits
 
 FEATURES = FeatureList(
@@ -72,13 +73,6 @@ def home(tmp_path):
 def settings():
     """The embedded store, patient enough for a busy machine."""
     return SQLITE
-
-
-def free_port():
-    """A port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def start_redis(folder, *options):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import time
 from urllib.request import Request, urlopen
@@ -13,10 +12,10 @@ import pytest
 from features.kit.files import write_json
 from features.portraits.reading import Portraits
 from tests.results import figure, record
+from tests.running import INSIGHT, serve
 from training.registry.promote import pointer
 
 from .conftest import copy_of, train_bundle
-from .test_serve import INSIGHT, free_port, until_ready
 
 pytestmark = pytest.mark.xdist_group("api")
 
@@ -36,25 +35,16 @@ def running(own, tmp_path):
     """Returns a function that tells the version of one answer of a real `insight serve`; churn has v1 and v2."""
     for version in ("v2", "v1"):
         train_bundle(own.home, Portraits.open(own.home), "churn", seed=0 if version == "v1" else 5, version=version)
-    port = free_port()
-    command = [INSIGHT, "serve", "--port", str(port), "--home", str(own.home.root)]
-    # A file, not a pipe: nobody reads the log of so many requests, and a full pipe would stop the service.
-    log = (tmp_path / "log").open("w")
-    process = subprocess.Popen(command, stderr=log, text=True)
     body = json.dumps({"targets": ["churn"], "ids": own.ids[:1], "reasons": 0}).encode()
-    request = Request(f"http://127.0.0.1:{port}/v1/scores", body, own.key() | {"Content-Type": "application/json"})
+    with serve(own.home.root, tmp_path / "log") as (port, _):
+        address = f"http://127.0.0.1:{port}/v1/scores"
+        request = Request(address, body, own.key() | {"Content-Type": "application/json"})
 
-    def version_of_an_answer() -> str:
-        with urlopen(request, timeout=30) as answer:
-            return str(json.loads(answer.read())["items"][0]["model_version"])
+        def version_of_an_answer() -> str:
+            with urlopen(request, timeout=30) as answer:
+                return str(json.loads(answer.read())["items"][0]["model_version"])
 
-    try:
-        until_ready(port, process)
         yield version_of_an_answer
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-        log.close()
 
 
 def seconds_to_go_back(home, version_of_an_answer) -> float:

@@ -4,27 +4,18 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 
+from tests.running import INSIGHT, PATIENCE_SECONDS, free_port, serve, until_ready
+
 pytestmark = pytest.mark.xdist_group("api")
-
-INSIGHT = str(Path(sys.executable).parent / "insight")
-PATIENCE_SECONDS = 90
-
-
-def free_port():
-    """Returns a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def ask(port, path, headers=None, body=None):
@@ -39,33 +30,12 @@ def ask(port, path, headers=None, body=None):
             return error.code, json.loads(error.read())
 
 
-def until_ready(port, process):
-    """Waits until the service answers `/readyz` with 200."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "it has ended; its log says why"
-        try:
-            if ask(port, "/readyz")[0] == 200:
-                return
-        except (URLError, ConnectionError, TimeoutError):
-            pass
-        time.sleep(0.2)
-    raise AssertionError("never became ready")
-
-
 @pytest.fixture(scope="module")
 def serving(world, tmp_path_factory):
-    """Returns the port and process of a running `insight serve`; its log is a file, for a full pipe would stop it."""
-    port = free_port()
-    command = [INSIGHT, "serve", "--port", str(port), "--home", str(world.home.root)]
-    with (tmp_path_factory.mktemp("serving") / "log").open("wb") as log:
-        process = subprocess.Popen(command, stderr=log)
-        try:
-            until_ready(port, process)
-            yield port, process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
+    """Returns the port and process of a running `insight serve`."""
+    with serve(world.home.root, tmp_path_factory.mktemp("serving") / "log") as (port, process):
+        yield port, process
+    assert process.returncode == 0
 
 
 def children_of(process):

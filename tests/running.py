@@ -1,0 +1,59 @@
+"""A running `insight serve`: a real process on a free port, its log in a file, ended when nobody needs it any more."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from features.kit.errors import NotReadyError
+
+INSIGHT = str(Path(sys.executable).parent / "insight")
+PATIENCE_SECONDS = 90
+
+
+def free_port() -> int:
+    """Returns a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serve(
+    home: Path, log: Path, *, patience: float = PATIENCE_SECONDS
+) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """Yields the port and process of a home's service once it is ready; a full pipe in place of the log would stop it."""
+    port = free_port()
+    with log.open("wb") as written:
+        process = subprocess.Popen(
+            [INSIGHT, "serve", "--port", str(port), "--home", str(home)], stdout=written, stderr=written
+        )
+        try:
+            until_ready(port, process, patience=patience)
+            yield port, process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def until_ready(port: int, process: subprocess.Popen[bytes], *, patience: float = PATIENCE_SECONDS) -> None:
+    """Waits until the service answers `/readyz` with 200. Raises NotReadyError if it ends, or never does."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30):
+                return
+        except HTTPError as answer:
+            answer.close()
+        except (URLError, ConnectionError, TimeoutError):
+            pass
+        time.sleep(0.2)
+    raise NotReadyError("the service never became ready", remedy="its log says why")
