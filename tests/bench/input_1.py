@@ -70,6 +70,8 @@ def served(demo: Home, home: Path) -> Iterator[Door]:
 
     subprocess.run(["cp", "-a", str(demo.root), str(home)], check=True)
     place = Home(home)
+    if not place.mlruns.exists():  # the models of the default home lie beside it
+        subprocess.run(["cp", "-a", str(demo.mlruns), str(place.mlruns)], check=True)
     portraits = Portraits.open(place)
     ids = portraits.read(portraits.as_of_dates()[-1], ["customer_id"])["customer_id"].to_pylist()
     with opened(place) as engine:
