@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSIGHT := $(BIN)/insight
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: setup format check test demo bench soak docs clean
+.PHONY: setup format check test demo bench soak figures docs clean
 
 setup: .venv/.ready  ## make the virtual environment from the lock file
 
@@ -39,6 +39,9 @@ bench: setup  ## figures against floors and peers (BENCH="main_job" for one subj
 
 soak: setup  ## the slow proofs -> .insight/results/soak.json
 	$(BIN)/python -m pytest -m soak
+
+figures: setup  ## keep what bench and soak measured (tests/bench/figures.json, tests/soak/figures.json), write the tables
+	$(BIN)/python -m tests.figures
 
 docs: setup  ## generated pages: the catalogues of features and of reasons, the table of files of each room
 	$(BIN)/python -m tests.rooms

@@ -1,7 +1,8 @@
-"""A running `insight serve`: a real process on a free port, its log in a file, ended when nobody needs it any more."""
+"""The real `insight` as a process: `insight serve` on a free port until nobody needs it, a command with its JSON."""
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
@@ -24,6 +26,15 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def insight_json(*words: str) -> dict[str, Any]:
+    """Returns what a command prints with `--json`, its progress being shown. Raises NotReadyError if it fails."""
+    done = subprocess.run([INSIGHT, *words, "--json"], stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        raise NotReadyError(f"insight {words[0]} ended with {done.returncode}", remedy="its last lines say why")
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed
 
 
 @contextmanager

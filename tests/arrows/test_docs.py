@@ -8,6 +8,7 @@ import pytest
 import typer
 
 from features.kit.cli import create_app
+from tests import figures
 from tests.rooms import pages, with_table
 
 ROOT = Path(__file__).parents[2]
@@ -115,3 +116,34 @@ def test_a_file_that_is_missing_in_a_table_is_noticed() -> None:
     page, text = next(iter(pages().items()))
     older = text.replace(text.splitlines()[-2], "")
     assert with_table(older, "| new |") != older, page
+
+
+def test_figures_on_pages_are_those_that_were_kept() -> None:
+    """README and the page of figures show what `make figures` would write from the committed measurements."""
+    for page, text in figures.pages().items():
+        assert page.read_text(encoding="utf-8") == text, f"{page}: run `make figures`"
+
+
+def test_a_figure_typed_by_hand_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The canary: a kept figure that changes makes the pages stale."""
+    kept = [figures_entry("perf-3", 41), figures_entry("users-1", 0)]
+    monkeypatch.setattr(figures, "kept", lambda kind: kept if kind == "bench" else [])
+    changed = figures.pages()
+    assert all(page.read_text(encoding="utf-8") != text for page, text in changed.items())
+    readme, every = changed[ROOT / "README.md"], changed[ROOT / "tests" / "FIGURES.md"]
+    assert "| perf-3 | speed | 41 | 40, met | a floor | 1234567, 2026-11-28 |" in readme
+    assert "users-1" in every
+    assert "users-1" not in readme
+
+
+def figures_entry(identity: str, value: int) -> dict[str, object]:
+    """Returns one entry as `make bench` writes it."""
+    origin = {"commit": "1234567", "date": "2026-11-28", "machine": "a processor, 2 cores"}
+    return {
+        "id": identity,
+        "name": "speed",
+        "value": value,
+        "goal": 40,
+        "met": True,
+        "compared_with": "a floor",
+    } | origin

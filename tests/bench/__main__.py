@@ -14,6 +14,8 @@ from tests.results import record
 
 SUBJECTS = (
     "house",
+    "perf-11",
+    "perf-12",
     "main_job",
     "kernel",
     "mapping",
