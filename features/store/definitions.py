@@ -6,6 +6,7 @@ package imports Feast.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -43,11 +44,12 @@ def service_features(service: str, features: FeatureList) -> tuple[str, ...]:
     return tuple(name for name in features.names if name not in EXCLUDED[service])
 
 
-def objects(features: FeatureList, portraits: Path, live_view: str | None) -> list[Any]:
+def objects(features: FeatureList, portraits: Path, live_view: str | None, *, on_spark: bool = False) -> list[Any]:
     """Returns every Feast object of a feature list.
 
     `portraits` is the absolute folder of the list's partitions, `<home>/portraits/<identity>`, and `live_view` the
-    online view that `portrait_online` shows; None, before the first publish, means the first one.
+    online view that `portrait_online` shows; None, before the first publish, means the first one. `on_spark` makes
+    sources that Feast's Spark offline store reads.
     """
     feast = load_feast()
     from feast.types import Array, Float32, String, UnixTimestamp
@@ -58,11 +60,13 @@ def objects(features: FeatureList, portraits: Path, live_view: str | None) -> li
     tags = {"identity": features.identity, "version": features.version}
 
     def source(name: str) -> Any:
-        return feast.FileSource(
+        kind, form = (_spark_source(), {"file_format": "parquet"}) if on_spark else (feast.FileSource, {})
+        return kind(
             name=name,
             path=str(portraits / "as_of=*" / "portrait.parquet"),
             timestamp_field="event_timestamp",
             created_timestamp_column="created_timestamp",
+            **form,
         )
 
     key = feast.Field(name=ENTITY, dtype=String)
@@ -109,3 +113,17 @@ def objects(features: FeatureList, portraits: Path, live_view: str | None) -> li
     ]
     online = feast.FeatureService(name=ONLINE_SERVICE, features=[vectors[live_view or VIEWS[0]]], tags=tags)
     return [customer, wide, *vectors.values(), *services, online]
+
+
+def _spark_source() -> Any:
+    """Returns Feast's kind of source for Spark, which calls itself experimental each time it is made."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
+
+    def quiet(**options: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return SparkSource(**options)
+
+    return quiet

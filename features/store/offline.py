@@ -26,7 +26,7 @@ from features.portraits.reading import Portraits
 from features.store.definitions import BUILT_AT, OFFLINE_VIEW, TTL, service_features
 from features.store.publish import event_time
 from features.store.registry import open_registry
-from features.store.settings import StoreSettings
+from features.store.settings import SparkOffline, StoreSettings
 
 FEAST_ROWS = 1_000_000
 """Larger spines take the keys-first join."""
@@ -68,7 +68,9 @@ def point_in_time_join(
     names = service_features(service, portraits.feature_list)
     keys = _timed_spine(spine, portraits)
     schema = _schema(portraits.feature_list, names)
-    if keys.num_rows == 0 or keys.num_rows > FEAST_ROWS:
+    settings = settings or StoreSettings.load()
+    on_spark = isinstance(settings.offline, SparkOffline)
+    if keys.num_rows == 0 or (keys.num_rows > FEAST_ROWS and not on_spark):
         found = pa.concat_tables([schema.empty_table(), *_keys_first(keys, portraits, names)])
     else:
         found = (
@@ -139,8 +141,9 @@ def _through_feast(
     entities["event_timestamp"] = entities["event_timestamp"].dt.tz_localize(UTC)
     registered = store.get_feature_service(service)
     refs = [f"{one.name}:{field.name}" for one in registered.feature_view_projections for field in one.features]
-    with _ibis_threads(threads), warnings.catch_warnings():
+    with _ibis_threads(threads), _session_of_its_own(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "fetch_arrow_table", DeprecationWarning)  # Ibis 12 calls DuckDB's old name
+        warnings.filterwarnings("ignore", "The spark", RuntimeWarning)  # Feast calls its use of Spark experimental
         joined = store.get_historical_features(
             entity_df=entities, features=[*refs, f"{OFFLINE_VIEW}:{BUILT_AT}"], filter_by_created_timestamp=True
         ).to_arrow()
@@ -177,6 +180,23 @@ def _schema(features: FeatureList, names: tuple[str, ...]) -> pa.Schema:
     kinds = {one.name: pa.string() if one.kind == "category" else pa.float32() for one in features.features}
     keys = [(_ROW, pa.int64()), ("customer_id", pa.string()), ("as_of_date", pa.date32())]
     return pa.schema([*keys, *((name, kinds[name]) for name in names)])
+
+
+@contextmanager
+def _session_of_its_own(settings: StoreSettings | None) -> Iterator[None]:
+    """Ends the Spark session that Feast starts for a join; one that was there before goes on."""
+    if settings is None or not isinstance(settings.offline, SparkOffline):
+        yield
+        return
+    from pyspark.sql import SparkSession
+
+    before = SparkSession.getActiveSession()
+    try:
+        yield
+    finally:
+        started = SparkSession.getActiveSession()
+        if before is None and started is not None:
+            started.stop()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Feast's registry of one home: SQL on SQLite, created once under a lock, brought up to date when the list changes."""
+"""Feast's registry of one home: SQL on SQLite or a server, created once under a lock, following the feature list."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -20,7 +21,7 @@ from features.portraits.feature_list import FeatureList
 from features.store.definitions import EXCLUDED, ONLINE_SERVICE, TTL, objects
 from features.store.loading import load_feast
 from features.store.online.online import open_store
-from features.store.settings import RedisOnline, StoreSettings
+from features.store.settings import RedisOnline, SparkOffline, StoreSettings
 
 _FORMAT = 2
 _LOCK_SECONDS = 60.0
@@ -42,16 +43,19 @@ def open_registry(home: Home, settings: StoreSettings | None = None) -> Any:
     wanted = _fingerprint(home, settings, features)
     marker = home.store / "registry.json"
     with _registry_lock(home):
-        if not (home.store / "registry.db").exists():
+        address = settings.registry_url()
+        if address is None and not (home.store / "registry.db").exists():
             marker.unlink(missing_ok=True)  # what it marks is gone
         config = RepoConfig(**_client_config(home, settings, secret=True), repo_path=home.store.resolve())
         store = feast.FeatureStore(config=config)
         if not marker.exists() or read_json(marker) != wanted:
-            store.apply(objects(features, _partitions(home, features), _live_view(home, settings)))
+            on_spark = isinstance(settings.offline, SparkOffline)
+            live = _live_view(home, settings)
+            store.apply(objects(features, _partitions(home, features), live, on_spark=on_spark))
             hit("publish.after_registry")
             _write_client_file(home, settings)
             write_json(marker, wanted)
-            remember(home, REGISTRY, Backend(place=OWN_FILE))
+            remember(home, REGISTRY, Backend(place=_place_of(address)))
     return store
 
 
@@ -94,16 +98,21 @@ def _client_config(home: Home, settings: StoreSettings, *, secret: bool) -> dict
         }
     else:
         online = {"type": "sqlite", "path": "online.db"}  # Feast looks for it beside this file
+    address = settings.registry_url()
+    if address and not secret:
+        address = f"${{{settings.registry_variable}}}"
     return {
         "project": settings.project,
         "provider": "local",
         "registry": {
             "registry_type": "sql",
-            "path": f"sqlite:///{folder / 'registry.db'}",
+            "path": address or f"sqlite:///{folder / 'registry.db'}",
             "cache_ttl_seconds": 60,
-            "sqlalchemy_config_kwargs": {"echo": False, "connect_args": {"timeout": 30}},
+            "sqlalchemy_config_kwargs": {"echo": False, "connect_args": {} if address else {"timeout": 30}},
         },
-        "offline_store": {"type": "duckdb"},
+        "offline_store": {"type": "spark", "spark_conf": settings.offline.session_conf()}
+        if isinstance(settings.offline, SparkOffline)
+        else {"type": "duckdb"},
         "online_store": online,
         "entity_key_serialization_version": 3,
     }
@@ -139,6 +148,14 @@ def _live_view(home: Home, settings: StoreSettings) -> str | None:
     finally:
         store.close()
     return pointer.view if pointer else None
+
+
+def _place_of(address: str | None) -> str:
+    """Returns where the registry lies, without user and password."""
+    if address is None:
+        return OWN_FILE
+    parts = urlsplit(address)
+    return f"{parts.scheme.partition('+')[0]}://{parts.hostname}:{parts.port}{parts.path}"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What `configs/feature_store.yaml` may say: which online store holds the latest portraits, and its deadlines."""
+"""What `configs/feature_store.yaml` may say: where the latest portraits, Feast's registry and its joins live."""
 
 from __future__ import annotations
 
@@ -36,15 +36,26 @@ class RedisOnline(Config):
 
     def password(self) -> str | None:
         """Returns the password from the environment. Raises ConfigurationError if its variable is not set."""
-        if self.password_variable is None:
-            return None
-        value = os.environ.get(self.password_variable)
-        if value is None:
-            raise ConfigurationError(
-                f"feature_store.yaml: online.password_variable names '{self.password_variable}', which is not set",
-                remedy="set it in the environment of this process",
-            )
-        return value
+        return _secret("online.password_variable", self.password_variable)
+
+
+class DuckDbOffline(Config):
+    """Point-in-time joins in this process."""
+
+    kind: Literal["duckdb"] = "duckdb"
+
+
+class SparkOffline(Config):
+    """Point-in-time joins by Feast's Spark offline store: an existing session, else one on `master` with `conf`."""
+
+    kind: Literal["spark"]
+    master: str = "local[2]"
+    conf: dict[str, str] = Field(default_factory=dict)
+
+    def session_conf(self) -> dict[str, str]:
+        """Returns the session's settings; times are read as UTC, as they were written."""
+        ours = {"spark.sql.session.timeZone": "UTC", "spark.sql.parquet.inferTimestampNTZ.enabled": "false"}
+        return {"spark.master": self.master, **self.conf, **ours}
 
 
 class StoreSettings(Config):
@@ -52,9 +63,28 @@ class StoreSettings(Config):
 
     project: str = Field(default="customer_insight", pattern=r"^[a-z][a-z0-9_]*$")
     online: Annotated[SqliteOnline | RedisOnline, Field(discriminator="kind")] = SqliteOnline()
+    offline: Annotated[DuckDbOffline | SparkOffline, Field(discriminator="kind")] = DuckDbOffline()
+    registry_variable: str | None = None
 
     @classmethod
     def load(cls) -> StoreSettings:
         """Returns the settings of $INSIGHT_FEATURE_STORE, else of `configs/feature_store.yaml`."""
         named = os.environ.get(SETTINGS_VARIABLE)
         return load_config(cls, Path(named) if named else config_path("feature_store.yaml"))
+
+    def registry_url(self) -> str | None:
+        """Returns the registry's address, None for the home's own file. Raises ConfigurationError if it is not set."""
+        return _secret("registry_variable", self.registry_variable)
+
+
+def _secret(key: str, variable: str | None) -> str | None:
+    """Returns the value of the environment variable that a key names; None if it names none."""
+    if variable is None:
+        return None
+    value = os.environ.get(variable)
+    if value is None:
+        raise ConfigurationError(
+            f"feature_store.yaml: {key} names '{variable}', which is not set",
+            remedy="set it in the environment of this process",
+        )
+    return value

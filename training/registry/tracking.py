@@ -1,6 +1,7 @@
 """The one place that talks to MLflow: what each training did, and which version is champion (a mirror of the bundles).
 
-MLflow is used as a client library on SQLite, with telemetry off and explicit logging (autolog costs seconds).
+MLflow is used as a client library on SQLite, or on the server or database that `MLFLOW_TRACKING_URI` names, with
+telemetry off and explicit logging (autolog costs seconds).
 The truth is `champion.json`; the alias here follows it and is repaired by every `models`, `promote` and `rollback`.
 """
 
@@ -25,6 +26,7 @@ _VERSION_TAG = "bundle_version"
 _LONGEST = 500
 KIND, TRAINING = "mlflow.experimentKind", "custom_model_development"
 """The tag by which MLflow's pages know training runs; without it they show traces of language models."""
+TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 GROUPS = "figures_by_group.json"
 """The table of a run with the figures of every kind, class and slice; as metrics they would hide the others."""
 
@@ -75,8 +77,7 @@ def log_training(
     if folder is not None:
         client.log_artifacts(run.info.run_id, str(folder), artifact_path="bundle")
         if _registered(client, target, version) is None:
-            source = str(folder.resolve())
-            client.create_model_version(target, source, run_id=run.info.run_id, tags={_VERSION_TAG: version})
+            _register(client, target, version, folder, run)
     client.set_terminated(run.info.run_id)
 
 
@@ -100,12 +101,28 @@ def mirror(home: Home, target: str, version: str | None, *, alias: str = CHAMPIO
         return now is not None
     wanted = _registered(client, target, version)
     if wanted is None:
-        source = str((home.bundles / target / version).resolve())
-        wanted = client.create_model_version(target, source, tags={_VERSION_TAG: version})
+        folder, run = home.bundles / target / version, None
+        if _is_server(_database(home)):  # it takes only what lies with it
+            run = client.create_run(_experiment(home, target), run_name=version)
+            client.log_artifacts(run.info.run_id, str(folder), artifact_path="bundle")
+            client.set_terminated(run.info.run_id)
+        wanted = _register(client, target, version, folder, run)
     if now is not None and now.version == wanted.version:
         return False
     client.set_registered_model_alias(target, alias, wanted.version)
     return True
+
+
+def _register(client: Any, target: str, version: str, folder: Path, run: Any) -> Any:
+    """Makes a model version of a bundle: of its folder, or on a server of the run that brought it there."""
+    lies_there = run is not None and run.info.artifact_uri.startswith("mlflow-artifacts:")
+    source = f"{run.info.artifact_uri}/bundle" if lies_there else str(folder.resolve())
+    run_id = run.info.run_id if run is not None else None
+    return client.create_model_version(target, source, run_id=run_id, tags={_VERSION_TAG: version})
+
+
+def _is_server(address: str) -> bool:
+    return address.startswith(("http://", "https://"))
 
 
 def _registered(client: Any, target: str, version: str) -> Any:
@@ -114,7 +131,7 @@ def _registered(client: Any, target: str, version: str) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _experiment_of(database: str, artifacts: str, target: str) -> str:
+def _experiment_of(database: str, artifacts: str | None, target: str) -> str:
     from mlflow.exceptions import MlflowException
 
     client = _client_of(database)
@@ -133,18 +150,22 @@ def _experiment_of(database: str, artifacts: str, target: str) -> str:
 
 
 def _experiment(home: Home, target: str) -> str:
-    artifacts = (home.mlruns / "artifacts" / target).resolve()
-    return _experiment_of(_database(home), artifacts.as_uri(), target)
+    database = _database(home)
+    # a server says itself where its artifacts lie
+    artifacts = None if _is_server(database) else (home.mlruns / "artifacts" / target).resolve().as_uri()
+    return _experiment_of(database, artifacts, target)
 
 
 def _client(home: Home) -> Any:
     home.mlruns.mkdir(parents=True, exist_ok=True)
-    follow_folder(home.mlruns / "mlflow.db")
+    if not os.environ.get(TRACKING_VARIABLE):
+        follow_folder(home.mlruns / "mlflow.db")
     return _client_of(_database(home))
 
 
 def _database(home: Home) -> str:
-    return f"sqlite:///{(home.mlruns / 'mlflow.db').resolve()}"
+    """Returns the address of the tracking store and registry: MLflow's own variable, else the home's file."""
+    return os.environ.get(TRACKING_VARIABLE) or f"sqlite:///{(home.mlruns / 'mlflow.db').resolve()}"
 
 
 @lru_cache(maxsize=8)

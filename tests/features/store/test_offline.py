@@ -15,6 +15,8 @@ from features.store import definitions, offline
 from features.store.offline import join_to_parquet, point_in_time_join
 from features.store.online.online import OnlinePortraits
 from features.store.publish import publish
+from features.store.settings import SparkOffline
+from tests.spark import SMALL, needs_spark
 
 SUNDAY, MONDAY, TUESDAY = date(2026, 3, 8), date(2026, 3, 9), date(2026, 3, 10)
 
@@ -46,10 +48,19 @@ SPINE = spine_of(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("feast_rows", [1_000_000, 0], ids=["feast", "keys_first"])
-def test_own_day_or_none(gaps, settings, monkeypatch, feast_rows):
+OF_PYSPARK = "ignore::pytest.PytestUnraisableExceptionWarning"
+"""pyspark leaves its sockets to the end of the process."""
+
+
+@pytest.mark.parametrize(
+    "way", ["feast", "keys_first", pytest.param("spark", marks=pytest.mark.filterwarnings(OF_PYSPARK))]
+)
+def test_own_day_or_none(gaps, settings, monkeypatch, way):
     """Yesterday's portrait never stands in for today's missing one; what finds none is counted; spine order stays."""
-    monkeypatch.setattr(offline, "FEAST_ROWS", feast_rows)
+    if way == "spark":
+        needs_spark()
+        settings = settings.model_copy(update={"offline": SparkOffline(kind="spark", conf=SMALL)})
+    monkeypatch.setattr(offline, "FEAST_ROWS", 0 if way == "keys_first" else 1_000_000)
     joined = point_in_time_join(gaps, SPINE, "churn_v1", settings=settings)
 
     expected = [("c3", TUESDAY), ("c1", MONDAY), ("c2", SUNDAY), ("c1", SUNDAY)]

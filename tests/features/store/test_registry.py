@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from features.kit.errors import ConfigurationError
+from features.kit.homes.identity import read_identity
 from features.portraits.dimensions.spec import Feature
 from features.store import definitions
 from features.store.loading import load_feast
@@ -28,6 +30,26 @@ def test_eight_first_opens_at_once(home, settings, fresh_processes):
     for opener in openers:
         opener.join(30)
     assert found == [SERVICES] * 8
+
+
+def test_registry_on_a_server(home, settings, postgresql, monkeypatch):
+    """By configuration the registry lies on PostgreSQL; the password stays in the environment, Feast alone opens it."""
+    monkeypatch.setenv("FEAST_REGISTRY", postgresql.replace("postgresql:", "postgresql+psycopg:"))
+    on_server = settings.model_copy(update={"registry_variable": "FEAST_REGISTRY"})
+    ours = open_registry(home, on_server)
+    assert sorted(one.name for one in ours.list_feature_services()) == SERVICES
+    assert not (home.store / "registry.db").exists()
+    written = (home.store / "feature_store.yaml").read_text()
+    assert "path: ${FEAST_REGISTRY}" in written
+    assert "insight@" not in written
+    plain = load_feast().FeatureStore(repo_path=str(home.store))
+    assert sorted(one.name for one in plain.list_feature_services()) == SERVICES
+    for store in (ours, plain):
+        store.registry.write_engine.dispose()
+    assert "@" not in read_identity(home).backends["registry"].place
+    monkeypatch.delenv("FEAST_REGISTRY")
+    with pytest.raises(ConfigurationError, match="registry_variable names 'FEAST_REGISTRY', which is not set"):
+        open_registry(home, on_server)
 
 
 def test_killed_while_creating_is_created_again(home, settings, monkeypatch):

@@ -352,3 +352,25 @@ def test_a_champion_of_a_former_release_is_compared_by_the_names_of_its_features
         loaded = bundle.load(home.bundles / "churn" / "v1", check_in_child=False)
         expected = loaded.propensity(loaded.margins(np.ascontiguousarray(rows.values[:, [2, 1]])))
         assert champion.propensities.tolist() == expected.tolist()
+
+
+def test_experiments_on_a_server_by_the_variable_of_mlflow(
+    tmp_path: Path, postgresql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `MLFLOW_TRACKING_URI` runs, versions and aliases lie on PostgreSQL; the home keeps no store of its own."""
+    from mlflow import MlflowClient
+
+    place = Home.at(tmp_path / "home")
+    address = postgresql.replace("postgresql:", "postgresql+psycopg:")
+    write_version(place, "v1", seed=1)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    tracking.log_training(
+        place, "churn", "v1", parameters={"trees": 3}, metrics=GOOD, tags={}, folder=place.bundles / "churn" / "v1"
+    )
+    assert tracking.mirror(place, "churn", "v1")
+    assert not tracking.mirror(place, "churn", "v1")
+    assert not (place.mlruns / "mlflow.db").exists()
+    client = MlflowClient(address, address)
+    found = client.get_model_version_by_alias("churn", tracking.CHAMPION)
+    assert found.source == str((place.bundles / "churn" / "v1").resolve())
+    assert client.get_run(found.run_id).data.metrics["auc"] == 0.75
