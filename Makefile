@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSIGHT := $(BIN)/insight
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+unexport PYTHONDONTWRITEBYTECODE  # without byte code every start of a command compiles its libraries: seconds each
 
 .PHONY: setup format check test demo bench soak figures docs clean
 

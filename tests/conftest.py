@@ -17,6 +17,8 @@ import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 """Two tests share the cores: a thread of LightGBM that waits must not spin on the other's."""
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+"""The workers and the hundreds of commands that tests start would each compile every module that they import."""
 
 
 @pytest.fixture
