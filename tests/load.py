@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+SCORES = "/v1/scores"
 MOST_OPEN = 400
 """Connections of a client that sends at a rate; a request that finds none free counts as not answered."""
 
@@ -40,11 +41,18 @@ class Outcome(BaseModel):
 
 
 def load(
-    port: int, key: str, body: dict[str, object], *, seconds: float, at_once: int = 0, rate: float = 0.0
+    port: int,
+    key: str,
+    body: dict[str, object],
+    *,
+    seconds: float,
+    at_once: int = 0,
+    rate: float = 0.0,
+    path: str = SCORES,
 ) -> Outcome:
     """Returns what a process of its own got from the API."""
     command = [sys.executable, "-m", "tests.load", str(port), key, json.dumps(body), "--seconds", str(seconds)]
-    command += ["--at-once", str(at_once), "--rate", str(rate)]
+    command += ["--at-once", str(at_once), "--rate", str(rate), "--path", path]
     done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=True)
     return Outcome.model_validate_json(done.stdout)
 
@@ -121,10 +129,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--at-once", type=int, default=0)
     parser.add_argument("--rate", type=float, default=0.0)
+    parser.add_argument("--path", default=SCORES)
     given = parser.parse_args()
     body = given.body.encode()
     content = (
-        f"POST /v1/scores HTTP/1.1\r\nHost: x\r\nAuthorization: {given.key}\r\nContent-Type: application/json\r\n"
+        f"POST {given.path} HTTP/1.1\r\nHost: x\r\nAuthorization: {given.key}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     ).encode() + body
     client = _Client(given.port, content)

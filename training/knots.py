@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -40,8 +41,13 @@ class Calibration:
         a row's result does not depend on the rows around it. Outside the knots the end values hold.
         """
         x, y = self.scores, self.propensities
-        at = np.clip(np.searchsorted(x, margins, side="right") - 1, 0, len(x) - 2)
+        at = _within(np.searchsorted(x, margins, side="right") - 1, 0, len(x) - 2)
         slope = (y[at + 1] - y[at]) / (x[at + 1] - x[at])
-        inside = np.clip(margins, x[0], x[-1]) - x[at]
-        result: Floats = np.clip(y[at] + slope * inside, y[0], y[-1])
+        inside = _within(margins, x[0], x[-1]) - x[at]
+        result: Floats = _within(y[at] + slope * inside, y[0], y[-1])
         return result
+
+
+def _within(values: Any, least: Any, most: Any) -> Any:
+    """Returns what `np.clip` does, in a third of its time for one value."""
+    return np.minimum(np.maximum(values, least), most)

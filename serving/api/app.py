@@ -82,5 +82,5 @@ def create_app(
     for piece in SLICES:
         app.include_router(piece.router)
     app.state.places = Places(most_at_once)
-    app.add_middleware(Traffic, figures=counted, places=app.state.places)
+    app.add_middleware(Traffic, figures=counted, places=app.state.places, at_once={scores.PATH: scores.answer_at_once})
     return app

@@ -13,10 +13,12 @@ import contextlib
 import secrets
 import time
 from collections import Counter as Tally
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from features.kit.errors import InsightError
@@ -25,6 +27,7 @@ from features.store.online.deadline import one_deadline
 from serving.api.auth import authenticate
 from serving.api.errors import DAMAGED, OverloadedError, answer_of
 from serving.api.places import BusyKeyError, Places
+from serving.database.keys import ApiKey
 from serving.database.session import in_request
 
 MOST_READING_OF_KEY = 32
@@ -34,7 +37,7 @@ BODY_SECONDS = 10.0
 FULL_SECONDS = 5.0
 """From when on `/readyz` says that every place is taken."""
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
-_READ = "insight.read"
+_READ, _ROUTE = "insight.read", "insight.route"
 UNBOUNDED = ("/livez", "/readyz", "/metrics", "/version")
 
 
@@ -77,11 +80,23 @@ class Figures:
         self.age = Gauge("insight_portrait_age_hours", "Age of the live portraits.", registry=self.registry)
 
 
+AtOnce = Callable[[Any, ApiKey, bytes], Response | None]
+"""Answers a request by the process's resources, its key and its body; None leaves it to the application."""
+
+
 class Traffic:
     """The outermost ASGI layer."""
 
-    def __init__(self, app: ASGIApp, figures: Figures, places: Places | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        figures: Figures,
+        places: Places | None = None,
+        at_once: Mapping[str, AtOnce] | None = None,
+    ) -> None:
+        """Takes the application, and what may answer a POST of JSON in its place, by path."""
         self._app = app
+        self._at_once = at_once or {}
         self._figures = figures
         self._places = places or Places()
         self._reading_of: Tally[str] = Tally()
@@ -125,22 +140,32 @@ class Traffic:
             await self._app(scope, receive, send)
             return
         self._places.check()
-        key_id = ""
+        key_id, body = "", None
         if scope["path"].startswith("/v1/"):
+            headers = dict(scope["headers"])
             key = scope["insight.key"] = await authenticate(scope)
             key_id = scope["insight.key_id"] = key.key_id
             self._places.check(key_id)
-            receive = await self._with_body(scope, receive, key_id)
+            body = await self._body(headers, receive, key_id)
         async with self._places.hold(key_id, scope["path"]):
             with in_request(), one_deadline():
+                if body is not None:
+                    scope[_READ] = True
+                    answer = self._at_once.get(scope["path"])
+                    if answer and scope["method"] == "POST" and headers.get(b"content-type") == b"application/json":
+                        scope[_ROUTE] = scope["path"]
+                        response = answer(scope["app"].state.context, key, body)
+                        if response is not None:
+                            await response(scope, receive, send)
+                            return
+                    receive = _held(body, receive)
                 await self._app(scope, receive, send)
 
-    async def _with_body(self, scope: Scope, receive: Receive, key_id: str) -> Receive:
-        """Returns a `receive` that holds the whole body. Raises TooLargeError, SlowBodyError or BusyKeyError."""
-        headers = dict(scope["headers"])
+    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive, key_id: str) -> bytes | None:
+        """Returns the whole body, None if there is none. Raises TooLargeError, SlowBodyError or BusyKeyError."""
         length = headers.get(b"content-length", b"0")
         if length == b"0" and b"transfer-encoding" not in headers:
-            return receive
+            return None
         if length.isdigit() and int(length) > MOST_BODY_BYTES:
             raise TooLargeError(f"at most {MOST_BODY_BYTES} bytes in a body")
         if self._reading_of[key_id] >= MOST_READING_OF_KEY:
@@ -148,24 +173,16 @@ class Traffic:
         self._reading_of[key_id] += 1
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = await _whole(receive)
+                return await _whole(receive)
         except TimeoutError:
             raise SlowBodyError(f"the body did not arrive within {BODY_SECONDS:.0f} s") from None
         finally:
             self._reading_of[key_id] -= 1
             if not self._reading_of[key_id]:
                 del self._reading_of[key_id]
-        scope[_READ] = True
-        held: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-        async def receive_held() -> Message:
-            return held.pop() if held else await receive()
-
-        return receive_held
 
     def _record(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
-        route: Any = scope.get("route")
-        path = getattr(route, "path", None) or "unknown"
+        path = scope.get(_ROUTE) or getattr(scope.get("route"), "path", None) or "unknown"
         self._figures.requests.labels(scope["method"], path, status).inc()
         self._figures.seconds.labels(path).observe(seconds)
         if scope.get(DAMAGED):
@@ -179,6 +196,16 @@ class Traffic:
             status=status,
             seconds=round(seconds, 4),
         )
+
+
+def _held(body: bytes, receive: Receive) -> Receive:
+    """Returns a `receive` that holds a whole body."""
+    held: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_held() -> Message:
+        return held.pop() if held else await receive()
+
+    return receive_held
 
 
 async def _is_whole(scope: Scope, receive: Receive) -> bool:

@@ -6,6 +6,7 @@ least k/1000 of the base do not exceed. The API reads the same table, or answers
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -112,18 +113,18 @@ class RankTables:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._lock = threading.Lock()
-        self._tables: dict[Path, tuple[int, RankTable | None]] = {}
+        self._tables: dict[tuple[str, str, date], tuple[str, int, RankTable | None]] = {}
 
     def get(self, target: str, version: str, as_of: date) -> RankTable | None:
         """Returns the table, or None if no batch of this model version and as-of date has been written."""
-        folder = scores_folder(self._home, target, version, as_of)
+        key = (target, version, as_of)
+        known = self._tables.get(key)
+        path = str(scores_folder(self._home, *key) / FILE) if known is None else known[0]
         try:
-            written = (folder / FILE).stat().st_mtime_ns
+            written = os.stat(path).st_mtime_ns  # noqa: PTH116 - asked by every request
         except FileNotFoundError:
             return None
-        with self._lock:
-            known = self._tables.get(folder)
-            if known is None or known[0] != written:
-                known = (written, RankTable.load(folder))
-                self._tables[folder] = known
-            return known[1]
+        if known is None or known[1] != written:
+            with self._lock:
+                known = self._tables[key] = (path, written, RankTable.load(scores_folder(self._home, *key)))
+        return known[2]

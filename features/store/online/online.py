@@ -92,12 +92,22 @@ class OnlinePortraits:
 
     def read_batch(self, ids: Sequence[str]) -> OnlineBatch:
         """Returns the live portraits with the pointer they were read under (see `read`)."""
+        pointer, found = self._found(ids)
+        absent = [one for one, portrait in zip(ids, found, strict=True) if portrait is None]
+        return OnlineBatch(pointer, found, self._published.among(pointer, absent) if absent else frozenset())
+
+    def read_at_once(self, ids: Sequence[str]) -> OnlineBatch | None:
+        """Returns the live portraits as `read_batch`, or None where it would wait for a network or a larger file."""
+        if not self._store.is_local:
+            return None
+        pointer, found = self._found(ids)
+        return None if None in found else OnlineBatch(pointer, found)
+
+    def _found(self, ids: Sequence[str]) -> tuple[Pointer, list[OnlinePortrait | None]]:
         pointer, rows = self._store.read(ids)
         pointer = _published(pointer)
         identity = encode_text(pointer.identity)
-        found = [_accepted(one, row, pointer, identity) for one, row in zip(ids, rows, strict=True)]
-        absent = [one for one, portrait in zip(ids, found, strict=True) if portrait is None]
-        return OnlineBatch(pointer, found, self._published.among(pointer, absent) if absent else frozenset())
+        return pointer, [_accepted(one, row, pointer, identity) for one, row in zip(ids, rows, strict=True)]
 
     def check_sample(self) -> None:
         """Reads some of the customers that are live. Raises StateError if the store has lost one of them."""

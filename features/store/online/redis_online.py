@@ -66,6 +66,8 @@ return {whole, any}
 class RedisStore:
     """Reads and writes one project's portraits; one instance may serve many threads."""
 
+    is_local = False
+
     def __init__(self, settings: RedisOnline, project: str) -> None:
         """Connects and checks the server.
 

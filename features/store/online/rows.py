@@ -77,7 +77,13 @@ class Block:
 
 
 class OnlineStore(Protocol):
-    """What an online store must do for the wrapper and for publishing. One suite tests every store."""
+    """What an online store must do for the wrapper and for publishing. One suite tests every store.
+
+    Attributes:
+        is_local: Whether it is a file of this machine; reading a few rows then waits for nobody.
+    """
+
+    is_local: bool
 
     def pointer(self) -> Pointer | None:
         """Returns what is live."""

@@ -11,7 +11,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from features.erasure.rewriting import compact_sqlite
 from features.kit.errors import DataError, NotReadyError
@@ -34,6 +36,8 @@ _STEPS_PER_CLOCK_LOOK = 5_000
 
 class SqliteStore:
     """Reads and writes `<home>/store/online.db`; one instance may serve many threads."""
+
+    is_local = True
 
     def __init__(self, path: Path, project: str, *, deadline_ms: int) -> None:
         self.path = path
@@ -231,8 +235,15 @@ def _row(fields: dict[str, tuple[bytes, int]] | None) -> StoredRow | None:
 
 
 def _pointer_of(database: sqlite3.Connection) -> Pointer | None:
-    known = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'portrait_pointer'").fetchone()
-    row = database.execute(f"SELECT {_POINTER_COLUMNS} FROM portrait_pointer").fetchone() if known else None
-    if row is None:
+    try:
+        row = database.execute(f"SELECT {_POINTER_COLUMNS} FROM portrait_pointer").fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
         return None
+    return None if row is None else _pointer_in(row)
+
+
+@lru_cache(maxsize=2)  # every request reads the same row until the next publish
+def _pointer_in(row: tuple[Any, ...]) -> Pointer:
     return Pointer.of(dict(zip(_POINTER_COLUMNS.split(", "), row, strict=True)))

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from features.kit.errors import NotFoundError
+from features.store.online.online import OnlineBatch
 from serving.api.context import Context
 from serving.api.customer.contact import contact_moment
 from serving.api.customer.portrait import LOST_PORTRAIT, UNKNOWN_CUSTOMER, age_of, lost_to, visible
@@ -15,15 +16,34 @@ from serving.database.keys import ApiKey
 from serving.outreach.policy.policy import Verdict
 
 
-def score(context: Context, key: ApiKey, request: ScoresRequest) -> ScoresAnswer:
-    """Returns one item per id and target, in the order asked.
+MOST_AT_ONCE = 4
+"""Items of a request that is answered on the event loop: all of them take less than a thread computes in a turn."""
+
+
+def score_at_once(context: Context, key: ApiKey, request: ScoresRequest) -> ScoresAnswer | None:
+    """Returns what `score` does, or None where that could keep others waiting: it must not run on the event loop.
+
+    Only few known customers of a store without a network are read here, and nothing of the contact policy.
+
+    Raises: As `score`.
+    """
+    if len(request.ids) * len(request.targets) > MOST_AT_ONCE or request.purpose is not None:
+        return None
+    batch = context.portraits.read_at_once(request.ids)
+    return None if batch is None else score(context, key, request, batch)
+
+
+def score(
+    context: Context, key: ApiKey, request: ScoresRequest, batch: OnlineBatch | None = None
+) -> ScoresAnswer:
+    """Returns one item per id and target, in the order asked; `batch` holds their portraits if they are read already.
 
     Raises:
         NotFoundError: If no model of a target has ever been promoted.
         NotReadyError: If a model or the portraits cannot be used right now.
     """
     check_targets(context, request.targets)
-    batch = context.portraits.read_batch(request.ids)
+    batch = batch or context.portraits.read_batch(request.ids)
     seen, lost = visible(key, batch.portraits), lost_to(context, key, batch)
     scores = {
         target: score_portraits(context, batch, seen, target, reasons=request.reasons, locale=request.locale)

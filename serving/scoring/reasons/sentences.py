@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
+from functools import cache
 from string import Formatter
 from typing import Annotated, Any, Self
 
@@ -138,9 +139,10 @@ def check_sentence(known: Mapping[str, Presupposition], where: str, sentence: Se
                 raise ValueError(f"{where}.{locale}: '{word}' takes '{name}' for granted; add it to `needs`")
 
 
-def slots_of(text: str) -> set[str]:
-    """Returns the names of the slots in a text."""
-    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+@cache
+def slots_of(text: str) -> frozenset[str]:
+    """Returns the names of the slots in a text of the configuration."""
+    return frozenset(name for _, name, _, _ in Formatter().parse(text) if name is not None)
 
 
 def forbidden_word(text: str, words: Sequence[str], locale: Locale) -> str | None:

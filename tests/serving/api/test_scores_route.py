@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
+from serving.api.scores.service import score
 from serving.scoring.batch.stored import Scores
 
 pytestmark = pytest.mark.xdist_group("api")
@@ -42,6 +43,47 @@ def test_unknown_customers_are_items_not_failures(client, world, everything):
     items = ask(client, everything, ids=["nobody", world.ids[0]]).json()["items"]
     assert [item["status"] for item in items] == ["unknown_customer", "ok"]
     assert items[0]["error"]["code"] == "not_found"
+
+
+def test_what_is_answered_at_once_is_what_the_usual_way_answers(client, world, everything, monkeypatch):
+    """Few known customers are answered on the event loop, and by the same items as through FastAPI and a thread."""
+    bodies: list[dict[str, Any]] = [
+        {"ids": world.ids[:1], "reasons": 3},
+        {"ids": world.ids[1:3], "targets": ["complaint", "churn"], "locale": "en"},
+        {"ids": [*world.ids[:1], "nobody"]},
+        {"ids": world.ids[:1], "purpose": "retention", "channel": "call"},
+        {"ids": world.ids[:5]},
+        {"ids": world.ids[:1], "targets": ["strange"]},
+        {"ids": [1]},
+    ]
+    usual: list[dict[str, Any]] = []
+
+    def noted(context, key, request):
+        usual.append(request.model_dump(mode="json", exclude_unset=True))
+        return score(context, key, request)
+
+    monkeypatch.setattr("serving.api.scores.endpoints.score", noted)
+    quick = [ask(client, everything, **body) for body in bodies]
+    assert [one["ids"] for one in usual] == [body["ids"] for body in bodies[2:5]]
+    monkeypatch.setattr("serving.api.scores.endpoints.score_at_once", lambda *_: None)
+    slow = [ask(client, everything, **body) for body in bodies]
+    assert len(usual) == 3 + 6
+    assert [one.status_code for one in quick] == [200, 200, 200, 200, 200, 404, 422]
+    for one, other in zip(quick, slow, strict=True):
+        assert without_moments(one.json()) == without_moments(other.json())
+        assert one.headers["content-type"] == other.headers["content-type"]
+
+
+def without_moments(answer):
+    """An answer without what differs from one request to the next."""
+    for item in answer.get("items", ()):
+        item.pop("portrait_age_hours")
+    return {name: value for name, value in answer.items() if name != "request_id"}
+
+
+def test_who_may_not_read_scores_is_refused_at_once_too(client, world):
+    """A key without the scope gets nothing of a request that would be answered on the event loop."""
+    assert ask(client, world.key("portraits:read"), ids=world.ids[:1]).status_code == 403
 
 
 @pytest.mark.parametrize(
