@@ -68,3 +68,17 @@ def until_ready(port: int, process: subprocess.Popen[bytes], *, patience: float 
             pass
         time.sleep(0.2)
     raise NotReadyError("the service never became ready", remedy="its log says why")
+
+
+def children_of(parent: int) -> list[int]:
+    """Returns the children that a process has spawned, oldest first: of a service who serves, and who stands by."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (folder / "status").read_text()
+            command = (folder / "cmdline").read_text()
+        except OSError:
+            continue
+        if f"PPid:\t{parent}\n" in status and "spawn_main" in command:
+            found.append(int(folder.name))
+    return sorted(found)

@@ -14,6 +14,8 @@ from tests.results import record
 
 SUBJECTS = (
     "house",
+    "perf-3",
+    "perf-7",
     "perf-11",
     "perf-12",
     "main_job",

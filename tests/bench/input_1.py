@@ -26,7 +26,7 @@ from features.kit.home import Home
 from tests.hostile import requests, statuses
 from tests.load import Outcome, load
 from tests.results import figure
-from tests.running import serve
+from tests.running import children_of, serve
 
 REQUESTS, SENDERS, ROUNDS = 2_000, 64, 5
 SECONDS = 4.0
@@ -43,12 +43,13 @@ def run(home: Home) -> Iterator[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Door:
-    """A running API: its port, two keys (one may do everything) and some customers."""
+    """A running API: its port, two keys (one may do everything), some customers, and who serves."""
 
     port: int
     everything: str
     other: str
     ids: list[str]
+    pid: int
 
     def figures(self) -> list[str]:
         """Returns the lines of `/metrics`."""
@@ -76,8 +77,8 @@ def served(demo: Home, home: Path) -> Iterator[Door]:
     ids = portraits.read(portraits.as_of_dates()[-1], ["customer_id"])["customer_id"].to_pylist()
     with opened(place) as engine:
         keys = [create_key(engine, name, frozenset(SCOPES), actor="bench")[1] for name in ("everything", "other")]
-    with serve(home, home.parent / "log", patience=READY_SECONDS) as (port, _):
-        yield Door(port, f"Bearer {keys[0]}", f"Bearer {keys[1]}", ids)
+    with serve(home, home.parent / "log", patience=READY_SECONDS) as (port, process):
+        yield Door(port, f"Bearer {keys[0]}", f"Bearer {keys[1]}", ids, children_of(process.pid)[0])
 
 
 def hostile(door: Door) -> dict[str, Any]:

@@ -22,7 +22,7 @@ import orjson
 from features.kit.home import Home
 from tests.bench import floor
 from tests.bench.input_1 import Door, served
-from tests.bench.rounds import ROUNDS
+from tests.bench.rounds import ROUNDS, cpu_seconds
 from tests.load import SCORES, load
 from tests.results import figure
 from tests.running import free_port, until_ready
@@ -35,15 +35,16 @@ def run(home: Home) -> Iterator[dict[str, Any]]:
     """Yields the answers a CPU second of a score, with three reasons and without, over those of the floor."""
     with tempfile.TemporaryDirectory() as folder, served(home, Path(folder) / "home") as door, empty() as (port, pid):
         customer = with_three_reasons(door)
-        bodies = {reasons: {"targets": [TARGET], "ids": [customer], "reasons": reasons} for reasons in (3, 0)}
-        serving = serving_process(door)
+        bodies: dict[int, dict[str, object]] = {
+            reasons: {"targets": [TARGET], "ids": [customer], "reasons": reasons} for reasons in (3, 0)
+        }
         measured: dict[int, list[float]] = {3: [], 0: []}
         per_second: dict[int | None, list[float]] = {3: [], 0: [], None: []}
         for _ in range(ROUNDS):
             least, per = answers(port, pid, door, bodies[0], path=floor.PATH)
             per_second[None].append(per)
             for reasons, body in bodies.items():
-                ours, per = answers(door.port, serving, door, body)
+                ours, per = answers(door.port, door.pid, door, body)
                 measured[reasons].append(ours / least)
                 per_second[reasons].append(per)
     for reasons, goal in ((3, 0.30), (0, 0.55)):
@@ -71,25 +72,6 @@ def answers(port: int, pid: int, door: Door, body: dict[str, object], *, path: s
     outcome = load(port, door.everything, body, seconds=SECONDS, at_once=AT_ONCE, path=path)
     assert set(outcome.answers) == {200}, outcome.answers.keys()
     return len(outcome.answers[200]) / (cpu_seconds(pid) - before), outcome.rate()
-
-
-def cpu_seconds(pid: int) -> float:
-    """Returns the CPU seconds that a process and its children have used."""
-    import psutil
-
-    process = psutil.Process(pid)
-    return float(sum(sum(each.cpu_times()[:2]) for each in (process, *process.children(recursive=True))))
-
-
-def serving_process(door: Door) -> int:
-    """Returns the process that listens at a door."""
-    import psutil
-
-    (found,) = {
-        each.pid for each in psutil.net_connections("tcp") if each.laddr[1] == door.port and each.status == "LISTEN"
-    }
-    assert found is not None
-    return int(found)
 
 
 @contextmanager

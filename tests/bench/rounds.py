@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from tests.results import figure
@@ -32,3 +34,9 @@ def speed(
     value = round(statistics.median(rounds), 2)
     met = None if goal is None else value <= goal
     return figure(identity, name, value, goal=goal, met=met, compared_with=floor, rounds=[round(r, 2) for r in rounds])
+
+
+def cpu_seconds(pid: int) -> float:
+    """Returns the CPU seconds that a running process has used, its own and the kernel's for it, in steps of 10 ms."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")

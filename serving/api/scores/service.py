@@ -15,7 +15,6 @@ from serving.api.scores.schemas import ContactableOut, ScoreItem, ScoresAnswer, 
 from serving.database.keys import ApiKey
 from serving.outreach.policy.policy import Verdict
 
-
 MOST_AT_ONCE = 4
 """Items of a request that is answered on the event loop: all of them take less than a thread computes in a turn."""
 
@@ -33,9 +32,7 @@ def score_at_once(context: Context, key: ApiKey, request: ScoresRequest) -> Scor
     return None if batch is None else score(context, key, request, batch)
 
 
-def score(
-    context: Context, key: ApiKey, request: ScoresRequest, batch: OnlineBatch | None = None
-) -> ScoresAnswer:
+def score(context: Context, key: ApiKey, request: ScoresRequest, batch: OnlineBatch | None = None) -> ScoresAnswer:
     """Returns one item per id and target, in the order asked; `batch` holds their portraits if they are read already.
 
     Raises:

@@ -7,13 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.running import INSIGHT, PATIENCE_SECONDS, free_port, serve, until_ready
+from tests.running import INSIGHT, PATIENCE_SECONDS, children_of, free_port, serve, until_ready
 
 pytestmark = pytest.mark.xdist_group("api")
 
@@ -38,20 +37,6 @@ def serving(world, tmp_path_factory):
     assert process.returncode == 0
 
 
-def children_of(process):
-    """Returns the process ids of a process's children, oldest first: the one that serves, and one that stands by."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            status = (folder / "status").read_text()
-            command = (folder / "cmdline").read_text()
-        except OSError:
-            continue
-        if f"PPid:\t{process.pid}\n" in status and "spawn_main" in command:
-            found.append(int(folder.name))
-    return sorted(found)
-
-
 def test_it_answers_over_a_real_socket(serving, world, everything):
     """The running process gives scores."""
     port, _ = serving
@@ -74,15 +59,15 @@ def test_a_killed_process_comes_back(serving, world, everything):
     port, process = serving
     child, standing_by = until_children(process, 2)
     os.kill(child, signal.SIGKILL)
-    while child in children_of(process):
+    while child in children_of(process.pid):
         time.sleep(0.05)
     until_ready(port, process)
-    assert children_of(process)[0] == standing_by
+    assert children_of(process.pid)[0] == standing_by
     assert ask(port, "/v1/models", everything)[0] == 200
     (next_one,) = set(until_children(process, 2)) - {standing_by}
     os.kill(next_one, signal.SIGKILL)  # one that stands by may be killed too
     os.kill(standing_by, signal.SIGKILL)
-    while {standing_by, next_one} & set(children_of(process)):
+    while {standing_by, next_one} & set(children_of(process.pid)):
         time.sleep(0.05)
     until_ready(port, process)
 
@@ -90,10 +75,10 @@ def test_a_killed_process_comes_back(serving, world, everything):
 def until_children(process, count):
     """Waits until a process has so many children, and returns them."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while len(children_of(process)) != count:
-        assert time.monotonic() < deadline, children_of(process)
+    while len(children_of(process.pid)) != count:
+        assert time.monotonic() < deadline, children_of(process.pid)
         time.sleep(0.05)
-    return children_of(process)
+    return children_of(process.pid)
 
 
 def test_a_home_that_cannot_be_served_is_one_line(tmp_path):
