@@ -56,7 +56,7 @@ from features.kit.clock import add_months, utc_now
 from features.kit.errors import ConfigurationError, DataError
 from features.kit.home import Home
 from features.kit.runs import hit
-from features.kit.sql import column_types, literal, literals, row_count
+from features.kit.sql import column_types, literal, literals, quoted, row_count
 from features.kit.terminal.progress import SILENT, Progress
 
 RULES_VERSION = 6
@@ -94,9 +94,10 @@ def land(
     with open_tables(source) as tables, scratch_folder(home) as folder:
         landing = _Landing(source, data, home, arrival, old, threads, tables)
         todo, signatures = landing.plan()
-        views, reports = landing.check_all(folder, todo, progress)
+        views = landing.stage_all(folder, todo, progress)
         landed = dict(old.feeds) if old else {}
         with closing(Writer(home, folder, threads=threads)) as writer:
+            reports = landing.check_all(writer.connection, todo, views)
             writer.texts = texts_of(old)
             for feed, mapping in todo:
                 with progress.step(f"land {feed.name}"):
@@ -218,11 +219,8 @@ class _Landing:
             )
         return ""
 
-    def check_all(
-        self, folder: Path, todo: list[tuple[Feed, FeedMapping]], progress: Progress
-    ) -> tuple[dict[str, View], dict[str, FeedReport]]:
-        """Stages and checks every feed; raises before anything is written if the rows are too bad."""
-        reports: dict[str, FeedReport] = {}
+    def stage_all(self, folder: Path, todo: list[tuple[Feed, FeedMapping]], progress: Progress) -> dict[str, View]:
+        """Stages every feed into the scratch database, locked while the mapping's own SQL runs; returns the views."""
         check_deliveries(self.source, self.data)
         wanted = frozenset(view for _, mapping in todo for view in self.views_of(mapping))
         with open_scratch(folder, threads=self.threads) as connection:
@@ -242,25 +240,33 @@ class _Landing:
                     if stage_feed(connection, self.source, feed, mapping, load, where):
                         self.with_known_at.add(feed.name)
                     hit("ingest.after_check")
-        with open_scratch(folder, threads=self.threads) as connection:
-            suppressor = Suppressor(self.home, connection)
-            suppressor.refuse([feed for feed, _ in todo])
-            for feed, mapping in todo:
-                if mapping.keyed_by == "number":
-                    resolve_owners(connection, self.home, feed, self.before("numbers"))
-                    suppressor.refuse_ownerless(feed)
-                if not feed.reference and feed.name != "customers":
-                    admit_known_customers(connection, self.home, feed, self.before("customers"))
-                collect_refused(connection, feed)
-            suppressor.clean_refused()
-            for feed, mapping in todo:
-                erased = suppressor.refused.get(feed.name, 0)
-                reports[feed.name] = _report(connection, feed, self.views_of(mapping), erased=erased)
-                reports[feed.name].piled_up = piled_up(
-                    connection, feed, staged_name(feed), self.arrival, self.source.operator.time_zone
-                )
-            self.write_refused(connection, views, reports)
-        return views, reports
+        return views
+
+    def check_all(
+        self, connection: duckdb.DuckDBPyConnection, todo: list[tuple[Feed, FeedMapping]], views: dict[str, View]
+    ) -> dict[str, FeedReport]:
+        """Gives the staged rows to their owners; raises before anything is written if the rows are too bad."""
+        reports: dict[str, FeedReport] = {}
+        suppressor = Suppressor(self.home, connection)
+        suppressor.refuse([feed for feed, _ in todo])
+        for feed, mapping in todo:
+            if mapping.keyed_by == "number":
+                resolve_owners(connection, self.home, feed, self.before("numbers"))
+                suppressor.refuse_ownerless(feed)
+            if not feed.reference and feed.name != "customers":
+                admit_known_customers(connection, self.home, feed, self.before("customers"))
+            collect_refused(connection, feed)
+        suppressor.clean_refused()
+        for feed, mapping in todo:
+            erased = suppressor.refused.get(feed.name, 0)
+            reports[feed.name] = _report(connection, feed, self.views_of(mapping), erased=erased)
+            reports[feed.name].piled_up = piled_up(
+                connection, feed, staged_name(feed), self.arrival, self.source.operator.time_zone
+            )
+        self.write_refused(connection, views, reports)
+        for (name,) in connection.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall():
+            connection.execute(f"DROP TABLE {quoted(name)}")  # the months need the memory
+        return reports
 
     def write_refused(
         self, connection: duckdb.DuckDBPyConnection, views: dict[str, View], reports: dict[str, FeedReport]

@@ -44,10 +44,10 @@ def staged_name(feed: Feed) -> str:
 
 def is_staged(connection: duckdb.DuckDBPyConnection, feed: str, column: str = "customer_id") -> bool:
     """Tells whether a feed has a staged table, with a given column in it."""
-    found = connection.execute(
-        "SELECT 1 FROM duckdb_columns() WHERE table_name = ? AND column_name = ?", [f"staged__{feed}", column]
-    )
-    return found.fetchone() is not None
+    try:
+        return column in column_types(connection, quoted(f"staged__{feed}"))
+    except duckdb.CatalogException:
+        return False
 
 
 def stage_feed(
