@@ -5,7 +5,7 @@ INSIGHT := $(BIN)/insight
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 unexport PYTHONDONTWRITEBYTECODE  # without byte code every start of a command compiles its libraries: seconds each
 
-.PHONY: setup format check test demo bench soak figures docs clean
+.PHONY: setup format check test suite demo bench soak figures docs clean
 
 setup: .venv/.ready  ## make the virtual environment from the lock file
 
@@ -29,7 +29,10 @@ check: setup  ## format, lint, import arrows, types, dependencies
 	$(BIN)/mypy features training serving tests
 	$(BIN)/deptry .
 
-test: check  ## everything a change must pass
+test: setup  ## everything a change must pass; a core that the tests leave idle checks the types meanwhile
+	$(MAKE) --no-print-directory --jobs=2 check suite
+
+suite: setup  ## the tests alone
 	$(BIN)/python -m pytest
 
 demo: setup  ## the main job on a synthetic operator; ends serving (DEMO="--no-serve" ends after the job)

@@ -26,9 +26,9 @@ def test_every_command_on_the_page_exists_with_its_options(page: str) -> None:
         r"(?:`|^)(?:\.venv/bin/)?insight ([a-z][^`\n]*)", (ROOT / page).read_text(), flags=re.MULTILINE
     )
     assert len(mentioned) >= 12
+    commands = _commands()
     for text in mentioned:
-        words = text.split()
-        command = _commands()
+        words, command = text.split(), commands
         assert words[0] in command.commands, f"{page}: insight {text}"
         while words and words[0] in getattr(command, "commands", {}):
             command = command.commands[words.pop(0)]
