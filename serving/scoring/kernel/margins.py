@@ -8,44 +8,57 @@ from features.kit.arrays import Floats, Vectors
 from serving.scoring.kernel.codes import Codes, Masks, encode, encode_row, goes_left, node_masks
 from serving.scoring.kernel.tables import Tables
 from serving.scoring.kernel.trees import MOST_LEAVES
-from serving.scoring.kernel.vectors import PUT_AT_ONCE, ROWS, compiled, put
+from serving.scoring.kernel.vectors import BLOCKS, GROUP, PUT_AT_ONCE, ROWS, compiled, put, split
 
 
 @compiled
 def margins_of(values: Vectors, tables: Tables, result: Floats) -> None:
     """Writes the raw scores of float32 [n, k] vectors, float64 [n]."""
-    codes = np.empty((len(tables.column_features), ROWS), np.uint8)
-    words = np.empty((tables.word_start[-1] + 1, ROWS), np.uint32)
-    masks = np.empty(MOST_LEAVES, np.uint64)
-    reached = np.empty(2 * MOST_LEAVES + PUT_AT_ONCE, np.uint64)
+    planes = np.empty((tables.column_planes[-1], GROUP), np.uint8)
+    masks = np.empty((MOST_LEAVES, BLOCKS), np.uint64)
+    reached = np.empty((2 * MOST_LEAVES + PUT_AT_ONCE, BLOCKS), np.uint64)
     leaves = np.empty(ROWS, np.uint8)
-    sums = np.empty(ROWS, np.float64)
-    for first in range(0, len(values), ROWS):
-        encode(values, first, tables, codes, words)
+    sums = np.empty((BLOCKS, ROWS), np.float64)
+    for first in range(0, len(values), GROUP):
+        rows = min(GROUP, len(values) - first)
+        blocks = (rows + ROWS - 1) // ROWS
+        for block in range(blocks):
+            encode(values, first + block * ROWS, tables, planes, block * ROWS)
         sums[:] = 0.0
         for tree in range(len(tables.points)):
-            node_masks(tables, tree, codes, words, masks)
-            _leaves_of(tables, tree, masks, reached, leaves)
-            _add(sums, leaves, tables.leaves[tables.leaf_start[tree] : tables.leaf_start[tree + 1]])
-        for row in range(min(ROWS, len(values) - first)):
-            result[first + row] = sums[row]
+            node_masks(tables, tree, blocks, planes, masks)
+            _spread(tables, tree, masks, reached)
+            for block in range(blocks):
+                _leaves_of(tables, tree, reached, block, leaves)
+                _add(sums[block], leaves, tables.leaves[tables.leaf_start[tree] : tables.leaf_start[tree + 1]])
+        for row in range(rows):
+            result[first + row] = sums[row // ROWS, row % ROWS]
 
 
 @compiled
-def _leaves_of(tables: Tables, tree: int, masks: Masks, reached: Masks, leaves: Codes) -> None:
-    """Writes the leaf that each row ends in, uint8 [64]; `reached` holds the rows at each node, then at each leaf."""
+def _spread(tables: Tables, tree: int, masks: Masks, reached: Masks) -> None:
+    """Writes which rows come to each node, then to each leaf, uint64 [nodes + leaves, blocks of a group]."""
     start = tables.node_start[tree]
-    nodes = tables.node_start[tree + 1] - start
+    nodes, size = tables.node_start[tree + 1] - start, BLOCKS * 8
+    at, at_masks = reached.ctypes.data, masks.ctypes.data
     reached[0] = np.uint64(0xFFFFFFFFFFFFFFFF)
     for node in range(nodes):
-        here = reached[node]
-        goes_left = here & masks[node]
-        reached[tables.left[start + node]] = goes_left
-        reached[tables.right[start + node]] = here ^ goes_left
-    leaves[:] = 0
+        left, right = tables.left[start + node], tables.right[start + node]
+        split(
+            np.uintp(at + left * size), np.uintp(at + right * size), np.uintp(at + node * size),
+            np.uintp(at_masks + node * size),
+        )  # fmt: skip
     reached[2 * nodes + 1 : 2 * nodes + PUT_AT_ONCE] = 0  # rows at leaves that are not there
+
+
+@compiled
+def _leaves_of(tables: Tables, tree: int, reached: Masks, block: int, leaves: Codes) -> None:
+    """Writes the leaf that each row of a block ends in, uint8 [64]."""
+    nodes = tables.node_start[tree + 1] - tables.node_start[tree]
+    leaves[:] = 0
     for leaf in range(1, nodes + 1, PUT_AT_ONCE):
-        put(np.uintp(leaves.ctypes.data), np.uintp(reached.ctypes.data + (nodes + leaf) * 8), np.uint8(leaf))
+        rows = reached.ctypes.data + ((nodes + leaf) * BLOCKS + block) * 8
+        put(np.uintp(leaves.ctypes.data), np.uintp(rows), np.uint8(leaf))
 
 
 @compiled
@@ -57,7 +70,7 @@ def _add(sums: Floats, leaves: Codes, values: Floats) -> None:
 @compiled
 def margins_of_rows(values: Vectors, tables: Tables, result: Floats) -> None:
     """Writes the same for a few rows: each goes down each tree."""
-    codes = np.empty(len(tables.column_features), np.uint8)
+    codes = np.empty(tables.column_planes[-1], np.uint8)
     for row in range(len(values)):
         encode_row(values[row], tables, codes)
         total = 0.0

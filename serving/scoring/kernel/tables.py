@@ -19,15 +19,19 @@ import numpy as np
 import numpy.typing as npt
 
 from features.kit.arrays import Floats
-from serving.scoring.kernel.trees import CATEGORY, CLOSE, Tree, UnsupportedModelError, trees_of
+from serving.scoring.kernel.trees import CATEGORY, Tree, UnsupportedModelError, trees_of
 
 MOST_THRESHOLDS = 254
-WORD = 32
-"""Categories a word of membership bits holds."""
+PIVOTS = 16
+"""A column's thresholds are a multiple of this, less one: a search first finds the sixteenth that a value lies in."""
+HALF = 128
+"""Categories that a set of 16 bytes holds: bit `code // 16` of byte `code % 16`."""
 INFINITE = 1e300
 """What LightGBM takes for infinite: a threshold of this lets infinity pass to the left."""
 PADDING = 8
 """Factors after the last one, which may be read though never used."""
+FACTORS = 5
+"""Kinds of factors of an edge."""
 Node = tuple[int, int, float, tuple[int, ...]]
 """Feature, kind, threshold and set of a node, see `trees.Tree`."""
 
@@ -38,53 +42,56 @@ class Tables(NamedTuple):
     Attributes:
         column_features: The feature of each column, [c]. A column is a feature with one way to treat what is missing.
         column_kinds: How the column decides, see `trees`, [c].
+        column_planes: Where a column's planes start, [c + 1]. A plane holds a byte per row: the code of a number; of a
+            category code % 16, and for each half of 128 categories one bit that says which 16 of the half it is in.
         threshold_start: Where a column's thresholds start, [c + 1].
-        thresholds: Sorted within a column, float32.
-        word_start: Where a column's words of one-hot bits start, [c + 1].
+        thresholds: Sorted within a column, float32; filled up with infinity, which lies below no value.
         node_start: Where a tree's nodes start, [trees + 1].
-        node_columns: The column that a node compares.
+        node_planes: The plane that a node compares; the first plane of a category.
         node_codes: A value goes left if its code is at most this.
+        node_before: The last edge of the same feature, see `trees.Tree`.
+        node_features: The feature.
         set_start: Where a node's sets start, [nodes + 1]; empty for a number.
-        set_words: The word of one-hot bits that a set is held against.
-        sets: The categories that go left, as bits.
+        set_halves: The half of the categories that a set is of.
+        sets: The categories of a half that go left, uint8 [sets, 16].
+        order: A tree's nodes: first all that decide by a number, then all that decide by a category.
+        numbers: How many of a tree's nodes decide by a number.
         left: A node's left child: a node of its tree, or the number of its nodes plus a leaf.
         right: Its right child.
         leaf_start: Where a tree's leaves start, [trees + 1].
         leaves: Values, float64.
-        edge_start: Where a tree's edges start, [trees + 1].
-        edge_nodes: See `trees.Edge`, as for the next four.
-        edge_sides: 1 to the right, 0 to the left.
-        edge_features: The feature.
-        edge_before: The former edge of the same feature, or -1.
-        edge_leaves: The leaf, `INNER` or `CLOSE`.
-        factor_at: Where an edge's factors start.
-        factors: Per edge, for its points: if followed, if left here, gets if followed, gets if left, leaf; and: if left
-            before.
+        step_start: Where the steps of a tree's walk start, [trees + 1].
+        step_kinds: What is done, see `trees`.
+        step_nodes: At which node.
+        factor_start: Where a tree's factors start, [trees + 1].
+        factors: Per node and side: if followed, if left here, if left before, gets if followed, gets if left here; each
+            for all points. On the side of a leaf the first three hold its value.
         points: Quadrature points of each tree.
     """
 
     column_features: npt.NDArray[np.int32]
     column_kinds: npt.NDArray[np.int32]
+    column_planes: npt.NDArray[np.int32]
     threshold_start: npt.NDArray[np.int32]
     thresholds: npt.NDArray[np.float32]
-    word_start: npt.NDArray[np.int32]
     node_start: npt.NDArray[np.int32]
-    node_columns: npt.NDArray[np.int32]
+    node_planes: npt.NDArray[np.int32]
     node_codes: npt.NDArray[np.uint8]
+    node_before: npt.NDArray[np.int32]
+    node_features: npt.NDArray[np.int32]
     set_start: npt.NDArray[np.int32]
-    set_words: npt.NDArray[np.int32]
-    sets: npt.NDArray[np.uint32]
+    set_halves: npt.NDArray[np.int32]
+    sets: npt.NDArray[np.uint8]
+    order: npt.NDArray[np.int32]
+    numbers: npt.NDArray[np.int32]
     left: npt.NDArray[np.int32]
     right: npt.NDArray[np.int32]
     leaf_start: npt.NDArray[np.int32]
     leaves: npt.NDArray[np.float64]
-    edge_start: npt.NDArray[np.int32]
-    edge_nodes: npt.NDArray[np.int32]
-    edge_sides: npt.NDArray[np.int32]
-    edge_features: npt.NDArray[np.int32]
-    edge_before: npt.NDArray[np.int32]
-    edge_leaves: npt.NDArray[np.int32]
-    factor_at: npt.NDArray[np.int32]
+    step_start: npt.NDArray[np.int32]
+    step_kinds: npt.NDArray[np.int32]
+    step_nodes: npt.NDArray[np.int32]
+    factor_start: npt.NDArray[np.int32]
     factors: npt.NDArray[np.float32]
     points: npt.NDArray[np.int32]
 
@@ -119,40 +126,41 @@ def compile_model(dump: Mapping[str, Any]) -> CompiledModel:
     thresholds = [np.array(sorted(of_feature[feature]) if kind != CATEGORY else []) for feature, kind in columns]
     if any(len(each) > MOST_THRESHOLDS for each in thresholds):
         raise UnsupportedModelError(f"more than {MOST_THRESHOLDS} thresholds of a feature")
-    word_start = _starts([largest[feature] // WORD + 1 if kind == CATEGORY else 0 for feature, kind in columns])
-    node_columns, node_codes, node_sets = [], [], []
-    for feature, kind, threshold, members in nodes:
-        column = column_of[feature, kind]
-        node_columns.append(column)
-        node_codes.append(0 if members else int(np.searchsorted(thresholds[column], threshold)))
-        node_sets.append(_bits(members, int(word_start[column])))
-    edges = [edge for tree in trees for edge in tree.edges]
-    factors = [_factors(tree) for tree in trees]
-    widths = [0 if edge.leaf == CLOSE else 5 * _points(tree) + 1 for tree in trees for edge in tree.edges]
+    planes = _starts([2 + largest[feature] // HALF if kind == CATEGORY else 1 for feature, kind in columns])
+    node_columns = [column_of[feature, kind] for feature, kind, _, _ in nodes]
+    sets = [_bits(members) for _, _, _, members in nodes]
+    factors = [_factors(tree).ravel() for tree in trees]
     tables = Tables(
         column_features=_i32([feature for feature, _ in columns]),
         column_kinds=_i32([kind for _, kind in columns]),
-        threshold_start=_starts([len(each) for each in thresholds]),
-        thresholds=_rounded_down(np.concatenate([np.empty(0), *thresholds])),
-        word_start=word_start,
+        column_planes=planes,
+        threshold_start=_starts([_padded(len(each)) for each in thresholds]),
+        thresholds=np.concatenate([np.empty(0, np.float32), *(_rounded_down(each) for each in thresholds)]),
         node_start=_starts([len(tree.features) for tree in trees]),
-        node_columns=_i32(node_columns),
-        node_codes=np.array(node_codes, dtype=np.uint8),
-        set_start=_starts([len(each) for each in node_sets]),
-        set_words=_i32([word for each in node_sets for word, _ in each]),
-        sets=np.array([bits for each in node_sets for _, bits in each], dtype=np.uint32),
+        node_planes=_i32([planes[column] for column in node_columns]),
+        node_codes=np.array(
+            [
+                0 if kind == CATEGORY else np.searchsorted(thresholds[column], threshold)
+                for column, (_, kind, threshold, _) in zip(node_columns, nodes, strict=True)
+            ],
+            dtype=np.uint8,
+        ),
+        node_before=_i32([before for tree in trees for before in tree.before]),
+        node_features=_i32([feature for feature, _, _, _ in nodes]),
+        set_start=_starts([len(each) for each in sets]),
+        set_halves=_i32([half for each in sets for half in each]),
+        sets=np.array([bits for each in sets for bits in each.values()], dtype=np.uint8).reshape(-1, HALF // 8),
+        order=_i32([node for tree in trees for node in np.argsort(np.array(tree.kinds) == CATEGORY, kind="stable")]),
+        numbers=_i32([sum(kind != CATEGORY for kind in tree.kinds) for tree in trees]),
         left=_i32([child for tree in trees for child in tree.left]),
         right=_i32([child for tree in trees for child in tree.right]),
         leaf_start=_starts([len(tree.leaves) for tree in trees]),
         leaves=np.array([value for tree in trees for value in tree.leaves]),
-        edge_start=_starts([len(tree.edges) for tree in trees]),
-        edge_nodes=_i32([edge.node for edge in edges]),
-        edge_sides=_i32([edge.is_right for edge in edges]),
-        edge_features=_i32([edge.feature for edge in edges]),
-        edge_before=_i32([edge.before for edge in edges]),
-        edge_leaves=_i32([edge.leaf for edge in edges]),
-        factor_at=_starts(widths)[:-1],
-        factors=np.concatenate([*(of_tree.ravel() for of_tree in factors), np.zeros(PADDING)]).astype(np.float32),
+        step_start=_starts([len(tree.steps) for tree in trees]),
+        step_kinds=_i32([kind for tree in trees for kind, _ in tree.steps]),
+        step_nodes=_i32([node for tree in trees for _, node in tree.steps]),
+        factor_start=_starts([len(each) for each in factors]),
+        factors=np.concatenate([*factors, np.zeros(PADDING)]).astype(np.float32),
         points=_i32([_points(tree) for tree in trees]),
     )
     return CompiledModel(
@@ -172,13 +180,13 @@ def _decided_by(nodes: Sequence[Node]) -> tuple[dict[int, set[float]], dict[int,
     return thresholds, largest
 
 
-def _bits(members: tuple[int, ...], first_word: int) -> list[tuple[int, int]]:
-    """Returns the words that hold a set, with its bits in them."""
-    bits: dict[int, int] = {}
+def _bits(members: tuple[int, ...]) -> dict[int, list[int]]:
+    """Returns half -> the set's bits in it, a byte for each code % 16."""
+    halves: dict[int, list[int]] = {}
     for member in members:
-        word = first_word + member // WORD
-        bits[word] = bits.get(word, 0) | 1 << member % WORD
-    return sorted(bits.items())
+        bits = halves.setdefault(member // HALF, [0] * (HALF // 8))
+        bits[member % 16] |= 1 << member % HALF // 16
+    return halves
 
 
 def _points(tree: Tree) -> int:
@@ -186,20 +194,21 @@ def _points(tree: Tree) -> int:
 
 
 def _factors(tree: Tree) -> Floats:
-    """Returns the factors of a tree's edges but the ways back, float64 [edges, 5 * points + 1]."""
-    edges = [edge for edge in tree.edges if edge.leaf != CLOSE]
-    points = _points(tree)
+    """Returns the factors of a tree's nodes, float64 [nodes, 10, points]."""
+    points, inner = _points(tree), len(tree.features)
     nodes, weights = np.polynomial.legendre.leggauss(points)
     t, weights = (nodes + 1) / 2, weights / 2
-    share = np.array([edge.share for edge in edges])[:, None]
-    before = np.array([edge.share_before for edge in edges])[:, None]
-    repeated = np.array([edge.before >= 0 for edge in edges], dtype=bool)[:, None]
-    leaf = np.array([tree.leaves[edge.leaf] if edge.leaf >= 0 else 0.0 for edge in edges])[:, None]
+    shares = np.array(tree.shares).reshape(-1, 3)
+    share, before = shares[:, :2, None], shares[:, None, 2:]  # [nodes, side, point]
+    children = np.array([tree.left, tree.right], dtype=int).T
+    values = np.array(tree.leaves)[np.maximum(children - inner, 0)][..., None]
+    ends = np.where(children[..., None] >= inner, weights * values, 1.0)
     followed, left, former = t + (1 - t) * share, (1 - t) * share, t + (1 - t) * before
-    gets_before = np.where(repeated, (1 - before) / former, 0.0)
+    gets_before = np.where(np.array(tree.before)[:, None, None] > 0, (1 - before) / former, 0.0)
     gets, loses = (1 - share) / followed - gets_before, -1 / (1 - t) - gets_before
     once = np.divide(share, before, out=np.zeros_like(share), where=before > 0)
-    return np.hstack([followed / former, left / former, gets, np.broadcast_to(loses, gets.shape), weights * leaf, once])
+    kinds = [followed / former * ends, left / former * ends, once * ends, gets, np.broadcast_to(loses, gets.shape)]
+    return np.stack([np.broadcast_to(kind, gets.shape) for kind in kinds], axis=2).reshape(inner, 2 * FACTORS, points)
 
 
 def _mean(trees: list[Tree]) -> float:
@@ -211,12 +220,18 @@ def _mean(trees: list[Tree]) -> float:
     return mean
 
 
+def _padded(count: int) -> int:
+    """Returns how many places a column's thresholds take."""
+    return (count // PIVOTS + 1) * PIVOTS - 1 if count else 0
+
+
 def _rounded_down(thresholds: Floats) -> npt.NDArray[np.float32]:
+    """Returns thresholds that decide float32 values as before, filled up with infinity."""
     with np.errstate(over="ignore"):
         rounded = thresholds.astype(np.float32)
     above = (rounded.astype(np.float64) > thresholds) & (thresholds < INFINITE)
     rounded[above] = np.nextafter(rounded[above], np.float32(-np.inf))
-    return rounded
+    return np.pad(rounded, (0, _padded(len(rounded)) - len(rounded)), constant_values=np.inf)
 
 
 def _starts(sizes: list[int]) -> npt.NDArray[np.int32]:

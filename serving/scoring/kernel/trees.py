@@ -18,37 +18,23 @@ class UnsupportedModelError(Exception):
     """A model that only LightGBM itself can score; the text says why."""
 
 
-@dataclass(frozen=True)
-class Edge:
-    """One step from a node to a child, in the order of a depth-first walk.
-
-    Attributes:
-        node: The node it leaves.
-        is_right: Whether it goes right.
-        feature: The feature that the node splits on.
-        before: The last edge of the same feature on the way to here, or -1.
-        leaf: The leaf it ends in; `INNER` where it ends in a node, `CLOSE` where the walk comes back from that node.
-        share: Share of training rows that take this and all former edges of this feature, given the rest of the path.
-        share_before: The same at `before`, 1 if there is none.
-    """
-
-    node: int
-    is_right: bool
-    feature: int
-    before: int
-    leaf: int
-    share: float
-    share_before: float
-
-
-INNER, CLOSE = -1, -2
+DOWN_LEFT, DOWN_RIGHT, OF_LEAVES, OF_LEFT_LEAF, OF_RIGHT_LEAF, OF_NODES = range(6)
+"""Steps of a walk: down to a child that is a node; back at a node whose children are both leaves, one leaf or none."""
 
 
 @dataclass
 class Tree:
     """One tree: nodes in the order of a depth-first walk, so that a parent comes before its children.
 
-    Children are node numbers, or the number of nodes plus a leaf's.
+    Children are node numbers, or the number of nodes plus a leaf's. An edge is 1 + 2 * node to the left, one more to
+    the right; 0 is where the walk begins.
+
+    Attributes:
+        before: The last edge on the way to a node that decided by its feature, 0 if there is none.
+        shares: Shares of training rows that take a node's left, its right edge and all former edges of its feature,
+            given the rest of the path; and the share of those former edges alone, 1 if there are none.
+        steps: The walk along all edges: what is done, and at which node.
+        most_features: The most different features on one path.
     """
 
     features: list[int] = field(default_factory=list)
@@ -57,11 +43,12 @@ class Tree:
     sets: list[tuple[int, ...]] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
     right: list[int] = field(default_factory=list)
+    before: list[int] = field(default_factory=list)
+    shares: list[tuple[float, float, float]] = field(default_factory=list)
     leaves: list[float] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
-    edges: list[Edge] = field(default_factory=list)
+    steps: list[tuple[int, int]] = field(default_factory=list)
     most_features: int = 0
-    """The most different features on one path."""
     depth: int = 0
 
 
@@ -103,25 +90,27 @@ def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _walk(tree: Tree, node: Mapping[str, Any], inner: int, path: dict[int, tuple[int, float]], depth: int) -> int:
     """Adds a node and all below it, returns its number; `path` holds each feature's last edge and share."""
     number, feature = len(tree.features), int(node["split_feature"])
+    before, former = path.get(feature, (0, 1.0))
+    children = node["left_child"], node["right_child"]
+    is_node = ["split_index" in child for child in children]
+    counts = [child["internal_count" if is_inner else "leaf_count"] for child, is_inner in zip(children, is_node, strict=True)]
+    left, right = (former * count / node["internal_count"] for count in counts)
     tree.features.append(feature)
     _add_decision(tree, node)
+    tree.before.append(before)
+    tree.shares.append((left, right, former))
+    tree.depth = max(tree.depth, depth)
+    tree.most_features = max(tree.most_features, len(path | {feature: (0, 0.0)}))
     tree.left.append(0)
     tree.right.append(0)
-    tree.depth = max(tree.depth, depth)
-    before, share_before = path.get(feature, (-1, 1.0))
-    for side, children in (("left_child", tree.left), ("right_child", tree.right)):
-        child, is_right = node[side], side == "right_child"
-        is_node = "split_index" in child
-        share = share_before * child["internal_count" if is_node else "leaf_count"] / node["internal_count"]
-        below = path | {feature: (len(tree.edges), share)}
-        tree.most_features = max(tree.most_features, len(below))
-        leaf = INNER if is_node else _add_leaf(tree, child)
-        tree.edges.append(Edge(number, is_right, feature, before, leaf, share, share_before))
-        if is_node:
-            children[number] = _walk(tree, child, inner, below, depth + 1)
-            tree.edges.append(Edge(number, is_right, feature, before, CLOSE, share, share_before))
+    for side, (numbers, share) in enumerate(((tree.left, left), (tree.right, right))):
+        if is_node[side]:
+            tree.steps.append((DOWN_LEFT + side, number))
+            below = path | {feature: (1 + 2 * number + side, share)}
+            numbers[number] = _walk(tree, children[side], inner, below, depth + 1)
         else:
-            children[number] = inner + leaf
+            numbers[number] = inner + _add_leaf(tree, children[side])
+    tree.steps.append((OF_LEAVES + 2 * is_node[0] + is_node[1], number))
     return number
 
 

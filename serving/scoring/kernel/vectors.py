@@ -7,29 +7,40 @@ its type and a function that writes instructions; numba's arguments are addresse
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic as _intrinsic
 
 ROWS = 64
 """Rows of a block: the bits of one word."""
+BLOCKS = 8
+"""Blocks of a group, which goes through a tree together."""
+GROUP = BLOCKS * ROWS
+LANES = 32
+"""Rows whose contributions are made at once."""
 PUT_AT_ONCE = 8
 POINTS = 8
 """Points of a quadrature that one row's steps take at once."""
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_I32 = ir.IntType(32)
 _BITS = ir.VectorType(ir.IntType(1), ROWS)
 _BYTES = ir.VectorType(ir.IntType(8), ROWS)
-_WORDS = ir.VectorType(ir.IntType(32), ROWS)
-_FLOATS = ir.VectorType(ir.FloatType(), ROWS)
+_WORDS = ir.VectorType(_I32, ROWS)
+_NUMBERS = ir.VectorType(ir.FloatType(), ROWS)
+_MASKS = ir.VectorType(ir.IntType(64), BLOCKS)
+_FLOATS = ir.VectorType(ir.FloatType(), LANES)
+_CHOICE = ir.VectorType(ir.IntType(1), LANES)
 _POINTS = ir.VectorType(ir.FloatType(), POINTS)
 _MASK = ir.IntType(ROWS)
-address, mask, number = types.uintp, types.uint64, types.float32
+address, mask, lanes, number, count = types.uintp, types.uint64, getattr(types, f"uint{LANES}"), types.float32, types.intp
 
 
 def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -66,24 +77,84 @@ def at_most(_typing: Any, codes: Any, limit: Any) -> Any:
 
 
 @intrinsic
-def any_bit(_typing: Any, words: Any, bits: Any) -> Any:
-    """Returns the mask of rows whose one-hot word, uint32 [64] at an address, shares a bit with a set."""
+def in_set(_typing: Any, places: Any, bits: Any, members: Any) -> Any:
+    """Returns the mask of rows that are in a set: uint8 [64] say which of its 16 bytes to look at, and at which bit."""
 
-    def write(_context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        shared = builder.and_(_load(builder, given[0], _WORDS)[0], _all(builder, given[1], _WORDS))
-        return builder.bitcast(builder.icmp_unsigned("!=", shared, ir.Constant(_WORDS, [0] * ROWS)), _MASK)
+    def write(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+        places, bits = (_load(builder, place, _BYTES)[0] for place in given[:2])
+        found = _looked_up(context, builder, _load(builder, given[2], ir.VectorType(ir.IntType(8), 16))[0], places)
+        shared = builder.and_(found, bits)
+        return builder.bitcast(builder.icmp_unsigned("!=", shared, ir.Constant(_BYTES, [0] * ROWS)), _MASK)
 
-    return mask(address, types.uint32), write
+    return mask(address, address, address), write
+
+
+def _looked_up(context: Any, builder: Any, table: Any, places: Any) -> Any:
+    """Returns the byte of 16 that each of 64 places names: one instruction where the processor has it."""
+    features = context.codegen().magic_tuple()[2].split(",")
+    for feature, name, width in (
+        ("+avx512bw", "llvm.x86.avx512.pshuf.b.512", 64),
+        ("+avx2", "llvm.x86.avx2.pshuf.b", 32),
+        ("+ssse3", "llvm.x86.ssse3.pshuf.b.128", 16),
+    ):
+        if feature in features:
+            kind = ir.VectorType(ir.IntType(8), width)
+            look_up = builder.module.declare_intrinsic(name, (), ir.FunctionType(kind, [kind, kind]))
+            tables = _shuffled(builder, table, table, [each % 16 for each in range(width)])
+            parts = [
+                builder.call(look_up, [tables, _shuffled(builder, places, places, range(first, first + width))])
+                for first in range(0, ROWS, width)
+            ]
+            while len(parts) > 1:
+                both = range(2 * parts[0].type.count)
+                parts = [_shuffled(builder, *pair, both) for pair in zip(parts[::2], parts[1::2], strict=True)]
+            return parts[0]
+    found = ir.Constant(_BYTES, ir.Undefined)
+    for row in range(ROWS):
+        place = builder.extract_element(places, ir.Constant(_I32, row))
+        found = builder.insert_element(found, builder.extract_element(table, place), ir.Constant(_I32, row))
+    return found
+
+
+@intrinsic
+def count_below(_typing: Any, counts: Any, values: Any, limits: Any, step: Any, times: Any) -> Any:
+    """Writes how many of 15 limits, float32 a step apart, lie below each value, float32 [64] -> uint32, times a number."""
+
+    def write(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+        values, below = _load(builder, given[1], _NUMBERS)[0], ir.Constant(_WORDS, [0] * ROWS)
+        for each in range(15):
+            place = builder.add(given[2], builder.mul(given[3], ir.Constant(given[3].type, each)))
+            limit = builder.load(_pointer(builder, place, ir.FloatType()))
+            is_below = builder.fcmp_ordered("<", _all(builder, limit, _NUMBERS), values)
+            below = builder.sub(below, builder.sext(is_below, _WORDS))
+        _store(builder, builder.mul(below, _all(builder, given[4], _WORDS)), _pointer(builder, given[0], _WORDS))
+        return context.get_dummy_value()
+
+    return types.void(address, address, address, address, types.uint32), write
+
+
+@intrinsic
+def split(_typing: Any, left: Any, right: Any, here: Any, masks: Any) -> Any:
+    """Writes which rows of a group go left and right of those that are here, uint64 [8] at addresses."""
+
+    def write(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+        here, goes_left = _load(builder, given[2], _MASKS)[0], _load(builder, given[3], _MASKS)[0]
+        to_left = builder.and_(here, goes_left)
+        _store(builder, to_left, _pointer(builder, given[0], _MASKS))
+        _store(builder, builder.xor(here, to_left), _pointer(builder, given[1], _MASKS))
+        return context.get_dummy_value()
+
+    return types.void(address, address, address, address), write
 
 
 @intrinsic
 def put(_typing: Any, places: Any, rows: Any, value: Any) -> Any:
-    """Writes a byte where the first of eight masks, uint64 [8], is set, the next byte where the second is ..."""
+    """Writes a byte where the first of eight masks, a group's size apart, is set, the next byte for the second ..."""
 
     def write(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
         held, pointer = _load(builder, given[0], _BYTES)
         for each in range(PUT_AT_ONCE):
-            place = builder.add(given[1], ir.Constant(given[1].type, each * 8))
+            place = builder.add(given[1], ir.Constant(given[1].type, each * 8 * BLOCKS))
             rows = builder.bitcast(builder.load(_pointer(builder, place, _MASK)), _BITS)
             value = builder.add(given[2], ir.Constant(given[2].type, each))
             held = builder.select(rows, _all(builder, value, _BYTES), held)
@@ -94,49 +165,86 @@ def put(_typing: Any, places: Any, rows: Any, value: Any) -> Any:
 
 
 @intrinsic
-def scale(_typing: Any, target: Any, source: Any, rows: Any, others: Any, first: Any, second: Any, third: Any) -> Any:
-    """Writes source times `first` where `rows` is set, else `second` where `others` is, else `third`; float32 [64]."""
+def go_down(_typing: Any, target: Any, source: Any, points: Any, former: Any, taken: Any, factors: Any) -> Any:
+    """Writes products below an edge, float32 [points, 32]: what is above, times the edge's factors."""
 
     def write(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        first, second, third = (_all(builder, value, _FLOATS) for value in given[4:7])
-        rest = builder.select(builder.bitcast(given[3], _BITS), second, third)
-        by = builder.select(builder.bitcast(given[2], _BITS), first, rest)
-        product = builder.fmul(_load(builder, given[1], _FLOATS)[0], by)
-        _store(builder, product, _pointer(builder, given[0], _FLOATS))
+        target, source, points, former, taken, factors = given
+        former, taken = builder.bitcast(former, _CHOICE), builder.bitcast(taken, _CHOICE)
+        with _each_point(builder, points) as (rows, point):
+            by = _factor(builder, factors, points, point, former, taken)
+            above = _load(builder, builder.add(source, rows), _FLOATS)[0]
+            _store(builder, builder.fmul(above, by), _pointer(builder, builder.add(target, rows), _FLOATS))
         return context.get_dummy_value()
 
-    return types.void(address, address, mask, mask, number, number, number), write
+    return types.void(address, address, count, lanes, lanes, address), write
 
 
-@intrinsic
-def collect(_typing: Any, gets: Any, above: Any, below: Any, rows: Any, first: Any, second: Any) -> Any:
-    """Adds what lies below, times `first` or `second` by the mask, to `gets`, and as it is to `above`; float32 [64]."""
+def _goes_back(is_leaf: tuple[bool, bool]) -> Any:
+    """Returns the step back at a node, of whose two children some are leaves.
 
-    def write(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        got, at_got = _load(builder, given[0], _FLOATS)
-        sums, at_sums = _load(builder, given[1], _FLOATS)
-        values = _load(builder, given[2], _FLOATS)[0]
-        first, second = (_all(builder, value, _FLOATS) for value in given[4:6])
-        by = builder.select(builder.bitcast(given[3], _BITS), first, second)
-        _store(builder, builder.fadd(got, builder.fmul(values, by)), at_got)
-        _store(builder, builder.fadd(sums, values), at_sums)
-        return context.get_dummy_value()
+    It writes the sums of what lies below, float32 [points, 32], and adds to a part, float32 [32], what the feature gets.
+    The sums below a leaf are its products, below a node those that its own step back wrote.
+    """
 
-    return types.void(address, address, address, mask, number, number), write
+    def step(
+        _typing: Any, target: Any, first: Any, second: Any, part: Any, points: Any, former: Any,
+        first_taken: Any, second_taken: Any, first_factors: Any, second_factors: Any,
+    ) -> Any:  # fmt: skip
+        def write(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
+            target, first, second, part, points, former, *of_sides = given
+            former, *takens = (builder.bitcast(each, _CHOICE) for each in (former, *of_sides[:2]))
+            nothing = ir.Constant(_FLOATS, [0.0] * LANES)
+            total = cgutils.alloca_once(builder, _FLOATS)
+            builder.store(nothing, total)
+            with _each_point(builder, points) as (rows, point):
+                below = []
+                for leaf, source, taken, factors in zip(is_leaf, (first, second), takens, of_sides[2:], strict=True):
+                    value = _load(builder, builder.add(source, rows), _FLOATS)[0]
+                    if leaf:
+                        value = builder.fmul(value, _factor(builder, factors, points, point, former, taken))
+                    gets = builder.select(taken, *(_at(builder, factors, points, kind, point) for kind in (3, 4)))
+                    below.append((value, gets))
+                (left, gets_left), (right, gets_right) = below
+                got = _multiply_add(builder, right, gets_right, builder.fmul(left, gets_left))
+                builder.store(builder.fadd(builder.load(total), got), total)
+                _store(builder, builder.fadd(left, right), _pointer(builder, builder.add(target, rows), _FLOATS))
+            held, pointer = _load(builder, part, _FLOATS)
+            _store(builder, builder.fadd(held, builder.select(former, builder.load(total), nothing)), pointer)
+            return context.get_dummy_value()
+
+        return types.void(*[address] * 4, count, *[lanes] * 3, *[address] * 2), write
+
+    return intrinsic(step)
 
 
-@intrinsic
-def add_where(_typing: Any, target: Any, source: Any, rows: Any) -> Any:
-    """Adds float32 [64] to another where the mask is set."""
+of_leaves, of_leaf_and_node, of_nodes = (_goes_back(kind) for kind in ((True, True), (True, False), (False, False)))
 
-    def write(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        sums, pointer = _load(builder, given[0], _FLOATS)
-        nothing = ir.Constant(_FLOATS, [0.0] * ROWS)
-        values = builder.select(builder.bitcast(given[2], _BITS), _load(builder, given[1], _FLOATS)[0], nothing)
-        _store(builder, builder.fadd(sums, values), pointer)
-        return context.get_dummy_value()
 
-    return types.void(address, address, mask), write
+@contextmanager
+def _each_point(builder: Any, points: Any) -> Iterator[tuple[Any, Any]]:
+    """Writes a loop over points; yields how far a point's rows lie behind the first, and the point."""
+    with cgutils.for_range(builder, points) as loop:
+        yield builder.mul(loop.index, ir.Constant(loop.index.type, LANES * 4)), loop.index
+
+
+def _factor(builder: Any, factors: Any, points: Any, point: Any, former: Any, taken: Any) -> Any:
+    """Returns by what the products of rows are multiplied: where they take an edge, leave it here, or left before."""
+    followed, left, left_before = (_at(builder, factors, points, kind, point) for kind in range(3))
+    return builder.select(taken, followed, builder.select(former, left, left_before))
+
+
+def _at(builder: Any, factors: Any, points: Any, kind: int, point: Any) -> Any:
+    place = builder.add(builder.mul(points, ir.Constant(points.type, kind)), point)
+    at = builder.add(factors, builder.mul(place, ir.Constant(place.type, 4)))
+    return _all(builder, builder.load(_pointer(builder, at, ir.FloatType())), _FLOATS)
+
+
+def _multiply_add(builder: Any, value: Any, by: Any, more: Any) -> Any:
+    """Returns `value * by + more`, rounded once where the processor does it at once: alike in every vector."""
+    kind = ir.FunctionType(value.type, [value.type] * 3)
+    name = f"llvm.fmuladd.v{value.type.count}f32"
+    return builder.call(builder.module.declare_intrinsic(name, (), kind), [value, by, more])
 
 
 @intrinsic
@@ -152,15 +260,17 @@ def multiply(_typing: Any, target: Any, source: Any, by: Any) -> Any:
 
 
 @intrinsic
-def add(_typing: Any, target: Any, source: Any) -> Any:
-    """Adds float32 [8] to another."""
+def gather(_typing: Any, gets: Any, target: Any, first: Any, second: Any, by_first: Any, by_second: Any) -> Any:
+    """Writes the sum of two float32 [8], and what their feature gets of them."""
 
     def write(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        sums, pointer = _load(builder, given[0], _POINTS)
-        _store(builder, builder.fadd(sums, _load(builder, given[1], _POINTS)[0]), pointer)
+        left, right, by_left, by_right = (_load(builder, place, _POINTS)[0] for place in given[2:])
+        got = _multiply_add(builder, right, by_right, builder.fmul(left, by_left))
+        _store(builder, got, _pointer(builder, given[0], _POINTS))
+        _store(builder, builder.fadd(left, right), _pointer(builder, given[1], _POINTS))
         return context.get_dummy_value()
 
-    return types.void(address, address), write
+    return types.void(*[address] * 6), write
 
 
 def _pointer(builder: Any, place: Any, kind: Any) -> Any:
@@ -182,7 +292,10 @@ def _store(builder: Any, value: Any, pointer: Any) -> None:
 def _all(builder: Any, value: Any, kind: Any) -> Any:
     """Returns a vector that holds one value in each place."""
     nothing = ir.Constant(kind, ir.Undefined)
-    first = builder.insert_element(nothing, value, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(
-        first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), kind.count), [0] * kind.count)
-    )
+    first = builder.insert_element(nothing, value, ir.Constant(_I32, 0))
+    return _shuffled(builder, first, nothing, [0] * kind.count)
+
+
+def _shuffled(builder: Any, first: Any, second: Any, places: Iterable[int]) -> Any:
+    kept = list(places)
+    return builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(_I32, len(kept)), kept))
