@@ -38,17 +38,19 @@ def encode(values: Vectors, first: int, tables: Tables, planes: Codes, at: int) 
         if feature != last:
             _search(held, tables.thresholds[tables.threshold_start[column] : tables.threshold_start[column + 1]], place)
             last = feature
-        codes = planes[plane, at : at + ROWS]
-        missing = np.uint8(0 if kind in (ZERO_LEFT, NAN_LEFT) else UNKNOWN)
-        if kind == NUMBER:
-            for row in range(ROWS):
-                codes[row] = np.uint8(place[row])
-        elif kind < NAN_LEFT:
-            for row in range(ROWS):
-                codes[row] = np.uint8(place[row]) if abs(held[row]) > TINY else missing
-        else:
-            for row in range(ROWS):
-                codes[row] = missing if np.isnan(held[row]) else np.uint8(place[row])
+        _encode_numbers(held, kind, place, planes[plane, at : at + ROWS])
+
+
+@compiled
+def _encode_numbers(held: Vectors, kind: int, place: Words, codes: Codes) -> None:
+    missing = np.uint8(0 if kind in (ZERO_LEFT, NAN_LEFT) else UNKNOWN)
+    is_zero_missing = kind < NAN_LEFT
+    for row in range(ROWS):
+        codes[row] = np.uint8(place[row])
+    if kind != NUMBER:
+        for row in range(ROWS):
+            if np.isnan(held[row]) or (is_zero_missing and abs(held[row]) <= TINY):
+                codes[row] = missing
 
 
 @compiled

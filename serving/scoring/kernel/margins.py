@@ -8,10 +8,10 @@ from features.kit.arrays import Floats, Vectors
 from serving.scoring.kernel.codes import Codes, Masks, encode, encode_row, goes_left, node_masks
 from serving.scoring.kernel.tables import Tables
 from serving.scoring.kernel.trees import MOST_LEAVES
-from serving.scoring.kernel.vectors import BLOCKS, GROUP, PUT_AT_ONCE, ROWS, compiled, put, split
+from serving.scoring.kernel.vectors import BLOCKS, GROUP, PUT_AT_ONCE, ROWS, compiled, entry, put, split
 
 
-@compiled
+@entry
 def margins_of(values: Vectors, tables: Tables, result: Floats) -> None:
     """Writes the raw scores of float32 [n, k] vectors, float64 [n]."""
     planes = np.empty((tables.column_planes[-1], GROUP), np.uint8)
@@ -67,7 +67,7 @@ def _add(sums: Floats, leaves: Codes, values: Floats) -> None:
         sums[row] += values[leaves[row]]
 
 
-@compiled
+@entry
 def margins_of_rows(values: Vectors, tables: Tables, result: Floats) -> None:
     """Writes the same for a few rows: each goes down each tree."""
     codes = np.empty(tables.column_planes[-1], np.uint8)

@@ -12,7 +12,15 @@ import numpy.typing as npt
 from features.kit.arrays import Flags, Vectors
 from serving.scoring.kernel.codes import Masks, encode, encode_row, goes_left, node_masks
 from serving.scoring.kernel.tables import FACTORS, Tables
-from serving.scoring.kernel.trees import DOWN_LEFT, DOWN_RIGHT, MOST_LEAVES, OF_LEAVES, OF_LEFT_LEAF, OF_NODES, OF_RIGHT_LEAF
+from serving.scoring.kernel.trees import (
+    DOWN_LEFT,
+    DOWN_RIGHT,
+    MOST_LEAVES,
+    OF_LEAVES,
+    OF_LEFT_LEAF,
+    OF_NODES,
+    OF_RIGHT_LEAF,
+)
 from serving.scoring.kernel.vectors import (
     BLOCKS,
     GROUP,
@@ -20,6 +28,7 @@ from serving.scoring.kernel.vectors import (
     POINTS,
     ROWS,
     compiled,
+    entry,
     gather,
     go_down,
     multiply,
@@ -32,10 +41,10 @@ _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 Lanes = npt.NDArray[np.uint32]
 
 
-@compiled
+@entry
 def contributions_of(values: Vectors, tables: Tables, depth: int, result: Vectors) -> None:
     """Writes what each feature adds to the raw score, float32 [n, k]."""
-    most, features = tables.points.max(), result.shape[1]
+    most, features = _most_points(tables), result.shape[1]
     planes = np.empty((tables.column_planes[-1], GROUP), np.uint8)
     masks = np.empty((MOST_LEAVES, BLOCKS), np.uint64)
     follows = np.empty((2 * MOST_LEAVES, BLOCKS), np.uint64)
@@ -56,6 +65,14 @@ def contributions_of(values: Vectors, tables: Tables, depth: int, result: Vector
         for row in range(rows):
             for feature in range(features):
                 result[first + row, feature] = parts[row // LANES, feature, row % LANES]
+
+
+@compiled
+def _most_points(tables: Tables) -> int:
+    most = 0
+    for tree in range(len(tables.points)):
+        most = max(most, tables.points[tree])
+    return most
 
 
 @compiled
@@ -113,10 +130,10 @@ def _walk(tables: Tables, tree: int, follows: Lanes, products: Vectors, sums: Ve
         here -= size
 
 
-@compiled
+@entry
 def contributions_of_rows(values: Vectors, tables: Tables, depth: int, result: Vectors) -> None:
     """Writes the same for a few rows, to the last bit: one row at a time, and of a tree all points at once."""
-    most = -(-tables.points.max() // POINTS) * POINTS
+    most = -(-_most_points(tables) // POINTS) * POINTS
     codes = np.empty(tables.column_planes[-1], np.uint8)
     products = np.ones((depth + 1, most), np.float32)
     sums = np.empty((depth + 4, most), np.float32)
@@ -135,7 +152,9 @@ def contributions_of_rows(values: Vectors, tables: Tables, depth: int, result: V
 
 
 @compiled
-def _walk_row(tables: Tables, tree: int, follows: Flags, products: Vectors, sums: Vectors, gets: Vectors, parts: Vectors) -> None:
+def _walk_row(  # noqa: C901 - the loop of `_walk`, where a row either follows or does not
+    tables: Tables, tree: int, follows: Flags, products: Vectors, sums: Vectors, gets: Vectors, parts: Vectors
+) -> None:
     """Goes along all edges of a tree for one row; what lies beyond the last point is multiplied, and never read."""
     points, start, size = tables.points[tree], tables.node_start[tree], products.shape[1] * 4
     here, top = np.intp(products.ctypes.data), np.intp(sums.ctypes.data) + 2 * size
@@ -155,7 +174,8 @@ def _walk_row(tables: Tables, tree: int, follows: Flags, products: Vectors, sums
                 multiply(np.uintp(here + size + point), np.uintp(here + point), np.uintp(by_first + point))
             here += size
             continue
-        gets_first, gets_second = first + (3 if first_taken else 4) * points * 4, second + (3 if second_taken else 4) * points * 4
+        gets_first = first + (3 if first_taken else 4) * points * 4
+        gets_second = second + (3 if second_taken else 4) * points * 4
         left, right = of_first, of_second
         if kind == OF_NODES:
             top -= size

@@ -93,7 +93,7 @@ def _walk(tree: Tree, node: Mapping[str, Any], inner: int, path: dict[int, tuple
     before, former = path.get(feature, (0, 1.0))
     children = node["left_child"], node["right_child"]
     is_node = ["split_index" in child for child in children]
-    counts = [child["internal_count" if is_inner else "leaf_count"] for child, is_inner in zip(children, is_node, strict=True)]
+    counts = [child.get("internal_count", child.get("leaf_count")) for child in children]
     left, right = (former * count / node["internal_count"] for count in counts)
     tree.features.append(feature)
     _add_decision(tree, node)

@@ -40,16 +40,25 @@ _FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _CHOICE = ir.VectorType(ir.IntType(1), LANES)
 _POINTS = ir.VectorType(ir.FloatType(), POINTS)
 _MASK = ir.IntType(ROWS)
-address, mask, lanes, number, count = types.uintp, types.uint64, getattr(types, f"uint{LANES}"), types.float32, types.intp
+address, mask, lanes, count = types.uintp, types.uint64, types.uint32, types.intp
 
 
 def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Returns the function as machine code, kept on disk for the next process; it runs without Python's lock.
+    """Returns the function as machine code for other such functions, kept on disk for the next process.
 
     Kept machine code holds what the function calls in other files, of which numba takes no notice: it serves as long as
     no file of this room changes.
     """
-    made: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
+    return _compiled(function, no_cpython_wrapper=True)
+
+
+def entry(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Returns the same for Python to call; it runs without Python's lock."""
+    return _compiled(function, nogil=True)
+
+
+def _compiled(function: Callable[_P, _R], **options: bool) -> Callable[_P, _R]:
+    made: Any = njit(cache=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
     made._cache._cache_file._source_stamp = _source_of_room()  # noqa: SLF001 - there is no public way
     return cast(Callable[_P, _R], made)
 
@@ -118,7 +127,7 @@ def _looked_up(context: Any, builder: Any, table: Any, places: Any) -> Any:
 
 @intrinsic
 def count_below(_typing: Any, counts: Any, values: Any, limits: Any, step: Any, times: Any) -> Any:
-    """Writes how many of 15 limits, float32 a step apart, lie below each value, float32 [64] -> uint32, times a number."""
+    """Writes how many of 15 limits, float32 a step apart, lie below each float32 [64]: uint32, times a number."""
 
     def write(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
         values, below = _load(builder, given[1], _NUMBERS)[0], ir.Constant(_WORDS, [0] * ROWS)
@@ -183,7 +192,7 @@ def go_down(_typing: Any, target: Any, source: Any, points: Any, former: Any, ta
 def _goes_back(is_leaf: tuple[bool, bool]) -> Any:
     """Returns the step back at a node, of whose two children some are leaves.
 
-    It writes the sums of what lies below, float32 [points, 32], and adds to a part, float32 [32], what the feature gets.
+    It writes the sums of what lies below, float32 [points, 32], adds to a part, float32 [32], what its feature gets.
     The sums below a leaf are its products, below a node those that its own step back wrote.
     """
 
@@ -195,7 +204,7 @@ def _goes_back(is_leaf: tuple[bool, bool]) -> Any:
             target, first, second, part, points, former, *of_sides = given
             former, *takens = (builder.bitcast(each, _CHOICE) for each in (former, *of_sides[:2]))
             nothing = ir.Constant(_FLOATS, [0.0] * LANES)
-            total = cgutils.alloca_once(builder, _FLOATS)
+            total = cast(Any, cgutils).alloca_once(builder, _FLOATS)
             builder.store(nothing, total)
             with _each_point(builder, points) as (rows, point):
                 below = []

@@ -199,7 +199,7 @@ def test_kept_machine_code_goes_with_any_file_of_the_room(tmp_path, monkeypatch)
     monkeypatch.syspath_prepend(tmp_path)
     called = "from vectors import compiled\n@compiled\ndef inner() -> int: return {}\n"
     (tmp_path / "kept_outer.py").write_text(
-        "from vectors import compiled\nfrom kept_inner import inner\n@compiled\ndef outer() -> int: return inner()\n"
+        "from vectors import entry\nfrom kept_inner import inner\n@entry\ndef outer() -> int: return inner()\n"
     )
     found = []
     for result in (1, 1, 22):
