@@ -58,7 +58,7 @@ def entry(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def _compiled(function: Callable[_P, _R], **options: bool) -> Callable[_P, _R]:
-    made: Any = njit(cache=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
+    made = cast(Any, njit)(cache=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
     made._cache._cache_file._source_stamp = _source_of_room()  # noqa: SLF001 - there is no public way
     return cast(Callable[_P, _R], made)
 
