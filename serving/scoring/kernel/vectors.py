@@ -100,7 +100,7 @@ def in_set(_typing: Any, places: Any, bits: Any, members: Any) -> Any:
 
 def _looked_up(context: Any, builder: Any, table: Any, places: Any) -> Any:
     """Returns the byte of 16 that each of 64 places names: one instruction where the processor has it."""
-    features = context.codegen().magic_tuple()[2].split(",")
+    features = _features(context)
     for feature, name, width in (
         ("+avx512bw", "llvm.x86.avx512.pshuf.b.512", 64),
         ("+avx2", "llvm.x86.avx2.pshuf.b", 32),
@@ -123,6 +123,12 @@ def _looked_up(context: Any, builder: Any, table: Any, places: Any) -> Any:
         place = builder.extract_element(places, ir.Constant(_I32, row))
         found = builder.insert_element(found, builder.extract_element(table, place), ir.Constant(_I32, row))
     return found
+
+
+def _features(context: Any) -> list[str]:
+    """Returns what the processor that is compiled for can do, `+` before each."""
+    features: str = context.codegen().magic_tuple()[2]
+    return features.split(",")
 
 
 @intrinsic
