@@ -54,8 +54,9 @@ def remove_rows(
 
 
 def remove_from_dates(
-    root: Path, pattern: str, gone_as_of: Callable[[datetime], frozenset[str]], time_zone: str
-) -> dict[str, int]:
+    root: Path, pattern: str, gone_as_of: Callable[[datetime], frozenset[str]], time_zone: str,
+    remove: Callable[[Path, frozenset[str]], int] = remove_rows,
+) -> dict[str, int]:  # fmt: skip
     """Removes rows from every table in folders `as_of=DATE` and returns tables rewritten and rows removed.
 
     Args:
@@ -63,11 +64,12 @@ def remove_from_dates(
         pattern: The tables, e.g. `*/as_of=*/portrait.parquet`.
         gone_as_of: The customers to remove as of an instant.
         time_zone: The operator's.
+        remove: Rewrites one table without some customers and returns how many rows there were.
     """
     tables = rows = 0
     for path in sorted(root.glob(pattern)):
         day = date.fromisoformat(path.parent.name.removeprefix("as_of="))
-        removed = remove_rows(path, gone_as_of(instant_of(day, time_zone).replace(tzinfo=None)))
+        removed = remove(path, gone_as_of(instant_of(day, time_zone).replace(tzinfo=None)))
         tables, rows = tables + bool(removed), rows + removed
     return {"tables": tables, "rows": rows}
 

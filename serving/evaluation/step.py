@@ -25,7 +25,7 @@ def evaluate(journey: Journey, progress: Progress) -> dict[str, Any]:
     """
     from features.portraits.reading import Portraits
     from features.simulator.oracle.oracle import read_causes
-    from serving.scoring.batch.file import explain_customers
+    from serving.scoring.batch.chosen import explain_customers
 
     window = None
     portraits = Portraits.open(journey.home)

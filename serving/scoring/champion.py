@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from features.kit.errors import NotReadyError
 from features.kit.home import Home
 from features.portraits.reading import Portraits
-from serving.scoring.reasons.book import load_book
+from serving.scoring.reasons.book import ReasonBook, load_book
 from serving.scoring.reasons.writing import ReasonWriter
 from serving.scoring.scorer import Scorer
 from serving.scoring.settings import load_settings
 from training.bundle import LoadedBundle, champion, load
-
-if TYPE_CHECKING:
-    pass
 
 
 def load_champion(home: Home, target: str, *, check_in_child: bool = True) -> LoadedBundle:
@@ -25,7 +20,7 @@ def load_champion(home: Home, target: str, *, check_in_child: bool = True) -> Lo
     return load(folder, check_in_child=check_in_child)
 
 
-def scorer_of(bundle: LoadedBundle, portraits: Portraits) -> Scorer:
-    """Returns the scorer of a bundle on these portraits' feature list, with the shipped reasons and settings."""
-    book = load_book()
+def scorer_of(bundle: LoadedBundle, portraits: Portraits, book: ReasonBook | None = None) -> Scorer:
+    """Returns the scorer of a bundle on these portraits' feature list, with the shipped settings and reasons."""
+    book = book or load_book()
     return Scorer(bundle, portraits.feature_list, settings=load_settings(), book=book, writer=ReasonWriter(book))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from features.kit.cli import HomeOption, JsonOption, open_home, parse_date, print_json
-from features.kit.errors import ConfigurationError, NotFoundError
+from features.kit.errors import ConfigurationError
 from features.kit.terminal.exit_codes import ExitCode
 from features.kit.values.identifiers import given
 
@@ -26,24 +26,12 @@ def register(app: typer.Typer) -> None:
     app.command("reasons")(reasons)
 
 
-def check_customers(unknown: Sequence[str], day: date) -> None:
-    """Raises NotFoundError naming the customers who have no portrait on a day."""
-    if unknown:
-        raise NotFoundError(
-            f"--customer: {', '.join(unknown[:5])}: no portrait on {day}",
-            remedy="compare the id with the feed `customers`, or name another --as-of",
-        )
-
-
 def score(
     as_of: Annotated[str | None, typer.Option("--as-of", help="As-of date; the newest portraits if not given.")] = None,
     target: Annotated[list[str] | None, typer.Option(help="Only this target; repeat for several.")] = None,
-    reasons: Annotated[str, typer.Option(help="Whose reasons to find: top, all or none.")] = "top",
-    customer: Annotated[
-        list[str] | None, typer.Option(parser=given, help="Find this customer's reasons too; repeat.")
-    ] = None,
+    reasons: Annotated[str, typer.Option(help="Whose reasons to find: all or none.")] = "all",
     out: Annotated[Path | None, typer.Option(help="Also write all scores to one CSV file.")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Native threads of LightGBM.")] = 2,
+    threads: Annotated[int, typer.Option(min=1, help="Blocks of portraits at work at a time.")] = 2,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -58,8 +46,8 @@ def score(
     from serving.scoring.batch.export import write_csv
     from serving.scoring.step import ScoreRequest, champions, score_all
 
-    if reasons not in ("top", "all", "none"):
-        raise ConfigurationError(f"--reasons: '{reasons}' is not one of top, all, none")
+    if reasons not in ("all", "none"):
+        raise ConfigurationError(f"--reasons: '{reasons}' is not one of all, none")
     place = open_home(home)
     day = parse_date(as_of, flag="--as-of")
     if day is None:
@@ -70,12 +58,7 @@ def score(
     targets = tuple(target or champions(place))
     if not targets:
         raise NotReadyError(f"{place.bundles}: no model has been promoted", remedy="insight train churn")
-    if customer:
-        known = set(Portraits.open(place).read(day, ["customer_id"])["customer_id"].to_pylist())
-        check_customers(sorted(set(customer) - known), day)
-    request = ScoreRequest(
-        day, targets, reasons, frozenset(customer or ()), threads  # type: ignore[arg-type] # checked above
-    )  # fmt: skip
+    request = ScoreRequest(day, targets, explain=reasons == "all", threads=threads)
     found = score_all(place, request, Progress(quiet=False))
     refused = [result for result in found.values() if isinstance(result, BundleError)]
     reports = [result for result in found.values() if not isinstance(result, BundleError)]

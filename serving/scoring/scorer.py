@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -19,7 +20,7 @@ from features.kit.language import Locale
 from serving.scoring.kernel.kernel import kernel_of
 from serving.scoring.ranks import Bands, RankTable, percentile_of
 from serving.scoring.reasons.book import ReasonBook
-from serving.scoring.reasons.choice import ReasonPicker
+from serving.scoring.reasons.choice import Codes, ReasonPicker, ReasonRows, facts_held
 from serving.scoring.reasons.writing import Reason, ReasonWriter
 from serving.scoring.settings import ScoreSettings
 from training.bundle import LoadedBundle, NamedFeature
@@ -73,6 +74,23 @@ class ScoredRows:
     is_unseen: Flags
 
 
+@dataclass(frozen=True)
+class StoredRows:
+    """What a batch of the same model on the same portraits found of n customers.
+
+    Attributes:
+        is_stored: Of whom there is something, bool [n]; the other rows hold anything.
+        rows: Their scores.
+        codes: Their reasons, as `ReasonRows.codes`, at least as many as may be asked for.
+        at: When they were scored, UTC.
+    """
+
+    is_stored: Flags
+    rows: ScoredRows
+    codes: Codes
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """One customer's score on one target, never bare.
@@ -90,6 +108,7 @@ class Score:
         portrait_age_hours: The portrait's age when it was scored.
         missing: Dimensions of which nothing is known.
         flags: `stale_portrait`, `unseen_category:<feature>`.
+        stored_at: When the batch scored it, UTC; None if it was scored now.
     """
 
     customer_id: str
@@ -104,6 +123,7 @@ class Score:
     portrait_age_hours: float | None
     missing: tuple[str, ...]
     flags: tuple[str, ...]
+    stored_at: datetime | None = None
 
 
 class Scorer:
@@ -138,6 +158,7 @@ class Scorer:
         self.identity = features.identity
         self.bands = Bands(settings.bands)
         self._settings = settings
+        self._book = book
         self._writer = writer
         self._positions = bundle.positions(features.features, features.identity)
         inputs = [features.features[place] for place in self._positions]
@@ -173,11 +194,14 @@ class Scorer:
         counts = unknown.astype(np.float64) @ self._unknown_counts  # whole numbers: exact in any order of adding
         is_enough = (counts[:, 0] <= self._most_unknown) & ~unknown.all(axis=1)
         propensities = np.where(is_enough, self.bundle.propensity(margins), np.nan)
-        base_rate = self.bundle.manifest.base_rate
-        times_base = propensities / base_rate if base_rate > 0 else np.full(len(inputs), np.nan)
         is_missing = counts[:, 1:] == self._dimension_sizes
         is_unseen = inputs[:, self._category_places] >= self._category_sizes
-        return ScoredRows(margins, propensities, times_base, is_enough, is_missing, is_unseen)
+        return ScoredRows(margins, propensities, self.times_base(propensities), is_enough, is_missing, is_unseen)
+
+    def times_base(self, propensities: Floats) -> Floats:
+        """Returns propensities over the model's base rate, float64 [n]; NaN where it is 0."""
+        base_rate = self.bundle.manifest.base_rate
+        return propensities / base_rate if base_rate > 0 else np.full(len(propensities), np.nan)
 
     def contributions(self, values: Vectors, *, threads: int = 1) -> Floats:
         """Returns what each input of the model adds to the raw score, float64 [n, inputs + 1]."""
@@ -192,7 +216,37 @@ class Scorer:
             most: The most codes per customer.
             threads: Native threads.
         """
-        return self._pick(values, [_reasons_in(text) for text in facts], most, threads)
+        held = facts_held(self._book, [reasons_in(text) for text in facts])
+        return [self._picker.names(of_row) for of_row in self.reasons(values, held, most=most, threads=threads).codes]
+
+    def reasons(self, values: Vectors, held: Flags, *, most: int, threads: int = 1) -> ReasonRows:
+        """Returns each customer's reasons; contributions are worked out only for whoever has a fact that could be one.
+
+        Args:
+            values: Portraits, float32 [n, features of the portrait].
+            held: Whose facts hold: `facts_held` of the portraits.
+            most: The most reasons per customer.
+            threads: Native threads.
+        """
+        picker, rows = self._picker, self._picker.is_possible(held).nonzero()[0]
+        found = picker.nothing(len(held), most)
+        if len(rows):
+            some = picker.pick(
+                held[rows], picker.group_sums(self.contributions(values[rows], threads=threads)), most=most,
+                most_per_dimension=self._settings.reasons.most_per_dimension,
+            )  # fmt: skip
+            found.codes[rows], found.contributions[rows] = some.codes, some.contributions
+        return found
+
+    @cached_property
+    def configuration(self) -> str:
+        """Returns a text that changes with anything in the configuration that could change a score or a reason."""
+        return f"{self._book.content_hash()}-{self._settings.content_hash()}"
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Returns what `ReasonRows.codes` counts."""
+        return self._picker.codes
 
     def score(
         self,
@@ -205,6 +259,7 @@ class Scorer:
         reasons: int = 3,
         locale: Locale = "zh",
         age_hours: float | None = None,
+        stored: StoredRows | None = None,
     ) -> list[Score]:
         """Returns one whole score per customer, in order.
 
@@ -217,10 +272,10 @@ class Scorer:
             reasons: How many reasons, 0..3.
             locale: The language of the reasons.
             age_hours: The portraits' age.
+            stored: Rows of this model that have been scored before; the others are scored now.
         """
-        rows = self.rows(values)
-        held = [_reasons_in(text) for text in facts] if reasons else []
-        codes = self._pick(values, held, reasons, 1) if reasons else []
+        held = [reasons_in(text) for text in facts] if reasons else []
+        rows, codes = self._numbers(values, held, reasons, stored)
         places = None if ranks is None else ranks.places(rows.margins)
         bands = None if places is None else self.bands.indices(places)
         stale = age_hours is not None and age_hours > self._settings.stale_after_hours
@@ -228,6 +283,7 @@ class Scorer:
         for row, customer_id in enumerate(ids):
             ok = bool(rows.is_enough[row])
             times = float(rows.times_base[row])
+            is_stored = stored is not None and bool(stored.is_stored[row])
             scores.append(
                 Score(
                     customer_id=customer_id,
@@ -236,7 +292,9 @@ class Scorer:
                     percentile=percentile_of(int(places[row])) if ok and places is not None else None,
                     times_base=times if ok and times == times else None,  # noqa: PLR0124 - NaN: the base rate is 0
                     band=self.bands.names[bands[row]] if ok and bands is not None else None,
-                    reasons=tuple(self._writer.write(code, held[row], locale, as_of) for code in codes[row])
+                    reasons=tuple(
+                        self._writer.write(code, held[row], locale, as_of) for code in self._picker.names(codes[row])
+                    )
                     if ok and reasons
                     else (),
                     model_version=self.version,
@@ -244,6 +302,7 @@ class Scorer:
                     portrait_age_hours=age_hours,
                     missing=self.missing_of(rows.is_missing[row]),
                     flags=((STALE,) if stale else ()) + self.flags_of(rows.is_unseen[row]),
+                    stored_at=stored.at if stored is not None and is_stored else None,
                 )
             )
         return scores
@@ -256,22 +315,28 @@ class Scorer:
         """Returns the flags of one row of `ScoredRows.is_unseen`."""
         return tuple(UNSEEN + self.categories[place] for place in is_unseen.nonzero()[0])
 
-    def _pick(self, values: Vectors, facts: list[dict[str, Any]], most: int, threads: int) -> list[list[str]]:
-        """Returns reason codes; contributions are worked out only for whoever has a fact that could be a reason."""
-        held = [self._picker.held(of_customer) for of_customer in facts]
-        codes = [[self._picker.fallback] for _ in facts]
-        rows = [row for row, of_row in enumerate(held) if of_row]
-        if not rows:
-            return codes
-        sums = self._picker.group_sums(self.contributions(values[rows], threads=threads))
-        most_per_dimension = self._settings.reasons.most_per_dimension
-        for row, of_row in zip(rows, sums, strict=True):
-            codes[row] = self._picker.pick(held[row], of_row, most=most, most_per_dimension=most_per_dimension)
-        return codes
+    def _numbers(
+        self, values: Vectors, held: list[dict[str, Any]], most: int, stored: StoredRows | None
+    ) -> tuple[ScoredRows, Codes]:
+        """Returns scores and reason codes: what is stored as it is stored, the rest worked out."""
+        if stored is not None and stored.is_stored.all():
+            return stored.rows, stored.codes[:, :most]
+        live = slice(None) if stored is None else (~stored.is_stored).nonzero()[0]
+        rows, codes = self.rows(values[live]), np.empty((len(values), 0), dtype=np.int16)
+        if most:
+            some = held if stored is None else [held[row] for row in live]
+            codes = self.reasons(values[live], facts_held(self._book, some), most=most).codes
+        if stored is None:
+            return rows, codes
+        for name, of_live in vars(rows).items():
+            getattr(stored.rows, name)[live] = of_live
+        stored.codes[live, :most] = codes
+        return stored.rows, stored.codes[:, :most]
 
     def _inputs(self, values: Vectors) -> Vectors:
         return np.take(values, self._positions, axis=1)
 
 
-def _reasons_in(facts: str) -> dict[str, Any]:
+def reasons_in(facts: str) -> dict[str, Any]:
+    """Returns a portrait's facts for reasons, code to slot values; `facts` is their canonical JSON."""
     return orjson.loads(facts).get("reasons") or {} if facts else {}

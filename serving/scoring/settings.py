@@ -13,11 +13,10 @@ NORMAL = "normal"
 
 
 class ReasonSettings(Config):
-    """How many reasons are shown, and for whom the batch finds them."""
+    """How many reasons are shown."""
 
     most: int = Field(ge=1, le=3)
     most_per_dimension: int = Field(ge=1, le=3)
-    batch_top_share: float = Field(gt=0, le=1)
 
 
 class ScoreSettings(Config):

@@ -14,7 +14,6 @@ from features.kit.terminal.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from serving.scoring.batch.base import ScoreReport
-    from serving.scoring.batch.file import Explain
 
 
 @dataclass(frozen=True)
@@ -24,15 +23,13 @@ class ScoreRequest:
     Attributes:
         as_of: The as-of date of the portraits.
         targets: Only these; empty means every target with a champion.
-        explain: Whose reasons to find: the top share of `configs/serving.yaml`, everybody, or nobody.
-        ids: Customers whose reasons to find besides.
-        threads: Native threads of LightGBM.
+        explain: Whether to find everybody's reasons.
+        threads: Blocks of portraits at work at a time.
     """
 
     as_of: date
     targets: tuple[str, ...] = ()
-    explain: Explain = "top"
-    ids: frozenset[str] = frozenset()
+    explain: bool = True
     threads: int = 1
 
 
@@ -47,19 +44,13 @@ def score_all(home: Home, request: ScoreRequest, progress: Progress = SILENT) ->
     Raises:
         NotReadyError: If no portraits of the date are built, or a target that was named has no champion.
     """
-    from serving.scoring.batch.base import score_base
+    from serving.scoring.batch.base import score_targets
 
-    found: dict[str, ScoreReport | BundleError] = {}
     with exclusive_run(home, "score"):
-        for target in request.targets or champions(home):
-            try:
-                found[target] = score_base(
-                    home, target, request.as_of, explain=request.explain, ids=request.ids, threads=request.threads,
-                    progress=progress,
-                )  # fmt: skip
-            except BundleError as error:
-                found[target] = error
-    return found
+        return score_targets(
+            home, request.targets or champions(home), request.as_of, explain=request.explain, threads=request.threads,
+            progress=progress,
+        )  # fmt: skip
 
 
 def score(journey: Journey, progress: Progress) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def preview(journey: Journey, progress: Progress) -> dict[str, Any]:
         targets[target] = {"champion": champion, "challenger": version}
         try:
             report = score_base(
-                home, target, as_of, explain="none", threads=journey.threads, progress=progress, version=version
+                home, target, as_of, explain=False, threads=journey.threads, progress=progress, version=version
             )
         except BundleError as error:
             targets[target]["reason"] = error.message

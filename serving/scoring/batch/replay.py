@@ -25,15 +25,19 @@ from features.kit.terminal.progress import SILENT, Progress
 from features.portraits.build.rebuild import portrait_again
 from features.portraits.feature_list import FeatureList
 from features.portraits.reading import Portraits
-from serving.scoring.batch.file import score_file
+from serving.scoring.batch.blocks import Base, Job, score_blocks
+from serving.scoring.batch.finish import finish
 from serving.scoring.batch.stored import PROVENANCE, SCORES, provenance_of
 from serving.scoring.champion import scorer_of
 from serving.scoring.ranks import RankTable
+from serving.scoring.reasons.book import load_book
+from serving.scoring.settings import load_settings
 from training.bundle import LoadedBundle, load
 
 MOST_SHOWN = 20
 RANKS = "rank table"
 ROW = "row"
+_REASONS = ("reason_codes", "reason_contributions")
 
 
 @dataclass(frozen=True)
@@ -181,11 +185,13 @@ def _compared(
     portraits = Portraits(home.portraits / identity, FeatureList.load_identity(home, identity))
     scorer = scorer_of(bundle, portraits)
     stored = {row["customer_id"]: row for row in _rows(folder / SCORES, customer_id)}
-    explained = frozenset(key for key, row in stored.items() if row["reason_codes"] is not None)
-    scored = score_file(
-        scorer, portraits, portrait, as_of, explain="none", ids=explained, threads=threads, progress=progress
-    )
-    again = {row["customer_id"]: row for row in _only(scored.table, customer_id).to_pylist()}
+    job = Job(scorer, explain=any(row["reason_codes"] is not None for row in stored.values()))
+    base = Base(portrait, portraits.feature_list, load_book(), load_settings())
+    with tempfile.TemporaryDirectory(dir=portrait.parent) as scratch:
+        work = Path(scratch) / "work"
+        score_blocks(base, [job], work, {}, threads=threads, progress=progress)
+        scored = finish(base, job, work, Path(scratch), as_of)
+        again = {row["customer_id"]: row for row in _rows(Path(scratch) / SCORES, customer_id)}
     differences = [
         value for key in sorted(stored | again) for value in _row_differences(key, stored.get(key), again.get(key))
     ]
@@ -199,15 +205,15 @@ def _compared(
         compared=len(stored),
         different=len({value.customer_id for value in differences}),
         differences=tuple(differences[:MOST_SHOWN]),
-        notes=_notes(origin, provenance_now(scorer, portraits, as_of)),
+        notes=_notes(origin, provenance_now(portraits, as_of)),
         stored=stored[customer_id] if customer_id else {},
     )
 
 
-def provenance_now(scorer: Any, portraits: Portraits, as_of: date) -> dict[str, Any]:
+def provenance_now(portraits: Portraits, as_of: date) -> dict[str, Any]:
     """Returns what a score of that day would be made of now; empty where the portraits of that day are gone."""
     gone = not (portraits.root / f"as_of={as_of.isoformat()}").exists()
-    return {} if gone else provenance_of(scorer, portraits, as_of)
+    return {} if gone else provenance_of(portraits, as_of)
 
 
 def _notes(then: dict[str, Any], now: dict[str, Any]) -> tuple[str, ...]:
@@ -233,10 +239,11 @@ def _notes(then: dict[str, Any], now: dict[str, Any]) -> tuple[str, ...]:
 def _row_differences(customer_id: str, stored: dict[str, Any] | None, again: dict[str, Any] | None) -> list[Difference]:
     if stored is None or again is None:
         return [Difference(customer_id, ROW, *("absent" if row is None else "there" for row in (stored, again)))]
+    nobody_asked = _REASONS if stored["reason_codes"] is None else ()  # a batch may have explained some or nobody
     return [
         Difference(customer_id, name, stored[name], again.get(name))
         for name in stored
-        if not _is_same(stored[name], again.get(name))
+        if name not in nobody_asked and not _is_same(stored[name], again.get(name))
     ]
 
 
@@ -245,12 +252,6 @@ def _is_same(stored: Any, again: Any) -> bool:
     if isinstance(stored, float) and isinstance(again, float):
         return np.float64(stored).tobytes() == np.float64(again).tobytes()
     return bool(stored == again)
-
-
-def _only(table: Any, customer_id: str | None) -> Any:
-    import pyarrow.compute as pc
-
-    return table if customer_id is None else table.filter(pc.equal(table["customer_id"], customer_id))
 
 
 def _knots(ranks: RankTable | None) -> bytes:

@@ -8,9 +8,9 @@ challenger stands in the report, and the champion's scores stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,41 +19,65 @@ from features.kit.errors import InsightError
 from features.kit.files import write_json, write_parquet
 from features.kit.home import Home
 from serving.scoring.ranks import scores_folder
-from serving.scoring.scorer import ScoredRows, Scorer
+from serving.scoring.scorer import Scorer
 from training.bundle import LoadedBundle, challenger, load
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Margins = tuple[Floats, Floats]
 SHADOW, REPORT = "shadow.parquet", "shadow.json"
 TOP_SHARE = 0.05
 
 
-def score_shadow(
-    home: Home, target: str, as_of: date, champion: str, customers: Sequence[str], served: ScoredRows, *,
-    scorer_of: Callable[[LoadedBundle], Scorer], rows_of: Callable[[Scorer], ScoredRows], check_in_child: bool = True,
-) -> dict[str, Any] | None:  # fmt: skip
-    """Writes what the challenger would have scored and returns the difference, or None if there is no challenger.
-
-    Args:
-        home: The state.
-        target: What is predicted.
-        as_of: The as-of date.
-        champion: The champion's version.
-        customers: The scored customers, n.
-        served: The champion's scores of them.
-        scorer_of: Makes a scorer of a bundle for the same portraits.
-        rows_of: Scores the same portraits with a scorer.
-        check_in_child: First load the challenger in a child process.
-    """
-    version = None
+def challenger_of(
+    home: Home, target: str, scorer_of: Callable[[LoadedBundle], Scorer], *, check_in_child: bool = True
+) -> tuple[str, Scorer | str] | None:
+    """Returns the version of a target's challenger with its scorer, or why it has none; None without a challenger."""
+    version = ""
     try:
         folder = challenger(home.bundles, target)
         if folder is None:
             return None
         version = folder.name
-        scorer = scorer_of(load(folder, check_in_child=check_in_child))
-        rows = rows_of(scorer)
-        return _write(home, target, as_of, champion, version, customers, served, rows)
+        return version, scorer_of(load(folder, check_in_child=check_in_child))
     except InsightError as error:
-        return {"challenger": version, "champion": champion, "rows": 0, "reason": error.message}
+        return version, error.message
+
+
+def write_shadow(
+    home: Home, target: str, as_of: date, versions: tuple[str, str], customers: pa.ChunkedArray, served: Margins,
+    beside: Margins,
+) -> dict[str, Any]:  # fmt: skip
+    """Writes what the challenger would have scored and returns the difference.
+
+    Args:
+        home: The state.
+        target: What is predicted.
+        as_of: The as-of date.
+        versions: The champion's and the challenger's.
+        customers: The scored customers, n.
+        served: The champion's raw scores and propensities of them, float64 [n] each; NaN where there is none.
+        beside: The challenger's.
+    """
+    import pyarrow as pa
+
+    champion, version = versions
+    both = ~np.isnan(served[1]) & ~np.isnan(beside[1])
+    report = {"challenger": version, "champion": champion, "as_of": as_of.isoformat()} | compare(
+        served[1][both], beside[1][both], served[0][both], beside[0][both]
+    )
+    folder = scores_folder(home, target, version, as_of)
+    table = pa.table(
+        {
+            "customer_id": customers,
+            "propensity": pa.array(beside[1], from_pandas=True),
+            "champion_propensity": pa.array(served[1], from_pandas=True),
+        }
+    )
+    write_parquet(folder / SHADOW, table)
+    write_json(folder / REPORT, report)
+    return report
 
 
 def compare(served: Floats, beside: Floats, margins: Floats, beside_margins: Floats) -> dict[str, Any]:
@@ -96,29 +120,6 @@ def summary_line(report: dict[str, Any]) -> str:
         f"difference {100 * report['mean_absolute_difference']:.2f} points, rank correlation "
         f"{report['rank_correlation']}, {100 * report['same_in_top_5_percent']:.0f} % of the top 5 % are the same"
     )
-
-
-def _write(
-    home: Home, target: str, as_of: date, champion: str, version: str, customers: Sequence[str], served: ScoredRows,
-    rows: ScoredRows,
-) -> dict[str, Any]:  # fmt: skip
-    import pyarrow as pa
-
-    both = served.is_enough & rows.is_enough
-    report = {"challenger": version, "champion": champion, "as_of": as_of.isoformat()} | compare(
-        served.propensities[both], rows.propensities[both], served.margins[both], rows.margins[both]
-    )
-    folder = scores_folder(home, target, version, as_of)
-    table = pa.table(
-        {
-            "customer_id": pa.array(list(customers), type=pa.string()),
-            "propensity": pa.array(rows.propensities, mask=~rows.is_enough),
-            "champion_propensity": pa.array(served.propensities, mask=~served.is_enough),
-        }
-    )
-    write_parquet(folder / SHADOW, table)
-    write_json(folder / REPORT, report)
-    return report
 
 
 def _places(margins: Floats) -> Rows:

@@ -14,13 +14,14 @@ from features.kit.home import Home
 from features.portraits.reading import REPORT_FILE, Portraits
 from serving.scoring.ranks import scores_folder
 from serving.scoring.reasons.book import load_book
-from serving.scoring.scorer import Scorer
 from serving.scoring.settings import load_settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
 SCORES = "scores.parquet"
 POINTER = "current.json"
+WORK = ".work"
+"""What a batch that is under way, or was killed, has worked out so far."""
 PROVENANCE = b"insight.provenance"
 
 
@@ -59,15 +60,12 @@ class Scores:
         return read_parquet(self.folder / SCORES, columns, remedy=remedy)
 
 
-def provenance_of(scorer: Scorer, portraits: Portraits, as_of: date) -> dict[str, Any]:
-    """Returns what a stored score was made of, so that `insight replay` can make it again."""
+def provenance_of(portraits: Portraits, as_of: date) -> dict[str, Any]:
+    """Returns what stored scores were made of besides the model, so that `insight replay` can make them again."""
     path = portraits.path(as_of)
     report = path.parent / REPORT_FILE
     built = read_json(report) if report.exists() else {}
     return {
-        "target": scorer.target,
-        "version": scorer.version,
-        "model_hash": scorer.bundle.manifest.model_hash,
         "portrait_identity": portraits.feature_list.identity,
         "portrait_sha256": sha256_of(path),
         "built_from": built.get("built_from"),

@@ -1,10 +1,14 @@
-"""LightGBM's arithmetic again, slowly and by itself."""
+"""LightGBM's arithmetic, and the choice of reasons, again: slowly and by themselves."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+
+from serving.scoring.reasons.book import ReasonBook
 
 
 def walk(text: str, row: np.ndarray) -> float:
@@ -37,3 +41,26 @@ def walk(text: str, row: np.ndarray) -> float:
             node = (left if goes_left else right)[node]
         total += leaves[~node]
     return total
+
+
+def pick_slowly(
+    book: ReasonBook, facts: Mapping[str, Any], sums: Mapping[str, float], *, most: int, most_per_dimension: int
+) -> list[tuple[str, float]]:
+    """Returns one customer's reason codes with what their groups add, strongest first, by going through them in order.
+
+    Args:
+        book: All reasons.
+        facts: The customer's facts, code to slot values.
+        sums: What the feature group of each code of the target adds to the raw score.
+        most: The most reasons to return.
+        most_per_dimension: The most reasons of one dimension.
+    """
+    held = [code for code in facts if code in sums and book.holds(code, facts) and sums[code] > 0]
+    picked: list[tuple[str, float]] = []
+    of_dimension: dict[str, int] = {}
+    for code in sorted(held, key=lambda code: (-sums[code], code)):
+        dimension = book.reasons[code].dimension
+        if len(picked) < most and of_dimension.get(dimension, 0) < most_per_dimension:
+            picked.append((code, sums[code]))
+            of_dimension[dimension] = of_dimension.get(dimension, 0) + 1
+    return picked or [(book.fallback, 0.0)]

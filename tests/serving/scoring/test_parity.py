@@ -49,7 +49,7 @@ def test_every_road_leads_to_the_same_bits(tmp_path):
     joined = point_in_time_join(home, spine, "churn_v1")
     offline_names = [name for name in joined.table.column_names if name in features.names]
 
-    report = score_base(home, "churn", AS_OF, explain="none", chunk_rows=333, check_in_child=False)
+    report = score_base(home, "churn", AS_OF, explain=False, block_rows=333, check_in_child=False)
     batch = Scores.current(home, "churn").read().to_pylist()
     bundle = load(folder, check_in_child=False)
     scorer, ranks = make_scorer(bundle, features), RankTables(home).get("churn", "v1", AS_OF)

@@ -99,7 +99,7 @@ def test_bands_that_make_no_sense_are_refused(bands, message):
     """Bands in the wrong order, a share of the whole base, or a share for what remains: one clear line."""
     content = {
         "bands": bands, "least_known_share": 0.2, "stale_after_hours": 48,
-        "reasons": {"most": 3, "most_per_dimension": 2, "batch_top_share": 0.05},
+        "reasons": {"most": 3, "most_per_dimension": 2},
     }  # fmt: skip
     with pytest.raises(ConfigurationError, match=message):
         parse_config(ScoreSettings, content, source="serving.yaml")

@@ -117,7 +117,7 @@ def clean_runs(home: Home) -> list[str]:
 def drifted(home: Home) -> dict[str, bool]:
     """Returns by planted drift whether one run alarmed it."""
     day = Portraits.open(home).as_of_dates()[-1]
-    score_base(home, "churn", day, explain="none", check_in_child=False)
+    score_base(home, "churn", day, explain=False, check_in_child=False)
     planted = plant(home, day, "churn")
     with open_records(home) as records:
         return alarmed(monitor(records, MonitorRequest(day, ("churn",))), planted)

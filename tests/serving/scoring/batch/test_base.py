@@ -18,21 +18,26 @@ import pytest
 
 from features.journey.journey import Journey
 from features.kit.errors import BundleError, NotReadyError
+from features.kit.runs import FailpointError
 from features.kit.terminal.progress import SILENT
-from serving.scoring.batch.base import score_base
+from serving.scoring.batch import blocks
+from serving.scoring.batch.base import score_base, score_targets
+from serving.scoring.batch.chosen import explain_customers
 from serving.scoring.batch.export import write_csv
-from serving.scoring.batch.file import explain_customers
 from serving.scoring.batch.stored import Scores
 from serving.scoring.commands import score as score_command
 from serving.scoring.ranks import RankTables
+from serving.scoring.reasons.book import load_book
 from serving.scoring.step import score
-from tests.serving.scoring.conftest import CUSTOMERS, make_bundle, save_portraits
+from tests.serving.scoring.conftest import CUSTOMERS, make_bundle, make_scorer, save_portraits
+from tests.serving.scoring.slow import pick_slowly
 from tests.world import AS_OF, promote
+from training.bundle import load
 
 
 def test_batch_equals_single_customers_to_the_last_bit(fresh):
     """Raw score, propensity, percentile, band and reasons of each customer alone are those of the batch."""
-    report = score_base(fresh.home, "churn", AS_OF, explain="all", chunk_rows=37, check_in_child=False)
+    report = score_base(fresh.home, "churn", AS_OF, block_rows=37, check_in_child=False)
     rows = pq.read_table(report.path, partitioning=None).to_pylist()
     ranks = RankTables(fresh.home).get("churn", "v1", AS_OF)
     assert [row["customer_id"] for row in rows] == fresh.ids
@@ -47,39 +52,88 @@ def test_batch_equals_single_customers_to_the_last_bit(fresh):
         assert (tuple(row["missing"]), tuple(row["flags"])) == (single.missing, single.flags)
 
 
-@pytest.mark.parametrize("chunk_rows", [29, 101, 100_000])
-def test_the_chunk_size_changes_nothing(fresh, chunk_rows):
-    """The file of any chunk size is byte-equal, and so is the rank table."""
+@pytest.mark.parametrize("block_rows", [29, 101])
+def test_the_size_of_blocks_changes_nothing(fresh, block_rows):
+    """The scores in blocks of any size are equal, and so is the rank table."""
     expected = score_base(fresh.home, "churn", AS_OF, check_in_child=False).path
-    want = [(expected.parent / name).read_bytes() for name in ("scores.parquet", "ranks.json")]
-    score_base(fresh.home, "churn", AS_OF, chunk_rows=chunk_rows, check_in_child=False)
-    assert want == [(expected.parent / name).read_bytes() for name in ("scores.parquet", "ranks.json")]
+    want = pq.read_table(expected, partitioning=None), (expected.parent / "ranks.json").read_bytes()
+    score_base(fresh.home, "churn", AS_OF, block_rows=block_rows, check_in_child=False)
+    assert pq.read_table(expected, partitioning=None).equals(want[0])
+    assert (expected.parent / "ranks.json").read_bytes() == want[1]
+
+
+def test_blocks_equal_the_whole_base_at_once(fresh):
+    """Numbers, ranks, bands and reasons are those of all vectors in one call and of the plain choice of reasons."""
+    make_bundle(fresh.home, fresh.features, fresh.values, target="complaint", seed=9)
+    promote(fresh.home, "complaint", "v1")
+    reports = score_targets(fresh.home, ["churn", "complaint"], AS_OF, block_rows=97, check_in_child=False)
+    book = load_book()
+    for target, report in reports.items():
+        scorer = make_scorer(load(fresh.home.bundles / target / "v1", check_in_child=False), fresh.features)
+        whole, stored = scorer.rows(fresh.values), pq.read_table(report.path, partitioning=None).to_pylist()
+        ordered = np.sort(whole.margins[whole.is_enough])
+        parts = scorer.contributions(fresh.values)
+        groups = [
+            [scorer.bundle.manifest.feature_names.index(name) for name in book.reasons[code].features]
+            for code in scorer.codes[:-1]
+        ]
+        for row, found in enumerate(stored):
+            assert found["margin"] == whole.margins[row]
+            assert found["propensity"] == (whole.propensities[row] if whole.is_enough[row] else None)
+            below = sum(ordered[-(-step * len(ordered) // 1000) - 1] < found["margin"] for step in range(1, 1000))
+            assert abs(found["percentile"] - below / 10) <= 0.1
+            sums = {code: sum(parts[row, group].tolist()) for code, group in zip(scorer.codes, groups, strict=False)}
+            facts = orjson.loads(fresh.facts[row]).get("reasons", {})
+            slow = pick_slowly(book, facts, sums, most=3, most_per_dimension=2)
+            assert found["reason_codes"] == [code for code, _ in slow]
+            assert found["reason_contributions"] == [float(np.float32(part)) for _, part in slow]
+    assert reports["churn"].explained == reports["complaint"].explained == CUSTOMERS
+
+
+def test_a_killed_pass_goes_on_after_its_last_block(fresh, monkeypatch):
+    """Blocks that are whole are not scored again, the scores are those of one go; other settings begin anew."""
+    expected = pq.read_table(score_base(fresh.home, "churn", AS_OF, check_in_child=False).path, partitioning=None)
+    work, scored, score_block = fresh.home.scores / ".work", [], blocks._score_block
+
+    def counted(*arguments):
+        scored.append(arguments[3])
+        return score_block(*arguments)
+
+    def killed(_name):
+        if len(scored) == 3:
+            raise FailpointError("killed")
+
+    monkeypatch.setattr(blocks, "_score_block", counted)
+    for block_rows, left in ((100, [3, 4, 5]), (150, [0, 1, 2, 3])):
+        scored.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(blocks, "hit", killed)
+            with pytest.raises(FailpointError):
+                score_base(fresh.home, "churn", AS_OF, block_rows=100, check_in_child=False)
+        assert scored == [0, 1, 2]
+        assert work.exists()
+        scored.clear()
+        report = score_base(fresh.home, "churn", AS_OF, block_rows=block_rows, check_in_child=False)
+        assert scored == left
+        assert pq.read_table(report.path, partitioning=None).equals(expected)
+        assert not work.exists()
 
 
 def test_two_threads_change_nothing(fresh):
     """Scores of one and of two threads are byte-equal."""
-    one = score_base(fresh.home, "churn", AS_OF, explain="all", check_in_child=False).path.read_bytes()
-    two = score_base(fresh.home, "churn", AS_OF, explain="all", threads=2, check_in_child=False).path.read_bytes()
+    one = score_base(fresh.home, "churn", AS_OF, check_in_child=False).path.read_bytes()
+    two = score_base(fresh.home, "churn", AS_OF, threads=2, check_in_child=False).path.read_bytes()
     assert one == two
 
 
-def test_reasons_go_to_the_top_and_to_whom_it_was_asked_for(fresh):
-    """By default the top 20 % are explained, with `ids` these too, with `none` nobody."""
-
-    def explained(**how):
-        table = pq.read_table(
-            score_base(fresh.home, "churn", AS_OF, check_in_child=False, **how).path, partitioning=None
-        )
-        return {row["customer_id"] for row in table.to_pylist() if row["reason_codes"] is not None}
-
-    table = pq.read_table(score_base(fresh.home, "churn", AS_OF, check_in_child=False).path, partitioning=None)
-    top = {row["customer_id"] for row in table.to_pylist() if row["percentile"] >= 80}
-    assert len(top) == CUSTOMERS // 5
-    other = next(customer_id for customer_id in fresh.ids if customer_id not in top)
-    assert explained() == top
-    assert explained(ids=frozenset({other})) == top | {other}
-    assert explained(explain="none") == set()
-    assert explained(explain="all") == set(fresh.ids)
+def test_reasons_go_to_everybody_or_nobody(fresh):
+    """By default everybody is explained; without reasons nobody, and there is nothing for the API to serve as stored."""
+    for explain in (True, False):
+        report = score_base(fresh.home, "churn", AS_OF, explain=explain, check_in_child=False)
+        codes = pq.read_table(report.path, partitioning=None)["reason_codes"]
+        assert (codes.null_count == 0, codes.null_count == CUSTOMERS) == (explain, not explain)
+        assert report.explained == explain * CUSTOMERS
+        assert (report.path.parent / "lookup.bin").exists() == explain
 
 
 def test_who_has_no_data_has_no_number_and_moves_no_rank(fresh):
@@ -94,7 +148,7 @@ def test_who_has_no_data_has_no_number_and_moves_no_rank(fresh):
         for name in table.column_names
     })  # fmt: skip
     save_portraits(fresh.home, fresh.features, pa.concat_tables([table, empty]))
-    report = score_base(fresh.home, "churn", AS_OF, explain="all", check_in_child=False)
+    report = score_base(fresh.home, "churn", AS_OF, check_in_child=False)
     assert (report.rows, report.refused, report.mean) == (CUSTOMERS + 20, 20, before.mean)
     assert RankTables(fresh.home).get("churn", "v1", AS_OF).knots.tobytes() == knots.tobytes()
     for row in pq.read_table(report.path, partitioning=None).to_pylist()[CUSTOMERS:]:
@@ -179,9 +233,7 @@ def test_what_is_not_there_is_named(fresh):
 
 def test_chosen_customers_are_explained_as_in_the_batch(fresh):
     """`explain_customers` gives the codes of the batch; somebody without a portrait is left out."""
-    rows = pq.read_table(
-        score_base(fresh.home, "churn", AS_OF, explain="all", check_in_child=False).path, partitioning=None
-    )
+    rows = pq.read_table(score_base(fresh.home, "churn", AS_OF, check_in_child=False).path, partitioning=None)
     expected = dict(zip(rows.column("customer_id").to_pylist(), rows.column("reason_codes").to_pylist(), strict=True))
     some = fresh.ids[5:300:7]
     assert {one: expected[one] for one in some} == explain_customers(fresh.home, "churn", AS_OF, [*some, "nobody"])

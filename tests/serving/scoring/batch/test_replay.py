@@ -91,7 +91,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> World:
     portraits = Portraits.open(made.home)
     make_bundle(made.home, portraits.feature_list, encode(portraits.read(AS_OF), portraits.feature_list))
     promote(made.home, "churn", "v1")
-    score_base(made.home, "churn", AS_OF, explain="all", check_in_child=False)
+    score_base(made.home, "churn", AS_OF, check_in_child=False)
     return made
 
 

@@ -1,0 +1,151 @@
+"""The portraits of a day in one pass, block by block, by all models; a killed pass goes on after its last block.
+
+    portrait.parquet --block of rows, encoded once--> each model's scores and reasons --> <work>/<model>/<block>.npy
+
+Memory does not grow with the base: as many blocks are held as there are threads.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from features.kit.files import atomic_path, read_json, write_json
+from features.kit.runs import hit
+from features.kit.terminal.progress import SILENT, Progress
+from features.portraits.feature_list import FeatureList
+from features.portraits.vector import encode
+from serving.scoring.batch.records import Records, fingerprints, pack, record_type
+from serving.scoring.reasons.book import ReasonBook
+from serving.scoring.reasons.choice import facts_held
+from serving.scoring.scorer import Scorer, reasons_in
+from serving.scoring.settings import ScoreSettings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BLOCK_ROWS = 32_768
+PLAN = "plan.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model on the whole base.
+
+    Attributes:
+        scorer: The model.
+        explain: Whether to find everybody's reasons.
+    """
+
+    scorer: Scorer
+    explain: bool = True
+
+    @property
+    def name(self) -> str:
+        """Returns the name of its folder of blocks."""
+        return f"{self.scorer.target}-{self.scorer.version}"
+
+
+@dataclass(frozen=True)
+class Base:
+    """The portraits of one day, and by what they are scored.
+
+    Attributes:
+        path: The file, sorted by customer.
+        features: Its feature list.
+        book: The reasons.
+        settings: How many reasons there are, and of how many dimensions.
+        block_rows: Portraits of a block; changes no score.
+    """
+
+    path: Path
+    features: FeatureList
+    book: ReasonBook
+    settings: ScoreSettings
+    block_rows: int = BLOCK_ROWS
+
+    def rows(self) -> int:
+        """Returns how many portraits there are."""
+        import pyarrow.parquet as pq
+
+        return int(pq.read_metadata(self.path).num_rows)
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yields some columns of each block."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(self.path, pre_buffer=False) as file:
+            for batch in file.iter_batches(batch_size=self.block_rows, columns=list(columns), use_threads=False):
+                yield pa.Table.from_batches([batch])
+
+
+def score_blocks(
+    base: Base, jobs: Sequence[Job], work: Path, plan: dict[str, Any], *, threads: int = 1, progress: Progress = SILENT
+) -> None:
+    """Writes the records of every block and model below `work`; what a killed pass of the same plan wrote is kept.
+
+    Args:
+        base: Whom to score.
+        jobs: The models.
+        work: The folder of blocks; of another plan it is emptied.
+        plan: All that a record depends on.
+        threads: Blocks at work at a time.
+        progress: Shows how far it is, in customers.
+    """
+    plan |= {"block_rows": base.block_rows, "jobs": [[job.name, job.explain] for job in jobs]}
+    if not (work / PLAN).exists() or dict(read_json(work / PLAN)) != plan:
+        shutil.rmtree(work, ignore_errors=True)
+        write_json(work / PLAN, plan)
+    columns = ["customer_id", *base.features.names, *(["facts"] if any(job.explain for job in jobs) else [])]
+    label = f"scores: {', '.join(dict.fromkeys(job.scorer.target for job in jobs))}"
+    with progress.step(label, total=base.rows()) as tick, ThreadPoolExecutor(threads) as pool:
+        at_work: deque[Future[int]] = deque()
+        for number, table in enumerate(base.blocks(columns)):
+            if all(block_path(work, job, number).exists() for job in jobs):
+                tick(table.num_rows)
+                continue
+            at_work.append(pool.submit(_score_block, base, jobs, work, number, table))
+            while len(at_work) > (threads if threads > 1 else 0):
+                tick(at_work.popleft().result())
+                hit("score.after_block")
+        for each in at_work:
+            tick(each.result())
+
+
+def block_path(work: Path, job: Job, number: int) -> Path:
+    """Returns where the records of a block and model lie."""
+    return work / job.name / f"{number:06d}.npy"
+
+
+def records_of(work: Path, job: Job) -> list[Records]:
+    """Returns a model's records, block by block; what is not looked at stays on the disk."""
+    return [np.load(path, mmap_mode="r") for path in sorted((work / job.name).glob("*.npy"))]
+
+
+def column_of(records: Sequence[Records], name: str) -> Any:
+    """Returns one field of all blocks."""
+    return np.concatenate([block[name] for block in records])
+
+
+def _score_block(base: Base, jobs: Sequence[Job], work: Path, number: int, table: pa.Table) -> int:
+    """Scores a block by all models; returns its rows."""
+    values = encode(table, base.features)
+    portraits, held, most = np.zeros(table.num_rows, dtype=np.uint64), None, base.settings.reasons.most
+    if "facts" in table.column_names:
+        texts = table.column("facts").to_pylist()
+        portraits = fingerprints(values, texts)
+        held = facts_held(base.book, [reasons_in(text) for text in texts])
+    for job in jobs:
+        reasons = job.scorer.reasons(values, held, most=most) if job.explain and held is not None else None
+        records = pack(job.scorer.rows(values), reasons, portraits, record_type(job.scorer, most))
+        with atomic_path(block_path(work, job, number)) as temporary:
+            np.save(temporary, records)
+    return table.num_rows
