@@ -23,6 +23,7 @@ from serving.api.auth import KeyRing
 from serving.api.traffic import Figures
 from serving.database.session import in_request, open_database, reading
 from serving.database.tables_outreach import ClaimDayRow, ContactRow, RefusalRow
+from serving.scoring.batch.lookup import Lookups
 from serving.scoring.models import Models
 from serving.scoring.ranks import RankTables
 from serving.scoring.reasons.book import ReasonBook, load_book
@@ -60,6 +61,7 @@ class Context:
         figures: What `/metrics` shows.
         models: Every target's champion.
         ranks: Rank tables of the batches.
+        lookups: Stored scores of the batches.
         portraits: The live portraits.
         book: The reasons.
         writer: Writes reasons.
@@ -71,6 +73,7 @@ class Context:
     figures: Figures
     models: Models
     ranks: RankTables
+    lookups: Lookups
     portraits: OnlinePortraits
     book: ReasonBook
     writer: ReasonWriter
@@ -96,10 +99,12 @@ class Context:
             raise NotReadyError(f"{home.root}: the operational database cannot be used ({why})") from None
         book = load_book()
         writer = _writer(home, book)
-        models = Models(home, settings=load_settings(), book=book, writer=writer)
+        settings = load_settings()
+        models = Models(home, settings=settings, book=book, writer=writer)
         models.refresh(check_in_child=check_in_child)  # first, so that LightGBM loads without pandas and pyarrow
         portraits = OnlinePortraits.open(home)
-        return cls(home, engine, KeyRing(engine), figures, models, RankTables(home), portraits, book, writer)
+        batches = RankTables(home), Lookups(home, settings)
+        return cls(home, engine, KeyRing(engine), figures, models, *batches, portraits, book, writer)
 
     def close(self) -> None:
         """Gives everything back."""

@@ -31,6 +31,7 @@ UNSEEN = "unseen_category:"
 
 
 _GAIN_UNITS = 1 << 20
+_NO_CODES: Codes = np.empty((0, 0), dtype=np.int16)
 
 
 class PortraitFeature(NamedFeature, Protocol):
@@ -81,7 +82,7 @@ class StoredRows:
     Attributes:
         is_stored: Of whom there is something, bool [n]; the other rows hold anything.
         rows: Their scores.
-        codes: Their reasons, as `ReasonRows.codes`, at least as many as may be asked for.
+        codes: Their reasons, as `ReasonRows.codes`; where more are asked for, nothing stored is used.
         at: When they were scored, UTC.
     """
 
@@ -274,6 +275,8 @@ class Scorer:
             age_hours: The portraits' age.
             stored: Rows of this model that have been scored before; the others are scored now.
         """
+        if stored is not None and reasons > stored.codes.shape[1]:
+            stored = None
         held = [reasons_in(text) for text in facts] if reasons else []
         rows, codes = self._numbers(values, held, reasons, stored)
         places = None if ranks is None else ranks.places(rows.margins)
@@ -319,18 +322,16 @@ class Scorer:
         self, values: Vectors, held: list[dict[str, Any]], most: int, stored: StoredRows | None
     ) -> tuple[ScoredRows, Codes]:
         """Returns scores and reason codes: what is stored as it is stored, the rest worked out."""
-        if stored is not None and stored.is_stored.all():
-            return stored.rows, stored.codes[:, :most]
-        live = slice(None) if stored is None else (~stored.is_stored).nonzero()[0]
-        rows, codes = self.rows(values[live]), np.empty((len(values), 0), dtype=np.int16)
-        if most:
-            some = held if stored is None else [held[row] for row in live]
-            codes = self.reasons(values[live], facts_held(self._book, some), most=most).codes
         if stored is None:
-            return rows, codes
-        for name, of_live in vars(rows).items():
-            getattr(stored.rows, name)[live] = of_live
-        stored.codes[live, :most] = codes
+            codes = self.reasons(values, facts_held(self._book, held), most=most).codes if most else _NO_CODES
+            return self.rows(values), codes
+        live = (~stored.is_stored).nonzero()[0]
+        if len(live):
+            rows, codes = self._numbers(values[live], [held[row] for row in live] if most else held, most, None)
+            for name, of_live in vars(rows).items():
+                getattr(stored.rows, name)[live] = of_live
+            if most:
+                stored.codes[live, :most] = codes
         return stored.rows, stored.codes[:, :most]
 
     def _inputs(self, values: Vectors) -> Vectors:

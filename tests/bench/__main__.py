@@ -15,6 +15,7 @@ from tests.results import record
 SUBJECTS = (
     "house",
     "perf-3",
+    "perf-6",
     "perf-7",
     "perf-11",
     "perf-12",

@@ -95,7 +95,7 @@ class Elsewhere:
     def build_and_score(self) -> None:
         """Builds the portraits, and scores everybody."""
         build_portraits(self.home, Feeds.open(self.home), [self.as_of])
-        score_all(self.home, ScoreRequest(self.as_of, explain="all"))
+        score_all(self.home, ScoreRequest(self.as_of))
 
     def list_of(self, key: str, locale: Locale = "zh") -> tuple[dict[str, Any], list[dict[str, str]]]:
         """Returns the summary and the lines of a list under a new key."""

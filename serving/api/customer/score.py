@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -28,7 +29,11 @@ class ReasonOut(BaseModel):
 
 
 class TargetOut(BaseModel):
-    """One target's score and reasons."""
+    """One target's score and reasons.
+
+    `scored` is `stored` where the nightly batch scored the same portrait by the same model, and what it found (at
+    `scored_at`) is given back; otherwise the score was worked out for this answer: `live`.
+    """
 
     target: str
     status: Literal["ok", "not_enough_data", "unknown_customer", "portrait_lost"]
@@ -38,6 +43,8 @@ class TargetOut(BaseModel):
     band: str | None
     reasons: list[ReasonOut]
     model_version: str | None
+    scored: Literal["stored", "live"] | None
+    scored_at: datetime | None
     missing: list[str]
     flags: list[str]
 
@@ -61,6 +68,8 @@ class TargetOut(BaseModel):
             band=score and score.band,
             reasons=reasons,
             model_version=score and score.model_version,
+            scored=score and ("live" if score.stored_at is None else "stored"),
+            scored_at=score and (score.stored_at or utc_now()),
             missing=score.missing if score else (),
             flags=score.flags if score else (),
             **more,
@@ -85,16 +94,20 @@ def score_portraits(
     if not known:
         return [None] * len(portraits)
     scorer = context.models.scorer(target, context.portraits.feature_list_of(batch.pointer))
+    ids, facts = [portrait.customer_id for portrait in known], [portrait.facts for portrait in known]
+    values = np.stack([portrait.values for portrait in known])
+    lookup = context.lookups.get(scorer, batch.pointer.as_of)
     scores = iter(
         scorer.score(
-            [portrait.customer_id for portrait in known],
-            np.stack([portrait.values for portrait in known]),
-            [portrait.facts for portrait in known],
+            ids,
+            values,
+            facts,
             as_of=batch.pointer.as_of,
             ranks=context.ranks.get(target, scorer.version, batch.pointer.as_of),
             reasons=reasons,
             locale=locale,
             age_hours=batch.age_hours(utc_now()),
+            stored=None if lookup is None else lookup.find(ids, values, facts),
         )
     )
     return [None if portrait is None else next(scores) for portrait in portraits]

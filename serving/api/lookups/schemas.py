@@ -45,7 +45,8 @@ ANSWER_EXAMPLE = PORTRAIT | {
     "scores": [
         {
             "target": "complaint", "status": "ok", "propensity": 0.021, "percentile": 96.1, "times_base": 4.2,
-            "band": "high", "model_version": "2026-04-30-77aa01bc", "missing": [], "flags": [],
+            "band": "high", "model_version": "2026-04-30-77aa01bc", "scored": "live",
+            "scored_at": "2026-06-01T09:30:00Z", "missing": [], "flags": [],
             "reasons": [
                 {
                     "code": "calls.frequent", "about": "近30天人工来电4次",

@@ -82,7 +82,8 @@ REQUEST_EXAMPLE = {
     "locale": "en",
 }
 _EMPTY: dict[str, object] = {
-    "propensity": None, "percentile": None, "times_base": None, "band": None, "reasons": [], "contactable": None,
+    "propensity": None, "percentile": None, "times_base": None, "band": None, "reasons": [], "scored": None,
+    "scored_at": None, "contactable": None,
     "control_group": None, "as_of": "2026-06-01", "portrait_age_hours": 9.5, "missing": [], "flags": [],
 }  # fmt: skip
 ANSWER_EXAMPLE = {
@@ -91,6 +92,7 @@ ANSWER_EXAMPLE = {
         | {
             "customer_id": "880000001000000000", "target": "churn", "status": "ok", "propensity": 0.0412,
             "percentile": 97.3, "times_base": 2.41, "band": "high", "model_version": "20260325-5f0c2d1e",
+            "scored": "stored", "scored_at": "2026-06-01T01:10:00Z",
             "reasons": [
                 {
                     "code": "bill.jump",

@@ -148,4 +148,4 @@ def _score_block(base: Base, jobs: Sequence[Job], work: Path, number: int, table
         records = pack(job.scorer.rows(values), reasons, portraits, record_type(job.scorer, most))
         with atomic_path(block_path(work, job, number)) as temporary:
             np.save(temporary, records)
-    return table.num_rows
+    return int(table.num_rows)

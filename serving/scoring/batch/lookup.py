@@ -54,7 +54,8 @@ class LookupWriter:
 
     def __init__(self, file: BinaryIO, scorer: Scorer, most: int, rows: int, width: int, at: datetime) -> None:
         self._file = file
-        self._ids, self._records = np.dtype(f"S{max(width, 1)}"), record_type(scorer, most)
+        # a byte more than the longest: no id touches the next, and the search for traces of a person finds whole words
+        self._ids, self._records = np.dtype(f"S{width + 1}"), record_type(scorer, most)
         self._rows, self._done, self._last = rows, 0, b""
         self.is_sorted = True
         header = made_by(scorer, most) | {"rows": rows, "width": self._ids.itemsize, "at": at.isoformat()}

@@ -1,11 +1,14 @@
 """POST /v1/scores: what it answers, what it refuses, who sees what."""
 
+from datetime import datetime
 from typing import Any
 
 import orjson
 import pytest
 
+from features.kit.clock import utc_now
 from serving.api.scores.service import score
+from serving.scoring.batch.lookup import Lookups
 from serving.scoring.batch.stored import Scores
 
 pytestmark = pytest.mark.xdist_group("api")
@@ -28,6 +31,23 @@ def test_items_come_in_the_order_asked_and_equal_the_batch(client, world, everyt
                 expected = batch[item["customer_id"]]
                 for name in ("status", "propensity", "percentile", "times_base", "band"):
                     assert expected[name] == item[name]
+
+
+def test_a_stored_score_is_the_live_one(client, world, everything, monkeypatch):
+    """What the batch stored is served as `stored`, without it the same comes out `live`, each with its instant."""
+    body: dict[str, Any] = {"ids": world.ids[:60], "targets": ["churn", "complaint"], "reasons": 3, "locale": "en"}
+    began = utc_now()
+    stored = ask(client, everything, **body).json()["items"]
+    monkeypatch.setattr(Lookups, "get", lambda *_: None)
+    live = ask(client, everything, **body).json()["items"]
+    assert {item["scored"] for item in stored} == {"stored"}
+    assert {item["scored"] for item in live} == {"live"}
+    assert max(datetime.fromisoformat(item.pop("scored_at")) for item in stored) < began
+    assert min(datetime.fromisoformat(item.pop("scored_at")) for item in live) >= began
+    ages = {"scored", "portrait_age_hours"}
+    assert [{k: v for k, v in item.items() if k not in ages} for item in stored] == [
+        {k: v for k, v in item.items() if k not in ages} for item in live
+    ]
 
 
 def test_a_score_is_never_bare(client, world, everything):

@@ -66,7 +66,7 @@ def test_blocks_equal_the_whole_base_at_once(fresh):
     """Numbers, ranks, bands and reasons are those of all vectors in one call and of the plain choice of reasons."""
     make_bundle(fresh.home, fresh.features, fresh.values, target="complaint", seed=9)
     promote(fresh.home, "complaint", "v1")
-    reports = score_targets(fresh.home, ["churn", "complaint"], AS_OF, block_rows=97, check_in_child=False)
+    reports: Any = score_targets(fresh.home, ["churn", "complaint"], AS_OF, block_rows=97, check_in_child=False)
     book = load_book()
     for target, report in reports.items():
         scorer = make_scorer(load(fresh.home.bundles / target / "v1", check_in_child=False), fresh.features)
