@@ -232,10 +232,9 @@ class Scorer:
         picker, rows = self._picker, self._picker.is_possible(held).nonzero()[0]
         found = picker.nothing(len(held), most)
         if len(rows):
-            some = picker.pick(
-                held[rows], picker.group_sums(self.contributions(values[rows], threads=threads)), most=most,
-                most_per_dimension=self._settings.reasons.most_per_dimension,
-            )  # fmt: skip
+            of_rows, most_per_dimension = held[rows], self._settings.reasons.most_per_dimension
+            sums = picker.group_sums(self.contributions(values[rows], threads=threads), of_rows)
+            some = picker.pick(of_rows, sums, most=most, most_per_dimension=most_per_dimension)
             found.codes[rows], found.contributions[rows] = some.codes, some.contributions
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -161,28 +161,25 @@ def read_candidates(
     unscored: tuple[str, ...] = ()
     if scores is None:
         scores, unscored = find_scores(home, as_of)
-    fit = _read_fit(home, as_of)
+    wanted = {band for bands in settings.bands_needed.values() for band in bands}
+    raised = {one for of_target in scores.values() for one in _raised(of_target, wanted)}
+    rows = list(_read_portraits(portraits, as_of, raised | set(also), settings.duties))
+    chosen = [row["customer_id"] for row in rows]
+    fit = _read_fit(home, as_of, chosen)
     table: dict[str, dict[str, TargetScore]] = {}
     for target, of_target in scores.items():
-        for customer_id, score in _read_scores(of_target):
+        for customer_id, score in _read_scores(of_target, chosen):
             table.setdefault(customer_id, {})[target] = score
-    wanted = {band for bands in settings.bands_needed.values() for band in bands}
-    duties = [orjson.dumps(code).decode() + ":" for code in settings.duties]
     candidates = []
-    for row in _read_portraits(portraits, as_of):
-        of_customer = table.get(row["customer_id"], {})
-        is_raised = any(score.band in wanted for score in of_customer.values())
-        text = row["facts"]
-        if not (is_raised or row["customer_id"] in also or any(duty in text.replace(" ", "") for duty in duties)):
-            continue
-        facts = orjson.loads(text)
+    for row in rows:
+        facts = orjson.loads(row["facts"])
         candidates.append(
             Candidate(
                 customer_id=row["customer_id"],
                 primary_class=row["primary_class"],
                 reasons=facts.get("reasons", {}),
                 card=facts.get("card", {}),
-                scores=of_customer,
+                scores=table.get(row["customer_id"], {}),
                 fit=(fit or {}).get(row["customer_id"]),
                 asked_about_roaming=bool(row.get(ROAMING_ASKED) or 0),
                 idle_days=row.get(IDLE_DAYS),
@@ -193,9 +190,20 @@ def read_candidates(
     return Candidates(tuple(candidates), sources)
 
 
-def _read_scores(scores: Scores) -> Iterator[tuple[str, TargetScore]]:
+def _raised(scores: Scores, bands: Collection[str]) -> list[str]:
+    """Returns who stands in one of the bands."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = scores.read(["customer_id", "propensity", "band"])
+    in_band = pc.is_in(pc.fill_null(table["band"], NO_BAND), value_set=pa.array(sorted(bands), pa.string()))
+    found: list[str] = table.filter(pc.and_(in_band, pc.is_valid(table["propensity"])))["customer_id"].to_pylist()
+    return found
+
+
+def _read_scores(scores: Scores, chosen: Sequence[str]) -> Iterator[tuple[str, TargetScore]]:
     names = ["customer_id", "propensity", "percentile", "times_base", "band", "reason_codes"]
-    table = scores.read(names)
+    table = _of(chosen, scores.read(names))
     for customer_id, propensity, percentile, times, band, codes in zip(
         *(table.column(name).to_pylist() for name in names), strict=True
     ):
@@ -203,16 +211,29 @@ def _read_scores(scores: Scores) -> Iterator[tuple[str, TargetScore]]:
             yield customer_id, TargetScore(propensity, percentile, times, band or NO_BAND, tuple(codes or ()))
 
 
-def _read_portraits(portraits: Portraits, as_of: date) -> Iterator[dict[str, Any]]:
+def _read_portraits(
+    portraits: Portraits, as_of: date, chosen: Collection[str], duties: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Yields the portraits of the chosen, and of everybody with a duty; the others are never turned into objects."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
     names = ["customer_id", "primary_class", "facts"]
     names += [name for name in (ROAMING_ASKED, IDLE_DAYS) if name in portraits.feature_list.names]
-    table = portraits.read(as_of, names)
-    for values in zip(*(table.column(name).to_pylist() for name in names), strict=True):
-        yield dict(zip(names, values, strict=True))
+    wanted = pa.array(sorted(chosen), pa.string())
+    with pq.ParquetFile(portraits.path(as_of)) as file:
+        for block in file.iter_batches(columns=names):
+            is_wanted = pc.is_in(block["customer_id"], value_set=wanted)
+            facts = pc.replace_substring(block["facts"], " ", "")
+            for duty in duties:
+                of_duty = pc.match_substring(facts, orjson.dumps(duty).decode() + ":")
+                is_wanted = pc.or_(is_wanted, pc.fill_null(of_duty, fill_value=False))
+            yield from block.filter(is_wanted).to_pylist()
 
 
-def _read_fit(home: Home, as_of: date) -> dict[str, dict[str, Any]] | None:
-    """Returns the proven offers that save money, by subscription, or None if product fit has not run."""
+def _read_fit(home: Home, as_of: date, chosen: Sequence[str]) -> dict[str, dict[str, Any]] | None:
+    """Returns the chosen's proven offers that save money, by subscription, or None if product fit has not run."""
     path: Path = home.product_fit / f"as_of={as_of.isoformat()}" / "fit.parquet"
     if not path.exists():
         return None
@@ -221,5 +242,13 @@ def _read_fit(home: Home, as_of: date) -> dict[str, dict[str, Any]] | None:
     table = pq.read_table(path, partitioning=None)
     if not set(_FIT_COLUMNS) <= set(table.column_names):  # offers of an older version prove too little to be made
         return None
-    rows = table.select(list(_FIT_COLUMNS)).to_pylist()
+    rows = _of(chosen, table.select(list(_FIT_COLUMNS))).to_pylist()
     return {row["customer_id"]: row for row in rows}
+
+
+def _of(chosen: Sequence[str], table: Any) -> Any:
+    """Returns the rows of some subscriptions."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return table.filter(pc.is_in(table["customer_id"], value_set=pa.array(chosen, pa.string())))

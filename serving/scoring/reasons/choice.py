@@ -69,16 +69,19 @@ class ReasonPicker:
         every = {code: place for place, code in enumerate(book.reasons)}
         self._held_at = np.array([every[code] for code in groups], dtype=np.intp)
 
-    def group_sums(self, contributions: Floats) -> Floats:
+    def group_sums(self, contributions: Floats, held: Flags | None = None) -> Floats:
         """Returns what each feature group adds to the raw score, float64 [n, codes without the fallback].
 
-        Added elementwise, in the order of the file, so that a row's sums do not depend on the rows around it.
+        Added elementwise, in the order of the file, so that a row's sums do not depend on the rows around it. With
+        `held`, the facts of these customers, it is 0 for codes of which nobody has the fact.
         """
         parts = np.ascontiguousarray(contributions.T)
         sums = np.zeros((len(self._groups), len(contributions)))
+        wanted = np.ones(len(sums), dtype=bool) if held is None else np.asarray(held[:, self._held_at].any(axis=0))
         for row, group in enumerate(self._groups):
-            for place in group:
-                sums[row] += parts[place]
+            if wanted[row]:
+                for place in group:
+                    sums[row] += parts[place]
         return sums.T
 
     def is_possible(self, held: Flags) -> Flags:
