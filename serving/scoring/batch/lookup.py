@@ -96,7 +96,7 @@ class Lookup:
             with path.open("rb") as file:
                 header = orjson.loads(file.read(_HEADER_BYTES))
             expected = made_by(scorer, most)
-            if {name: header.get(name) for name in expected} != expected:
+            if {name: header[name] for name in expected} != expected:
                 return None
             rows, ids = header["rows"], np.dtype(f"S{header['width']}")
             at, records = _HEADER_BYTES + rows * ids.itemsize, record_type(scorer, most)
