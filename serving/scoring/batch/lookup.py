@@ -8,6 +8,7 @@ than the one that was scored, scores are worked out anew.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -155,18 +156,24 @@ class Lookups:
         self._home = home
         self._most = settings.reasons.most
         self._lock = threading.Lock()
-        self._open: dict[str, tuple[tuple[Path, int, Scorer], Lookup | None]] = {}
+        self._open: dict[tuple[Scorer, date], tuple[str, int, Lookup | None]] = {}
 
     def get(self, scorer: Scorer, as_of: date) -> Lookup | None:
         """Returns the stored scores that a scorer would work out again on the portraits of a day, or None."""
-        path = scores_folder(self._home, scorer.target, scorer.version, as_of) / LOOKUP
+        key = (scorer, as_of)
+        known = self._open.get(key)
+        if known is None:
+            path = str(scores_folder(self._home, scorer.target, scorer.version, as_of) / LOOKUP)
+        else:
+            path = known[0]
         try:
-            key = (path, path.stat().st_mtime_ns, scorer)
+            written = os.stat(path).st_mtime_ns  # noqa: PTH116 - asked by every request
         except FileNotFoundError:
             return None
-        with self._lock:
-            known = self._open.get(scorer.target)
-            if known is None or known[0] != key:
-                known = (key, Lookup.open(path, scorer, self._most))
-                self._open[scorer.target] = known
-            return known[1]
+        if known is None or known[1] != written:
+            with self._lock:
+                former = [one for one in self._open if one[0].target == scorer.target and one != key]
+                for one in former:  # a model or a day that serves no more
+                    del self._open[one]
+                known = self._open[key] = (path, written, Lookup.open(Path(path), scorer, self._most))
+        return known[2]
