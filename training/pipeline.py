@@ -54,7 +54,7 @@ def train_target(
         spine = labelled(records, target, request.as_of, progress=progress)
         refuse_too_few(target, spine, records.portraits)
         with progress.step(f"{target.name}: portraits"):
-            prepared = prepare(records.home, target, spine, seed=seed, threads=threads)
+            prepared = prepare(records.home, target, spine, seed=seed)
         with progress.step(f"{target.name}: leakage check"):
             clean = without_leaks(records, target, prepared, seed=seed, threads=threads, say=say)
     except TrainingRefusedError as refused:

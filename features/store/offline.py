@@ -1,7 +1,8 @@
 """Point-in-time joins: each row of a spine meets the portrait of its own as-of date, or none.
 
-Up to a million rows go through Feast; above that an equal join matches the keys first, one partition at a time, and
-takes the wide columns of the hits alone. A test holds the two equal, cell by cell.
+Keys are matched first, one partition at a time, and the wide columns are taken for the hits alone: memory is that of
+one partition. A test holds this equal to Feast's own join, cell by cell. Where the configuration names Feast's Spark
+offline store, that joins instead.
 """
 
 from __future__ import annotations
@@ -28,11 +29,28 @@ from features.store.publish import event_time
 from features.store.registry import open_registry
 from features.store.settings import SparkOffline, StoreSettings
 
-FEAST_ROWS = 1_000_000
-"""Larger spines take the keys-first join."""
-
 SPINE_COLUMNS = ("customer_id", "as_of_date")
 _ROW = "spine_row"
+
+
+@dataclass(frozen=True)
+class JoinStream:
+    """A point-in-time join that is read part by part.
+
+    Attributes:
+        schema: `spine_row` (the place of each row in the spine), `customer_id`, `as_of_date`, then the features of the
+            service in list order.
+        parts: The matched rows, by as-of date and within it in the order of the spine; each part is of one partition.
+    """
+
+    schema: pa.Schema
+    parts: Iterator[pa.Table]
+
+    @property
+    def features(self) -> list[str]:
+        """Returns the names of the features."""
+        names: list[str] = self.schema.names
+        return names[1 + len(SPINE_COLUMNS) :]
 
 
 @dataclass(frozen=True)
@@ -52,9 +70,24 @@ class JoinedPortraits:
 
 
 def point_in_time_join(
-    home: Home, spine: pa.Table, service: str, *, threads: int = 1, settings: StoreSettings | None = None
+    home: Home, spine: pa.Table, service: str, *, settings: StoreSettings | None = None
 ) -> JoinedPortraits:
     """Returns the portraits of a spine, as known on each row's own as-of date.
+
+    Raises:
+        DataError, NotFoundError, NotReadyError: As `stream_join`.
+    """
+    stream = stream_join(home, spine, service, settings=settings)
+    found = pa.concat_tables([stream.schema.empty_table(), *stream.parts])
+    rows = found[_ROW].to_numpy()
+    if len(rows) and np.diff(rows).min(initial=1) < 0:
+        order = np.argsort(rows)
+        found, rows = found.take(order), rows[order]
+    return JoinedPortraits(found.drop_columns(_ROW), spine.num_rows - len(rows), rows)
+
+
+def stream_join(home: Home, spine: pa.Table, service: str, *, settings: StoreSettings | None = None) -> JoinStream:
+    """Returns the portraits of a spine, as known on each row's own as-of date, part by part.
 
     `spine` has the columns `customer_id` (text) and `as_of_date` (date), further ones are ignored; `service` is an
     offline feature service, such as `churn_v1`.
@@ -69,35 +102,26 @@ def point_in_time_join(
     keys = _timed_spine(spine, portraits)
     schema = _schema(portraits.feature_list, names)
     settings = settings or StoreSettings.load()
-    on_spark = isinstance(settings.offline, SparkOffline)
-    if keys.num_rows == 0 or (keys.num_rows > FEAST_ROWS and not on_spark):
-        found = pa.concat_tables([schema.empty_table(), *_keys_first(keys, portraits, names)])
-    else:
-        found = (
-            _through_feast(home, keys, service, threads=threads, settings=settings).select(schema.names).cast(schema)
+    if isinstance(settings.offline, SparkOffline) and keys.num_rows:
+        return JoinStream(
+            schema, iter([through_feast(home, keys, service, settings).select(schema.names).cast(schema)])
         )
-    rows = found[_ROW].to_numpy()
-    if len(rows) and np.diff(rows).min(initial=1) < 0:
-        order = np.argsort(rows)
-        found, rows = found.take(order), rows[order]
-    return JoinedPortraits(found.select([*SPINE_COLUMNS, *names]), spine.num_rows - len(rows), rows)
+    return JoinStream(schema, _keys_first(keys, portraits, names, schema))
 
 
-def join_to_parquet(home: Home, spine: pa.Table, service: str, out: Path) -> int:
+def join_to_parquet(
+    home: Home, spine: pa.Table, service: str, out: Path, *, settings: StoreSettings | None = None
+) -> int:
     """Writes the join of a large spine to a Parquet file with flat memory; returns the number of unmatched rows.
 
-    Columns as in `JoinedPortraits.table`, preceded by `spine_row`; rows in the order of as-of date, then spine.
+    Columns and rows as in `JoinStream`.
 
     Raises:
-        DataError, NotFoundError, NotReadyError: As `point_in_time_join`.
+        DataError, NotFoundError, NotReadyError: As `stream_join`.
     """
-    portraits = Portraits.open(home)
-    names = service_features(service, portraits.feature_list)
-    keys = _timed_spine(spine, portraits)
-    written = 0
-    schema = _schema(portraits.feature_list, names)
-    with atomic_path(out) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        for part in _keys_first(keys, portraits, names):
+    stream, written = stream_join(home, spine, service, settings=settings), 0
+    with atomic_path(out) as temporary, pq.ParquetWriter(temporary, stream.schema, compression="zstd") as writer:
+        for part in stream.parts:
             writer.write_table(part)
             written += part.num_rows
     return int(spine.num_rows) - written
@@ -127,21 +151,14 @@ def _instants_of(days: pa.ChunkedArray, instants: dict[date, datetime]) -> pa.Ar
     return pa.array(values[places] if len(places) else values[:0], pa.timestamp("us"))
 
 
-def _through_feast(
-    home: Home,
-    keys: pa.Table,
-    service: str,
-    *,
-    threads: int,
-    settings: StoreSettings | None,
-) -> pa.Table:
-    """Returns the matched rows through Feast's DuckDB offline store."""
+def through_feast(home: Home, keys: pa.Table, service: str, settings: StoreSettings) -> pa.Table:
+    """Returns the matched rows by Feast's own join in the offline store that is configured."""
     store = open_registry(home, settings)
     entities = keys.to_pandas(date_as_object=True)
     entities["event_timestamp"] = entities["event_timestamp"].dt.tz_localize(UTC)
     registered = store.get_feature_service(service)
     refs = [f"{one.name}:{field.name}" for one in registered.feature_view_projections for field in one.features]
-    with _ibis_threads(threads), _session_of_its_own(settings), warnings.catch_warnings():
+    with _session_of_its_own(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "fetch_arrow_table", DeprecationWarning)  # Ibis 12 calls DuckDB's old name
         warnings.filterwarnings("ignore", "The spark", RuntimeWarning)  # Feast calls its use of Spark experimental
         joined = store.get_historical_features(
@@ -150,13 +167,12 @@ def _through_feast(
     return joined.filter(pc.is_valid(joined[BUILT_AT]))
 
 
-def _keys_first(keys: pa.Table, portraits: Portraits, names: tuple[str, ...]) -> Iterator[pa.Table]:
+def _keys_first(keys: pa.Table, portraits: Portraits, names: tuple[str, ...], schema: pa.Schema) -> Iterator[pa.Table]:
     """Yields the matched rows date by date: keys are matched first, wide columns are taken for the hits alone.
 
     The rule is Feast's: the newest portrait with event time in `[instant - TTL, instant]` that was created by then.
     A partition has one event time and TTL is shorter than a day, so that is a row of the row's own partition.
     """
-    schema = _schema(portraits.feature_list, names)
     moments = {day: event_time(portraits.path(day)) for day in portraits.as_of_dates()}
     for day in sorted(set(keys["as_of_date"].to_pylist())):
         part = keys.filter(pc.equal(keys["as_of_date"], day))
@@ -183,9 +199,9 @@ def _schema(features: FeatureList, names: tuple[str, ...]) -> pa.Schema:
 
 
 @contextmanager
-def _session_of_its_own(settings: StoreSettings | None) -> Iterator[None]:
+def _session_of_its_own(settings: StoreSettings) -> Iterator[None]:
     """Ends the Spark session that Feast starts for a join; one that was there before goes on."""
-    if settings is None or not isinstance(settings.offline, SparkOffline):
+    if not isinstance(settings.offline, SparkOffline):
         yield
         return
     from pyspark.sql import SparkSession
@@ -197,18 +213,3 @@ def _session_of_its_own(settings: StoreSettings | None) -> Iterator[None]:
         started = SparkSession.getActiveSession()
         if before is None and started is not None:
             started.stop()
-
-
-@contextmanager
-def _ibis_threads(threads: int) -> Iterator[None]:
-    """Gives Feast's join a DuckDB of its own with `threads` threads, closed afterwards."""
-    import ibis
-
-    before = ibis.options.default_backend
-    backend = ibis.duckdb.connect(threads=threads)
-    ibis.set_backend(backend)
-    try:
-        yield
-    finally:
-        ibis.options.default_backend = before
-        backend.disconnect()

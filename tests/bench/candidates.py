@@ -35,7 +35,7 @@ class Bench:
 
         target = load_target(name)
         with open_records(home) as records:
-            return cls(home, target, prepare(home, target, labelled(records, target), seed=7, threads=1))
+            return cls(home, target, prepare(home, target, labelled(records, target), seed=7))
 
     def candidate(self, data: Dataset | None = None, *, seed: int = 7, old: bool = False) -> Judged:
         """Returns the judged rows of a model learned from this matrix, or a sabotaged one of the same rows.

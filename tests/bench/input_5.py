@@ -91,7 +91,7 @@ def months_only(folder: Path, target: Target) -> tuple[Feeds, Prepared]:
     land(load_source(folder / "months.yaml"), data, home, SILENT)
     build(Journey(home=home, source=folder / "months.yaml", data=data, threads=1), SILENT)
     with open_records(home) as records:
-        return Feeds.open(home), prepare(home, target, labelled(records, target), seed=SEED, threads=1)
+        return Feeds.open(home), prepare(home, target, labelled(records, target), seed=SEED)
 
 
 def in_columns(feeds: Feeds, data: Dataset) -> Dataset:

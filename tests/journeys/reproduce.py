@@ -34,7 +34,7 @@ def main(root: str, target: str, as_of: str, seed: str, threads: str, times: str
     for _ in range(int(times)):
         with open_records(home, threads=native) as records:
             spine = labelled(records, chosen, date.fromisoformat(as_of))
-            prepared = prepare(home, chosen, spine, seed=int(seed), threads=native)
+            prepared = prepare(home, chosen, spine, seed=int(seed))
             if audited == "1":
                 leaks = audit(records, chosen, prepared, seed=int(seed), threads=native)
                 prepared = gate(prepared, leaks, records.portraits).prepared

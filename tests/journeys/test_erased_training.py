@@ -28,7 +28,7 @@ def _learned_from(home: Home) -> set[str]:
     """Returns the customers in the matrix of a training, before its split."""
     target = load_target("churn")
     with open_records(home) as records:
-        prepared = prepare(home, target, labelled(records, target), seed=SEED, threads=1)
+        prepared = prepare(home, target, labelled(records, target), seed=SEED)
     return set(prepared.data.customers)
 
 

@@ -76,7 +76,7 @@ def _through_the_house(root: Path, source: str, data: Path, name: str) -> Datase
     build(Journey(home=home, source=mapping, data=data, threads=1), SILENT)
     target = load_target(name).override({"learner.negatives_per_positive": "null"})
     with open_records(home) as records:
-        prepared = prepare(home, target, labelled(records, target), seed=7, threads=1)
+        prepared = prepare(home, target, labelled(records, target), seed=7)
         return gate(prepared, audit(records, target, prepared, seed=7), records.portraits).prepared.data
 
 

@@ -15,7 +15,7 @@ from features.kit.arrays import Days, Flags, Floats, Labels, Rows, Vectors, take
 from features.kit.home import Home
 from features.portraits.feature_list import FeatureList
 from features.portraits.vector import encode
-from features.store.offline import point_in_time_join
+from features.store.offline import stream_join
 from training.bundle import BundleFeature
 from training.dataset.splits import Split
 from training.labels import own_actions
@@ -85,24 +85,35 @@ class Dataset:
         return digest.hexdigest()[:16]
 
 
-def dataset(home: Home, chosen: Spine, service: str, *, threads: int = 1) -> Dataset:
+def dataset(home: Home, chosen: Spine, service: str) -> Dataset:
     """Returns the matrix of a spine: each row joined to the portrait of its own as-of date.
 
     Raises:
         NotReadyError: If no portrait has been built.
     """
-    joined = point_in_time_join(home, chosen.table.select(["customer_id", "as_of_date"]), service, threads=threads)
-    features = only(FeatureList.load(home), joined.table.column_names[2:])
-    rows = chosen.table.take(pa.array(joined.rows))
+    stream = stream_join(home, chosen.table, service)
+    features = only(FeatureList.load(home), stream.features)
+    # Filled in place, part by part: neither all texts nor a second matrix are ever in memory.
+    values = np.empty((chosen.table.num_rows, len(features.features)), dtype=np.float32)
+    places, found = np.empty(len(values), dtype=np.intp), 0
+    for part in stream.parts:
+        here = slice(found, found + part.num_rows)
+        values[here], places[here] = encode(part, features), part["spine_row"].to_numpy()
+        found = here.stop
+    values, places = values[:found], places[:found]
+    if (np.diff(places) < 0).any():
+        order = np.argsort(places)
+        values, places = values[order], places[order]
+    rows = chosen.table.take(pa.array(places))
     return Dataset(
-        values=encode(joined.table, features),
+        values=values,
         features=tuple(BundleFeature(feature.name, feature.kind, feature.categories) for feature in features.features),
         customers=np.array(rows["customer_id"].to_pylist(), dtype=str),
         as_of=rows["as_of_date"].to_numpy().astype("datetime64[D]"),
         labels=rows["label"].to_numpy().astype(np.int8),
         kinds=np.array(rows["kind"].to_pylist(), dtype=str),
-        rows=np.asarray(joined.rows, dtype=np.intp),
-        unmatched=joined.unmatched,
+        rows=places,
+        unmatched=chosen.table.num_rows - found,
         **own_actions.columns(rows),
     )
 

@@ -35,7 +35,7 @@ class Prepared:
     twins: Twins | None = None  # rows that look like another customer's, as they were found before any was left out
 
 
-def prepare(home: Home, target: Target, chosen: Spine, *, seed: int, threads: int) -> Prepared:
+def prepare(home: Home, target: Target, chosen: Spine, *, seed: int) -> Prepared:
     """Returns the matrix and the folds of a spine.
 
     Raises:
@@ -52,11 +52,11 @@ def prepare(home: Home, target: Target, chosen: Spine, *, seed: int, threads: in
         split = thinned_split(split, labels, thin, seed=seed)
         final = thinned(labels, np.arange(len(labels)), thin, seed=seed)
         needed = np.unique(np.concatenate([final, *(part for fold in split.folds for part in (fold.train, fold.test))]))
-        data = _checked(target, dataset(home, chosen.take(needed), target.features, threads=threads))
+        data = _checked(target, dataset(home, chosen.take(needed), target.features))
         place = places_among(needed[data.rows], len(labels))
         split = _judged_untreated(split.moved(place), data)
         return Prepared(chosen, data, split, there(place, final), tuple(notes))
-    data = _checked(target, dataset(home, chosen, target.features, threads=threads))
+    data = _checked(target, dataset(home, chosen, target.features))
     seen_twice = twins(data)
     unique, repeated = without_duplicates(data)
     if repeated > MAX_REPEATED * len(data.rows):

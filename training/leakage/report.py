@@ -38,7 +38,7 @@ def audit_target(records: Records, request: AuditRequest, *, progress: Progress 
     chosen = labelled(records, target, request.as_of, progress=progress)
     if not chosen.labels.any():
         raise NotReadyError(f"{target.name}: no customer has the event", remedy="land the feeds that carry it")
-    prepared = prepare(records.home, target, chosen, seed=seed, threads=threads)
+    prepared = prepare(records.home, target, chosen, seed=seed)
     with progress.step(f"{target.name}: leakage audit"):
         leaks = audit(records, target, prepared, seed=seed, threads=threads)
     passed = gate(prepared, leaks, records.portraits)

@@ -10,9 +10,11 @@ import pytest
 from features.kit.clock import instant_of
 from features.kit.errors import DataError, NotFoundError, NotReadyError
 from features.kit.home import Home
+from features.portraits.reading import Portraits
 from features.portraits.vector import encode
 from features.store import definitions, offline
-from features.store.offline import join_to_parquet, point_in_time_join
+from features.store.definitions import service_features
+from features.store.offline import JoinStream, join_to_parquet, point_in_time_join
 from features.store.online.online import OnlinePortraits
 from features.store.publish import publish
 from features.store.settings import SparkOffline
@@ -42,6 +44,19 @@ def gaps(tmp_path, portraits):
     return home
 
 
+def use_feast(monkeypatch):
+    """Lets Feast join in its DuckDB offline store: the slow twin of the keys-first join."""
+
+    def feast_join(home, spine, service, *, settings):
+        portraits = Portraits.open(home)
+        keys = offline._timed_spine(spine, portraits)
+        schema = offline._schema(portraits.feature_list, service_features(service, portraits.feature_list))
+        found = offline.through_feast(home, keys, service, settings).select(schema.names).cast(schema)
+        return JoinStream(schema, iter([found]))
+
+    monkeypatch.setattr(offline, "stream_join", feast_join)
+
+
 SPINE = spine_of(
     ("c3", TUESDAY), ("c2", MONDAY), ("c1", MONDAY), ("c3", SUNDAY), ("c2", SUNDAY), ("nobody", SUNDAY),
     ("c1", date(2026, 3, 11)), ("c1", SUNDAY),
@@ -60,7 +75,8 @@ def test_own_day_or_none(gaps, settings, monkeypatch, way):
     if way == "spark":
         needs_spark()
         settings = settings.model_copy(update={"offline": SparkOffline(kind="spark", conf=SMALL)})
-    monkeypatch.setattr(offline, "FEAST_ROWS", 0 if way == "keys_first" else 1_000_000)
+    if way == "feast":
+        use_feast(monkeypatch)
     joined = point_in_time_join(gaps, SPINE, "churn_v1", settings=settings)
 
     expected = [("c3", TUESDAY), ("c1", MONDAY), ("c2", SUNDAY), ("c1", SUNDAY)]
@@ -69,19 +85,20 @@ def test_own_day_or_none(gaps, settings, monkeypatch, way):
     assert (joined.unmatched, joined.rows.tolist()) == (4, [0, 2, 4, 7])
 
 
-@pytest.mark.parametrize("feast_rows", [1_000_000, 0], ids=["feast", "keys_first"])
-def test_canary_one_whole_day_would_borrow(gaps, settings, monkeypatch, feast_rows):
+@pytest.mark.parametrize("way", ["feast", "keys_first"])
+def test_canary_one_whole_day_would_borrow(gaps, settings, monkeypatch, way):
     """Canary: with a time to live of one whole day both joins lend c2 its Sunday portrait on Monday."""
     for module in (definitions, offline):
         monkeypatch.setattr(module, "TTL", timedelta(days=1))
-    monkeypatch.setattr(offline, "FEAST_ROWS", feast_rows)
+    if way == "feast":
+        use_feast(monkeypatch)
     joined = point_in_time_join(gaps, SPINE, "churn_v1", settings=settings)
     found = [tuple(row.values()) for row in joined.table.select(SPINE.column_names).to_pylist()]
     assert found == [("c3", TUESDAY), ("c2", MONDAY), ("c1", MONDAY), ("c2", SUNDAY), ("c1", SUNDAY)]
 
 
-@pytest.mark.parametrize("feast_rows", [1_000_000, 0], ids=["feast", "keys_first"])
-def test_created_later_is_not_seen(tmp_path, settings, portraits, monkeypatch, feast_rows):
+@pytest.mark.parametrize("way", ["feast", "keys_first"])
+def test_created_later_is_not_seen(tmp_path, settings, portraits, monkeypatch, way):
     """A portrait row created after its own as-of instant is invisible; built later is not created later."""
     home = Home.at(tmp_path / "late")
     late = (instant_of(MONDAY) + timedelta(hours=1)).replace(tzinfo=None)
@@ -92,7 +109,8 @@ def test_created_later_is_not_seen(tmp_path, settings, portraits, monkeypatch, f
             MONDAY: portraits.rows(MONDAY, ["c1"], created_at=late),
         },
     )
-    monkeypatch.setattr(offline, "FEAST_ROWS", feast_rows)
+    if way == "feast":
+        use_feast(monkeypatch)
     joined = point_in_time_join(home, spine_of(("c1", SUNDAY), ("c1", MONDAY)), "churn_v1", settings=settings)
     assert (joined.table["as_of_date"].to_pylist(), joined.unmatched) == ([SUNDAY], 1)
 
@@ -120,10 +138,10 @@ def test_feast_and_keys_first_are_equal(tmp_path, settings, portraits, monkeypat
     chosen = rng.permutation(len(pairs))[:4000]
     spine = spine_of(*(pairs[place] for place in chosen))
 
-    through_feast = point_in_time_join(home, spine, "complaint_v1", settings=settings)
-    monkeypatch.setattr(offline, "FEAST_ROWS", 0)
     keys_first = point_in_time_join(home, spine, "complaint_v1", settings=settings)
-    unmatched = join_to_parquet(home, spine, "complaint_v1", tmp_path / "joined.parquet")
+    unmatched = join_to_parquet(home, spine, "complaint_v1", tmp_path / "joined.parquet", settings=settings)
+    use_feast(monkeypatch)
+    through_feast = point_in_time_join(home, spine, "complaint_v1", settings=settings)
     streamed = pq.read_table(tmp_path / "joined.parquet").sort_by("spine_row")
 
     assert 0 < through_feast.unmatched < 4000
@@ -135,7 +153,7 @@ def test_feast_and_keys_first_are_equal(tmp_path, settings, portraits, monkeypat
 
 
 def test_offline_is_online_to_the_last_bit(tmp_path, any_store, portraits):
-    """The vectors of a join through Feast are the vectors that the online wrapper reads, for 1,000 customers."""
+    """The vectors of a join are the vectors that the online wrapper reads, for 1,000 customers."""
     home = Home.at(tmp_path / "parity")
     ids = [f"c{place:04d}" for place in range(1000)]
     portraits.write(home, {MONDAY: portraits.rows(MONDAY, ids)})

@@ -68,7 +68,7 @@ def audited(home: Home) -> tuple[list[str], int, list[str], dict[str, Any]]:
         portraits = records.portraits
         for name in known_targets():
             target = load_target(name)
-            prepared = prepare(home, target, labelled(records, target), seed=7, threads=1)
+            prepared = prepare(home, target, labelled(records, target), seed=7)
             leaks = audit(records, target, prepared, seed=7)
             alarms += [f"{name}: {one.name} ({one.kind}) {one.evidence}" for one in leaks]
             blocked += [name] if gate(prepared, leaks, portraits).refused else []
