@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from features.feeds.landed.reading import Feeds
 from features.kit.home import Home
 from features.portraits.reading import Portraits
 from training.labels.cohort import Cohort, cohort
 from training.labels.targets import CohortRules
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -42,6 +44,14 @@ class Records:
     feeds: Feeds
     history: History
     portraits: Portraits
+    _kept: dict[Hashable, Any] = field(default_factory=dict)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Returns what does not depend on the target, made by the first target that asks for it under a key."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        kept: T = self._kept[key]
+        return kept
 
     @property
     def home(self) -> Home:

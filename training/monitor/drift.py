@@ -7,7 +7,8 @@ the filled values, blanks are apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,35 +23,42 @@ RARE = 0.01
 
 
 def number_reference(values: Floats) -> dict[str, Any]:
-    """Returns the reference of a number, blanks as NaN."""
-    filled = values[~np.isnan(values)]
+    """Returns the reference of a number, blanks as NaN. Values in few ascending runs are quickest."""
+    filled = _in_order(values)
     if not len(filled):
         return {"missing": 1.0, "knots": [], "edges": [], "shares": []}
-    knots = np.quantile(filled, np.linspace(0, 1, KNOTS), method="lower")
-    edges = np.unique(np.quantile(filled, np.arange(1, BINS) / BINS, method="lower"))
+    knots = filled[((len(filled) - 1) * np.linspace(0, 1, KNOTS)).astype(np.intp)]
+    edges = np.unique(filled[((len(filled) - 1) * (np.arange(1, BINS) / BINS)).astype(np.intp)])
     return {
-        "missing": float(np.isnan(values).mean()),
+        "missing": (len(values) - len(filled)) / len(values),
         "knots": knots.tolist(),
         "edges": edges.tolist(),
         "shares": bin_shares(filled, edges).tolist(),
     }
 
 
-def category_reference(values: Sequence[str | None]) -> dict[str, Any]:
-    """Returns the reference of a category, blanks as None."""
-    filled = np.array([value for value in values if value is not None], dtype=str)
-    names, counts = np.unique(filled, return_counts=True)
+def _in_order(values: Floats) -> Floats:
+    """Returns the filled values, ascending."""
+    ordered = np.sort(values, kind="stable")  # merges what is in order already; NaN come last
+    return ordered[: len(ordered) - int(np.isnan(ordered).sum())]
+
+
+def category_reference(values: Iterable[str | None] | Counter[str | None]) -> dict[str, Any]:
+    """Returns the reference of a category, blanks as None, from its values or their counts."""
+    counts = Counter(values)
+    total, blank = counts.total(), counts.pop(None, 0)
+    names = sorted(name for name in counts if name is not None)
     return {
-        "missing": 1.0 - len(filled) / max(len(values), 1),
-        "categories": names.tolist(),
-        "shares": (counts / max(len(filled), 1)).tolist(),
+        "missing": 1.0 - (total - blank) / max(total, 1),
+        "categories": names,
+        "shares": [counts[name] / max(total - blank, 1) for name in names],
     }
 
 
 def bin_shares(filled: Floats, edges: Floats) -> Floats:
     """Returns the share of each bin: up to and including its edge; the last one is above all edges."""
-    places = np.searchsorted(edges, filled, side="left")
-    shares: Floats = np.bincount(places, minlength=len(edges) + 1) / max(len(filled), 1)
+    up_to = np.searchsorted(np.sort(filled, kind="stable"), edges, side="right")
+    shares: Floats = np.diff(up_to, prepend=0, append=len(filled)) / max(len(filled), 1)
     return shares
 
 
@@ -73,27 +81,30 @@ def ks(knots: Floats, filled: Floats) -> float:
     places, first = np.unique(knots, return_index=True)
     last = np.concatenate([first[1:], [len(knots)]]) - 1
     expected = last / (len(knots) - 1)
-    found = np.searchsorted(np.sort(filled), places, side="right") / len(filled)
+    found = np.searchsorted(np.sort(filled, kind="stable"), places, side="right") / len(filled)
     # Between two knots the reference is known to one step only.
     return float(max(np.abs(found - expected).max() - 1.0 / (len(knots) - 1), 0.0))
 
 
 def compare(reference: dict[str, Any], values: Any) -> dict[str, float]:
-    """Returns `psi`, `ks` (numbers), `missing` and `unseen` (categories) of values against a reference."""
+    """Returns `psi`, `ks` (numbers), `missing` and `unseen` (categories) of values against a reference.
+
+    `values` are float64 [n], or the values of a category or their counts.
+    """
     if "categories" in reference:
-        known = {name: place for place, name in enumerate(reference["categories"])}
-        filled = [value for value in values if value is not None]
-        counts = np.bincount([known.get(value, len(known)) for value in filled] or [0], minlength=len(known) + 1)
-        shares = counts / max(len(filled), 1)
+        counts = Counter(values)
+        total, blank = counts.total(), counts.pop(None, 0)
+        filled, known = total - blank, [counts.pop(name, 0) for name in reference["categories"]]
+        shares = np.array([*known, counts.total()]) / max(filled, 1)
         expected = np.array([*reference["shares"], 0.0])
         return {
             "psi": psi(_rare_together(expected, expected), _rare_together(shares, expected)) if filled else 0.0,
             "ks": 0.0,
-            "missing": 1.0 - len(filled) / max(len(values), 1),
+            "missing": 1.0 - filled / max(total, 1),
             "unseen": float(shares[-1]) if filled else 0.0,
         }
     column = np.asarray(values, dtype=np.float64)
-    filled_numbers = column[~np.isnan(column)]
+    filled_numbers = _in_order(column)
     edges = np.array(reference["edges"])
     comparable = bool(len(filled_numbers)) and bool(reference["shares"])
     return {

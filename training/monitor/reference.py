@@ -6,8 +6,10 @@ column's distribution stands how much those dates differed among themselves, so 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,12 @@ from features.kit.clock import instant_of
 from features.kit.errors import NotReadyError
 from features.kit.files import read_json
 from features.kit.sql import timestamp
-from features.portraits.reading import Portraits
+from features.portraits.dimensions.spec import Feature
 from features.portraits.vector import encode
 from training.bundle import verify
 from training.dataset.dataset import only
 from training.knots import Calibration
+from training.labels.history import Records
 from training.model.learner import BoostedTrees
 from training.monitor.drift import category_reference, compare, equal_share, estimated_auc, number_reference
 
@@ -37,16 +40,23 @@ DATES = 6
 MAX_ROWS = 20_000
 FEED_DAYS = 70
 Pair = tuple[Rows, Rows]
+FeedState = dict[str, dict[str, float]]
 
 
 def reference_of(
-    feeds: Feeds, portraits: Portraits, last: date, names: Sequence[str], model: BoostedTrees, calibration: Calibration,
-    *, threads: int = 1,
-) -> bytes:  # fmt: skip
+    records: Records,
+    last: date,
+    names: Sequence[str],
+    model: BoostedTrees,
+    calibration: Calibration,
+    *,
+    threads: int = 1,
+) -> bytes:
     """Returns the content of `reference.json`.
 
     `last` is the newest as-of date that the model learned from, `names` are its inputs in its order.
     """
+    portraits = records.portraits
     days = [day for day in portraits.as_of_dates() if day <= last][-DATES:]
     inputs = only(portraits.feature_list, list(names))
     tables = [sampled(portraits.read(day, ["customer_id", *names])) for day in days]
@@ -55,9 +65,8 @@ def reference_of(
     pairs = [in_both(earlier, later) for earlier, later in pairwise(tables)]
     features = {}
     for place, feature in enumerate(inputs.features):
-        columns = [column_of(table, feature.name) for table in tables]
-        features[feature.name] = {"kind": feature.kind, **_with_usual(columns, is_number=feature.kind == "number")}
-        features[feature.name]["equal_share"] = _equal_share(codes, pairs, place)
+        make = partial(_feature_reference, tables, codes, pairs, place, feature)
+        features[feature.name] = records.once(("reference", *days, feature.name), make)
     propensities = [calibration.propensity(scores) for scores in margins]
     promised = [estimated_auc(one) for one in propensities]
     levels = [float(one.mean()) for one in propensities]
@@ -68,9 +77,19 @@ def reference_of(
         "features": features,
         "scores": _with_usual(margins, is_number=True)
         | {"estimated_auc": [min(promised), max(promised)], "mean_propensity": levels},
-        "feeds": feed_reference(feeds, days),
+        "feeds": feed_reference(
+            [records.once(("feeds", day), partial(feed_state, records.feeds, day)) for day in days]
+        ),
     }
     return orjson.dumps(content, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _feature_reference(
+    tables: Sequence[pa.Table], codes: Sequence[Vectors], pairs: Sequence[Pair], place: int, feature: Feature
+) -> dict[str, Any]:
+    columns, is_number = [column_of(table, feature.name) for table in tables], feature.kind == "number"
+    usual = _with_usual(columns, is_number=is_number)
+    return {"kind": feature.kind, **usual, "equal_share": _equal_share(codes, pairs, place)}
 
 
 def read_reference(folder: Path) -> dict[str, Any]:
@@ -104,11 +123,11 @@ def column_of(table: pa.Table, name: str) -> Any:
     return column.cast(pa.string()).to_pylist()
 
 
-def feed_reference(feeds: Feeds, days: Sequence[date]) -> dict[str, dict[str, float]]:
+def feed_reference(on_dates: Sequence[FeedState]) -> FeedState:
     """Returns by feed the fewest rows, in all and per customer, and for how long at most no row came."""
     found: dict[str, list[dict[str, float]]] = {}
-    for day in days:
-        for name, figures in feed_state(feeds, day).items():
+    for state in on_dates:
+        for name, figures in state.items():
             found.setdefault(name, []).append(figures)
     return {
         name: {
@@ -118,11 +137,11 @@ def feed_reference(feeds: Feeds, days: Sequence[date]) -> dict[str, dict[str, fl
             "lag_days": max(max(state["lag_days"], state["gap_days"]) for state in states),
         }
         for name, states in found.items()
-        if len(states) == len(days)
+        if len(states) == len(on_dates)
     }
 
 
-def feed_state(feeds: Feeds, as_of: date) -> dict[str, dict[str, float]]:
+def feed_state(feeds: Feeds, as_of: date) -> FeedState:
     """Returns by feed what was known of the last 70 days: rows, rows per customer, age of the newest row, longest gap.
 
     Ages and gaps are in days; a gap lies between two days with rows.
@@ -131,7 +150,7 @@ def feed_state(feeds: Feeds, as_of: date) -> dict[str, dict[str, float]]:
         return {}
     zone = feeds.operator.time_zone
     now, begin = (timestamp(instant_of(day, zone)) for day in (as_of, as_of - timedelta(days=FEED_DAYS)))
-    state: dict[str, dict[str, float]] = {}
+    state: FeedState = {}
     with feeds.connect() as connection:
         known = feeds.as_known_sql("customers", as_of)
         base = connection.execute(f"SELECT count(DISTINCT customer_id) FROM ({known})").fetchone()
@@ -158,6 +177,7 @@ def feed_state(feeds: Feeds, as_of: date) -> dict[str, dict[str, float]]:
 def _with_usual(columns: Sequence[Any], *, is_number: bool) -> dict[str, Any]:
     """Returns the reference of all dates together, and by how much any one of them differs from the others."""
     make = number_reference if is_number else category_reference
+    columns = [np.sort(column, kind="stable") if is_number else Counter(column) for column in columns]
     pooled: dict[str, Any] = make(_joined(columns, is_number=is_number))
     usual = {"psi": 0.0, "ks": 0.0, "missing": 0.0, "unseen": 0.0}
     for place, column in enumerate(columns):
@@ -172,7 +192,7 @@ def _with_usual(columns: Sequence[Any], *, is_number: bool) -> dict[str, Any]:
 
 
 def _joined(columns: Sequence[Any], *, is_number: bool) -> Any:
-    return np.concatenate(columns) if is_number else [value for column in columns for value in column]
+    return np.concatenate(columns) if is_number else sum(columns, Counter[str | None]())
 
 
 def _equal_share(codes: Sequence[Vectors], pairs: Sequence[Pair], place: int) -> float | None:

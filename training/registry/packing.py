@@ -78,9 +78,7 @@ def write_bundle(records: Records, candidate: Candidate, *, threads: int) -> str
     extra = card.pages(card_facts(home, candidate, manifest, contributions))
     extra |= {"shap.png": pictures.summary(contributions, values[few], data.names)}
     extra |= candidate.judgement.files(target, data)
-    extra[REFERENCE] = reference_of(
-        records.feeds, records.portraits, last, data.names, model, calibration, threads=threads
-    )
+    extra[REFERENCE] = reference_of(records, last, data.names, model, calibration, threads=threads)
     extra |= candidate.tuned.pictures if candidate.tuned else {}
     bundle.write(home.bundles, manifest, text, calibration, golden, extra.pop(bundle.CARD).decode(), extra)
     return version

@@ -143,7 +143,7 @@ def test_a_feed_that_comes_in_bursts_may_be_silent_between_two_of_them(tmp_path)
     feeds = Feeds.open(home)
     state = feed_state(feeds, date(2026, 3, 10))["hotline_calls"]
     assert (state["rows"], state["lag_days"], state["gap_days"]) == (2.0 * CUSTOMERS, 12.0, 15.0)
-    reference = feed_reference(feeds, [date(2026, 3, 8), date(2026, 3, 9)])
+    reference = feed_reference([feed_state(feeds, date(2026, 3, day)) for day in (8, 9)])
     assert reference["hotline_calls"]["lag_days"] == 15.0
     later = {"hotline_calls": state | {"lag_days": 17.0}}
     usual_feeds = {"hotline_calls": reference["hotline_calls"] | {"rows": 500.0}}
