@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
+from sklearn.model_selection import StratifiedGroupKFold
 
 from features.kit.clock import as_of_grid
 from training.dataset.dataset import thinned
@@ -71,6 +72,20 @@ def test_folds_by_customer_judge_every_row_once_and_keep_customers_apart():
     for fold in split.folds:
         assert not {customers[k] for k in fold.train} & {customers[k] for k in fold.test}
         assert 12 <= labels[fold.test].sum() <= 18
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_folds_by_customer_are_those_of_scikit_learn(seed: int):
+    """Whatever the rate, the number of folds and the rows of a customer: the same rows in the same folds."""
+    random = np.random.default_rng(seed)
+    count, rows = int(random.integers(2, 6)), int(random.integers(100, 600))
+    codes = random.integers(0, max(count, rows // (seed + 1)), rows)
+    labels = (random.random(rows) < 0.05 * (seed + 1)).astype(int)
+    labels[:10] = [0, 1] * 5
+    ours = grouped_split([f"c{code:05d}" for code in codes], labels, count, seed=seed).folds
+    theirs = StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(labels, labels, codes)
+    for fold, (train, test) in zip(ours, theirs, strict=True):
+        assert (fold.train.tolist(), fold.test.tolist()) == (train.tolist(), test.tolist())
 
 
 def test_thinning_keeps_every_positive_and_a_fixed_draw_of_negatives():
