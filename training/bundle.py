@@ -6,7 +6,8 @@ A bundle is a folder of plain data, `bundles/<target>/<version>/`:
     model.txt         LightGBM's text format
     calibration.json  knots from raw score to propensity
     golden.json       100 feature vectors with their exact raw scores and propensities
-    card.md           the model card, for people; beside it `card.zh.md`, `card.html`, `card.zh.html` and the pictures
+    card.md           the model card, for people; beside it `card.zh.md`, `card.html`, `card.zh.html` and, drawn
+                      after it serves, the pictures
 
 Loading trusts nothing: hashes first, then a child process loads the model (a damaged LightGBM file kills the process
 that reads it), then the golden rows must come out equal to the last bit; only then may a bundle serve.
@@ -267,6 +268,21 @@ def write(bundles: Path, manifest: Manifest, model_text: str, calibration: Calib
     draft.rename(final)
     hit("bundle.after_rename")
     return final
+
+
+def add(folder: Path, names: Collection[str]) -> None:
+    """Takes files that lie in a bundle's folder into its manifest; killed anywhere, the bundle is whole.
+
+    Raises:
+        BundleError: If the bundle is not as it was written.
+    """
+    verify(folder)
+    before = sha256_of(folder / MANIFEST)
+    body = {key: value for key, value in read_json(folder / MANIFEST).items() if key != "seal"}
+    body["files"] |= {name: sha256_of(folder / name) for name in names}
+    write_bytes(folder / MANIFEST, _seal(body))
+    if before in _checked:
+        _checked.add(sha256_of(folder / MANIFEST))
 
 
 def verify(folder: Path) -> Manifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,9 +55,11 @@ def train(
         raise ConfigurationError("--trials and --minutes belong to a search", remedy="add --tune")
     from features.kit.runs import exclusive_run
     from features.kit.terminal.progress import Progress
+    from training.explanation.drawing import Drawing
     from training.labels.history import open_records
     from training.labels.targets import load_target, pairs_of
     from training.pipeline import TrainRequest, train_target
+    from training.registry.tracking import log_pictures
     from training.tuning.search import TRIALS, Budget
 
     state = open_home(home)
@@ -69,7 +72,10 @@ def train(
         may_promote=promote_it,
     )
     with exclusive_run(state, f"train {target}"), open_records(state, threads=threads) as records:
-        result = train_target(records, request, progress=Progress(quiet=as_json))
+        progress = Progress(quiet=as_json)
+        result = train_target(records, request, progress=progress)
+        with progress.step("pictures"):
+            Drawing(state, cores=threads).end(partial(log_pictures, state))
     if as_json:
         print_json({"target": target} | result)
     elif result["version"]:

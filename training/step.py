@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from features.journey.journey import Journey
@@ -20,16 +21,19 @@ def train(journey: Journey, progress: Progress) -> dict[str, Any]:
         promoting it. Where the journey may not promote, a target's summary also tells its `champion`.
     """
     with exclusive_run(journey.home, "train"):
+        from training.explanation.drawing import Drawing
         from training.labels.history import open_records
         from training.labels.targets import known_targets, load_target, pairs_of
         from training.pipeline import TrainRequest, train_target
         from training.registry.release import Reason
+        from training.registry.tracking import log_pictures
         from training.tuning.search import TRIALS, Budget
 
         targets: dict[str, Any] = {}
         changes = pairs_of(journey.changes)
         names = journey.targets or known_targets()
         wanted = {name: load_target(name).override(changes) for name in names}
+        drawing = Drawing(journey.home, cores=journey.threads)
         with open_records(journey.home, threads=journey.threads) as records:
             for name, target in wanted.items():
                 # One thread: two of LightGBM on two busy cores were measured at several times one thread's time.
@@ -38,6 +42,9 @@ def train(journey: Journey, progress: Progress) -> dict[str, Any]:
                     search=Budget(TRIALS, None) if journey.tune else None,
                 )  # fmt: skip
                 targets[name] = train_target(records, request, progress=progress)
+                drawing.begin()
+        with progress.step("pictures"):
+            drawing.end(partial(log_pictures, journey.home))
         serving = {name: champion_of(journey.home, name) for name in targets}
     challengers: dict[str, str] = {}
     for name, result in targets.items():

@@ -2,8 +2,12 @@
 
 import dataclasses
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,6 +33,7 @@ from training import bundle
 from training.card import card
 from training.evaluation.stored import read_judged
 from training.evaluation.written import read_evaluation
+from training.explanation.drawing import PICTURES, Drawing, keep
 from training.foresight import foresee
 from training.labels.history import open_records
 from training.labels.spine import no_dates
@@ -148,7 +153,6 @@ def test_the_written_verdict_is_part_of_the_bundle(small):
     content = read_evaluation(folder)
     assert (content["decision"], content["rule"], churn["rule"]) == ("promoted", "first_champion", "first_champion")
     assert Path(churn["verdict"]).read_text().startswith("# churn: promoted by `first_champion`")
-    assert (folder / "reliability.png").read_bytes().startswith(b"\x89PNG")
     rows = read_judged(folder)
     assert (len(rows.labels), int(rows.labels.sum())) == (churn["rows"], churn["test_positives"])
     assert {"evaluation.json", "evaluation.md", "judged.parquet"} <= set(bundle.verify(folder).files)
@@ -164,13 +168,65 @@ def test_the_bundle_scores_the_portraits_as_training_did(small):
     shown = re.findall(r'<img src="([^"]+)"', (folder / "card.zh.html").read_text(encoding="utf-8"))
     assert shown == ["reliability.png", "shap.png"]
     assert set(shown) <= set(loaded.manifest.files)
-    assert (folder / "shap.png").read_bytes().startswith(b"\x89PNG")
+    for name in shown:
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+        assert list((home.mlruns / "artifacts" / "churn").rglob(name))
     features = FeatureList.load(home)
     portraits = Portraits.open(home)
     values = encode(portraits.read(portraits.as_of_dates()[-1]), features)
     chosen = values[:, loaded.positions(features.features, features.identity)]
     propensities = loaded.propensity(loaded.margins(chosen))
     assert propensities.mean() == pytest.approx(loaded.manifest.base_rate, rel=0.1)
+
+
+@pytest.mark.parametrize("point", ["drawing.before_manifest", "drawing.after_manifest"])
+def test_pictures_follow_a_model_that_serves_already(small, tmp_path: Path, point: str):
+    """Before they are drawn the model loads and its card says that they follow; kill -9 in between changes nothing."""
+    home, folder = _before_its_pictures(small, tmp_path)
+    assert "shap.png: drawn after the model serves" in (folder / "card.md").read_text()
+    assert card.missing_in(folder) == ()
+    code = (
+        "import sys; from pathlib import Path; from features.kit.home import Home; "
+        "from training.explanation.drawing import Drawing; Drawing(Home(Path(sys.argv[1])), cores=1).end()"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code, str(home.root)]
+    planted = os.environ | {"INSIGHT_FAILPOINT": f"{point}:1:kill"}
+    assert subprocess.run(command, env=planted, check=False).returncode == -signal.SIGKILL
+    assert bundle.load(folder, check_in_child=False).manifest.files.keys() >= {"card.md"}
+    told: list[Path] = []
+    drawing = Drawing(home, cores=2)
+    drawing.begin()
+    drawing.end(lambda path, names: told.append(path / names[0]))
+    assert (told, drawing.waiting) == ([folder / "shap.png"], [])
+    assert {"shap.png", "reliability.png"} <= set(bundle.verify(folder).files)
+
+
+def test_what_was_kept_of_a_training_that_died_before_its_bundle_goes(small, tmp_path: Path):
+    """Nothing is drawn for a version that is not there, and nobody is told of it."""
+    home, folder = _before_its_pictures(small, tmp_path)
+    shutil.rmtree(folder)
+    drawing = Drawing(home, cores=2)
+    drawing.begin()
+    drawing.end(lambda *_: pytest.fail("told of a bundle that is not there"))
+    assert drawing.waiting == []
+
+
+def _before_its_pictures(small: tuple[Home, dict[str, Any]], tmp_path: Path) -> tuple[Home, Path]:
+    """Returns a copy of the home in which the pictures of the champion are to come, and its folder."""
+    home, summary = small
+    version, copy = summary["targets"]["churn"]["version"], Home(tmp_path / "home")
+    folder = copy.bundles / "churn" / version
+    shutil.copytree(home.bundles / "churn" / version, folder)
+    body = json.loads((folder / "manifest.json").read_text())
+    del body["seal"]
+    for name in PICTURES:
+        del body["files"][name]
+        (folder / name).unlink()
+    (folder / "manifest.json").write_bytes(bundle._seal(body))
+    draws = np.random.default_rng(0).normal(size=(50, 3))
+    keep(copy.bundles, "churn", version, draws, draws[:, :2].astype(np.float32), ("months", "plan"))
+    assert not set(PICTURES) & set(bundle.verify(folder).files)
+    return copy, folder
 
 
 def test_the_model_is_explained_as_pictures_and_one_page(small, tmp_path: Path):

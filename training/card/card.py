@@ -51,6 +51,7 @@ class Section:
     title: str
     blocks: tuple[Block, ...]
     pictures: tuple[str, ...] = ()  # files beside the card
+    follows: str = ""  # what stands in the place of a picture that is not drawn yet
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,12 @@ class _Writer:
         }
         titles, pictures = self.texts.titles, facts.pictures
         return [
-            Section(name, titles[name].get(self.locale), tuple(blocks[name]), tuple(pictures.get(name, ())))
+            Section(
+                name, titles[name].get(self.locale), tuple(blocks[name]), tuple(pictures.get(name, ())),
+                self._label("picture_follows"),
+            )
             for name in SECTIONS
-        ]
+        ]  # fmt: skip
 
     def _label(self, identifier: str) -> str:
         return self.texts.label(identifier, self.locale)

@@ -1,4 +1,4 @@
-"""Is what was promised what happened: overall, in ten equal parts, in each slice; as figures and as a picture.
+"""Is what was promised what happened: overall, in ten equal parts, in each slice.
 
 Events observed over events expected is a ratio of sums, so its interval comes from the customers' residuals (a customer
 may appear on several as-of dates). A decile's interval is that of the sum of its independent promises.
@@ -6,14 +6,12 @@ may appear on several as-of dates). A decile's interval is that of the sum of it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from features.kit.arrays import Floats, Labels
-from features.kit.pages.figures import open_figure, png
 from training.evaluation.metrics import BINS, Z95, Figure, calibration_bins
 
 NO_EVENT_95 = float(-np.log(0.025))
@@ -90,23 +88,6 @@ def by_slice(
             "observed_expected_ci": [_rounded(ratio.low), _rounded(ratio.high)],
         }
     return found
-
-
-def reliability_picture(deciles: Sequence[dict[str, Any]], title: str) -> bytes:
-    """Returns a PNG: promised against observed rate of the ten parts, each with the interval of its promise."""
-    filled = [decile for decile in deciles if decile["rows"]]
-    promised = np.array([decile["expected"] / decile["rows"] for decile in filled])
-    observed = np.array([decile["observed"] / decile["rows"] for decile in filled])
-    low = promised - np.array([decile["low"] / decile["rows"] for decile in filled])
-    high = np.array([decile["high"] / decile["rows"] for decile in filled]) - promised
-    figure, axes = open_figure(5.2, 5)
-    top = 1.1 * max(float(promised.max()), float(observed.max()), 1e-6)
-    axes.plot([0, top], [0, top], color="0.7", linewidth=1)
-    axes.errorbar(promised, promised, yerr=[low, high], fmt="none", ecolor="0.6", capsize=3, label="95 % of promise")
-    axes.plot(promised, observed, "o", color="tab:blue", label="observed")
-    axes.set(xlabel="promised rate", ylabel="observed rate", xlim=(0, top), ylim=(0, top), title=title)
-    axes.legend(loc="upper left", frameon=False)
-    return png(figure)
 
 
 def _rounded(value: float) -> float | None:

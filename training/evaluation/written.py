@@ -1,6 +1,6 @@
 """The verdict as it lies in a bundle: `evaluation.json` for programs, `evaluation.md` for people, the judged rows.
 
-verdict, evaluation, rules --files--> evaluation.json  evaluation.md  reliability.png  judged.parquet
+verdict, evaluation, rules --files--> evaluation.json  evaluation.md  judged.parquet
 evaluation.json --read_evaluation--> what `promote` and `models` go by
 """
 
@@ -20,11 +20,10 @@ from training.bundle import EVALUATION, JUDGED
 from training.dataset.dataset import Dataset
 from training.evaluation import stored
 from training.evaluation.evaluate import Judged
-from training.evaluation.reliability import reliability_picture
 from training.evaluation.verdict import CODES, Champion, Verdict, judge
 from training.labels.targets import PromotionRule, Target, ValueRules
 
-PAGE, PICTURE = "evaluation.md", "reliability.png"
+PAGE = "evaluation.md"
 FORMAT = 1
 
 
@@ -60,7 +59,6 @@ def files(
     return {
         EVALUATION: orjson.dumps(content, option=options),
         PAGE: page(content).encode(),
-        PICTURE: reliability_picture(metrics["deciles"], target.name),
         JUDGED: stored.to_parquet(judged),
     }
 

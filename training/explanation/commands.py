@@ -30,14 +30,18 @@ def explain(
     """Draw why a model scores as it does, for everybody and for single customers.
 
     Writes index.html with a SHAP summary, the dependence of the strongest features, sums by dimension, and a waterfall
-    and a force picture of each customer asked for; explanation.json holds the figures. Two checks are printed: whether
+    and a force picture of each customer asked for; explanation.json holds the figures. Pictures of model cards that a
+    stopped training left to come are drawn first. Two checks are printed: whether
     contributions stay under 1 % of noise, and whether taking the strongest feature away moves the score as told.
     """
     from features.kit.terminal.progress import Progress
+    from training.explanation.drawing import Drawing
     from training.explanation.page import explain_model
 
+    state = open_home(home)
+    Drawing(state, cores=1).end()
     result = explain_model(
-        open_home(home), target, out, version=version, as_of=parse_date(as_of, flag="--as-of"),
+        state, target, out, version=version, as_of=parse_date(as_of, flag="--as-of"),
         customers=tuple(customer or ()), progress=Progress(quiet=as_json),
     )  # fmt: skip
     if as_json:

@@ -14,9 +14,8 @@ from training import bundle
 from training.card import card
 from training.card.card_texts import load_texts
 from training.dataset.prepare import Prepared
-from training.evaluation import written
 from training.evaluation.judgement import Judgement
-from training.explanation import pictures
+from training.explanation import drawing, pictures
 from training.explanation.summary import by_dimension, importance
 from training.labels.history import Records
 from training.labels.targets import Target
@@ -41,7 +40,7 @@ class Candidate:
 
 
 def write_bundle(records: Records, candidate: Candidate, *, threads: int) -> str:
-    """Writes the bundle with its card, pictures and written verdict, and returns its version."""
+    """Writes the bundle with its card and written verdict, and returns its version; its pictures are to come."""
     home, target, fitted, metrics = records.home, candidate.target, candidate.fitted, candidate.judgement.metrics
     data, model, calibration = candidate.prepared.data, fitted.model, fitted.calibration
     last = data.as_of.max().astype(object)
@@ -76,10 +75,10 @@ def write_bundle(records: Records, candidate: Candidate, *, threads: int) -> str
         left_out=left_out,
     )
     extra = card.pages(card_facts(home, candidate, manifest, contributions))
-    extra |= {"shap.png": pictures.summary(contributions, values[few], data.names)}
     extra |= candidate.judgement.files(target, data)
     extra[REFERENCE] = reference_of(records, last, data.names, model, calibration, threads=threads)
     extra |= candidate.tuned.pictures if candidate.tuned else {}
+    drawing.keep(home.bundles, target.name, version, contributions, values[few], data.names)
     bundle.write(home.bundles, manifest, text, calibration, golden, extra.pop(bundle.CARD).decode(), extra)
     return version
 
@@ -117,7 +116,7 @@ def card_facts(home: Home, candidate: Candidate, manifest: bundle.Manifest, cont
         left_out=manifest.left_out,
         skipped=prepared.spine.skipped,
         notes=[*prepared.notes, *fitted.notes],
-        pictures={"reasons": ("shap.png",), "calibration": (written.PICTURE,)},
+        pictures={"reasons": (drawing.SUMMARY,), "calibration": (drawing.RELIABILITY,)},
     )
 
 

@@ -11,13 +11,14 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from features.kit.home import Home
 from features.kit.homes.moved import follow_folder
+from training.bundle import MANIFEST
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -79,6 +80,15 @@ def log_training(
         if _registered(client, target, version) is None:
             _register(client, target, version, folder, run)
     client.set_terminated(run.info.run_id)
+
+
+@_quiet
+def log_pictures(home: Home, folder: Path, names: Sequence[str]) -> None:
+    """Copies pictures that came after a bundle, and the manifest that knows them, to the run that made its version."""
+    client = _client(home)
+    found = _registered(client, folder.parent.name, folder.name)
+    for name in (*names, MANIFEST) if found and found.run_id else ():
+        client.log_artifact(found.run_id, str(folder / name), artifact_path="bundle")
 
 
 @_quiet
