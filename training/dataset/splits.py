@@ -153,7 +153,8 @@ def _dealt(codes: Rows, labels: npt.NDArray[Any], count: int, seed: int) -> npt.
             shares = [size / total for size in dealt_of]
             shares[fold] = (dealt_of[fold] + more) / total
             centre = sum(shares) / count
-            spreads.append(math.sqrt(sum((share - centre) ** 2 for share in shares) / count))
+            # Not by `**`, whose last bit may differ from numpy's product; one differing bit deals a group elsewhere.
+            spreads.append(math.sqrt(sum((share - centre) * (share - centre) for share in shares) / count))
         return (spreads[0] + spreads[1]) / 2
 
     for group, added in zip(order.tolist(), sizes[order].tolist(), strict=True):
