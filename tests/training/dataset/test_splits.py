@@ -84,8 +84,8 @@ def test_folds_by_customer_are_those_of_scikit_learn(seed: int):
     labels[:10] = [0, 1] * 5
     ours = grouped_split([f"c{code:05d}" for code in codes], labels, count, seed=seed).folds
     theirs = StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(labels, labels, codes)
-    for fold, (train, test) in zip(ours, theirs, strict=True):
-        assert (fold.train.tolist(), fold.test.tolist()) == (train.tolist(), test.tolist())
+    expected = [(train.tolist(), test.tolist()) for train, test in theirs]
+    assert [(fold.train.tolist(), fold.test.tolist()) for fold in ours] == expected
 
 
 def test_thinning_keeps_every_positive_and_a_fixed_draw_of_negatives():
