@@ -67,7 +67,7 @@ class Kernel:
         parts = np.empty((len(values), self._model.features), dtype=np.float32)
         tables, depth = self._model.tables, self._model.depth
         if len(values) == 1:  # half a block costs little more
-            contributions_of_rows(values, tables, depth, parts)
+            contributions_of_rows(values, tables, parts)
         else:
             _in_chunks(lambda rows: contributions_of(values[rows], tables, depth, parts[rows]), len(values), threads)
         return np.column_stack([parts, np.full(len(values), self._model.expected)])

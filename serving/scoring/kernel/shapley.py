@@ -9,16 +9,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from features.kit.arrays import Flags, Vectors
-from serving.scoring.kernel.codes import Masks, encode, encode_row, goes_left, node_masks
+from features.kit.arrays import Vectors
+from serving.scoring.kernel.codes import Codes, Masks, encode, encode_row, goes_left, node_masks
 from serving.scoring.kernel.tables import FACTORS, Tables
 from serving.scoring.kernel.trees import (
     DOWN_LEFT,
-    DOWN_RIGHT,
     MOST_LEAVES,
     OF_LEAVES,
     OF_LEFT_LEAF,
-    OF_NODES,
     OF_RIGHT_LEAF,
 )
 from serving.scoring.kernel.vectors import (
@@ -29,7 +27,7 @@ from serving.scoring.kernel.vectors import (
     ROWS,
     compiled,
     entry,
-    gather,
+    go_back,
     go_down,
     multiply,
     of_leaf_and_node,
@@ -131,71 +129,68 @@ def _walk(tables: Tables, tree: int, follows: Lanes, products: Vectors, sums: Ve
 
 
 @entry
-def contributions_of_rows(values: Vectors, tables: Tables, depth: int, result: Vectors) -> None:
+def contributions_of_rows(values: Vectors, tables: Tables, result: Vectors) -> None:
     """Writes the same for a few rows, to the last bit: one row at a time, and of a tree all points at once."""
     most = -(-_most_points(tables) // POINTS) * POINTS
     codes = np.empty(tables.column_planes[-1], np.uint8)
-    products = np.ones((depth + 1, most), np.float32)
-    sums = np.empty((depth + 4, most), np.float32)
-    gets = np.empty(most, np.float32)
-    follows = np.empty(2 * MOST_LEAVES, np.bool_)
+    products, sums = np.ones((MOST_LEAVES, most), np.float32), np.empty((MOST_LEAVES, most), np.float32)
+    gets, ones = np.empty(most, np.float32), np.ones(most, np.float32)
+    follows = np.empty(2 * MOST_LEAVES, np.uint8)
     for row in range(len(values)):
         encode_row(values[row], tables, codes)
         result[row] = 0
         for tree in range(len(tables.points)):
             start = tables.node_start[tree]
-            follows[0] = True
+            follows[0] = 1
             for node in range(tables.node_start[tree + 1] - start):
                 former, is_left = follows[tables.node_before[start + node]], goes_left(tables, start + node, codes)
-                follows[2 * node + 1], follows[2 * node + 2] = former and is_left, former and not is_left
-            _walk_row(tables, tree, follows, products, sums, gets, result[row])
+                follows[2 * node + 1], follows[2 * node + 2] = former & is_left, former & (not is_left)
+            _walk_row(tables, tree, follows, products, sums, gets, ones, result[row])
 
 
 @compiled
-def _walk_row(  # noqa: C901 - the loop of `_walk`, where a row either follows or does not
-    tables: Tables, tree: int, follows: Flags, products: Vectors, sums: Vectors, gets: Vectors, parts: Vectors
-) -> None:
-    """Goes along all edges of a tree for one row; what lies beyond the last point is multiplied, and never read."""
-    points, start, size = tables.points[tree], tables.node_start[tree], products.shape[1] * 4
-    here, top = np.intp(products.ctypes.data), np.intp(sums.ctypes.data) + 2 * size
-    got, of_first, of_second = gets.ctypes.data, np.intp(sums.ctypes.data), np.intp(sums.ctypes.data) + size
-    for step in range(tables.step_start[tree], tables.step_start[tree + 1]):
-        kind, node = tables.step_kinds[step], tables.step_nodes[step]
-        former = follows[tables.node_before[start + node]]
-        side = 1 if kind in (DOWN_RIGHT, OF_RIGHT_LEAF) else 0  # the child that comes first
-        factors = tables.factors.ctypes.data + (tables.factor_start[tree] + 2 * FACTORS * points * node) * 4
-        first = factors + FACTORS * points * 4 * side
-        second = factors + FACTORS * points * 4 * (1 - side)
-        first_taken, second_taken = follows[2 * node + 1 + side], follows[2 * node + 2 - side]
-        by_first = first + (0 if first_taken else 1 if former else 2) * points * 4
-        by_second = second + (0 if second_taken else 1 if former else 2) * points * 4
-        if kind < OF_LEAVES:
-            for point in range(0, points * 4, POINTS * 4):
-                multiply(np.uintp(here + size + point), np.uintp(here + point), np.uintp(by_first + point))
-            here += size
-            continue
-        gets_first = first + (3 if first_taken else 4) * points * 4
-        gets_second = second + (3 if second_taken else 4) * points * 4
-        left, right = of_first, of_second
-        if kind == OF_NODES:
-            top -= size
-            left, right = top - size, top
-        elif kind == OF_LEAVES:
-            top += size
-        else:
-            right = top - size
-        for point in range(0, points * 4, POINTS * 4):
-            if kind != OF_NODES:
-                multiply(np.uintp(left + point), np.uintp(here + point), np.uintp(by_first + point))
-            if kind == OF_LEAVES:
-                multiply(np.uintp(right + point), np.uintp(here + point), np.uintp(by_second + point))
-            gather(
-                np.uintp(got + point), np.uintp(top - size + point), np.uintp(left + point), np.uintp(right + point),
+def _walk_row(
+    tables: Tables, tree: int, follows: Codes, products: Vectors, sums: Vectors, gets: Vectors, ones: Vectors,
+    parts: Vectors,
+) -> None:  # fmt: skip
+    """Goes down all edges of a tree for one row, then back, without a branch that the row decides.
+
+    What lies beyond the last point is multiplied, and never read.
+    """
+    points, start, size = tables.points[tree] * 4, tables.node_start[tree], products.shape[1] * 4
+    nodes, edge_size = tables.node_start[tree + 1] - start, FACTORS * points
+    factors = tables.factors.ctypes.data + tables.factor_start[tree] * 4 - edge_size  # edges are counted from 1
+    at_products, at_sums = np.intp(products.ctypes.data), np.intp(sums.ctypes.data)
+    for node in range(1, nodes):
+        edge = tables.node_edges[start + node]
+        above = (edge - 1) >> 1
+        by = factors + edge * edge_size + (2 - follows[edge] - follows[tables.node_before[start + above]]) * points
+        for point in range(0, points, POINTS * 4):
+            to, source = at_products + node * size + point, at_products + above * size + point
+            multiply(np.uintp(to), np.uintp(source), np.uintp(by + point))
+    for place in range(start, start + nodes):
+        node = tables.way_back[place]
+        left, right, former = tables.left[start + node], tables.right[start + node], tables.node_before[start + node]
+        side = np.intp(left < nodes) & np.intp(right >= nodes)  # as in blocks, a leaf comes before a node
+        first, second = (right, left) if side else (left, right)
+        edge, other = 2 * node + 1 + side, 2 * node + 2 - side
+        by, by_other = factors + edge * edge_size, factors + other * edge_size
+        gets_first, gets_second = by + (4 - follows[edge]) * points, by_other + (4 - follows[other]) * points
+        by += (2 - follows[edge] - follows[former]) * points
+        by_other += (2 - follows[other] - follows[former]) * points
+        by = by if first >= nodes else np.intp(ones.ctypes.data)
+        by_other = by_other if second >= nodes else np.intp(ones.ctypes.data)
+        here = at_products + node * size
+        first_at = here if first >= nodes else at_sums + first * size
+        second_at = here if second >= nodes else at_sums + second * size
+        for point in range(0, points, POINTS * 4):
+            go_back(
+                np.uintp(gets.ctypes.data + point), np.uintp(at_sums + node * size + point),
+                np.uintp(first_at + point), np.uintp(second_at + point),
+                np.uintp(by + point), np.uintp(by_other + point),
                 np.uintp(gets_first + point), np.uintp(gets_second + point),
             )  # fmt: skip
-        if former:
-            total = np.float32(0)
-            for each in range(points):
-                total += gets[each]
-            parts[tables.node_features[start + node]] += total
-        here -= size
+        total = np.float32(0)
+        for each in range(tables.points[tree]):
+            total += gets[each]
+        parts[tables.node_features[start + node]] += total if follows[former] else np.float32(0)

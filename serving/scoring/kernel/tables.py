@@ -13,13 +13,14 @@ Sources: Lundberg et al. 2020 (path-dependent TreeSHAP), Yu et al. 2022 (Linear 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from features.kit.arrays import Floats
-from serving.scoring.kernel.trees import CATEGORY, Tree, UnsupportedModelError, trees_of
+from serving.scoring.kernel.trees import CATEGORY, OF_LEAVES, Tree, UnsupportedModelError, trees_of
 
 MOST_THRESHOLDS = 254
 PIVOTS = 16
@@ -49,7 +50,8 @@ class Tables(NamedTuple):
         node_start: Where a tree's nodes start, [trees + 1].
         node_planes: The plane that a node compares; the first plane of a category.
         node_codes: A value goes left if its code is at most this.
-        node_before: The last edge of the same feature, see `trees.Tree`.
+        node_edges: The edge that leads to the node, see `trees.Tree`.
+        node_before: The last edge of the same feature.
         node_features: The feature.
         set_start: Where a node's sets start, [nodes + 1]; empty for a number.
         set_halves: The half of the categories that a set is of.
@@ -63,6 +65,7 @@ class Tables(NamedTuple):
         step_start: Where the steps of a tree's walk start, [trees + 1].
         step_kinds: What is done, see `trees`.
         step_nodes: At which node.
+        way_back: A tree's nodes, each after those below it, in the order of the steps back.
         factor_start: Where a tree's factors start, [trees + 1].
         factors: Per node and side: if followed, if left here, if left before, gets if followed, gets if left here; each
             for all points. On the side of a leaf the first three hold its value.
@@ -77,6 +80,7 @@ class Tables(NamedTuple):
     node_start: npt.NDArray[np.int32]
     node_planes: npt.NDArray[np.int32]
     node_codes: npt.NDArray[np.uint8]
+    node_edges: npt.NDArray[np.int32]
     node_before: npt.NDArray[np.int32]
     node_features: npt.NDArray[np.int32]
     set_start: npt.NDArray[np.int32]
@@ -91,6 +95,7 @@ class Tables(NamedTuple):
     step_start: npt.NDArray[np.int32]
     step_kinds: npt.NDArray[np.int32]
     step_nodes: npt.NDArray[np.int32]
+    way_back: npt.NDArray[np.int32]
     factor_start: npt.NDArray[np.int32]
     factors: npt.NDArray[np.float32]
     points: npt.NDArray[np.int32]
@@ -145,6 +150,7 @@ def compile_model(dump: Mapping[str, Any]) -> CompiledModel:
             ],
             dtype=np.uint8,
         ),
+        node_edges=_i32([edge for tree in trees for edge in tree.edges]),
         node_before=_i32([before for tree in trees for before in tree.before]),
         node_features=_i32([feature for feature, _, _, _ in nodes]),
         set_start=_starts([len(each) for each in sets]),
@@ -159,6 +165,7 @@ def compile_model(dump: Mapping[str, Any]) -> CompiledModel:
         step_start=_starts([len(tree.steps) for tree in trees]),
         step_kinds=_i32([kind for tree in trees for kind, _ in tree.steps]),
         step_nodes=_i32([node for tree in trees for _, node in tree.steps]),
+        way_back=_i32([node for tree in trees for kind, node in tree.steps if kind >= OF_LEAVES]),
         factor_start=_starts([len(each) for each in factors]),
         factors=np.concatenate([*factors, np.zeros(PADDING)]).astype(np.float32),
         points=_i32([_points(tree) for tree in trees]),
@@ -196,8 +203,7 @@ def _points(tree: Tree) -> int:
 def _factors(tree: Tree) -> Floats:
     """Returns the factors of a tree's nodes, float64 [nodes, 10, points]."""
     points, inner = _points(tree), len(tree.features)
-    nodes, weights = np.polynomial.legendre.leggauss(points)
-    t, weights = (nodes + 1) / 2, weights / 2
+    t, weights = _quadrature(points)
     shares = np.array(tree.shares).reshape(-1, 3)
     share, before = shares[:, :2, None], shares[:, None, 2:]  # [nodes, side, point]
     children = np.array([tree.left, tree.right], dtype=int).T
@@ -209,6 +215,13 @@ def _factors(tree: Tree) -> Floats:
     once = np.divide(share, before, out=np.zeros_like(share), where=before > 0)
     kinds = [followed / former * ends, left / former * ends, once * ends, gets, np.broadcast_to(loses, gets.shape)]
     return np.stack([np.broadcast_to(kind, gets.shape) for kind in kinds], axis=2).reshape(inner, 2 * FACTORS, points)
+
+
+@cache
+def _quadrature(points: int) -> tuple[Floats, Floats]:
+    """Returns the points in [0, 1] and their weights."""
+    nodes, weights = np.polynomial.legendre.leggauss(points)
+    return (nodes + 1) / 2, weights / 2
 
 
 def _mean(trees: list[Tree]) -> float:

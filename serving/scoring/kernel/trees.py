@@ -30,6 +30,7 @@ class Tree:
     the right; 0 is where the walk begins.
 
     Attributes:
+        edges: The edge that leads to a node.
         before: The last edge on the way to a node that decided by its feature, 0 if there is none.
         shares: Shares of training rows that take a node's left, its right edge and all former edges of its feature,
             given the rest of the path; and the share of those former edges alone, 1 if there are none.
@@ -43,6 +44,7 @@ class Tree:
     sets: list[tuple[int, ...]] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
     right: list[int] = field(default_factory=list)
+    edges: list[int] = field(default_factory=list)
     before: list[int] = field(default_factory=list)
     shares: list[tuple[float, float, float]] = field(default_factory=list)
     leaves: list[float] = field(default_factory=list)
@@ -75,7 +77,7 @@ def _tree(root: Mapping[str, Any]) -> Tree:
     inner = sum(1 for node in _nodes(root) if "split_index" in node)
     if inner >= MOST_LEAVES:
         raise UnsupportedModelError(f"a tree of more than {MOST_LEAVES} leaves")
-    _walk(tree, root, inner, {}, 1)
+    _walk(tree, root, inner, {}, 0, 1)
     return tree
 
 
@@ -87,7 +89,9 @@ def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         stack += [each[side] for side in ("left_child", "right_child") if side in each]
 
 
-def _walk(tree: Tree, node: Mapping[str, Any], inner: int, path: dict[int, tuple[int, float]], depth: int) -> int:
+def _walk(
+    tree: Tree, node: Mapping[str, Any], inner: int, path: dict[int, tuple[int, float]], edge: int, depth: int
+) -> int:
     """Adds a node and all below it, returns its number; `path` holds each feature's last edge and share."""
     number, feature = len(tree.features), int(node["split_feature"])
     before, former = path.get(feature, (0, 1.0))
@@ -97,17 +101,19 @@ def _walk(tree: Tree, node: Mapping[str, Any], inner: int, path: dict[int, tuple
     left, right = (former * count / node["internal_count"] for count in counts)
     tree.features.append(feature)
     _add_decision(tree, node)
+    tree.edges.append(edge)
     tree.before.append(before)
     tree.shares.append((left, right, former))
     tree.depth = max(tree.depth, depth)
-    tree.most_features = max(tree.most_features, len(path | {feature: (0, 0.0)}))
+    tree.most_features = max(tree.most_features, len(path) + (feature not in path))
     tree.left.append(0)
     tree.right.append(0)
     for side, (numbers, share) in enumerate(((tree.left, left), (tree.right, right))):
         if is_node[side]:
             tree.steps.append((DOWN_LEFT + side, number))
-            below = path | {feature: (1 + 2 * number + side, share)}
-            numbers[number] = _walk(tree, children[side], inner, below, depth + 1)
+            taken = 1 + 2 * number + side
+            below = path | {feature: (taken, share)}
+            numbers[number] = _walk(tree, children[side], inner, below, taken, depth + 1)
         else:
             numbers[number] = inner + _add_leaf(tree, children[side])
     tree.steps.append((OF_LEAVES + 2 * is_node[0] + is_node[1], number))

@@ -275,17 +275,21 @@ def multiply(_typing: Any, target: Any, source: Any, by: Any) -> Any:
 
 
 @intrinsic
-def gather(_typing: Any, gets: Any, target: Any, first: Any, second: Any, by_first: Any, by_second: Any) -> Any:
-    """Writes the sum of two float32 [8], and what their feature gets of them."""
+def go_back(
+    _typing: Any, gets: Any, target: Any, first: Any, second: Any, by_first: Any, by_second: Any,
+    gets_first: Any, gets_second: Any,
+) -> Any:  # fmt: skip
+    """Writes the sum of two float32 [8], each times a factor, and what their feature gets of them."""
 
     def write(context: Any, builder: Any, _signature: Any, given: Any) -> Any:
-        left, right, by_left, by_right = (_load(builder, place, _POINTS)[0] for place in given[2:])
-        got = _multiply_add(builder, right, by_right, builder.fmul(left, by_left))
+        first, second, *factors = (_load(builder, place, _POINTS)[0] for place in given[2:])
+        left, right = builder.fmul(first, factors[0]), builder.fmul(second, factors[1])
+        got = _multiply_add(builder, right, factors[3], builder.fmul(left, factors[2]))
         _store(builder, got, _pointer(builder, given[0], _POINTS))
         _store(builder, builder.fadd(left, right), _pointer(builder, given[1], _POINTS))
         return context.get_dummy_value()
 
-    return types.void(*[address] * 6), write
+    return types.void(*[address] * 8), write
 
 
 def _pointer(builder: Any, place: Any, kind: Any) -> Any:
