@@ -91,7 +91,7 @@ def publish(
     with progress.step("publish portraits", total=expected) as tick:
         store.clear(view)
         hit("publish.after_clear")
-        _fill(store, view, _blocks(path, portraits.feature_list, event_at), tick)
+        _fill(store, view, blocks(path, portraits.feature_list, event_at), tick)
         hit("publish.after_fill")
     _verify(store, view, expected, int(event_at.timestamp()))
     hit("publish.before_pointer")
@@ -138,7 +138,7 @@ def event_time(path: Path) -> datetime:
     return instant.replace(tzinfo=UTC)
 
 
-def _blocks(path: Path, features: FeatureList, event_at: datetime) -> Iterator[Block]:
+def blocks(path: Path, features: FeatureList, event_at: datetime) -> Iterator[Block]:
     """Yields the customers of a partition in blocks, in file order."""
     columns = ["customer_id", *features.names, "facts"]
     with pq.ParquetFile(path) as file:
@@ -185,7 +185,7 @@ def _check(block: Block) -> None:
 
 def _verify(store: OnlineStore, view: str, expected: int, event_epoch: int) -> None:
     """Raises DataError unless the view holds exactly the partition's customers, all of its event time."""
-    whole, total = store.count(view, event_epoch), store.total(view)
+    whole, total = store.count(view, event_epoch)
     if whole != expected or total != expected:
         raise DataError(
             f"{view}: {whole} whole rows of {total} customers after writing {expected}; the live view stays",

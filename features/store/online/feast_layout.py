@@ -9,6 +9,8 @@ Source: feast 0.67, `infra/key_encoding_utils.py` (entity key version 3), `infra
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import mmh3
 import numpy as np
@@ -25,6 +27,9 @@ _FLOATS_TAG = b"\x82\x01"  # Value.float_list_val = field 16, length-delimited
 _PACKED_TAG = b"\x0a"  # FloatList.val = field 1, packed
 _SECONDS_TAG = b"\x08"  # google.protobuf.Timestamp.seconds = field 1, varint
 
+_MOST_HEADER = 24
+"""Nothing before the content of a value is as long."""
+
 _KEY_PREFIX = struct.pack("<III", 1, _STRING_TYPE, len(ENTITY)) + ENTITY.encode() + struct.pack("<I", _STRING_TYPE)
 
 
@@ -39,11 +44,10 @@ def key_prefix() -> bytes:
     return _KEY_PREFIX
 
 
-def customer_of(key: bytes) -> str:
-    """Returns the customer of a serialised entity key; a Redis key's project suffix is left out."""
-    start = len(_KEY_PREFIX)
-    (length,) = struct.unpack_from("<I", key, start)
-    return key[start + 4 : start + 4 + length].decode()
+def is_redis_key(project: bytes, key: bytes) -> bool:
+    """Returns whether a key that begins as every customer's does, and ends with a project, is that project's."""
+    (length,) = struct.unpack_from("<I", key, len(_KEY_PREFIX))
+    return len(key) == len(_KEY_PREFIX) + 4 + int(length) + len(project)
 
 
 def sqlite_table(project: str, view: str) -> str:
@@ -74,21 +78,62 @@ def vector_header(length: int) -> bytes:
 
 def decode_vector(value: bytes) -> np.ndarray:
     """Returns the float32 vector of a serialised `Value`, read-only. Raises ValueError if it holds anything else."""
-    start = _start(value, _FLOATS_TAG, 0)
-    if start < len(value):
-        start = _start(value, _PACKED_TAG, start)
-    return np.frombuffer(value, dtype="<f4", offset=start) if start < len(value) else np.empty(0, dtype="<f4")
+    header = _header_of(len(value), _vector_header)
+    if header is None or not value.startswith(header):
+        raise ValueError(f"{len(value)} bytes are no vector")
+    return np.frombuffer(value, dtype="<f4", offset=len(header)) if len(header) < len(value) else np.empty(0, "<f4")
+
+
+def decode_vectors(values: Sequence[bytes]) -> list[np.ndarray | None]:
+    """Returns the vectors of serialised `Value`s as `decode_vector`, at once where all are alike; None is no vector."""
+    header = _header_of(len(values[0]), _vector_header) if values else None
+    size = len(values[0]) if values else 0
+    if not header or not all(len(value) == size and value.startswith(header) for value in values):
+        return [_vector_or_none(value) for value in values]
+    packed = np.frombuffer(b"".join(values), dtype=np.uint8).reshape(len(values), size)[:, len(header) :]
+    vectors = np.ascontiguousarray(packed).view("<f4")
+    vectors.flags.writeable = False
+    return list(vectors)
+
+
+def _vector_or_none(value: bytes) -> np.ndarray | None:
+    try:
+        return decode_vector(value)
+    except ValueError:
+        return None
+
+
+def _vector_header(content: int) -> bytes:
+    if content % 4:
+        return b""
+    return vector_header(content // 4) if content else _FLOATS_TAG + varint(0)
+
+
+@lru_cache(maxsize=1 << 14)  # a batch holds values of few lengths
+def _header_of(size: int, header: Callable[[int], bytes]) -> bytes | None:
+    """Returns what stands before the content of a value of so many bytes, which says how many they are."""
+    return next(
+        (one for n in range(size - 1, max(-1, size - _MOST_HEADER), -1) if len(one := header(n)) == size - n), None
+    )
+
+
+def text_header(length: int) -> bytes:
+    """Returns the bytes before a text of `length` bytes in UTF-8."""
+    return _STRING_TAG + varint(length)
 
 
 def encode_text(text: str) -> bytes:
     """Returns a text as a serialised `Value`."""
     encoded = text.encode()
-    return _STRING_TAG + varint(len(encoded)) + encoded
+    return text_header(len(encoded)) + encoded
 
 
 def decode_text(value: bytes) -> str:
     """Returns the text of a serialised `Value`. Raises ValueError if it holds anything else."""
-    return value[_start(value, _STRING_TAG, 0) :].decode()
+    header = _header_of(len(value), text_header)
+    if header is None or not value.startswith(header):
+        raise ValueError(f"{len(value)} bytes are no text")
+    return value[len(header) :].decode()
 
 
 def encode_time(epoch_seconds: int) -> bytes:
@@ -96,6 +141,7 @@ def encode_time(epoch_seconds: int) -> bytes:
     return _SECONDS_TAG + varint(epoch_seconds)
 
 
+@lru_cache  # that of a publish is one
 def decode_time(value: bytes) -> int:
     """Returns the epoch seconds of a serialised protobuf `Timestamp`; fractions of a second are dropped."""
     if value[:1] != _SECONDS_TAG:
@@ -111,16 +157,6 @@ def varint(number: int) -> bytes:
         number >>= 7
     parts.append(number)
     return bytes(parts)
-
-
-def _start(value: bytes, tag: bytes, position: int) -> int:
-    """Returns where the one length-delimited field at `position` begins, which must end where the value ends."""
-    if not value.startswith(tag, position):
-        raise ValueError("not a value of the expected type")
-    length, start = _read_varint(value, position + len(tag))
-    if start + length != len(value):
-        raise ValueError(f"a value of {len(value) - start} bytes where {length} are declared")
-    return start
 
 
 def _read_varint(value: bytes, position: int) -> tuple[int, int]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
 import numpy as np
 
 from features.kit.errors import InsightError, NotReadyError, StateError
 from features.kit.home import Home
 from features.store.online.belonging import check_belongs
-from features.store.online.feast_layout import decode_text, decode_vector, encode_text
+from features.store.online.feast_layout import decode_text, decode_vectors, encode_text
 from features.store.online.pointer import Pointer
 from features.store.online.published import Published
 from features.store.online.rows import OnlineStore, StoredRow
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from features.portraits.feature_list import FeatureList
 
 
-@dataclass(frozen=True)
-class OnlinePortrait:
+class OnlinePortrait(NamedTuple):
     """The latest portrait of one customer.
 
     Attributes:
@@ -106,8 +105,7 @@ class OnlinePortraits:
     def _found(self, ids: Sequence[str]) -> tuple[Pointer, list[OnlinePortrait | None]]:
         pointer, rows = self._store.read(ids)
         pointer = _published(pointer)
-        identity = encode_text(pointer.identity)
-        return pointer, [_accepted(one, row, pointer, identity) for one, row in zip(ids, rows, strict=True)]
+        return pointer, _accepted(ids, rows, pointer)
 
     def check_sample(self) -> None:
         """Reads some of the customers that are live. Raises StateError if the store has lost one of them."""
@@ -172,13 +170,27 @@ def _published(pointer: Pointer | None) -> Pointer:
     return pointer
 
 
-def _accepted(customer_id: str, row: StoredRow | None, pointer: Pointer, identity: bytes) -> OnlinePortrait | None:
-    """Returns a row as a portrait if it is whole, of the pointer's event time and of its identity, else None."""
-    if row is None or row.event_epoch != pointer.event_epoch or row.feature_list != identity:
-        return None
-    if row.values is None or row.facts is None:
-        return None
-    try:
-        return OnlinePortrait(customer_id, decode_vector(row.values), decode_text(row.facts), pointer.as_of)
-    except (ValueError, IndexError):
-        return None
+def _accepted(ids: Sequence[str], rows: Sequence[StoredRow | None], pointer: Pointer) -> list[OnlinePortrait | None]:
+    """Returns each row as a portrait if it is whole, of the pointer's event time and of its identity, else None."""
+    identity, event_epoch, as_of = encode_text(pointer.identity), pointer.event_epoch, pointer.as_of
+    is_whole = [
+        row is not None
+        and row.event_epoch == event_epoch
+        and row.feature_list == identity
+        and row.values is not None
+        and row.facts is not None
+        for row in rows
+    ]
+    whole = cast("list[StoredRow]", [row for row, holds in zip(rows, is_whole, strict=True) if holds])
+    vectors = iter(decode_vectors([cast("bytes", row.values) for row in whole]))
+    found: list[OnlinePortrait | None] = []
+    for one, row, holds in zip(ids, rows, is_whole, strict=True):
+        vector = next(vectors) if holds else None
+        if vector is None or row is None or row.facts is None:
+            found.append(None)
+            continue
+        try:
+            found.append(OnlinePortrait(one, vector, decode_text(row.facts), as_of))
+        except ValueError:
+            found.append(None)
+    return found

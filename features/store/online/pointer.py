@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -29,7 +30,7 @@ class Pointer:
         """Returns the view that no reader uses."""
         return VIEWS[1] if self.view == VIEWS[0] else VIEWS[0]
 
-    @property
+    @cached_property
     def event_epoch(self) -> int:
         """Returns the as-of instant in epoch seconds, as both stores keep it."""
         return int(self.event_at.timestamp())

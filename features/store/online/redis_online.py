@@ -11,32 +11,28 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 from features.kit.errors import ConfigurationError, NotReadyError
 from features.store.online.deadline import TimedSocket, seconds_left, within
 from features.store.online.feast_layout import (
-    FACTS,
-    FEATURE_LIST,
     FIELDS,
-    VALUES,
-    customer_of,
     decode_time,
     encode_time,
+    is_redis_key,
     key_prefix,
     redis_field,
     redis_key,
     redis_time_field,
 )
 from features.store.online.pointer import Pointer
+from features.store.online.redis_wire import RefusedError, command, fill_request, hmget_request, replies
 from features.store.online.rows import Block, Owner, StoredRow
 from features.store.settings import RedisOnline
 
 _TRIES = 5
 _KEYS_PER_SCRIPT = 1_000
 _SCAN_COUNT = 5_000
-_COMMANDS_AT_ONCE = 5_000
 _BULK_PATIENCE = 20
 _REWRITE_SECONDS = 600
 _POLL_SECONDS = 0.05
@@ -88,9 +84,9 @@ class RedisStore:
         self._pointer_key = f"{project}:portrait_pointer".encode()
         self._owner_key = f"{project}:home".encode()
         self._reader = self._client(settings.deadline_ms)
-        pool = self._reader.connection_pool
-        pool.connection_class = _timed(pool.connection_class, settings.connect_deadline_ms / 1000)
         self._writer = self._client(settings.deadline_ms * _BULK_PATIENCE)
+        for pool in (self._reader.connection_pool, self._writer.connection_pool):
+            pool.connection_class = _timed(pool.connection_class, settings.connect_deadline_ms / 1000)
         self._seen: bytes | None = None
         self._refuse_eviction()
 
@@ -112,7 +108,8 @@ class RedisStore:
                 if pointer is None:
                     return None, []
                 told = Pointer.from_json(pointer)
-                *rows, now = self._exchange(self._reader, self._hmget_commands(told.view, ids) + self._get_pointer)
+                request = self._hmget(told.view, ids) + command(b"GET", self._pointer_key)
+                *rows, now = self._exchange(self._reader, request, len(ids) + 1)
                 if now == pointer:
                     self._seen = pointer
                     return told, [_row(values) for values in rows]
@@ -122,7 +119,7 @@ class RedisStore:
     def read_view(self, view: str, ids: Sequence[str]) -> list[StoredRow | None]:
         """Returns a view's rows, live or not, in the order of `ids`."""
         with self._told():
-            return [_row(values) for values in self._exchange(self._writer, self._hmget_commands(view, ids))]
+            return [_row(values) for values in self._exchange(self._writer, self._hmget(view, ids), len(ids))]
 
     def clear(self, view: str) -> None:
         """Removes a view's fields from every customer; a hash without fields vanishes."""
@@ -134,15 +131,20 @@ class RedisStore:
     def fill(self, view: str, block: Block) -> None:
         """Adds a block of customers to a view; an existing field is overwritten."""
         with self._told():
-            self._exchange(self._writer, self._hset_commands(view, block))
+            if block.ids:
+                self._exchange(self._writer, fill_request(self._project, view, block), len(block.ids))
 
-    def count(self, view: str, event_epoch: int) -> int:
-        """Returns how many customers of a view are whole and of that event time."""
-        return self._count(view, event_epoch)[0]
-
-    def total(self, view: str) -> int:
-        """Returns how many customers a view holds, of whatever event time."""
-        return self._count(view, 0)[1]
+    def count(self, view: str, event_epoch: int) -> tuple[int, int]:
+        """Returns how many customers of a view are whole and of that event time, and how many it holds at all."""
+        time_field, *fields = _fields(view)
+        arguments = [time_field, encode_time(event_epoch), *fields]
+        whole = total = 0
+        with self._told():
+            script = self._writer.register_script(_COUNT)
+            for keys in self._customers():
+                part = script(keys=keys, args=arguments)
+                whole, total = whole + part[0], total + part[1]
+        return whole, total
 
     def switch(self, pointer: Pointer) -> None:
         """Makes a view live: one key, one write."""
@@ -229,66 +231,33 @@ class RedisStore:
     def _where(self) -> str:
         return f"redis {self._settings.host}:{self._settings.port}"
 
-    def _exchange(self, client: Any, commands: list[bytes]) -> list[Any]:
-        """Sends packed commands, many at a time, and returns their replies; the pool hands out no dead connection."""
+    def _exchange(self, client: Any, request: bytes | memoryview, count: int) -> list[Any]:
+        """Sends packed commands and returns their replies, in one round trip; the pool hands out no dead connection."""
         connection = client.connection_pool.get_connection()
-        replies: list[Any] = []
         try:
-            for start in range(0, len(commands), _COMMANDS_AT_ONCE):
-                part = commands[start : start + _COMMANDS_AT_ONCE]
-                connection.send_packed_command([b"".join(part)])
-                replies += [connection.read_response() for _ in part]
+            connection.stream.sendall(request)
+            return replies(connection.stream, count)
+        except RefusedError as error:
+            connection.disconnect()
+            is_forbidden = str(error).startswith(("NOPERM", "NOAUTH"))
+            raise (self._redis.AuthenticationError if is_forbidden else self._redis.ResponseError)(str(error)) from None
         except BaseException:
             connection.disconnect()
             raise
         finally:
             client.connection_pool.release(connection)
-        return replies
 
-    @cached_property
-    def _get_pointer(self) -> list[bytes]:
-        return [b"*2\r\n" + _bulk(b"GET") + _bulk(self._pointer_key)]
-
-    def _hmget_commands(self, view: str, ids: Sequence[str]) -> list[bytes]:
-        """Returns one packed HMGET per customer: the event time, then the fields."""
-        head = b"*6\r\n" + _bulk(b"HMGET")
-        tail = b"".join(map(_bulk, _fields(view)))
-        return [b"".join((head, _bulk(redis_key(self._project, one)), tail)) for one in ids]
-
-    def _hset_commands(self, view: str, block: Block) -> list[bytes]:
-        """Returns one packed HSET per customer, with what does not change packed once."""
-        names = {name: _bulk(redis_field(view, name)) for name in FIELDS}
-        head = b"*10\r\n" + _bulk(b"HSET")
-        tail = (
-            names[FEATURE_LIST]
-            + _bulk(block.identity_value())
-            + _bulk(redis_time_field(view))
-            + _bulk(encode_time(block.event_epoch))
-        )
-        values, facts = names[VALUES], names[FACTS]
-        return [
-            b"".join((head, _bulk(redis_key(self._project, one)), values, _bulk(vector), facts, _bulk(text), tail))
-            for one, vector, text in zip(block.ids, block.vector_values(), block.facts_values(), strict=True)
-        ]
-
-    def _count(self, view: str, event_epoch: int) -> tuple[int, int]:
-        time_field, *fields = _fields(view)
-        arguments = [time_field, encode_time(event_epoch), *fields]
-        whole = total = 0
-        with self._told():
-            script = self._writer.register_script(_COUNT)
-            for keys in self._customers():
-                part = script(keys=keys, args=arguments)
-                whole, total = whole + part[0], total + part[1]
-        return whole, total
+    def _hmget(self, view: str, ids: Sequence[str]) -> bytes:
+        return hmget_request([redis_key(self._project, one) for one in ids], _fields(view))
 
     def _customers(self) -> Iterator[list[bytes]]:
         """Yields the keys of this project's customers in parts, each key once."""
-        pattern = key_prefix() + b"*" + self._project.encode()
+        own = self._project.encode()
+        pattern = key_prefix() + b"*" + own
         seen: set[bytes] = set()
         part: list[bytes] = []
         for key in self._writer.scan_iter(match=pattern, count=_SCAN_COUNT):
-            if key in seen or key != redis_key(self._project, customer_of(key)):
+            if key in seen or not is_redis_key(own, key):
                 continue
             seen.add(key)
             part.append(key)
@@ -354,13 +323,10 @@ def _timed(kind: type, seconds: float) -> type:
     class Timed(kind):  # type: ignore[misc]
         def _connect(self) -> TimedSocket:
             self.socket_connect_timeout = min(seconds, seconds_left())
-            return TimedSocket(super()._connect())
+            self.stream = TimedSocket(super()._connect())
+            return self.stream
 
     return Timed
-
-
-def _bulk(content: bytes) -> bytes:
-    return b"$%d\r\n%b\r\n" % (len(content), content)
 
 
 def _fields(view: str) -> list[bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -56,20 +56,14 @@ class Block:
         if len(set(lengths)) != 1:
             raise DataError(f"portraits: a block of {lengths[0]} customers, {lengths[1]} vectors, {lengths[2]} facts")
 
-    def vector_values(self) -> list[bytes]:
-        """Returns each customer's vector as a serialised `Value`."""
+    def vector_values(self) -> bytes:
+        """Returns the customers' vectors as serialised `Value`s, all of one length, one after the other."""
         width = self.matrix.shape[1]
         header = np.frombuffer(vector_header(width), dtype=np.uint8)
-        size = len(header) + 4 * width
-        content = np.empty((len(self.matrix), size), dtype=np.uint8)
+        content = np.empty((len(self.matrix), len(header) + 4 * width), dtype=np.uint8)
         content[:, : len(header)] = header
         content[:, len(header) :] = np.ascontiguousarray(self.matrix, dtype="<f4").view(np.uint8).reshape(-1, 4 * width)
-        whole = content.tobytes()
-        return [whole[start : start + size] for start in range(0, len(whole), size)]
-
-    def facts_values(self) -> Iterator[bytes]:
-        """Yields each customer's facts as a serialised `Value`."""
-        return map(encode_text, self.facts)
+        return content.tobytes()
 
     def identity_value(self) -> bytes:
         """Returns the feature-list identity as a serialised `Value`."""
@@ -100,11 +94,8 @@ class OnlineStore(Protocol):
     def fill(self, view: str, block: Block) -> None:
         """Adds a block of customers to the idle view."""
 
-    def count(self, view: str, event_epoch: int) -> int:
-        """Returns how many customers of a view are whole and of that event time."""
-
-    def total(self, view: str) -> int:
-        """Returns how many customers a view holds."""
+    def count(self, view: str, event_epoch: int) -> tuple[int, int]:
+        """Returns how many customers of a view are whole and of that event time, and how many it holds at all."""
 
     def switch(self, pointer: Pointer) -> None:
         """Makes a view live."""

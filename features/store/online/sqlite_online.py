@@ -19,7 +19,16 @@ from features.erasure.rewriting import compact_sqlite
 from features.kit.errors import DataError, NotReadyError
 from features.kit.sql import quoted
 from features.store.online.deadline import within
-from features.store.online.feast_layout import FACTS, FEATURE_LIST, FIELDS, VALUES, VIEWS, entity_key, sqlite_table
+from features.store.online.feast_layout import (
+    FACTS,
+    FEATURE_LIST,
+    FIELDS,
+    VALUES,
+    VIEWS,
+    encode_text,
+    entity_key,
+    sqlite_table,
+)
 from features.store.online.pointer import Pointer
 from features.store.online.rows import Block, Owner, StoredRow
 
@@ -80,11 +89,13 @@ class SqliteStore:
         """Adds one block of customers to a view. Raises DataError if a customer is in it already."""
         insert = f'INSERT INTO "{sqlite_table(self._project, view)}" VALUES (?, ?, ?, NULL, NULL, ?, ?)'
         at, identity = block.event_epoch, block.identity_value()
-        keys = [entity_key(customer_id) for customer_id in block.ids]
+        vectors = block.vector_values()
+        size = len(vectors) // max(1, len(block.ids))
         rows = (  # in key order, so that the index only grows at its end
             (key, name, value, at, at)
-            for key, vector, facts in zip(keys, block.vector_values(), block.facts_values(), strict=True)
-            for name, value in ((FACTS, facts), (FEATURE_LIST, identity), (VALUES, vector))
+            for place, (one, facts) in enumerate(zip(block.ids, block.facts, strict=True))
+            for key, vector in ((entity_key(one), vectors[place * size : (place + 1) * size]),)
+            for name, value in ((FACTS, encode_text(facts)), (FEATURE_LIST, identity), (VALUES, vector))
         )
         try:
             with self._writing() as database:
@@ -92,20 +103,15 @@ class SqliteStore:
         except sqlite3.IntegrityError as error:
             raise DataError(f"portraits: a customer stands twice ({error})", remedy="build them again") from None
 
-    def count(self, view: str, event_epoch: int) -> int:
-        """Returns how many customers of a view are whole and of that event time."""
+    def count(self, view: str, event_epoch: int) -> tuple[int, int]:
+        """Returns how many customers of a view are whole and of that event time, and how many it holds at all."""
         query = (
-            f"SELECT count(*) FROM (SELECT 1 FROM {quoted(sqlite_table(self._project, view))} WHERE event_ts = ? "
-            "GROUP BY entity_key HAVING count(*) = 3)"
+            "SELECT coalesce(sum(whole), 0), count(*) FROM (SELECT count(*) = 3 AND min(event_ts) = max(event_ts) AND "
+            f"min(event_ts) = ? AS whole FROM {quoted(sqlite_table(self._project, view))} GROUP BY entity_key)"
         )
         with self._writing() as database:
-            return int(database.execute(query, (event_epoch,)).fetchone()[0])
-
-    def total(self, view: str) -> int:
-        """Returns how many customers a view holds, of whatever event time."""
-        query = f'SELECT count(DISTINCT entity_key) FROM "{sqlite_table(self._project, view)}"'
-        with self._writing() as database:
-            return int(database.execute(query).fetchone()[0])
+            whole, total = database.execute(query, (event_epoch,)).fetchone()
+        return int(whole), int(total)
 
     def switch(self, pointer: Pointer) -> None:
         """Makes a view live: one row, one transaction."""

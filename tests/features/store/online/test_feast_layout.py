@@ -15,14 +15,15 @@ IDS = ["1", "c10", "460001234567890123", "客户-7", "a" * 300, " "]
 
 @pytest.mark.parametrize("customer_id", IDS)
 def test_entity_key_is_feasts(customer_id):
-    """A customer's key is what Feast's own serialiser writes, and it reads back."""
+    """A customer's key is what Feast's own serialiser writes; that of another project is told from it."""
     from feast.infra.key_encoding_utils import serialize_entity_key
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey
     from feast.protos.feast.types.Value_pb2 import Value
 
     proto = EntityKey(join_keys=["customer_id"], entity_values=[Value(string_val=customer_id)])
     assert serialize_entity_key(proto, 3) == layout.entity_key(customer_id)
-    assert customer_id == layout.customer_of(layout.redis_key("project", customer_id))
+    assert layout.is_redis_key(b"project", layout.redis_key("project", customer_id))
+    assert not layout.is_redis_key(b"project", layout.redis_key("other_project", customer_id))
 
 
 @pytest.mark.parametrize("length", [0, 1, 31, 32, 90, 5_000])
@@ -36,6 +37,20 @@ def test_vector_is_feasts(length):
     if length:
         assert expected == layout.vector_header(len(vector)) + vector.astype("<f4").tobytes()
     assert vector.tobytes() == layout.decode_vector(expected).tobytes()
+
+
+def test_many_vectors_are_decoded_as_each_is():
+    """Alike ones at once, unlike ones one by one; what is no vector is None and spoils nobody else's."""
+    alike = [layout.vector_header(3) + np.array([k, np.nan, -0.0], "<f4").tobytes() for k in range(4)]
+    for values in ([], alike, [*alike, layout.vector_header(1) + bytes(4)], [*alike, b"\x12\x01a", alike[0][:-1]]):
+        decoded = layout.decode_vectors(values)
+        for value, found in zip(values, decoded, strict=True):
+            if value in alike or len(value) == len(layout.vector_header(1)) + 4:
+                assert found is not None
+                assert layout.decode_vector(value).tobytes() == found.tobytes()
+                assert not found.flags.writeable
+            else:
+                assert found is None
 
 
 @pytest.mark.parametrize("text", ["", "x", "畅享套餐" * 50, '{"a":1}' * 3_000])
