@@ -31,11 +31,11 @@ def test_replies_are_the_same_however_they_are_cut(size):
     assert replies(Parts(CONTENT, size), len(EXPECTED)) == EXPECTED
 
 
-def test_half_a_reply_is_no_reply():
+@pytest.mark.parametrize("stop", range(len(CONTENT)))
+def test_half_a_reply_is_no_reply(stop):
     """A server that hangs up in the middle is an error at whatever byte it does."""
-    for stop in range(len(CONTENT)):
-        with pytest.raises(ConnectionError):
-            replies(Parts(CONTENT[:stop], 7), len(EXPECTED))
+    with pytest.raises(ConnectionError):
+        replies(Parts(CONTENT[:stop], 7), len(EXPECTED))
 
 
 def test_an_error_among_replies_is_raised():
