@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pwd
 import secrets
@@ -19,6 +20,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 """Two tests share the cores: a thread of LightGBM that waits must not spin on the other's."""
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 """The workers and the hundreds of commands that tests start would each compile every module that they import."""
+
+
+def pytest_collection_finish() -> None:
+    """Lets the garbage collector pass by what has been imported: walking through it took 6 % of the tests' CPU."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture

@@ -49,14 +49,14 @@ from features.feeds.landing.quarantine import (
 )
 from features.feeds.landing.reports import FeedReport, LandingReport
 from features.feeds.landing.suppression import Suppressor
-from features.feeds.landing.typing_rows import Load, stage_feed, staged_name
+from features.feeds.landing.typing_rows import Load, select_types, stage_feed, staged_name
 from features.feeds.mapping.sources import FeedMapping, Source
 from features.feeds.schema import Feed, Grain
 from features.kit.clock import add_months, utc_now
 from features.kit.errors import ConfigurationError, DataError
 from features.kit.home import Home
 from features.kit.runs import hit
-from features.kit.sql import column_types, literal, literals, quoted, row_count
+from features.kit.sql import literal, literals, quoted, row_count
 from features.kit.terminal.progress import SILENT, Progress
 
 RULES_VERSION = 6
@@ -232,12 +232,10 @@ class _Landing:
             for feed, mapping in todo:
                 with progress.step(f"check {feed.name}"):
                     load = Load(self.arrival, is_first=self.before(feed.name) is None)
-                    where = (
-                        self.only_new_files(feed, mapping)
-                        if _names_file(connection, mapping)
-                        else self.refuse_parts(feed)
-                    )
-                    if stage_feed(connection, self.source, feed, mapping, load, where):
+                    types = select_types(connection, feed, mapping)
+                    where = self.only_new_files(feed, mapping) if "_file" in types else self.refuse_parts(feed)
+                    stage_feed(connection, self.source, feed, mapping, load, types, where)
+                    if "known_at" in types:
                         self.with_known_at.add(feed.name)
                     hit("ingest.after_check")
         return views
@@ -332,18 +330,11 @@ def _report(connection: duckdb.DuckDBPyConnection, feed: Feed, views: list[str],
         accepted=row_count(connection, f"{staged_name(feed)} WHERE _reason IS NULL"),
         quarantined=sum(reasons.values()),
         reasons=reasons,
-        first=first_refused(connection, *owners),
+        first=first_refused(connection, *owners) if reasons else "",
         rewritten=row_count(connection, f"{staged_name(feed)} WHERE _reason IS NULL AND _rewritten"),
         unknown={str(column): int(rows) for column, rows in unknown},
         erased=erased,
     )
-
-
-def _names_file(connection: duckdb.DuckDBPyConnection, mapping: FeedMapping) -> bool:
-    try:
-        return "_file" in column_types(connection, mapping.select.rstrip().rstrip(";"))
-    except duckdb.Error:
-        return False  # stage_feed says what is wrong
 
 
 def _days(writer: Writer, shape: Shape, before: LandedFeed | None) -> tuple[date | None, date | None]:

@@ -46,6 +46,11 @@ def reasons_of(connection: duckdb.DuckDBPyConnection, *owners: str) -> dict[str,
     return {str(reason): int(count) for reason, count in rows}
 
 
+def _refused_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Returns feed or view -> refused rows, of those that have any."""
+    return dict(connection.execute("SELECT owner, count(*) FROM refused_rows GROUP BY owner").fetchall())
+
+
 def first_refused(connection: duckdb.DuckDBPyConnection, *owners: str) -> str:
     """Returns the first refused row of the most frequent reason in words, or an empty string."""
     rows = connection.execute(
@@ -107,9 +112,10 @@ def write_quarantine(connection: duckdb.DuckDBPyConnection, home: Home, owners: 
         home.quarantine.mkdir(parents=True, exist_ok=True, mode=0o700)
         old.chmod(0o600)
         old.replace(home.quarantine / old.name)
+    refused = _refused_rows(connection)
     for owner in owners:
         path = home.quarantine / f"{owner}.parquet"
-        if not reasons_of(connection, owner):
+        if owner not in refused:
             path.unlink(missing_ok=True)
             continue
         own = f"FROM refused_rows WHERE owner = {literal(owner)}"
@@ -148,10 +154,11 @@ def check_limits(
         )
         if bad:
             _check_each_file(connection, name, view, source.views[name].max_quarantine_share)
+    refused = _refused_rows(connection)
     for name, report in reports.items():
         # what the files' own checks refused has its own limit above, also where a file is called like the feed
         of_files = sum(views[name].refused.values()) if name in views else 0
-        bad = sum(reasons_of(connection, name).values()) - of_files
+        bad = refused.get(name, 0) - of_files
         first = partial(first_refused, connection, name)
         _check(f"feed {name}", bad, report.accepted + bad, source.feeds[name].max_quarantine_share, first)
 

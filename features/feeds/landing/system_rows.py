@@ -18,7 +18,7 @@ from features.feeds.landing.free_text import texts_of
 from features.feeds.landing.identity import admit_known_customers
 from features.feeds.landing.parts import Outcome, Writer
 from features.feeds.landing.quarantine import collect_refused
-from features.feeds.landing.typing_rows import Load, stage_feed, staged_name
+from features.feeds.landing.typing_rows import Load, select_types, stage_feed, staged_name
 from features.feeds.mapping.layout import File
 from features.feeds.mapping.sources import Currency, FeedMapping, OperatorBlock, Source
 from features.feeds.schema import Feed, Kind
@@ -124,7 +124,8 @@ def _stage(
     )
     connection.register("arrow_rows", table.append_column("_row", pa.array(range(table.num_rows), pa.int64())))
     connection.execute("CREATE TABLE system_rows AS FROM arrow_rows")
-    stage_feed(connection, source, contract, mapping, load)
+    types = select_types(connection, contract, mapping)
+    stage_feed(connection, source, contract, mapping, load, types)
 
 
 def _reasons(connection: duckdb.DuckDBPyConnection, table: str, row: str, reason: str) -> dict[int, str]:

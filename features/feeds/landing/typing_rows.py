@@ -51,9 +51,15 @@ def is_staged(connection: duckdb.DuckDBPyConnection, feed: str, column: str = "c
 
 
 def stage_feed(
-    connection: duckdb.DuckDBPyConnection, source: Source, feed: Feed, mapping: FeedMapping, load: Load, where: str = ""
-) -> bool:
-    """Creates `staged__<feed>` from the mapping's SELECT; tells whether the source itself says when it knew.
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    feed: Feed,
+    mapping: FeedMapping,
+    load: Load,
+    types: dict[str, str],
+    where: str = "",
+) -> None:
+    """Creates `staged__<feed>` from the mapping's SELECT, whose columns have these types (`select_types`).
 
     `where` is a condition on the SELECT's `_file`, to leave out files that landed before.
 
@@ -61,21 +67,21 @@ def stage_feed(
         ConfigurationError: If the SELECT is wrong, or its columns do not fit the contract.
         DataError: If a value breaks the SELECT itself.
     """
-    select = f"SELECT * FROM ({mapping.select.rstrip().rstrip(';')})" + (f" WHERE {where}" if where else "")
-    types = select_types(connection, feed, mapping, select)
+    select = _rows_of(mapping) + (f" WHERE {where}" if where else "")
     columns = _target_columns(source, feed, mapping, types)
     _create(connection, feed, select, _Plan(source, feed, mapping, load, types, columns))
     for column in (column.name for column in columns if column.is_identifier):
         _refuse_rounded(connection, staged_name(feed), column)
-    return "known_at" in types
 
 
-def select_types(
-    connection: duckdb.DuckDBPyConnection, feed: Feed, mapping: FeedMapping, select: str
-) -> dict[str, str]:
+def _rows_of(mapping: FeedMapping) -> str:
+    return f"SELECT * FROM ({mapping.select.rstrip().rstrip(';')})"
+
+
+def select_types(connection: duckdb.DuckDBPyConnection, feed: Feed, mapping: FeedMapping) -> dict[str, str]:
     """Returns the columns of a mapping's SELECT with their DuckDB types. Raises ConfigurationError."""
     try:
-        types = column_types(connection, select)
+        types = column_types(connection, _rows_of(mapping))
     except duckdb.Error as error:
         raise ConfigurationError(f"feeds.{feed.name}.select: {_one_line(error)}") from None
     known = [*feed.by_name, "event_id", "event_at", "known_at", *_EXTRA]
