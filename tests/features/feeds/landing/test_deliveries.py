@@ -25,6 +25,8 @@ from features.portraits.build.build import build_portraits
 from features.simulator.step import simulate_to
 from tests.results import figure, record
 
+pytestmark = pytest.mark.xdist_group("deliveries")
+
 ROOT = Path(__file__).parents[4]
 CUSTOMERS, MONTHS = 64, 13
 FEW = ("customers", "bills", "tickets")
