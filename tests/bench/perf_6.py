@@ -62,8 +62,7 @@ def _repeated(home: Home, into: Home, rows: int) -> date:
     portraits = Portraits.open(home)
     as_of = portraits.as_of_dates()[-1]
     table = portraits.read(as_of)
-    for place in ("bundles",):
-        shutil.copytree(getattr(home, place), getattr(into, place))
+    shutil.copytree(home.bundles, into.bundles)
     into.portraits.mkdir(parents=True)
     shutil.copy(home.portraits / "current.json", into.portraits)
     target = into.portraits / portraits.root.name / f"as_of={as_of.isoformat()}" / PORTRAIT_FILE

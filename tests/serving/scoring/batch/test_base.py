@@ -120,9 +120,11 @@ def test_a_killed_pass_goes_on_after_its_last_block(fresh, monkeypatch):
 
 
 def test_two_threads_change_nothing(fresh):
-    """Scores of one and of two threads are byte-equal."""
-    one = score_base(fresh.home, "churn", AS_OF, check_in_child=False).path.read_bytes()
-    two = score_base(fresh.home, "churn", AS_OF, threads=2, check_in_child=False).path.read_bytes()
+    """Scores of one and of two threads, ten blocks, are byte-equal."""
+    one, two = (
+        score_base(fresh.home, "churn", AS_OF, threads=threads, block_rows=60, check_in_child=False).path.read_bytes()
+        for threads in (1, 2)
+    )
     assert one == two
 
 
