@@ -41,7 +41,7 @@ from serving.scoring.batch.stored import Scores
 from serving.scoring.reasons.book import load_book
 
 home = Home.at()
-as_of = max(Scores.current(home, path.name).as_of for path in home.scores.iterdir() if path.is_dir())
+as_of = max(Scores.current(home, path.name).as_of for path in home.scores.iterdir() if (path / "current.json").exists())
 settings, book = load_settings(), load_book()
 states = on_current_feeds(home, lambda feeds: read_states(feeds, as_of, settings))
 operator = states.operator
