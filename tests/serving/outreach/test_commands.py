@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 from features.journey.journey import Journey
+from features.kit.cli import main
 from features.kit.terminal.progress import SILENT
 from serving.outreach.step import outreach
 from tests.world import AS_OF
 
 
 def insight(home, *words: str) -> subprocess.CompletedProcess[str]:
-    """Runs `insight` in a fresh process."""
-    program = "from features.kit.cli import main; main()"
-    return subprocess.run([sys.executable, "-c", program, *words, "--home", str(home.root)], check=False,
-                          capture_output=True, text=True)  # fmt: skip
+    """Runs `insight` as a fresh process would, in this one, which has the libraries already."""
+    printed, complained = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    code = 0
+    typed = ["insight", *words, "--home", str(home.root)]
+    with (
+        patch.object(sys, "argv", typed), patch.dict(os.environ), redirect_stdout(printed), redirect_stderr(complained),
+    ):  # fmt: skip
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    said = [stream.buffer.getvalue().decode() for stream in (printed, complained)]
+    return subprocess.CompletedProcess(typed, code, *said)
 
 
 def test_a_list_is_drawn_filled_in_and_imported(crowd, tmp_path):
