@@ -16,18 +16,12 @@ PREFIX = "INSIGHT_"
 
 
 class Settings(BaseSettings):
-    """The variables `INSIGHT_*` that serving reads besides `INSIGHT_HOME`.
-
-    Attributes:
-        database_url: PostgreSQL of the operational database; None means SQLite inside the home. Holds a password,
-            so it never prints.
-        watch_seconds: How often a running process looks for a new champion.
-    """
+    """The variables `INSIGHT_*` that serving reads besides `INSIGHT_HOME`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
-    database_url: SecretStr | None = None
-    watch_seconds: float = Field(default=0.5, gt=0)
+    database_url: SecretStr | None = None  # of PostgreSQL, never printed; None: SQLite inside the home
+    watch_seconds: float = Field(default=0.5, gt=0)  # how often a running process looks for a new champion
 
 
 def read_settings() -> Settings:

@@ -70,15 +70,10 @@ def body_example(example: Any) -> dict[str, Any]:
 
 
 class FileAnswer(NamedTuple):
-    """A file that a service answers with.
-
-    Attributes:
-        content: Its bytes.
-        not_evaluable: The refusals that nobody could check.
-    """
+    """A file that a service answers with."""
 
     content: bytes
-    not_evaluable: list[str]
+    not_evaluable: list[str]  # the refusals that nobody could check
 
 
 def not_evaluable(codes: Sequence[str]) -> dict[str, str]:

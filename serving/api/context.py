@@ -52,28 +52,15 @@ _LEDGER_STATE = select(
 
 @dataclass
 class Context:
-    """One process's resources. Thread-safe.
-
-    Attributes:
-        home: The state.
-        engine: The operational database.
-        keys: The API keys.
-        figures: What `/metrics` shows.
-        models: Every target's champion.
-        ranks: Rank tables of the batches.
-        lookups: Stored scores of the batches.
-        portraits: The live portraits.
-        book: The reasons.
-        writer: Writes reasons.
-    """
+    """One process's resources. Thread-safe."""
 
     home: Home
     engine: Engine
     keys: KeyRing
-    figures: Figures
-    models: Models
-    ranks: RankTables
-    lookups: Lookups
+    figures: Figures  # what `/metrics` shows
+    models: Models  # every target's champion
+    ranks: RankTables  # rank tables of the batches
+    lookups: Lookups  # stored scores of the batches
     portraits: OnlinePortraits
     book: ReasonBook
     writer: ReasonWriter

@@ -21,17 +21,11 @@ _FIRST = "0" * 64
 
 @dataclass(frozen=True)
 class Redaction:
-    """What a redaction did.
+    """What a redaction did."""
 
-    Attributes:
-        entries: Entries changed.
-        ended_with: The hash that the chain ended with before.
-        broken_at: The first entry that did not fit the chain before, or None; from there nothing was chained again.
-    """
-
-    entries: int
-    ended_with: str
-    broken_at: int | None
+    entries: int  # entries changed
+    ended_with: str  # the hash that the chain ended with before
+    broken_at: int | None  # the first entry that did not fit before, or None; from there nothing is chained again
 
 
 def record(session: Session, *, actor: str, action: str, subject: str, detail: dict[str, Any] | None = None) -> int:

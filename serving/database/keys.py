@@ -37,27 +37,16 @@ SCOPES: dict[str, str] = {
 
 @dataclass(frozen=True)
 class ApiKey:
-    """Who is asking, and what they may see.
+    """Who is asking, and what they may see."""
 
-    Attributes:
-        key_id: The public part of the key.
-        name: Whose key it is.
-        scopes: What it may do.
-        province: Rows of this province only, if set.
-        city: Rows of this city only, if set.
-        created_at: When it was made.
-        expires_at: When it stops working, if ever.
-        revoked_at: When it was taken back, if it was.
-    """
-
-    key_id: str
-    name: str
-    scopes: frozenset[str]
-    province: str | None
-    city: str | None
+    key_id: str  # the public part of the key
+    name: str  # whose key it is
+    scopes: frozenset[str]  # what it may do
+    province: str | None  # rows of this province only, if set
+    city: str | None  # rows of this city only, if set
     created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
+    expires_at: datetime | None  # when it stops working, if ever
+    revoked_at: datetime | None  # when it was taken back, if it was
 
     def works_at(self, instant: datetime) -> bool:
         """Returns whether the key is neither revoked nor expired."""

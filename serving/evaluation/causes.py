@@ -17,17 +17,11 @@ NO_CAUSE = "mixed.no_single_cause"
 
 @dataclass(frozen=True)
 class CauseHit:
-    """How many events had their true cause among the reasons shown.
+    """How many events had their true cause among the reasons shown."""
 
-    Attributes:
-        events: Events of the window whose true cause lies before the as-of date, of customers with reasons.
-        visible: Those whose portrait holds the fact of the cause; the others no reason could name.
-        hits: Those whose cause is among the reasons.
-    """
-
-    events: int
-    visible: int
-    hits: int
+    events: int  # events of the window whose true cause lies before the as-of date, of customers with reasons
+    visible: int  # those whose portrait holds the fact of the cause; the others no reason could name
+    hits: int  # those whose cause is among the reasons
 
     @property
     def share(self) -> float | None:

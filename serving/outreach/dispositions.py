@@ -12,44 +12,26 @@ from serving.outreach.refusals import RefusalCode
 
 @dataclass(frozen=True)
 class Forbids:
-    """What a disposition forbids from then on.
-
-    Attributes:
-        code: The refusal's code.
-        rest: The setting of `claim` with the days it lasts; empty means until it is lifted.
-        only_action: Only this action.
-        only_line: Only this subscription; otherwise everything of the person.
-        until_closed: Until the ticket is closed.
-    """
+    """What a disposition forbids from then on."""
 
     code: RefusalCode
-    rest: str = ""
+    rest: str = ""  # the setting of `claim` with the days it lasts; empty means until it is lifted
     only_action: bool = False
-    only_line: bool = False
+    only_line: bool = False  # only this subscription; otherwise everything of the person
     until_closed: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a disposition does.
-
-    Attributes:
-        then: The line is `closed`, waits for an `appointment`, or has used up an `attempt`.
-        needs: The column that it cannot do without.
-        is_contact: Whether the person was reached, so that it counts in the caps.
-        on_closed_line: Whether it counts even on a line that is closed: what a customer said is never too late.
-        forbids: What it forbids.
-        follows: The disposition that may have closed the line before: a gateway reports `delivered` after `sent`.
-        only_sent: Whether it fits messages and app lines alone, which go out without a talk.
-    """
+    """What a disposition does: then the line is closed, waits for an appointment, or has used up an attempt."""
 
     then: Literal["closed", "appointment", "attempt"] = "closed"
-    needs: str | None = None
-    is_contact: bool = True
-    on_closed_line: bool = False
+    needs: str | None = None  # the column that it cannot do without
+    is_contact: bool = True  # whether the person was reached, so that it counts in the caps
+    on_closed_line: bool = False  # it counts even on a line that is closed: what a customer said is never too late
     forbids: Forbids | None = None
-    follows: str = ""
-    only_sent: bool = False
+    follows: str = ""  # what may have closed the line before: a gateway reports `delivered` after `sent`
+    only_sent: bool = False  # whether it fits messages and app lines alone, which go out without a talk
 
 
 SENT_CHANNELS = frozenset({"message", "app"})

@@ -17,20 +17,15 @@ _NUMBER: tuple[Channel, ...] = ("call", "message")
 class Effect:
     """How far a refusal reaches.
 
-    Attributes:
-        stops: A `purpose` that names it in `configs/outreach.yaml`; `always`, named or not; one `action` whose
-            `not_when` names it; one `line` of a list.
-        channels: The channels that it stops.
-        passes: Whether time alone lifts it.
-        own_line: Whether a line's own claim and conversation cause it; then it does not stop that line's next attempt.
-        feed: The feed without which it can never arise, however true it is.
+    It stops a `purpose` that names it in `configs/outreach.yaml`; `always`, named or not; one `action` whose `not_when`
+    names it; or one `line` of a list.
     """
 
     stops: Literal["purpose", "always", "action", "line"] = "purpose"
     channels: tuple[Channel, ...] = CHANNELS
-    passes: bool = False
-    own_line: bool = False
-    feed: str | None = None
+    passes: bool = False  # whether time alone lifts it
+    own_line: bool = False  # a line's own claim and conversation cause it: no stop for its next attempt
+    feed: str | None = None  # the feed without which it can never arise, however true it is
 
 
 _PLAIN, _ACTION, _LINE = Effect(), Effect("action"), Effect("line")

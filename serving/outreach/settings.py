@@ -191,17 +191,11 @@ class Action(Text):
 
 
 class OwnTarget(Text):
-    """How a target of the operator's own reaches a list; the text is what a line calls it.
+    """How a target of the operator's own reaches a list; the text is what a line calls it."""
 
-    Attributes:
-        worth: What one event brings (+) or costs (-), currency units.
-        actions: The actions that change it; their purpose is that of the contact.
-        effect: By how much each of them does.
-    """
-
-    worth: Decimal
-    actions: tuple[str, ...] = Field(min_length=1)
-    effect: Effect
+    worth: Decimal  # what one event brings (+) or costs (-), currency units
+    actions: tuple[str, ...] = Field(min_length=1)  # the actions that change it; their purpose is that of the contact
+    effect: Effect  # by how much each of them does
 
 
 class MessageFrame(Config):

@@ -127,19 +127,12 @@ def on_sale(item: Plan | Pack, day: date) -> bool:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All versions of all plans and packs as known on a date.
+    """All versions of all plans and packs as known on a date."""
 
-    Attributes:
-        plans: Every version, by plan_id and valid_from; the position is the plan index used in arrays.
-        packs: Every version, by pack_id and valid_from.
-        terms: The plans' prices and allowances as arrays `[plans]`.
-        same: The first version of the same plan with the same terms `[plans]`.
-    """
-
-    plans: tuple[Plan, ...]
-    packs: tuple[Pack, ...]
-    terms: Terms
-    same: Integers
+    plans: tuple[Plan, ...]  # every version, by plan_id and valid_from; the position is the plan index used in arrays
+    packs: tuple[Pack, ...]  # every version, by pack_id and valid_from
+    terms: Terms  # the plans' prices and allowances as arrays `[plans]`
+    same: Integers  # the first version of the same plan with the same terms `[plans]`
 
     @classmethod
     def of(cls, plans: list[Plan], packs: list[Pack]) -> Catalogue:

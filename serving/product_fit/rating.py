@@ -27,37 +27,21 @@ UNLIMITED = 1 << 60
 
 @dataclass(frozen=True)
 class Terms:
-    """Prices and allowances as int64 arrays: `[plans]` for a catalogue, or any shape that broadcasts with the use.
+    """Prices and allowances as int64 arrays: `[plans]` for a catalogue, or any shape that broadcasts with the use."""
 
-    Attributes:
-        monthly_fee: Minor units.
-        voice_minutes: Included billed minutes, `UNLIMITED` if nothing is charged.
-        voice_price: Minor units per further billed minute.
-        sms_count: Included messages.
-        sms_price: Minor units per further message.
-        data_kb: Included KB.
-        data_price: Minor units per started block.
-        data_block_kb: KB of a block, at least 1.
-        overage_cap: The most data overage in a month.
-        throttle_after_kb: Beyond it slowed down and never charged; `UNLIMITED` if there is no such limit.
-        throttles: Whether the plan slows down instead of charging data (0 or 1).
-        rollover_months: How many further months an unused data allowance lives.
-        minimum_spend: The least that fee, discount and overage come to.
-    """
-
-    monthly_fee: Integers
-    voice_minutes: Integers
-    voice_price: Integers
-    sms_count: Integers
-    sms_price: Integers
-    data_kb: Integers
-    data_price: Integers
-    data_block_kb: Integers
-    overage_cap: Integers
-    throttle_after_kb: Integers
-    throttles: Integers
-    rollover_months: Integers
-    minimum_spend: Integers
+    monthly_fee: Integers  # minor units
+    voice_minutes: Integers  # included billed minutes, `UNLIMITED` if nothing is charged
+    voice_price: Integers  # minor units per further billed minute
+    sms_count: Integers  # included messages
+    sms_price: Integers  # minor units per further message
+    data_kb: Integers  # included KB
+    data_price: Integers  # minor units per started block
+    data_block_kb: Integers  # KB of a block, at least 1
+    overage_cap: Integers  # the most data overage in a month
+    throttle_after_kb: Integers  # beyond it slowed down and never charged; `UNLIMITED` if there is no such limit
+    throttles: Integers  # whether the plan slows down instead of charging data (0 or 1)
+    rollover_months: Integers  # how many further months an unused data allowance lives
+    minimum_spend: Integers  # the least that fee, discount and overage come to
 
     def at(self, index: Any) -> Terms:
         """Returns the terms of the plans at `index`, in the shape of `index`."""
@@ -66,19 +50,12 @@ class Terms:
 
 @dataclass(frozen=True)
 class Use:
-    """Rated units per customer and month, oldest month first; int64 `[customers, months]`.
+    """Rated units per customer and month, oldest month first; int64 `[customers, months]`."""
 
-    Attributes:
-        minutes: Billed minutes.
-        sms: Messages.
-        data_kb: KB rated against the plan (roaming is not).
-        known: Whether the month's use is known; an unknown month is all zeros and rolls nothing over.
-    """
-
-    minutes: Integers
+    minutes: Integers  # billed minutes
     sms: Integers
-    data_kb: Integers
-    known: Flags
+    data_kb: Integers  # KB rated against the plan (roaming is not)
+    known: Flags  # whether the month's use is known; an unknown month is all zeros and rolls nothing over
 
     def rows(self, index: Any) -> Use:
         """Returns the use of some customers."""
@@ -87,17 +64,11 @@ class Use:
 
 @dataclass(frozen=True)
 class DataCharge:
-    """What a month's data costs.
+    """What a month's data costs."""
 
-    Attributes:
-        fee: Minor units.
-        throttled: Whether the line was slowed down.
-        over_kb: KB beyond allowance, roll-over and packs.
-    """
-
-    fee: Integers
-    throttled: Flags
-    over_kb: Integers
+    fee: Integers  # minor units
+    throttled: Flags  # whether the line was slowed down
+    over_kb: Integers  # KB beyond allowance, roll-over and packs
 
 
 def voice_and_message_fee(terms: Terms, use: Use) -> Integers:

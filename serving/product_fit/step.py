@@ -21,17 +21,11 @@ from serving.product_fit.settings import read_settings
 
 @dataclass(frozen=True)
 class FitRequest:
-    """Whom to fit, and where to.
+    """Whom to fit, and where to."""
 
-    Attributes:
-        as_of: The as-of date; None means the latest that the feeds allow.
-        out: The Parquet file; None means the place from which lists and API read.
-        threads: Native threads of DuckDB.
-    """
-
-    as_of: date | None = None
-    out: Path | None = None
-    threads: int = 1
+    as_of: date | None = None  # the as-of date; None means the latest that the feeds allow
+    out: Path | None = None  # the Parquet file; None means the place from which lists and API read
+    threads: int = 1  # native threads of DuckDB
 
 
 def fit_path(home: Home, as_of: date) -> Path:

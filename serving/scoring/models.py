@@ -22,17 +22,11 @@ from training.bundle import GOLDEN, Manifest
 
 @dataclass(frozen=True)
 class ModelState:
-    """What serves for one target, and why a newer champion does not.
-
-    Attributes:
-        target: The target.
-        manifest: The serving bundle's manifest, or None if none serves.
-        refused: Why the present champion does not serve, or an empty string.
-    """
+    """What serves for one target, and why a newer champion does not."""
 
     target: str
-    manifest: Manifest | None
-    refused: str
+    manifest: Manifest | None  # the serving bundle's manifest, or None if none serves
+    refused: str  # why the present champion does not serve, or an empty string
 
 
 class Models:

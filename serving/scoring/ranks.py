@@ -29,21 +29,13 @@ FILE = "ranks.json"
 
 @dataclass(frozen=True)
 class RankTable:
-    """The spread of one model version's raw scores over the base of one as-of date.
+    """The spread of one model version's raw scores over the base of one as-of date."""
 
-    Attributes:
-        target: What was predicted.
-        version: The model's version.
-        as_of: The as-of date.
-        rows: How many customers had a score.
-        knots: Raw scores, ascending, float64 [1001].
-    """
-
-    target: str
+    target: str  # what was predicted
     version: str
     as_of: date
-    rows: int
-    knots: Floats
+    rows: int  # how many customers had a score
+    knots: Floats  # raw scores, ascending, float64 [1001]
 
     @classmethod
     def of(cls, target: str, version: str, as_of: date, margins: Floats) -> RankTable:

@@ -23,27 +23,16 @@ LEAST_ROWS = 30
 
 @dataclass(frozen=True)
 class ReasonFigures:
-    """How far the reasons of one model hold.
+    """How far the reasons of one model hold."""
 
-    Attributes:
-        target: Whose.
-        version: Which model.
-        rows: Customers with at least one reason besides the fallback.
-        same_first: Share of them whose first reason is the same under noise.
-        overlap: Mean overlap (intersection over union) of their reasons before and under noise.
-        falls: Share whose raw score falls when the first reason's feature group takes other customers' values.
-        falls_unsaid: The same with the group that lowers the score most: what a wrong reason reaches.
-        unsaid_rows: Customers with such a group.
-    """
-
-    target: str
-    version: str
-    rows: int
-    same_first: float
-    overlap: float
-    falls: float
-    falls_unsaid: float | None
-    unsaid_rows: int
+    target: str  # whose
+    version: str  # which model
+    rows: int  # customers with at least one reason besides the fallback
+    same_first: float  # share of them whose first reason is the same under noise
+    overlap: float  # mean overlap (intersection over union) of their reasons before and under noise
+    falls: float  # share whose raw score falls when the first reason's feature group takes other customers' values
+    falls_unsaid: float | None  # the same with the group that lowers the score most: what a wrong reason reaches
+    unsaid_rows: int  # customers with such a group
 
 
 def reason_figures(

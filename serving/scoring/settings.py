@@ -20,19 +20,12 @@ class ReasonSettings(Config):
 
 
 class ScoreSettings(Config):
-    """Everything that can change how a score is shown or refused.
+    """Everything that can change how a score is shown or refused."""
 
-    Attributes:
-        bands: The top share of the base in each band, highest band first.
-        least_known_share: Below this share of the model's gain in known inputs a score is refused.
-        stale_after_hours: An older portrait is flagged.
-        reasons: How reasons are chosen.
-    """
-
-    bands: dict[str, float] = Field(min_length=1)
-    least_known_share: float = Field(ge=0, le=1)
-    stale_after_hours: float = Field(gt=0)
-    reasons: ReasonSettings
+    bands: dict[str, float] = Field(min_length=1)  # the top share of the base in each band, highest band first
+    least_known_share: float = Field(ge=0, le=1)  # with less of the model's gain in known inputs a score is refused
+    stale_after_hours: float = Field(gt=0)  # an older portrait is flagged
+    reasons: ReasonSettings  # how reasons are chosen
 
     @model_validator(mode="after")
     def _bands_widen(self) -> Self:

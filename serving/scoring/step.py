@@ -18,19 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """What to score.
+    """What to score."""
 
-    Attributes:
-        as_of: The as-of date of the portraits.
-        targets: Only these; empty means every target with a champion.
-        explain: Whether to find everybody's reasons.
-        threads: Blocks of portraits at work at a time.
-    """
-
-    as_of: date
-    targets: tuple[str, ...] = ()
-    explain: bool = True
-    threads: int = 1
+    as_of: date  # the as-of date of the portraits
+    targets: tuple[str, ...] = ()  # only these; empty means every target with a champion
+    explain: bool = True  # whether to find everybody's reasons
+    threads: int = 1  # blocks of portraits at work at a time
 
 
 def score_all(home: Home, request: ScoreRequest, progress: Progress = SILENT) -> dict[str, ScoreReport | BundleError]:

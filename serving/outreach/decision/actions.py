@@ -34,33 +34,19 @@ Finished = tuple[str, str]
 
 @dataclass(frozen=True)
 class Option:
-    """One action on one channel for one subscription, allowed by the policy.
+    """One action on one channel for one subscription, allowed by the policy."""
 
-    Attributes:
-        candidate: Whose.
-        person_id: The person who holds the subscription.
-        action: The action's name.
-        channel: How.
-        team: Who works it.
-        skill: With which capacity.
-        triggers: The reason codes that it answers, duties first.
-        target: The target that the line speaks of, or None without scores.
-        value: Minor units; what the contact is worth beyond doing nothing.
-        tier: 0 a duty, 1 another service action, 2 care and marketing.
-        duty: Place of the duty, smaller first; 0 for other tiers.
-    """
-
-    candidate: Candidate
-    person_id: str
+    candidate: Candidate  # whose
+    person_id: str  # the person who holds the subscription
     action: str
     channel: str
-    team: str
-    skill: str
-    triggers: tuple[str, ...]
-    target: str | None
-    value: int
-    tier: int
-    duty: int
+    team: str  # who works it
+    skill: str  # with which capacity
+    triggers: tuple[str, ...]  # the reason codes that it answers, duties first
+    target: str | None  # the target that the line speaks of, or None without scores
+    value: int  # minor units; what the contact is worth beyond doing nothing
+    tier: int  # 0 a duty, 1 another service action, 2 care and marketing
+    duty: int  # place of the duty, smaller first; 0 for other tiers
 
     @property
     def rank(self) -> tuple[int, int, int, str, str]:
@@ -72,19 +58,14 @@ class Option:
 class Decision:
     """Every allowed option, and how many subscriptions wanted an action that a code refused.
 
-    Attributes:
-        sources: Where the candidates come from.
-        options: Unordered.
-        suppressed: Code to subscriptions for which it stopped at least one action that was due.
-        without_value: Subscriptions whose actions are all worth less than doing nothing.
-        again: Unfinished line to what it is today, or to None if its fact holds no longer.
+    An unfinished line whose fact holds no longer is None in `again`.
     """
 
-    sources: Sources
-    options: tuple[Option, ...]
-    suppressed: Counter[str]
-    without_value: int = 0
-    again: dict[Started, Option | None] = field(default_factory=dict)
+    sources: Sources  # where the candidates come from
+    options: tuple[Option, ...]  # unordered
+    suppressed: Counter[str]  # code to subscriptions for which it stopped at least one action that was due
+    without_value: int = 0  # subscriptions whose actions are all worth less than doing nothing
+    again: dict[Started, Option | None] = field(default_factory=dict)  # unfinished line -> what it is today
 
 
 def decide(

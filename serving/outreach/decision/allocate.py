@@ -38,21 +38,13 @@ def shared_capacity(capacity: Iterable[Capacity], total: int | None) -> Places:
 
 @dataclass(frozen=True)
 class Held:
-    """An unfinished line of an earlier day that wants a place again.
-
-    Attributes:
-        line_id: Which.
-        team: Who works it.
-        skill: With which capacity.
-        rank: Its place among new options, see `Option.rank`.
-        next_at: The time of its appointment today, if it has one.
-    """
+    """An unfinished line of an earlier day that wants a place again."""
 
     line_id: str
-    team: str
-    skill: str
-    rank: Rank
-    next_at: datetime | None = None
+    team: str  # who works it
+    skill: str  # with which capacity
+    rank: Rank  # its place among new options, see `Option.rank`
+    next_at: datetime | None = None  # the time of its appointment today, if it has one
 
 
 def allocate(

@@ -39,46 +39,27 @@ class TargetScore:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One subscription with an owed answer or a raised score.
+    """One subscription with an owed answer or a raised score."""
 
-    Attributes:
-        customer_id: The subscription.
-        primary_class: Its class.
-        reasons: Reason code to slot values: the facts that hold.
-        card: Who it is, for the agent.
-        scores: Target to score.
-        fit: The product-fit row, if any.
-        asked_about_roaming: Whether roaming was asked about in 30 days.
-        idle_days: Days since the last use, if daily use is known.
-    """
-
-    customer_id: str
+    customer_id: str  # the subscription
     primary_class: str
-    reasons: dict[str, dict[str, Any]]
-    card: dict[str, Any]
-    scores: dict[str, TargetScore]
-    fit: dict[str, Any] | None = None
-    asked_about_roaming: bool = False
-    idle_days: float | None = None
+    reasons: dict[str, dict[str, Any]]  # reason code to slot values: the facts that hold
+    card: dict[str, Any]  # who it is, for the agent
+    scores: dict[str, TargetScore]  # target to score
+    fit: dict[str, Any] | None = None  # the product-fit row, if any
+    asked_about_roaming: bool = False  # whether roaming was asked about in 30 days
+    idle_days: float | None = None  # days since the last use, if daily use is known
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where a list's content comes from, fixed before anything is chosen.
+    """Where a list's content comes from, fixed before anything is chosen."""
 
-    Attributes:
-        portraits: Identity of the portraits.
-        models: Target to model version.
-        unscored: Targets with a model but without scores of this date.
-        has_fit: Whether product fit was calculated.
-        basis: The day of the portraits and scores.
-    """
-
-    portraits: str
-    models: dict[str, str] = field(default_factory=dict)
-    unscored: tuple[str, ...] = ()
-    has_fit: bool = False
-    basis: date | None = None
+    portraits: str  # identity of the portraits
+    models: dict[str, str] = field(default_factory=dict)  # target to model version
+    unscored: tuple[str, ...] = ()  # targets with a model but without scores of this date
+    has_fit: bool = False  # whether product fit was calculated
+    basis: date | None = None  # the day of the portraits and scores
 
 
 @dataclass(frozen=True)

@@ -20,15 +20,10 @@ _NO_TERMS = Text(zh="产品适配列出的方案", en="the offers that product f
 
 @dataclass(frozen=True)
 class LineOffer:
-    """What a line offers, as data and as slots of its sentences.
+    """What a line offers, as data and as slots of its sentences."""
 
-    Attributes:
-        data: Plain values for programs; None if the line offers nothing by name.
-        slots: `offer` and `lost` or `plan` for the customer's ear, `terms` for the agent's eye.
-    """
-
-    data: dict[str, Any] | None
-    slots: dict[str, Text | str]
+    data: dict[str, Any] | None  # plain values for programs; None if the line offers nothing by name
+    slots: dict[str, Text | str]  # `offer` and `lost` or `plan` for the customer's ear, `terms` for the agent's eye
 
 
 def offer_of(option: Option, writer: ReasonWriter) -> LineOffer:

@@ -39,25 +39,15 @@ KINDS: dict[str, tuple[Any, str]] = {"contact": (ContactRow, "contact_id"), "out
 
 @dataclass(frozen=True)
 class HeldReport:
-    """A report that is in the ledger and cannot land.
+    """A report that is in the ledger and cannot land."""
 
-    Attributes:
-        held_id: What `mend` and `drop` take.
-        kind: `contact` or `outcome`.
-        report_id: The id of the contact, as it was sent, or of the attempt.
-        what: The action, or line and disposition.
-        at: When it is said to have happened.
-        reported_at: When it was recorded.
-        reason: Feed, reason and column.
-    """
-
-    held_id: str
-    kind: str
-    report_id: str
-    what: str
-    at: datetime
-    reported_at: datetime
-    reason: str
+    held_id: str  # what `mend` and `drop` take
+    kind: str  # `contact` or `outcome`
+    report_id: str  # the id of the contact, as it was sent, or of the attempt
+    what: str  # the action, or line and disposition
+    at: datetime  # when it is said to have happened
+    reported_at: datetime  # when it was recorded
+    reason: str  # feed, reason and column
 
 
 def held_reports(engine: Engine) -> list[HeldReport]:

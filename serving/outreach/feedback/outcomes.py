@@ -52,19 +52,12 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 @dataclass
 class ImportResult:
-    """What an import did.
+    """What an import did."""
 
-    Attributes:
-        imported: Reports recorded.
-        repeated: Reports that had been recorded before.
-        withdrawn: Other open lines that were stopped by them.
-        errors: Rows refused, with row and column.
-    """
-
-    imported: int = 0
-    repeated: int = 0
-    withdrawn: int = 0
-    errors: list[RowError] = field(default_factory=list)
+    imported: int = 0  # reports recorded
+    repeated: int = 0  # reports that had been recorded before
+    withdrawn: int = 0  # other open lines that were stopped by them
+    errors: list[RowError] = field(default_factory=list)  # rows refused, with row and column
 
 
 def record_reports(

@@ -16,23 +16,14 @@ from features.kit.clock import civil_date
 
 @dataclass(frozen=True)
 class ReportedContact:
-    """A contact that a campaign tool made.
+    """A contact that a campaign tool made."""
 
-    Attributes:
-        contact_id: The tool's own id, as the tool gave it.
-        customer_id: Whom.
-        at: When, aware.
-        action: What.
-        channel: How.
-        campaign: As part of which campaign, if any.
-    """
-
-    contact_id: str
-    customer_id: str
-    at: datetime
+    contact_id: str  # the tool's own id, as the tool gave it
+    customer_id: str  # whom
+    at: datetime  # when, aware
     action: str
-    channel: str | None = None
-    campaign: str | None = None
+    channel: str | None = None  # how
+    campaign: str | None = None  # as part of which campaign, if any
 
 
 def own_contact_id(owner: str, customer_id: str, client_id: str) -> str:

@@ -36,33 +36,19 @@ MORNING = time(10, 0)
 
 @dataclass(frozen=True)
 class Report:
-    """One agent's report on one line.
+    """One agent's report on one line."""
 
-    Attributes:
-        row: Row of the file, 1 for the first; or the place in a request.
-        line_id: The line.
-        disposition: What came of the attempt.
-        attempted_at: When, if known.
-        order_reference: The order, for `accepted`.
-        ticket_id: The ticket, for `ticket_opened`; optional for `complained`.
-        next_at: The appointment, for `thinking` and `callback`.
-        agent: Who reports.
-        sheet: Sheet of the workbook; empty for CSV and requests.
-        printed: What the row shows in the columns of `PRINTED`; empty for requests.
-        locale: Language of the sheet's headings.
-    """
-
-    row: int
+    row: int  # row of the file, 1 for the first; or the place in a request
     line_id: str
-    disposition: str
-    attempted_at: datetime | None = None
-    order_reference: str | None = None
-    ticket_id: str | None = None
-    next_at: datetime | None = None
-    agent: str | None = None
-    sheet: str = ""
-    printed: dict[str, str] = field(default_factory=dict)
-    locale: Locale = "en"
+    disposition: str  # what came of the attempt
+    attempted_at: datetime | None = None  # when, if known
+    order_reference: str | None = None  # the order, for `accepted`
+    ticket_id: str | None = None  # the ticket, for `ticket_opened`; optional for `complained`
+    next_at: datetime | None = None  # the appointment, for `thinking` and `callback`
+    agent: str | None = None  # who reports
+    sheet: str = ""  # sheet of the workbook; empty for CSV and requests
+    printed: dict[str, str] = field(default_factory=dict)  # what the row shows in `PRINTED`; empty for requests
+    locale: Locale = "en"  # language of the sheet's headings
 
 
 @dataclass(frozen=True)
@@ -93,17 +79,11 @@ class RowError:
 
 @dataclass
 class Returned:
-    """What a filled-in list says.
+    """What a filled-in list says."""
 
-    Attributes:
-        reports: What agents report, sheet by sheet and row by row.
-        errors: What cannot be read.
-        notes: What is no report and is not kept: notes beside the list's columns and comments.
-    """
-
-    reports: list[Report] = field(default_factory=list)
-    errors: list[RowError] = field(default_factory=list)
-    notes: list[RowError] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)  # what agents report, sheet by sheet and row by row
+    errors: list[RowError] = field(default_factory=list)  # what cannot be read
+    notes: list[RowError] = field(default_factory=list)  # not kept: notes beside the list's columns and comments
 
 
 @dataclass(frozen=True)

@@ -42,16 +42,10 @@ from serving.outreach.settings import OutreachSettings
 
 @dataclass(frozen=True)
 class Claim:
-    """A request under a key: the same claim is the same list.
+    """A request under a key: the same claim is the same list."""
 
-    Attributes:
-        request: What is asked for.
-        owner: Whose key it is.
-        key: The idempotency key.
-    """
-
-    request: ListRequest
-    owner: str
+    request: ListRequest  # what is asked for
+    owner: str  # whose key it is
     key: str
 
 

@@ -45,21 +45,13 @@ IN_HOME = Path("personal") / "handover"
 
 @dataclass(frozen=True)
 class Handover:
-    """What was handed over.
-
-    Attributes:
-        handover_id: Its id.
-        path: The file, readable by its owner alone.
-        lines: Lines in it.
-        without_number: Lines handed over by the operator's own id, because no full number is delivered.
-        expires_at: When the file is removed.
-    """
+    """What was handed over."""
 
     handover_id: str
-    path: Path
-    lines: int
-    without_number: int
-    expires_at: datetime
+    path: Path  # the file, readable by its owner alone
+    lines: int  # lines in it
+    without_number: int  # lines handed over by the operator's own id, because no full number is delivered
+    expires_at: datetime  # when the file is removed
 
 
 def hand_over(

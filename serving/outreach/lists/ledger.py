@@ -93,12 +93,9 @@ class Batch:
     """Writes the items of one batch, each in its own transaction: what fails for one fails for no other.
 
     Only a busy ledger, waited for in vain, ends the batch: the rest would wait as long.
-
-    Attributes:
-        waited: Seconds lost to a busy ledger so far.
     """
 
-    waited: float = 0.0
+    waited: float = 0.0  # seconds lost to a busy ledger so far
 
     def write(self, work: Callable[[], Result]) -> Result:
         """Returns what an item's transaction returns.

@@ -40,23 +40,14 @@ Choice = Callable[[dict[str, Scores]], list[Option]]
 
 @dataclass(frozen=True)
 class ListChange:
-    """How one list differs from another.
+    """How one list differs from another."""
 
-    Attributes:
-        before: New lines of the present list.
-        after: New lines of the other.
-        gained: Lines only on the other, in its order.
-        lost: Lines only on the present one, in its order.
-        moved: Kept lines that stand elsewhere among the kept ones: the fewest that explain the new order.
-        changed: Kept lines with another action or channel.
-    """
-
-    before: int
-    after: int
-    gained: tuple[Option, ...]
-    lost: tuple[Option, ...]
-    moved: int
-    changed: int
+    before: int  # new lines of the present list
+    after: int  # new lines of the other
+    gained: tuple[Option, ...]  # lines only on the other, in its order
+    lost: tuple[Option, ...]  # lines only on the present one, in its order
+    moved: int  # kept lines that stand elsewhere among the kept ones: the fewest that explain the new order
+    changed: int  # kept lines with another action or channel
 
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values, with the first lines that come and go."""

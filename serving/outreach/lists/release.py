@@ -56,27 +56,16 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Released:
-    """A list whose files are whole.
-
-    Attributes:
-        list_id: Its id.
-        as_of: Its day.
-        lines: Lines on it now.
-        summary: What was counted when it was drawn.
-        xlsx: The workbook in the language asked for.
-        csv: The same as CSV.
-        first_lines: The first five lines as header -> cell, numbers masked.
-        is_replay: The list had been drawn before.
-    """
+    """A list whose files are whole."""
 
     list_id: str
     as_of: date
-    lines: int
-    summary: dict[str, Any]
-    xlsx: Path
-    csv: Path
-    first_lines: list[dict[str, Any]]
-    is_replay: bool
+    lines: int  # lines on it now
+    summary: dict[str, Any]  # what was counted when it was drawn
+    xlsx: Path  # the workbook in the language asked for
+    csv: Path  # the same as CSV
+    first_lines: list[dict[str, Any]]  # the first five lines as header -> cell, numbers masked
+    is_replay: bool  # the list had been drawn before
 
 
 def release(

@@ -13,21 +13,13 @@ from features.kit.language import Locale
 
 @dataclass(frozen=True)
 class ListRequest:
-    """What a list is asked for; the same request with the same key is the same list.
+    """What a list is asked for; the same request with the same key is the same list."""
 
-    Attributes:
-        as_of: The day of the list.
-        capacity: Attempts to share among the teams of people; None means as configured.
-        locale: zh or en; a view of the list, not part of what makes it another one.
-        province: Only this province.
-        city: Only this city.
-    """
-
-    as_of: date
-    capacity: int | None = None
-    locale: Locale = "zh"
-    province: str | None = None
-    city: str | None = None
+    as_of: date  # the day of the list
+    capacity: int | None = None  # attempts to share among the teams of people; None means as configured
+    locale: Locale = "zh"  # zh or en; a view of the list, not part of what makes it another one
+    province: str | None = None  # only this province
+    city: str | None = None  # only this city
 
     def body(self) -> bytes:
         """Returns the canonical bytes of the request, without its language: that draws no other list."""

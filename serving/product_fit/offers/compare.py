@@ -36,39 +36,22 @@ _NEEDED_FIRST = 1 << 50
 
 @dataclass(frozen=True)
 class Ranking:
-    """The best way to use each plan, per customer; columns are the candidate plans, the last one is the own plan.
+    """The best way to use each plan, per customer; columns are the candidate plans, the last one is the own plan."""
 
-    Attributes:
-        plans: Index of each candidate plan; the own plan's column has no fixed index.
-        packs: The packs that renew themselves, by the number in `pack`.
-        key: What to sort by, descending; `NOT_OFFERED` where nothing may be offered `[n, columns]`.
-        cost: Expected cost a month, minor units.
-        total: Re-rated sum of the months on the present plan, minor units, without exit fee or discount effects.
-        worst: The dearest of all known months, minor units, without discounts.
-        pack: Number of the pack, or `NO_PACK`.
-        dearer: Months in which it would have cost more than today.
-        relieves: It ends the throttling and may therefore cost more.
-        current_cost: Today's plan, expected cost a month `[n]`.
-        current_worst: Today's plan, the dearest of all known months `[n]`.
-        exit_fee: Early-exit fee of a change now `[n]`.
-        months: Months on the present plan `[n]`.
-        alone: Sum over all customers of each candidate's re-rated months without packs `[candidates]`.
-    """
-
-    plans: list[int]
-    packs: list[Pack]
-    key: Integers
-    cost: Integers
-    total: Integers
-    worst: Integers
-    pack: Integers
-    dearer: Integers
-    relieves: Flags
-    current_cost: Integers
-    current_worst: Integers
-    exit_fee: Integers
-    months: Integers
-    alone: Integers
+    plans: list[int]  # index of each candidate plan; the own plan's column has no fixed index
+    packs: list[Pack]  # the packs that renew themselves, by the number in `pack`
+    key: Integers  # what to sort by, descending; `NOT_OFFERED` where nothing may be offered `[n, columns]`
+    cost: Integers  # expected cost a month, minor units
+    total: Integers  # re-rated sum of the months on the present plan, minor units, without exit fee or discount effects
+    worst: Integers  # the dearest of all known months, minor units, without discounts
+    pack: Integers  # number of the pack, or `NO_PACK`
+    dearer: Integers  # months in which it would have cost more than today
+    relieves: Flags  # it ends the throttling and may therefore cost more
+    current_cost: Integers  # today's plan, expected cost a month `[n]`
+    current_worst: Integers  # today's plan, the dearest of all known months `[n]`
+    exit_fee: Integers  # early-exit fee of a change now `[n]`
+    months: Integers  # months on the present plan `[n]`
+    alone: Integers  # sum over all customers of each candidate's re-rated months without packs `[candidates]`
 
     def hold(self, column: int, pack: int, key: Integers, **figures: Integers | Flags) -> None:
         """Keeps a way of using a plan where it beats the one that is held; the first found wins a tie."""

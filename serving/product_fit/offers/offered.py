@@ -20,23 +20,14 @@ CHEAPER = "cheaper"
 
 @dataclass(frozen=True)
 class Services:
-    """What a plan (with a pack) gives each month; `UNLIMITED` where nothing limits it.
+    """What a plan (with a pack) gives each month; `UNLIMITED` where nothing limits it."""
 
-    Attributes:
-        data_kb: At full speed; without one, the allowance before over-use fees.
-        voice_minutes: Included.
-        sms_count: Included.
-        rollover_months: How many further months an unused allowance lives.
-        shared_lines: Secondary lines that may draw on the allowance.
-        generation: Of the network, 2 to 5; 0 if the catalogue does not say.
-    """
-
-    data_kb: int
-    voice_minutes: int
-    sms_count: int
-    rollover_months: int
-    shared_lines: int
-    generation: int
+    data_kb: int  # at full speed; without one, the allowance before over-use fees
+    voice_minutes: int  # included
+    sms_count: int  # included
+    rollover_months: int  # how many further months an unused allowance lives
+    shared_lines: int  # secondary lines that may draw on the allowance
+    generation: int  # of the network, 2 to 5; 0 if the catalogue does not say
 
     @classmethod
     def of(cls, plan: Plan, pack: Pack | None = None) -> Services:

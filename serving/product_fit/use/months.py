@@ -21,39 +21,22 @@ from serving.product_fit.use.people import Known, People, ReadFeed, read_people
 
 @dataclass(frozen=True)
 class Months:
-    """Observed months, oldest first; the first column only lends its roll-over to the second.
+    """Observed months, oldest first; the first column only lends its roll-over to the second."""
 
-    Attributes:
-        ids: customer_id, sorted.
-        periods: The first day of each month.
-        people: Per customer: kind, status, audience facts; see `People`.
-        use: Rated units `[n, months]`: data of all lines on the allowance, minutes and messages of the line itself.
-        pool: The same with the minutes and messages of all lines: whether those are shared too, no feed says.
-        plan: Index of the plan version in force in each month, -1 if unknown `[n, months]`.
-        discount: The discount in force in each month, minor units.
-        pack_kb: KB of domestic packs bought in the month.
-        domestic_fee: Price of domestic packs bought.
-        other_fee: Roaming packs, roaming fees and value-added fees: the same under every plan.
-        roaming_fee: Fees of roaming sessions in the month.
-        billed: The month's bill, minor units.
-        has_bill: Whether the month's bill is known.
-        throttled: What the operator recorded; -1 unknown, else 0 or 1.
-    """
-
-    ids: list[str]
-    periods: list[date]
-    people: People
-    use: Use
-    pool: Use
-    plan: Integers
-    discount: Integers
-    pack_kb: Integers
-    domestic_fee: Integers
-    other_fee: Integers
-    roaming_fee: Integers
-    billed: Integers
-    has_bill: Flags
-    throttled: Integers
+    ids: list[str]  # customer_id, sorted
+    periods: list[date]  # the first day of each month
+    people: People  # per customer: kind, status, audience facts; see `People`
+    use: Use  # rated units `[n, months]`: data of all lines on the allowance, minutes and messages of the line itself
+    pool: Use  # the same with the minutes and messages of all lines: whether those are shared too, no feed says
+    plan: Integers  # index of the plan version in force in each month, -1 if unknown `[n, months]`
+    discount: Integers  # the discount in force in each month, minor units
+    pack_kb: Integers  # KB of domestic packs bought in the month
+    domestic_fee: Integers  # price of domestic packs bought
+    other_fee: Integers  # roaming packs, roaming fees and value-added fees: the same under every plan
+    roaming_fee: Integers  # fees of roaming sessions in the month
+    billed: Integers  # the month's bill, minor units
+    has_bill: Flags  # whether the month's bill is known
+    throttled: Integers  # what the operator recorded; -1 unknown, else 0 or 1
 
     @property
     def size(self) -> int:

@@ -21,29 +21,17 @@ OVER_USE, THROTTLING, ROAMING, UNUSED = "over_use", "throttling", "roaming", "un
 
 @dataclass(frozen=True)
 class OwnBills:
-    """The own plan's re-rating of what really happened, months `[n, m]` in minor units.
+    """The own plan's re-rating of what really happened, months `[n, m]` in minor units."""
 
-    Attributes:
-        observed: Months whose use and plan (and bill, where bills are landed) are known.
-        present: Those of them on the present plan at its present terms: only they say what today's plan costs.
-        weight: What each present month counts in a mean: recent ones more, months that are not present nothing.
-        total: The re-rated bill with everything on it.
-        overage: Over-use fees alone.
-        throttled: Whether the line was slowed down, as recorded, else as rated.
-        reproduced: Whether each of the last bills of the present plan is reproduced; without bills False `[n]`.
-        has_bill: Whether a bill is known, or no bills are landed at all `[n, m]`.
-        has_changed: The plan or its terms changed so lately that its own bills prove nothing yet `[n]`.
-    """
-
-    observed: Flags
-    present: Flags
-    weight: Integers
-    total: Integers
-    overage: Integers
-    throttled: Flags
-    reproduced: Flags
-    has_bill: Flags
-    has_changed: Flags
+    observed: Flags  # months whose use and plan (and bill, where bills are landed) are known
+    present: Flags  # those of them on the present plan at its present terms: only they say what today's plan costs
+    weight: Integers  # what each present month counts in a mean: recent ones more, months that are not present nothing
+    total: Integers  # the re-rated bill with everything on it
+    overage: Integers  # over-use fees alone
+    throttled: Flags  # whether the line was slowed down, as recorded, else as rated
+    reproduced: Flags  # whether each of the last bills of the present plan is reproduced; without bills False `[n]`
+    has_bill: Flags  # whether a bill is known, or no bills are landed at all `[n, m]`
+    has_changed: Flags  # the plan or its terms changed so lately that its own bills prove nothing yet `[n]`
 
     def left_out(self, row: int, months: Months, as_of: date) -> list[dict[str, str]]:
         """Returns the months since the activation that prove nothing about today's plan, newest first, and why."""
@@ -108,33 +96,19 @@ def newest(observed: Flags, count: int) -> Flags:
 
 @dataclass(frozen=True)
 class Needs:
-    """What the recent months show, per customer `[n]`; amounts in minor units.
+    """What the recent months show, per customer `[n]`; amounts in minor units."""
 
-    Attributes:
-        recent: The newest observed months that count `[n, m]`.
-        over_use_months: With an over-use fee or a domestic pack bought.
-        over_use_amount: What both cost.
-        throttled_months: Slowed down.
-        roaming_months: With a roaming fee.
-        roaming_amount: What it came to.
-        unused: Used less than the idle share of the data allowance in each recent month.
-        used_share: Data used over data allowed in the recent months, NaN without a limit.
-        has_over_use: Enough months of over-use.
-        has_throttling: Enough throttled months.
-        has_roaming: Enough months of roaming fees.
-    """
-
-    recent: Flags
-    over_use_months: Integers
-    over_use_amount: Integers
-    throttled_months: Integers
-    roaming_months: Integers
-    roaming_amount: Integers
-    unused: Flags
-    used_share: np.ndarray[Any, np.dtype[np.float64]]
-    has_over_use: Flags
-    has_throttling: Flags
-    has_roaming: Flags
+    recent: Flags  # the newest observed months that count `[n, m]`
+    over_use_months: Integers  # with an over-use fee or a domestic pack bought
+    over_use_amount: Integers  # what both cost
+    throttled_months: Integers  # slowed down
+    roaming_months: Integers  # with a roaming fee
+    roaming_amount: Integers  # what it came to
+    unused: Flags  # used less than the idle share of the data allowance in each recent month
+    used_share: np.ndarray[Any, np.dtype[np.float64]]  # data used over data allowed, NaN without a limit
+    has_over_use: Flags  # enough months of over-use
+    has_throttling: Flags  # enough throttled months
+    has_roaming: Flags  # enough months of roaming fees
 
     def of(self, row: int) -> dict[str, dict[str, float]]:
         """Returns one customer's shown needs with their figures."""

@@ -105,39 +105,22 @@ class Known:
 
 @dataclass(frozen=True)
 class People:
-    """What decides who may take which plan.
+    """What decides who may take which plan."""
 
-    Attributes:
-        kind: consumer, corporate, machine or "" (unknown).
-        status: Of the subscription, or "".
-        age: In years at most (as-of year - birth year - 1: never too old for certain), -1 unknown.
-        days: Since activation, -1 unknown.
-        generation: Of the handset, 2 to 5, 0 unknown.
-        secondary_lines: Secondary lines of the account that draw on this line's allowance: their use is rated with it.
-        is_unproven: Somebody draws on a shared allowance, and who draws on which is not known for certain.
-        is_porting: Applied to leave with the number.
-        current: Index of the plan version in force on the as-of date, -1 unknown.
-        current_discount: Minor units a month.
-        discount_end: When the current discount ends; NaT and year 9999 are "no end".
-        contract_end: When the current contract ends.
-        is_changing: A change is ordered and not yet effective.
-        changed_on: Since when the present plan is in force, if another was before, else NaT.
-    """
-
-    kind: NDArray[np.str_]
-    status: NDArray[np.str_]
-    age: Integers
-    days: Integers
-    generation: Integers
-    secondary_lines: Integers
-    is_unproven: Flags
-    is_porting: Flags
-    current: Integers
-    current_discount: Integers
-    discount_end: Days
-    contract_end: Days
-    is_changing: Flags
-    changed_on: Days
+    kind: NDArray[np.str_]  # consumer, corporate, machine or "" (unknown)
+    status: NDArray[np.str_]  # of the subscription, or ""
+    age: Integers  # in years at most (as-of year - birth year - 1: never too old for certain), -1 unknown
+    days: Integers  # since activation, -1 unknown
+    generation: Integers  # of the handset, 2 to 5, 0 unknown
+    secondary_lines: Integers  # lines of the account that draw on this line's allowance: their use is rated with it
+    is_unproven: Flags  # somebody draws on a shared allowance, and who draws on which is not known for certain
+    is_porting: Flags  # applied to leave with the number
+    current: Integers  # index of the plan version in force on the as-of date, -1 unknown
+    current_discount: Integers  # minor units a month
+    discount_end: Days  # when the current discount ends; NaT and year 9999 are "no end"
+    contract_end: Days  # when the current contract ends
+    is_changing: Flags  # a change is ordered and not yet effective
+    changed_on: Days  # since when the present plan is in force, if another was before, else NaT
 
 
 def read_people(known: Known, base: dict[str, Any], size: int) -> People:

@@ -41,30 +41,19 @@ NeutralKind = Literal["topic", "purpose", "item", "plan", "pack"]
 class ReasonSpec(Config):
     """One reason code.
 
-    Attributes:
-        targets: The targets that it may explain, or `all`.
-        dimension: Its subject; at most two reasons of one subject are shown.
-        features: Its feature group: what must together raise the score.
-        about: What the agent reads; the last sentence takes nothing for granted.
-        say: What the customer may hear, or `never`.
-        say_if_asked: What the customer may hear only after asking.
-        say_not_for: Slot values for which `say` falls silent.
-        until: The slot with the last day on which the fact still holds.
-        actions: The actions that answer it.
-        when: When a declared attribute is its fact; such a reason explains every target by that attribute alone
-            where it names no other `targets` and `features`.
+    One with a `when` explains every target by that attribute alone, if it names no other `targets` and `features`.
     """
 
-    targets: tuple[str, ...] | Literal["all"]
-    dimension: str
-    features: tuple[str, ...]
-    about: Sentences
-    say: Sentences
-    say_if_asked: Sentences = ()
-    say_not_for: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    until: str = ""
-    actions: tuple[str, ...]
-    when: DeclaredFact | None = None
+    targets: tuple[str, ...] | Literal["all"]  # the targets that it may explain, or `all`
+    dimension: str  # its subject; at most two reasons of one subject are shown
+    features: tuple[str, ...]  # its feature group: what must together raise the score
+    about: Sentences  # what the agent reads; the last sentence takes nothing for granted
+    say: Sentences  # what the customer may hear, or `never`
+    say_if_asked: Sentences = ()  # what the customer may hear only after asking
+    say_not_for: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # slot values for which `say` falls silent
+    until: str = ""  # the slot with the last day on which the fact still holds
+    actions: tuple[str, ...]  # the actions that answer it
+    when: DeclaredFact | None = None  # when a declared attribute is its fact
 
     @model_validator(mode="before")
     @classmethod
@@ -90,19 +79,12 @@ class ReasonSpec(Config):
 
 
 class NeverSaid(Config):
-    """Features that no reason may speak of, and why.
-
-    Attributes:
-        why: The reason for the silence.
-        targets: The targets for which it holds, or `all`.
-        features: The features.
-        dimensions: Whole dimensions, such as the operator's own attributes.
-    """
+    """Features that no reason may speak of, and why."""
 
     why: Text
-    targets: tuple[str, ...] | Literal["all"] = "all"
+    targets: tuple[str, ...] | Literal["all"] = "all"  # the targets for which it holds, or `all`
     features: tuple[str, ...] = ()
-    dimensions: tuple[str, ...] = ()
+    dimensions: tuple[str, ...] = ()  # whole dimensions, such as the operator's own attributes
 
     def holds(self, target: str, feature: str, dimension: str) -> bool:
         """Tells whether a feature is never said of a target."""
@@ -117,21 +99,14 @@ class Topic(Text):
 
 
 class ReasonBook(Config):
-    """All reason codes with their texts: `configs/reasons.yaml`.
-
-    Attributes:
-        purposes: What somebody did in a channel, as a noun phrase.
-        names: English names of the operator's charges, by their own names.
-        neutral: What stands for what has no name in a language.
-        presuppositions: What sentences may take for granted.
-    """
+    """All reason codes with their texts: `configs/reasons.yaml`."""
 
     currencies: dict[str, Text]
     topics: dict[str, Topic]
-    purposes: dict[str, Text]
-    names: dict[str, str]
-    neutral: dict[NeutralKind, Text]
-    presuppositions: dict[str, Presupposition]
+    purposes: dict[str, Text]  # what somebody did in a channel, as a noun phrase
+    names: dict[str, str]  # English names of the operator's charges, by their own names
+    neutral: dict[NeutralKind, Text]  # what stands for what has no name in a language
+    presuppositions: dict[str, Presupposition]  # what sentences may take for granted
     festivals: dict[str, Text]
     forbidden: dict[Locale, tuple[str, ...]]
     fallback: str

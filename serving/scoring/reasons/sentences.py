@@ -17,13 +17,9 @@ from features.kit.language import LOCALES, Locale, Text
 
 
 class Sentence(Text):
-    """One sentence in both languages.
+    """One sentence in both languages."""
 
-    Attributes:
-        needs: The presuppositions that must hold; its slots must be known besides.
-    """
-
-    needs: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()  # the presuppositions that must hold; its slots must be known besides
 
 
 class Opening(Sentence):
@@ -44,22 +40,15 @@ Openings = tuple[Opening, ...]
 class Presupposition(Config):
     """A fact that sentences take for granted: one slot must be known and, on the day of speaking, as stated.
 
-    Attributes:
-        slot: The slot.
-        equals: The value that it must have.
-        at_least: The least number that it may be.
-        days: From how many to how many days its date lies back, ends included; negative is still to come. A month
-            counts from its first day.
-        this_month: Its date must lie in the month of the day of speaking.
-        words: Every sentence with one of these words must name this presupposition under `needs`.
+    A date still to come lies a negative number of days back; a month counts from its first day.
     """
 
     slot: str
-    equals: bool | str | int | None = None
-    at_least: int | None = None
-    days: tuple[int, int] | None = None
-    this_month: bool = False
-    words: dict[Locale, tuple[str, ...]] = Field(default_factory=dict)
+    equals: bool | str | int | None = None  # the value that it must have
+    at_least: int | None = None  # the least number that it may be
+    days: tuple[int, int] | None = None  # from how many to how many days its date lies back, ends included
+    this_month: bool = False  # its date must lie in the month of the day of speaking
+    words: dict[Locale, tuple[str, ...]] = Field(default_factory=dict)  # each makes it one of a sentence's `needs`
 
     @model_validator(mode="after")
     def _asks_one_thing(self) -> Self:

@@ -23,19 +23,12 @@ _CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason for one customer.
+    """One reason for one customer."""
 
-    Attributes:
-        code: The stable key.
-        about: What the agent reads.
-        say: What the customer may hear, or None for never.
-        facts: The customer's own figures behind it, raw.
-    """
-
-    code: str
-    about: str
-    say: str | None
-    facts: dict[str, Any]
+    code: str  # the stable key
+    about: str  # what the agent reads
+    say: str | None  # what the customer may hear, or None for never
+    facts: dict[str, Any]  # the customer's own figures behind it, raw
 
 
 class ReasonWriter:
