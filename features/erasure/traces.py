@@ -24,15 +24,10 @@ _PIECE = 1 << 24
 
 @dataclass(frozen=True)
 class Search:
-    """What a search saw.
+    """What a search saw."""
 
-    Attributes:
-        files: Files read.
-        naming: Those that name one of the names, relative to their root.
-    """
-
-    files: int
-    naming: tuple[str, ...]
+    files: int  # files read
+    naming: tuple[str, ...]  # those that name one of the names, relative to their root
 
 
 def search(roots: Iterable[Path], names: Collection[str], *, skip: Collection[Path] = ()) -> Search:

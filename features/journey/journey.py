@@ -29,51 +29,28 @@ RUN_STEPS = ("ingest", "build", "publish", "train", "score", "fit", "outreach")
 
 
 class Journey(Config):
-    """The request of one run of the main job, the same for every step.
-
-    Attributes:
-        home: The folder of the state.
-        source: The source mapping, a YAML file.
-        data: The folder with the operator's files.
-        as_of: The as-of date; None means the latest that the feeds allow (`Journey.as_of` is then set by `ingest`).
-        customers: Size of the synthetic operator (demo only).
-        months: Months of synthetic history (demo only).
-        seed: Seed of the simulator and of every learner.
-        targets: The targets to train; empty means all of `configs/targets/` that the feeds can support.
-        capacity: Attempts of people on the outreach list; None means what `configs/outreach.yaml` says.
-        threads: Native threads of DuckDB and LightGBM.
-        through: The first day of the month that a month's run is for; None for any other journey.
-        accept: Why a month is published though its calendar objects; empty means it is not.
-        daily: Whether it is a day's run: portraits of the newest day alone, and a list from what is known by then.
-        locale: The language of the list; None means the operator's.
-        changes: Keys of the targets to train that are changed, as `learner.trees=300`.
-        tune: Whether better learner settings are searched first.
-        out: Where a day's list is copied to, besides the home.
-        may_promote: Whether training may make a model the champion by the written rule.
-        challengers: Target -> version that a month's run has trained and not promoted.
-        recommended: Targets whose challenger the written rule would promote.
-    """
+    """The request of one run of the main job, the same for every step."""
 
     home: Home
-    source: Path
-    data: Path
-    as_of: date | None = None
-    customers: int = 20_000
-    months: int = 18
-    seed: int = 7
-    targets: tuple[str, ...] = ()
-    capacity: int | None = None
-    threads: int = 2
-    through: date | None = None
-    accept: str = ""
-    daily: bool = False
-    locale: Locale | None = None
-    changes: tuple[str, ...] = ()
-    tune: bool = False
-    out: Path | None = None
-    may_promote: bool = True
-    challengers: dict[str, str] = Field(default_factory=dict)
-    recommended: tuple[str, ...] = ()
+    source: Path  # the source mapping, a YAML file
+    data: Path  # the folder with the operator's files
+    as_of: date | None = None  # None: the latest that the feeds allow, which `ingest` then sets
+    customers: int = 20_000  # size of the synthetic operator (demo only)
+    months: int = 18  # months of synthetic history (demo only)
+    seed: int = 7  # seed of the simulator and of every learner
+    targets: tuple[str, ...] = ()  # the targets to train; empty: all of `configs/targets/` that the feeds can support
+    capacity: int | None = None  # attempts of people on the outreach list; None means what `configs/outreach.yaml` says
+    threads: int = 2  # native threads of DuckDB and LightGBM
+    through: date | None = None  # the first day of the month that a month's run is for; None for any other journey
+    accept: str = ""  # why a month is published though its calendar objects; empty means it is not
+    daily: bool = False  # a day's run: portraits of the newest day alone, and a list from what is known by then
+    locale: Locale | None = None  # the language of the list; None means the operator's
+    changes: tuple[str, ...] = ()  # keys of the targets to train that are changed, as `learner.trees=300`
+    tune: bool = False  # whether better learner settings are searched first
+    out: Path | None = None  # where a day's list is copied to, besides the home
+    may_promote: bool = True  # whether training may make a model the champion by the written rule
+    challengers: dict[str, str] = Field(default_factory=dict)  # target -> version, trained and not promoted
+    recommended: tuple[str, ...] = ()  # targets whose challenger the written rule would promote
 
 
 Step = Callable[[Journey, Progress], dict[str, Any]]

@@ -18,15 +18,10 @@ from features.kit.terminal.exit_codes import ExitCode
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a day's or a month's run did.
+    """What a day's or a month's run did."""
 
-    Attributes:
-        ending: How it ended; a failure is raised instead.
-        summary: Step -> its summary, with `ending`, `reasons` and what it cost.
-    """
-
-    ending: ExitCode
-    summary: dict[str, Any]
+    ending: ExitCode  # how it ended; a failure is raised instead
+    summary: dict[str, Any]  # step -> its summary, with `ending`, `reasons` and what it cost
 
 
 def inputs_hash(home: Home, *content: Any) -> str:

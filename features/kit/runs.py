@@ -81,17 +81,11 @@ def run_lock(home: Home, purpose: str, name: str = "run.lock") -> Iterator[None]
 
 @dataclass
 class RunRecord:
-    """One line of the run table, while the run is under way.
+    """One line of the run table, while the run is under way."""
 
-    Attributes:
-        run_id: Its id.
-        status: How it ends if nothing is raised: `done`, or what the run itself sets.
-        note: Why, in one line.
-    """
-
-    run_id: str
-    status: str = "done"
-    note: str = ""
+    run_id: str  # its id
+    status: str = "done"  # how it ends if nothing is raised: `done`, or what the run itself sets
+    note: str = ""  # why, in one line
 
 
 @contextmanager

@@ -32,18 +32,12 @@ LABEL_COLUMNS = ("customer_id", "label", "kind", "is_decided", "happened_at")
 
 
 class Event(Config):
-    """One way in which the target happens.
-
-    Attributes:
-        kind: The group under which it is reported, such as voluntary or involuntary.
-        needs: Feeds that the SQL reads; without one of them the event is skipped, and the report says so.
-        sql: One SELECT that returns `customer_id, event_at`.
-    """
+    """One way in which the target happens."""
 
     name: str
-    kind: str
-    needs: tuple[str, ...] = Field(min_length=1)
-    sql: str
+    kind: str  # the group under which it is reported, such as voluntary or involuntary
+    needs: tuple[str, ...] = Field(min_length=1)  # feeds that the SQL reads; without one the event is skipped
+    sql: str  # one SELECT that returns `customer_id, event_at`
 
     @field_validator("sql")
     @classmethod
@@ -54,23 +48,14 @@ class Event(Config):
 
 
 class CohortRules(Config):
-    """Who may be trained on and judged; a rule that is null, or whose feed is missing, is not applied.
+    """Who may be trained on and judged; a rule that is null, or whose feed is missing, is not applied."""
 
-    Attributes:
-        kinds: Kinds of customer; one of unknown kind is kept.
-        active_within_days: Some use in so many days before the as-of date.
-        not_suspended: Not suspended, not closed.
-        not_porting_within_days: No porting application, code or completion in so many days.
-        days_with_us: Active for at least so many days.
-        no_open_ticket: No open ticket of this kind.
-    """
-
-    kinds: tuple[str, ...] = Field(default=("consumer",), min_length=1)
-    active_within_days: int | None = Field(default=30, ge=1)
-    not_suspended: bool = True
-    not_porting_within_days: int | None = Field(default=90, ge=1)
-    days_with_us: int | None = Field(default=90, ge=0)
-    no_open_ticket: str | None = None
+    kinds: tuple[str, ...] = Field(default=("consumer",), min_length=1)  # one of unknown kind is kept
+    active_within_days: int | None = Field(default=30, ge=1)  # some use in so many days before the as-of date
+    not_suspended: bool = True  # not suspended, not closed
+    not_porting_within_days: int | None = Field(default=90, ge=1)  # no application, code or completion
+    days_with_us: int | None = Field(default=90, ge=0)  # active for at least so many days
+    no_open_ticket: str | None = None  # no open ticket of this kind
 
 
 class LearnerSettings(Config):
@@ -89,17 +74,11 @@ class LearnerSettings(Config):
 
 
 class FoldSettings(Config):
-    """How rows are split in time; a snapshot is split into `groups` groups of customers instead.
+    """How rows are split in time; a snapshot is split into `groups` groups of customers instead."""
 
-    Attributes:
-        test_windows: Newest as-of dates kept for the metrics.
-        calibration_windows: As-of dates before them, one embargo earlier, on which the calibration is learned.
-        groups: Groups for a source with one as-of date.
-    """
-
-    test_windows: int = Field(default=3, ge=1)
-    calibration_windows: int = Field(default=2, ge=1)
-    groups: int = Field(default=5, ge=2)
+    test_windows: int = Field(default=3, ge=1)  # newest as-of dates kept for the metrics
+    calibration_windows: int = Field(default=2, ge=1)  # those before, one embargo earlier, for the calibration
+    groups: int = Field(default=5, ge=2)  # groups for a source with one as-of date
 
 
 class OwnActions(Config):
@@ -123,29 +102,18 @@ class OwnActions(Config):
 
 
 class PriorRules(Config):
-    """A source that was sampled by outcome (a case-control study): how often the event really happens.
+    """A source that was sampled by outcome (a case-control study): how often the event really happens."""
 
-    Attributes:
-        population_rate: Share of positives in the population that will be scored.
-    """
-
-    population_rate: float = Field(gt=0, lt=1)
+    population_rate: float = Field(gt=0, lt=1)  # share of positives in the population that will be scored
 
 
 class ValueRules(Config):
-    """What a contact costs and brings, in the operator's currency; assumed until the operator has measured it.
+    """What a contact costs and brings, in the operator's currency; assumed until the operator has measured it."""
 
-    Attributes:
-        capacity_share: Share of the cohort that can be contacted per as-of date.
-        contact_cost: Cost of one contact.
-        acceptance: Share of contacted customers with the event whom the contact makes act otherwise.
-        value_kept: What such a customer is worth.
-    """
-
-    capacity_share: float = Field(default=0.05, gt=0, le=1)
-    contact_cost: float = Field(default=4.0, ge=0)
-    acceptance: float = Field(default=0.15, gt=0, le=1)
-    value_kept: float = Field(default=400.0, gt=0)
+    capacity_share: float = Field(default=0.05, gt=0, le=1)  # share of the cohort that can be contacted per as-of date
+    contact_cost: float = Field(default=4.0, ge=0)  # cost of one contact
+    acceptance: float = Field(default=0.15, gt=0, le=1)  # share of contacted ones with the event who act otherwise
+    value_kept: float = Field(default=400.0, gt=0)  # what such a customer is worth
 
 
 class PromotionRule(Config):
@@ -153,38 +121,22 @@ class PromotionRule(Config):
 
     A limit counts as broken only if the whole 95 % interval of the figure lies beyond it: what may be chance is no
     reason to refuse.
-
-    Attributes:
-        min_training_positives: Fewer are a refusal, not a model.
-        min_test_positives: Fewer in the test windows are a refusal, not a model.
-        min_auc_low: The lower end of the AUC's 95 % interval.
-        max_auc: Above this AUC, a leak is likelier than a good model: a person decides (`insight promote --override`).
-        min_observed_expected: The lower limit of events observed over events promised.
-        max_observed_expected: Its upper limit.
-        max_calibration_error: The upper limit of the calibration error, as a share of the base rate.
-        max_deciles_off: How many of ten may be off, the whole interval beyond the limits of a slice.
-        slice_positives: Slices (class, VIP tier, province) with fewer positives are told and not gated.
-        min_slice_observed_expected: The lower limit for a slice.
-        max_slice_observed_expected: Its upper limit.
-        max_calibration_loss: How far the calibration error may lie above the champion's, as a share of the base rate.
-        max_auc_loss: How far the AUC may lie below the champion's on the same rows.
-        max_slice_auc_loss: The same within a slice.
     """
 
-    min_training_positives: int = Field(default=200, ge=1)
-    min_test_positives: int = Field(default=50, ge=1)
-    min_auc_low: float = Field(default=0.55, ge=0.5, le=1)
-    max_auc: float = Field(default=0.97, gt=0.5, le=1)
-    min_observed_expected: float = Field(default=0.93, gt=0, le=1)
-    max_observed_expected: float = Field(default=1.07, ge=1)
-    max_calibration_error: float = Field(default=0.15, gt=0)
-    max_deciles_off: int = Field(default=2, ge=0, le=10)
-    slice_positives: int = Field(default=200, ge=1)
-    min_slice_observed_expected: float = Field(default=0.80, gt=0, le=1)
-    max_slice_observed_expected: float = Field(default=1.25, ge=1)
-    max_calibration_loss: float = Field(default=0.05, ge=0)
-    max_auc_loss: float = Field(default=0.02, ge=0)
-    max_slice_auc_loss: float = Field(default=0.05, ge=0)
+    min_training_positives: int = Field(default=200, ge=1)  # fewer are a refusal, not a model
+    min_test_positives: int = Field(default=50, ge=1)  # fewer in the test windows are, too
+    min_auc_low: float = Field(default=0.55, ge=0.5, le=1)  # lower end of the AUC's 95 % interval
+    max_auc: float = Field(default=0.97, gt=0.5, le=1)  # above it a leak is likelier: a person decides (`--override`)
+    min_observed_expected: float = Field(default=0.93, gt=0, le=1)  # events observed over promised, lower limit
+    max_observed_expected: float = Field(default=1.07, ge=1)  # its upper limit
+    max_calibration_error: float = Field(default=0.15, gt=0)  # upper limit, as a share of the base rate
+    max_deciles_off: int = Field(default=2, ge=0, le=10)  # of ten, wholly beyond the limits of a slice
+    slice_positives: int = Field(default=200, ge=1)  # slices with fewer are told, not gated
+    min_slice_observed_expected: float = Field(default=0.80, gt=0, le=1)  # of a slice
+    max_slice_observed_expected: float = Field(default=1.25, ge=1)  # of a slice
+    max_calibration_loss: float = Field(default=0.05, ge=0)  # above the champion's, as a share of the base rate
+    max_auc_loss: float = Field(default=0.02, ge=0)  # below the champion's on the same rows
+    max_slice_auc_loss: float = Field(default=0.05, ge=0)  # the same within a slice
 
 
 class Target(Config):

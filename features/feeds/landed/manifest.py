@@ -77,31 +77,18 @@ class Part(Config):
 
 
 class LandedFeed(Config):
-    """The active files of one feed.
+    """The active files of one feed; `refused` counts under "" what a SELECT does not tell the file of."""
 
-    Attributes:
-        parts: One file a month, or one for feeds without months.
-        columns: Contract columns in the files, in order.
-        first_day: The first civil day that a delivered row speaks of.
-        last_day: The last such day (the last day of the month for monthly rows).
-        signature: Hash of mapping and source files of the last landing; equal means nothing to do.
-        mapping: Hash of the mapping alone.
-        files: Source file -> sha256, of everything landed under this mapping.
-        form: Which `FORM` of identifiers and free text the files have; 0 of a release that had none.
-        report: Rows accepted, repeated and refused by the last landing that read anything.
-        refused: Source file -> month -> rows in quarantine; "" where the SELECT does not tell the file.
-    """
-
-    parts: tuple[Part, ...]
-    columns: tuple[str, ...]
-    first_day: date | None = None
-    last_day: date | None = None
-    signature: str = ""
-    mapping: str = ""
-    files: dict[str, str] = Field(default_factory=dict)
-    form: int = 0
-    report: dict[str, Any] = Field(default_factory=dict)
-    refused: dict[str, dict[str, int]] = Field(default_factory=dict)
+    parts: tuple[Part, ...]  # one file a month, or one for feeds without months
+    columns: tuple[str, ...]  # contract columns in the files, in order
+    first_day: date | None = None  # the first civil day that a delivered row speaks of
+    last_day: date | None = None  # the last such day (the last day of the month for monthly rows)
+    signature: str = ""  # hash of mapping and source files of the last landing; equal means nothing to do
+    mapping: str = ""  # hash of the mapping alone
+    files: dict[str, str] = Field(default_factory=dict)  # source file -> sha256, of all landed under this mapping
+    form: int = 0  # which `FORM` of identifiers and free text the files have; 0 of a release that had none
+    report: dict[str, Any] = Field(default_factory=dict)  # counts of the last landing that read anything
+    refused: dict[str, dict[str, int]] = Field(default_factory=dict)  # file -> month -> rows in quarantine
 
     @property
     def rows(self) -> int:

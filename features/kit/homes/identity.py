@@ -35,17 +35,11 @@ SMALL_FALL = 20
 
 
 class Backend(Config):
-    """One backend as this home last saw it.
+    """One backend as this home last saw it."""
 
-    Attributes:
-        place: `own file`, or its address without a password.
-        id: The backend's own random id, where it has one.
-        counts: Rows by kind, as of the last use; a large fall is refused.
-    """
-
-    place: str
-    id: str = ""
-    counts: dict[str, int] = Field(default_factory=dict)
+    place: str  # `own file`, or its address without a password
+    id: str = ""  # the backend's own random id, where it has one
+    counts: dict[str, int] = Field(default_factory=dict)  # rows by kind, as of the last use; a large fall is refused
 
 
 class Decision(Config):
@@ -58,21 +52,13 @@ class Decision(Config):
 
 
 class Identity(Config):
-    """The content of `home.json`.
+    """The content of `home.json`."""
 
-    Attributes:
-        format_version: Of this file.
-        home_id: 16 random hex digits.
-        created_at: When the home was first used, UTC.
-        backends: Kind of backend -> what is remembered of it.
-        decisions: Every `insight home move` and `insight home adopt`, oldest first.
-    """
-
-    format_version: int = FORMAT_VERSION
-    home_id: str
-    created_at: datetime
-    backends: dict[str, Backend] = Field(default_factory=dict)
-    decisions: tuple[Decision, ...] = ()
+    format_version: int = FORMAT_VERSION  # of this file
+    home_id: str  # 16 random hex digits
+    created_at: datetime  # when the home was first used, UTC
+    backends: dict[str, Backend] = Field(default_factory=dict)  # kind of backend -> what is remembered of it
+    decisions: tuple[Decision, ...] = ()  # every `insight home move` and `insight home adopt`, oldest first
 
 
 def read_identity(home: Home) -> Identity | None:
