@@ -223,14 +223,9 @@ def write(bundles: Path, manifest: Manifest, model_text: str, calibration: Calib
 
     A version that is there already and whole is kept as it is; a damaged one is replaced.
 
-    Args:
-        bundles: The folder of all bundles.
-        manifest: Everything but `files` and `model_hash`, which are filled in here.
-        model_text: LightGBM's text format.
-        calibration: The knots.
-        golden: Feature vectors, float32 [n, k], of which up to 100 are kept.
-        card: The model card, Markdown.
-        extra: Further files by name (pictures, the monitoring's reference), hashed like the others.
+    The `manifest` is everything but `files` and `model_hash`, which are filled in here; `golden` are feature vectors,
+    float32 [n, k], of which up to 100 are kept; `extra` are further files by name (pictures, the monitoring's
+    reference), hashed like the others.
     """
     final = bundles / manifest.target / manifest.version
     if final.exists():

@@ -59,12 +59,8 @@ def remove_from_dates(
 ) -> dict[str, int]:  # fmt: skip
     """Removes rows from every table in folders `as_of=DATE` and returns tables rewritten and rows removed.
 
-    Args:
-        root: Where to look.
-        pattern: The tables, e.g. `*/as_of=*/portrait.parquet`.
-        gone_as_of: The customers to remove as of an instant.
-        time_zone: The operator's.
-        remove: Rewrites one table without some customers and returns how many rows there were.
+    `pattern` finds the tables, e.g. `*/as_of=*/portrait.parquet`; `gone_as_of` are the customers to remove as of an
+    instant; `remove` rewrites one table without some customers and returns how many rows there were.
     """
     tables = rows = 0
     for path in sorted(root.glob(pattern)):

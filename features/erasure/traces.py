@@ -33,10 +33,7 @@ class Search:
 def search(roots: Iterable[Path], names: Collection[str], *, skip: Collection[Path] = ()) -> Search:
     """Reads every file below the roots and returns those that hold one of the names as a whole word.
 
-    Args:
-        roots: Folders; one that does not exist holds nothing.
-        names: Identifiers.
-        skip: Files to leave out.
+    A root that does not exist holds nothing; files in `skip` are left out.
     """
     pattern = mentions(names)
     files = 0

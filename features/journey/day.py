@@ -40,10 +40,7 @@ def run_day(journey: Journey, on: date, progress: Progress) -> RunResult:
 
     The run ends `DONE`, or `UNDECIDED` with its reasons where a step before the list failed.
 
-    Args:
-        journey: Whose files; its own as-of date does not count.
-        on: The day of the list.
-        progress: Shown while it runs.
+    The files are the journey's; its own as-of date does not count.
 
     Raises:
         InsightError: If no list can be drawn: nothing has ever been built, or the ledger is gone. `NoListError`

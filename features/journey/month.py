@@ -34,9 +34,7 @@ LOCK = "month.lock"
 def run_month(journey: Journey, progress: Progress) -> RunResult:
     """Takes the newly arrived month through every step and returns how the run ended.
 
-    Args:
-        journey: With `through`; the as-of date is the first day after that month unless the journey names one.
-        progress: Shown while it runs.
+    The as-of date is the first day after the month `through` unless the journey names one.
 
     Raises:
         InsightError: From a step that failed; the steps before it are kept and the next run continues.

@@ -47,12 +47,9 @@ def create_app(
 ) -> FastAPI:
     """Returns the application of a home; databases and models open when it starts, unless they are given.
 
-    Args:
-        home: The state to serve.
-        figures: What `/metrics` shows; needed with `context`.
-        context: What is open already; closed with the application.
-        check_in_child: First load each model in a child process (see `training.bundle.load`).
-        most_at_once: Requests answered at the same time; more are refused with 503 and Retry-After.
+    `figures`, needed with `context`, is what `/metrics` shows; a `context` that is open already is closed with the
+    application. `check_in_child` first loads each model in a child process (`training.bundle.load`). Of more than
+    `most_at_once` requests at a time the others are refused with 503 and Retry-After.
     """
     counted = figures or Figures()
 

@@ -39,14 +39,8 @@ def record_once(
 ) -> Response:
     """Returns the answer to a report of contacts or outcomes; after it has gone out, what was recorded is landed.
 
-    Args:
-        context: The process's resources.
-        key: Whose Idempotency-Key it is.
-        idempotency_key: The Idempotency-Key; it serves one operation.
-        operation: The route, and the field of the request that holds the items.
-        request: The body.
-        record: Records the items of a request, each by itself.
-        later: What runs after the answer.
+    `operation` is the route, and the field of the request that holds the items; an Idempotency-Key serves one
+    operation. `record` records the items of a request, each by itself; `later` runs after the answer.
 
     Raises:
         ConflictError: If the Idempotency-Key came with another request before.

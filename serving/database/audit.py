@@ -31,12 +31,8 @@ class Redaction:
 def record(session: Session, *, actor: str, action: str, subject: str, detail: dict[str, Any] | None = None) -> int:
     """Adds one entry inside the caller's transaction, so that an action and its entry stand or fall together.
 
-    Args:
-        session: A session of `writing`.
-        actor: The key id, or `cli:<user>`.
-        action: What was done, e.g. `outreach.handover`.
-        subject: What it was done to, e.g. a list id. Never a phone number.
-        detail: Further plain values.
+    The `actor` is a key id, or `cli:<user>`; the `action` is what was done, e.g. `outreach.handover`; the `subject`
+    what it was done to, e.g. a list id, never a phone number.
 
     Returns:
         The entry's number: 1, 2, 3 ... without a gap.

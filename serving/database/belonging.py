@@ -138,11 +138,7 @@ def count_rows(connection: Connection) -> dict[str, int]:
 def take(home: Home, engine: Engine, *, database_id: str = "", over: bool = False) -> Mark:
     """Marks a database as this home's and returns the mark it carries now.
 
-    Args:
-        home: The home.
-        engine: The database.
-        database_id: Its id, where it has one; the mark is written again then.
-        over: Whether the mark of another home is replaced.
+    Where the database has a `database_id` the mark is written again; `over` replaces the mark of another home.
     """
     identity = first_use(home)
     with engine.begin() as connection:

@@ -73,12 +73,8 @@ def erase(
 
     An erasure of somebody else that was interrupted is completed first. The caller holds the run lock.
 
-    Args:
-        home: The state.
-        person_id: Whom; where no person is linked to a subscription, the subscription.
-        by: Who does it.
-        reason: Why, for the receipt; no personal data.
-        progress: Shows each room.
+    Where no person is linked to a subscription, `person_id` is the subscription. The `reason`, for the receipt, holds
+    no personal data.
 
     Raises:
         NotReadyError: If nothing has landed, or another process keeps a database busy; repeat the command then.

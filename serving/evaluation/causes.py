@@ -37,11 +37,8 @@ class CauseHit:
 def true_causes(causes: pa.Table, event: str, window: DateWindow) -> dict[str, str]:
     """Returns the true cause per customer of the events in the window, where it lies before the window's first day.
 
-    Args:
-        causes: `customer_id, event, event_at, cause, cause_at` of the oracle; civil dates, `cause_at` null for a
-            lasting cause.
-        event: `churn` or `complaint`.
-        window: The label window; it begins at the as-of date.
+    `causes` are `customer_id, event, event_at, cause, cause_at` of the oracle: civil dates, `cause_at` null for a
+    lasting cause. The window is the label window, which begins at the as-of date; `event` is `churn` or `complaint`.
     """
     first: dict[str, tuple[date, str, date | None]] = {}
     for row in causes.to_pylist():
@@ -63,10 +60,7 @@ def cause_hit(
 ) -> CauseHit:
     """Returns how often the true cause is among the reasons; who has no reasons had no portrait and does not count.
 
-    Args:
-        causes: The true cause per customer.
-        reasons: The reasons shown per customer.
-        facts: The codes whose fact holds, per customer.
+    Per customer: the true cause, the reasons shown, and the codes whose fact holds.
     """
     shown = {customer_id: cause for customer_id, cause in causes.items() if customer_id in reasons}
     return CauseHit(

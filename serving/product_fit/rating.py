@@ -81,10 +81,8 @@ def voice_and_message_fee(terms: Terms, use: Use) -> Integers:
 def data_charge(terms: Terms, use: Use, pack_kb: Integers) -> DataCharge:
     """Returns what the data of each month costs, with `pack_kb` of packs bought in that month.
 
-    Args:
-        terms: Of one plan, of one plan per customer `[customers, 1]`, or of one per customer and month.
-        use: The rated units.
-        pack_kb: KB of domestic packs, broadcast over customers and months.
+    `terms` are of one plan, of one plan per customer `[customers, 1]`, or of one per customer and month; `pack_kb` are
+    domestic, and broadcast over customers and months.
     """
     packs = np.broadcast_to(np.asarray(pack_kb), use.data_kb.shape)
     over = _beyond_allowance(terms, use, packs)

@@ -48,15 +48,8 @@ def reason_figures(
 ) -> ReasonFigures | None:
     """Returns the figures of a model on some portraits, or None if too few of them have a reason.
 
-    Args:
-        scorer: The model.
-        book: The reasons.
-        features: The portrait's feature list.
-        values: Portraits, float32 [n, features of the portrait].
-        facts: Their facts, n texts.
-        noise: Each number is multiplied by `1 + noise * z`, z standard normal; categories and blanks stay.
-        rows: How many customers to ask.
-        seed: Of noise and choice.
+    `values` are the portraits, float32 [n, features of the portrait], `facts` theirs, n texts; so many `rows` of them
+    are asked. Each number is multiplied by `1 + noise * z`, z standard normal; categories and blanks stay.
     """
     rng = np.random.default_rng(seed)
     codes = scorer.reason_codes(values, facts, most=MOST)

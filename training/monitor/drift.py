@@ -152,10 +152,8 @@ def expected_level(means: Sequence[float], propensities: Floats, *, age: float) 
     Example: reference dates with .0200, .0205, .0210 scatter by .0005; a fresh date of 50,000 customers whose
     propensities scatter by .02 may lie .0025 to either side of .0205.
 
-    Args:
-        means: The mean propensity of each reference date.
-        propensities: Of the date, float64 [n].
-        age: Days since the newest reference date, in spans of the reference dates.
+    `means` are those of the reference dates, `propensities` of the date, float64 [n]; `age` counts the days since the
+    newest reference date, in spans of the reference dates.
     """
     from scipy.stats import t
 

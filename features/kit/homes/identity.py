@@ -84,10 +84,8 @@ def read_identity(home: Home) -> Identity | None:
 def change(home: Home, edit: Callable[[Identity], Identity], *, home_id: str = "") -> Identity:
     """Returns the identity after an edit, written whole or not at all; makes one first where there is none.
 
-    Args:
-        home: The home.
-        edit: Returns the new content; called under a lock, with the newest content.
-        home_id: The id of a new identity, if the home's own backends know it; otherwise it is drawn.
+    `edit` is called under a lock, with the newest content. `home_id` is the id of a new identity, if the home's own
+    backends know it; otherwise it is drawn.
     """
     with _locked(home):
         old = read_identity(home)

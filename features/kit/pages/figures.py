@@ -30,12 +30,7 @@ FONT_HINT = (
 def open_figure(width: float, height: float, *, rows: int = 1, columns: int = 1, **subplots: Any) -> tuple[Any, Any]:
     """Returns a figure of so many inches that pyplot does not know, and its axes: one, or an array of several.
 
-    Args:
-        width: Inches.
-        height: Inches.
-        rows: Of axes.
-        columns: Of axes.
-        **subplots: As `Figure.subplots` takes them.
+    `subplots` is what `Figure.subplots` takes.
     """
     from matplotlib.figure import Figure
 
@@ -55,8 +50,7 @@ def png(figure: Any, *, is_tight: bool = False) -> bytes:
 def png_of_library(draw: Callable[[], Any]) -> bytes:
     """Returns the PNG of what a library draws with pyplot; its figures, backend, settings and warnings do not stay.
 
-    Args:
-        draw: Draws on pyplot's current figure, or opens one.
+    `draw` draws on pyplot's current figure, or opens one.
     """
     import matplotlib as mpl
     import matplotlib.pyplot as plt

@@ -26,11 +26,7 @@ def make_table(
 ) -> Table:
     """Returns a table for a console: framed under its title, or without a frame if it has none.
 
-    Args:
-        headings: Of its columns.
-        rows: The cells; rich's markup in them is obeyed.
-        right: The headings of the columns that are aligned to the right.
-        title: Above the table.
+    `right` are the headings of the columns that are aligned to the right; rich's markup in a cell is obeyed.
     """
     from rich import box
     from rich.table import Table

@@ -16,10 +16,8 @@ _COMMAND = re.compile(r"(?<![\w./-])insight((?: [a-z]+){1,2})")
 def pasteable(text: str, commands: Any, argv: Sequence[str]) -> str:
     """Returns a text whose `insight ...` commands name the program and the places of the command that was typed.
 
-    Args:
-        text: A message; what is no known command stays as it is.
-        commands: The root command of click.
-        argv: What was typed, the program first.
+    What is no known command stays as it is. `commands` is the root command of click, `argv` what was typed, the program
+    first.
 
     Example: after `venv/bin/insight train churn --home h1` the text "run `insight build`" says
     "run `venv/bin/insight build --home h1`".

@@ -59,12 +59,8 @@ def allocate(
     Appointments come first. Then lines and options share one order, except that a line leaves `new_share` of its team's
     places to new options of its own tier or a better one, as long as there are any.
 
-    Args:
-        options: Every allowed option; a person may have several, also through several subscriptions.
-        places: Attempts that are left per team and skill.
-        claim: Reserves the person of an option; False if somebody else holds the person.
-        held: The unfinished lines.
-        new_share: The share of the places that new options get at least.
+    A person may have several options, also through several subscriptions; `places` are the attempts left per team and
+    skill. `claim` reserves the person of an option: False if somebody else holds the person.
     """
     draft = _Places(options, places, claim, new_share)
     lines = list(held)

@@ -128,12 +128,8 @@ def read_candidates(
     A subscription is a candidate if one of its facts is a duty, or if it stands in a band that some action needs.
     Example: with `bands_needed` raised and above, everybody below the top 20 % of every target is left out at once.
 
-    Args:
-        home: The state.
-        as_of: The date.
-        settings: The shipped configuration.
-        scores: Target to the scores to choose by; None means those that count now.
-        also: Subscriptions that are read in any case: those of unfinished lines.
+    Without `scores` by target those that count now choose; the subscriptions in `also`, of unfinished lines, are read
+    in any case.
 
     Raises:
         NotReadyError: If there is no portrait or no score of this date.

@@ -71,13 +71,9 @@ class Wording:
     ) -> dict[str, str]:
         """Returns the opening in both languages.
 
-        Args:
-            action: The action.
-            channel: A message gets the action's message text if it has one; marketing messages get their frame.
-            values: The slots of its offer, raw: money in minor units.
-            reasons: The customer's facts: code to slot values.
-            triggers: The reason codes that the action answers; a sentence speaks of one of them or of none.
-            day: The day of speaking.
+        A message gets the action's message text if it has one; marketing messages get their frame. `values` are the
+        slots of its offer, raw, money in minor units; `reasons` the customer's facts, code to slot values; `triggers`
+        the reason codes that the action answers: a sentence speaks of one of them or of none.
         """  # fmt: skip
         sends = channel in SENT_CHANNELS
         sentences = (action.message if sends else ()) or action.opening

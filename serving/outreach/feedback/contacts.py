@@ -15,12 +15,7 @@ from serving.outreach.feedback.reported_rows import ReportedContact, own_contact
 def record_contact(engine: Engine, contact: ReportedContact, person_id: str, time_zone: str, *, owner: str) -> bool:
     """Counts a contact in the caps at once; returns whether it was new.
 
-    Args:
-        engine: The operational database.
-        contact: What was sent.
-        person_id: Who was contacted.
-        time_zone: The operator's.
-        owner: Id of the API key that reports it.
+    `owner` is the id of the API key that reports it.
 
     Raises:
         ConflictError: If the key used the contact_id for another contact of this customer.

@@ -38,14 +38,8 @@ def draw_list(
 ) -> Released:
     """Returns the list of a request: claimed now, completed after a kill, or the same again for the same key.
 
-    Args:
-        home: The state.
-        request: What is asked for.
-        key: The idempotency key; None means one key per request, so that a repeated command repeats its list.
-        owner: Whose key it is.
-        progress: Shows the steps.
-        threads: DuckDB threads.
-        may_be_older: Whether portraits and scores of an earlier day will do.
+    Without an idempotency `key` there is one per request, so that a repeated command repeats its list. `may_be_older`
+    lets portraits and scores of an earlier day do.
 
     Raises:
         ConflictError: If the key was used with another request, or with `may_be_older` a list of a later day exists.

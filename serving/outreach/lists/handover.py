@@ -74,16 +74,8 @@ def hand_over(
     Every line is checked again with all that feeds and ledger know by now, and a line whose last day is over is left
     out. Where the source delivers only masked numbers, the operator's own id stands for the number.
 
-    Args:
-        home: The state.
-        engine: The operational database.
-        list_id: The list.
-        key: Who asks.
-        reason: What the numbers are for.
-        hours: Hours until the file is removed.
-        out: Where to write the file; None means inside the home.
-        on: The day of the contacts; None means the newest day of the feeds.
-        channel: Which lines.
+    The file goes to `out`, else inside the home, and is removed after so many `hours`; without `on` the contacts are of
+    the newest day of the feeds.
 
     Raises:
         NotPermittedError: If the key is missing, does not work or lacks the scope `handover`.

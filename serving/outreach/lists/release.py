@@ -75,13 +75,7 @@ def release(
 
     A language is a view of the list: each one that has files is written anew together with the one asked for.
 
-    Args:
-        home: The state.
-        engine: The ledger.
-        list_id: The list.
-        book: The sentences of the reasons.
-        is_replay: Whether the list had been drawn before.
-        locale: The language asked for; None means the one that the list was drawn in.
+    Without a `locale` that is the one that the list was drawn in.
 
     Raises:
         NotFoundError: If there is no such list.

@@ -179,9 +179,7 @@ class ReasonBook(Config):
     def uncovered(self, target: str, features: Mapping[str, str]) -> tuple[str, ...]:
         """Returns the features of a model that neither a code explains nor the file declares as never said.
 
-        Args:
-            target: The model's target.
-            features: Feature -> dimension.
+        `features` maps each to its dimension.
         """
         return tuple(
             feature
@@ -198,10 +196,7 @@ class ReasonBook(Config):
 
         A sentence about {n} of something is not said of none.
 
-        Args:
-            code: The reason.
-            facts: The portrait's facts: code to slot values.
-            day: The day on which it must still hold; None is the portrait's own.
+        `facts` are the portrait's, code to slot values. It must still hold on `day`; None is the portrait's own.
         """
         slots, spec = facts.get(code), self._spec(code)
         if slots is None or slots.get("n") == 0 or any(slots.get(name) is None for name in spec.slots):

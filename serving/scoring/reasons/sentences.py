@@ -87,12 +87,7 @@ def first_that_holds(
 ) -> str | None:
     """Returns the first text whose presuppositions hold and whose slots are known, or None.
 
-    Args:
-        known: Every presupposition by name.
-        sentences: What may be said, best first.
-        values: The slot values, raw.
-        day: The day of speaking.
-        locale: The language.
+    What may be said stands best first; `values` of slots are raw, `day` is that of speaking.
     """
     for sentence in sentences:
         slots = slots_of(sentence.get(locale))
@@ -106,11 +101,7 @@ def first_that_holds(
 def check_sentence(known: Mapping[str, Presupposition], where: str, sentence: Sentence, slots: Collection[str]) -> None:
     """Refuses a sentence that its fact cannot fill, or that takes something for granted without naming it.
 
-    Args:
-        known: Every presupposition by name.
-        where: The sentence's place in the configuration.
-        sentence: The sentence.
-        slots: What the fact behind it holds.
+    `where` is the sentence's place in the configuration, `slots` what the fact behind it holds.
 
     Raises:
         ValueError: Naming the place and the presupposition, the slot or the word.

@@ -57,12 +57,8 @@ class ReasonWriter:
     ) -> str | None:
         """Returns the first sentence that is true of these values on a day, in words, or None.
 
-        Args:
-            sentences: What may be said, best first.
-            values: The slot values, raw: money in minor units, dates ISO.
-            locale: The language.
-            day: The day of speaking.
-            heard: Whether the customer hears it; what has no name in the language is then left neutral.
+        What may be said stands best first; `values` of slots are raw: money in minor units, dates ISO. If the customer
+        hears it, what has no name in the language is left neutral.
         """
         text = self._book.text(sentences, values, day, locale)
         return None if text is None else self.fill(text, values, locale, heard=heard)
@@ -121,12 +117,7 @@ class ReasonWriter:
 
         Without an English name it is a neutral phrase in English; only what the agent reads adds its own name.
 
-        Args:
-            kind: What it is.
-            own: Its name in the operator's language, or its id.
-            english: Its English name, if the operator declares one.
-            locale: The language.
-            heard: Whether the customer hears it.
+        `own` is its name in the operator's language, or its id; `english` the name that the operator declares, if any.
         """
         own = own or english or ""
         if locale == "zh" and own:
