@@ -11,10 +11,36 @@ HOME_VARIABLE = "INSIGHT_HOME"
 
 
 @dataclass(frozen=True)
+class _Place:
+    """A file or a folder below a home, as an attribute of the home."""
+
+    below: str
+
+    def __get__(self, home: Home, _: type[Home]) -> Path:
+        return home.root / self.below
+
+
+@dataclass(frozen=True)
 class Home:
     """The folders of one operator's state. Nothing is created until something is written."""
 
     root: Path
+
+    feeds = _Place("feeds")  # the landed feeds
+    personal = _Place("personal")  # the only folder with phone numbers and person links (for its owner's eyes alone)
+    quarantine = _Place("personal/quarantine")  # the refused rows with their reasons, as they were delivered
+    portraits = _Place("portraits")  # the portraits, one Parquet partition per as-of date
+    store = _Place("store")  # the feature store's registry and embedded online store
+    scores = _Place("scores")  # the batch scores and rank tables
+    lists = _Place("lists")  # the exported outreach lists
+    product_fit = _Place("product_fit")  # the product-fit results per as-of date
+    simulation = _Place("simulation")  # the synthetic operator's `files/` and its `oracle/`, never a feature's input
+    studies = _Place("studies.db")  # the searches for learner settings, finished trial by finished trial
+    monitoring = _Place("monitoring")  # the monitoring reports, one folder per as-of date, and the newest gauges
+    operations = _Place("operations.db")  # the embedded operational database
+    erasures = _Place("erasures")  # the receipts of erased persons; they name nobody
+    runs = _Place("runs.db")  # the run table
+    results = _Place("results")  # what benchmarks and long runs measured
 
     @classmethod
     def at(cls, root: Path | str | None = None) -> Home:
@@ -30,78 +56,3 @@ class Home:
     def bundles(self) -> Path:
         """Returns `bundles/<target>/<version>/`, with `champion.json` beside the versions."""
         return self.mlruns / "bundles"
-
-    @property
-    def feeds(self) -> Path:
-        """Returns the landed feeds."""
-        return self.root / "feeds"
-
-    @property
-    def personal(self) -> Path:
-        """Returns the only folder with phone numbers and person links (readable by its owner alone)."""
-        return self.root / "personal"
-
-    @property
-    def quarantine(self) -> Path:
-        """Returns the refused rows with their reasons: as they were delivered, so for their owner's eyes alone."""
-        return self.personal / "quarantine"
-
-    @property
-    def portraits(self) -> Path:
-        """Returns the portraits, one Parquet partition per as-of date."""
-        return self.root / "portraits"
-
-    @property
-    def store(self) -> Path:
-        """Returns the feature store's registry and embedded online store."""
-        return self.root / "store"
-
-    @property
-    def scores(self) -> Path:
-        """Returns the batch scores and rank tables."""
-        return self.root / "scores"
-
-    @property
-    def lists(self) -> Path:
-        """Returns the exported outreach lists."""
-        return self.root / "lists"
-
-    @property
-    def product_fit(self) -> Path:
-        """Returns the product-fit results per as-of date."""
-        return self.root / "product_fit"
-
-    @property
-    def simulation(self) -> Path:
-        """Returns the synthetic operator's files (`files/`) and its oracle (`oracle/`, never a feature's input)."""
-        return self.root / "simulation"
-
-    @property
-    def studies(self) -> Path:
-        """Returns the searches for learner settings, finished trial by finished trial."""
-        return self.root / "studies.db"
-
-    @property
-    def results(self) -> Path:
-        """Returns benchmark and soak results."""
-        return self.root / "results"
-
-    @property
-    def monitoring(self) -> Path:
-        """Returns the monitoring reports, one folder per as-of date, and the gauges of the newest."""
-        return self.root / "monitoring"
-
-    @property
-    def operations(self) -> Path:
-        """Returns the embedded operational database."""
-        return self.root / "operations.db"
-
-    @property
-    def erasures(self) -> Path:
-        """Returns the receipts of erased persons; they name nobody."""
-        return self.root / "erasures"
-
-    @property
-    def runs(self) -> Path:
-        """Returns the run table."""
-        return self.root / "runs.db"
