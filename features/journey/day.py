@@ -29,10 +29,8 @@ NEW_STEPS = ("build", "publish", "score", "fit")
 LOCK = "day.lock"
 
 
-class NoListError(InsightError):
+class NoListError(InsightError, code="no_list"):
     """The list of a day cannot be drawn; an unforeseen failure is in the log."""
-
-    code = "no_list"
 
 
 def run_day(journey: Journey, on: date, progress: Progress) -> RunResult:

@@ -24,86 +24,61 @@ _LONGEST_LINE = 300
 
 
 class InsightError(Exception):
-    """An expected failure, told in one line.
-
-    Attributes:
-        message: What is wrong, naming the thing that is wrong.
-        remedy: What the user can do about it, or an empty string.
-    """
+    """An expected failure, told in one line; a kind of it names its HTTP status and its stable code."""
 
     status: int = 500
     code: str = "internal_error"
 
+    def __init_subclass__(cls, *, status: int | None = None, code: str = "") -> None:
+        super().__init_subclass__()
+        cls.status, cls.code = status or cls.status, code or cls.code
+
     def __init__(self, message: str, *, remedy: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        self.message = message  # what is wrong, naming the thing that is wrong
+        self.remedy = remedy  # what the user can do about it, or an empty string
 
     def __str__(self) -> str:
         return f"{self.message} ({self.remedy})" if self.remedy else self.message
 
 
-class ConfigurationError(InsightError):
+class ConfigurationError(InsightError, code="configuration_error"):
     """A configuration file, a flag or an environment variable is wrong."""
 
-    code = "configuration_error"
 
-
-class DataError(InsightError):
+class DataError(InsightError, status=422, code="data_error"):
     """A file, a row or a key is wrong."""
 
-    status = 422
-    code = "data_error"
 
-
-class QuarantineLimitError(DataError):
+class QuarantineLimitError(DataError, code="quarantine_limit"):
     """Too many rows of a feed are bad; nothing was published."""
 
-    code = "quarantine_limit"
 
-
-class NotFoundError(InsightError):
+class NotFoundError(InsightError, status=404, code="not_found"):
     """The named thing does not exist, or the caller may not know that it does."""
 
-    status = 404
-    code = "not_found"
 
-
-class ConflictError(InsightError):
+class ConflictError(InsightError, status=409, code="conflict"):
     """The thing is taken already, or an idempotency key came back with another body."""
 
-    status = 409
-    code = "conflict"
 
-
-class NotPermittedError(InsightError):
+class NotPermittedError(InsightError, status=403, code="not_permitted"):
     """The caller lacks the scope."""
 
-    status = 403
-    code = "not_permitted"
 
-
-class NotReadyError(InsightError):
+class NotReadyError(InsightError, status=503, code="not_ready"):
     """A part that is needed for an answer is absent or silent right now."""
 
-    status = 503
-    code = "not_ready"
 
-
-class HomeError(InsightError):
+class HomeError(InsightError, status=503, code="home_refused"):
     """A ledger, an online store or feeds are not this home's, or are gone although other state speaks of them.
 
     Never taken for "not there yet" or "taken already": who handles those must not pass over it.
     """
 
-    status = 503
-    code = "home_refused"
 
-
-class BundleError(NotReadyError):
+class BundleError(NotReadyError, code="bundle_refused"):
     """A model bundle failed its checks and must not serve."""
-
-    code = "bundle_refused"
 
     def __init__(
         self, message: str, *, remedy: str = "insight models lists what is whole; promote that or train again"
@@ -111,10 +86,8 @@ class BundleError(NotReadyError):
         super().__init__(message, remedy=remedy)
 
 
-class StateError(NotReadyError):
+class StateError(NotReadyError, code="state_damaged"):
     """A file, a database or a disk of the state cannot be read or written; no input causes it."""
-
-    code = "state_damaged"
 
 
 _STATE_LIBRARIES = frozenset({"sqlalchemy", "sqlite3", "psycopg", "alembic", "pyarrow", "duckdb", "redis", "mlflow"})

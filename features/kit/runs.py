@@ -24,10 +24,8 @@ FAILPOINT_LOG_VARIABLE = "INSIGHT_FAILPOINT_LOG"
 _hits: Counter[str] = Counter()
 
 
-class FailpointError(InsightError):
+class FailpointError(InsightError, code="failpoint"):
     """The failure that a test planted."""
-
-    code = "failpoint"
 
 
 def hit(name: str) -> None:

@@ -55,24 +55,16 @@ RETRY_AFTER_SECONDS = 2
 _FOLDERS = re.compile(r"(?<![\w:/])(?:\.{0,2}/|[\w.-]+/)(?:[^\s/:'\"]+/)*(?=[^\s/:'\"])")
 
 
-class UnauthenticatedError(InsightError):
+class UnauthenticatedError(InsightError, status=401, code="unauthenticated"):
     """No API key was presented, or one that does not work."""
 
-    status = 401
-    code = "unauthenticated"
 
-
-class InvalidRequestError(InsightError):
+class InvalidRequestError(InsightError, status=422, code="invalid_request"):
     """The request is well-formed but breaks a rule of the operation."""
 
-    status = 422
-    code = "invalid_request"
 
-
-class OverloadedError(NotReadyError):
+class OverloadedError(NotReadyError, code="overloaded"):
     """More requests are being answered than the service takes at once."""
-
-    code = "overloaded"
 
 
 class Problem(BaseModel):

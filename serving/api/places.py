@@ -27,11 +27,8 @@ FULL = "too many requests at once", "try again after `Retry-After` seconds"
 _LOG_SECONDS = 1.0
 
 
-class BusyKeyError(OverloadedError):
+class BusyKeyError(OverloadedError, status=HTTPStatus.TOO_MANY_REQUESTS, code="too_many_requests"):
     """One key has more requests under way than its share."""
-
-    status = HTTPStatus.TOO_MANY_REQUESTS
-    code = "too_many_requests"
 
 
 class Places:

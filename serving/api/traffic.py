@@ -41,18 +41,12 @@ _READ, _ROUTE = "insight.read", "insight.route"
 UNBOUNDED = ("/livez", "/readyz", "/metrics", "/version")
 
 
-class TooLargeError(InsightError):
+class TooLargeError(InsightError, status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, code="too_large"):
     """A body is longer than the service takes."""
 
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    code = "too_large"
 
-
-class SlowBodyError(InsightError):
+class SlowBodyError(InsightError, status=HTTPStatus.REQUEST_TIMEOUT, code="request_timeout"):
     """A body did not arrive whole in time."""
-
-    status = HTTPStatus.REQUEST_TIMEOUT
-    code = "request_timeout"
 
 
 class _GoneError(Exception):
