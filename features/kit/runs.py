@@ -152,22 +152,14 @@ def list_runs(home: Home, limit: int) -> list[dict[str, Any]]:
     if not home.runs.exists():
         return []
     with run_table(home) as database:
+        database.row_factory = sqlite3.Row
         rows = database.execute(
-            "SELECT run_id, command, process, started_at, ended_at, status, note FROM runs "
+            "SELECT run_id, command, started_at, ended_at, status, coalesce(note, '') AS note, process FROM runs "
             "ORDER BY started_at DESC, rowid DESC LIMIT ?",
             (limit,),
         ).fetchall()
-    found = []
-    for run_id, command, process, started_at, ended_at, status, note in rows:
-        gone = status == "running" and not Path(f"/proc/{process}").exists()
-        found.append(
-            {
-                "run_id": run_id,
-                "command": command,
-                "started_at": started_at,
-                "ended_at": ended_at,
-                "status": "interrupted" if gone else status,
-                "note": note or "",
-            }
-        )
+    found = [dict(row) for row in rows]
+    for run in found:
+        if not Path(f"/proc/{run.pop('process')}").exists() and run["status"] == "running":
+            run["status"] = "interrupted"
     return found

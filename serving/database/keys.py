@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, select
@@ -134,13 +134,5 @@ def _hash(secret: str) -> str:
 
 
 def _key(row: ApiKeyRow) -> ApiKey:
-    return ApiKey(
-        key_id=row.key_id,
-        name=row.name,
-        scopes=frozenset(row.scopes.split()),
-        province=row.province,
-        city=row.city,
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        revoked_at=row.revoked_at,
-    )
+    values = {field.name: getattr(row, field.name) for field in fields(ApiKey)}
+    return ApiKey(**values | {"scopes": frozenset(row.scopes.split())})

@@ -7,7 +7,7 @@ A version whose price beyond a finite allowance is not stated cannot be rated: i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
@@ -17,19 +17,6 @@ from features.kit.arrays import Integers
 from features.kit.errors import NotReadyError
 from serving.product_fit.rating import UNLIMITED, Terms
 from serving.product_fit.settings import KeepNumberSettings, minor
-
-_PLAN_SQL = """
-SELECT plan_id, name_zh, name_en, generation, monthly_fee, voice_minutes, data_kb, sms_count, voice_overage_price,
-       data_overage_price, data_block_kb, sms_overage_price, overage_cap, throttle_after_kb, rollover_months,
-       minimum_spend, shared_lines, contract_months, early_exit_fee, discount_amount, discount_months, audience,
-       effective, on_sale_from, on_sale_until, valid_from, valid_until
-FROM ({rows}) ORDER BY plan_id, valid_from
-"""
-_PACK_SQL = """
-SELECT pack_id, name_zh, name_en, scope, data_kb, price, renews, on_sale_from, on_sale_until, valid_from, valid_until
-FROM ({rows}) ORDER BY pack_id, valid_from
-"""
-
 
 _NOT_TERMS = ("name_zh", "name_en", "audience", "on_sale_from", "on_sale_until", "valid_from", "valid_until")
 
@@ -150,12 +137,10 @@ class Catalogue:
         """
         if "plans" not in names:
             raise NotReadyError("no feed `plans`: nothing can be re-rated", remedy="map the plan catalogue")
-        plans = [Plan(*row) for row in connection.execute(_PLAN_SQL.format(rows=rows("plans"))).fetchall()]
-        packs = (
-            [Pack(*row) for row in connection.execute(_PACK_SQL.format(rows=rows("packs"))).fetchall()]
-            if "packs" in names
-            else []
-        )
+        plans = [Plan(*row) for row in connection.execute(_versions_sql(Plan, rows("plans"))).fetchall()]
+        packs = []
+        if "packs" in names:
+            packs = [Pack(*row) for row in connection.execute(_versions_sql(Pack, rows("packs"))).fetchall()]
         if not plans:
             raise NotReadyError("the feed `plans` has no row known on that date", remedy="check its known_at")
         return cls.of(plans, packs)
@@ -171,6 +156,12 @@ class Catalogue:
     def unrateable(self) -> list[str]:
         """Returns the plans with a version whose price beyond the allowance is not stated."""
         return sorted({plan.plan_id for plan in self.plans if not plan.is_rateable})
+
+
+def _versions_sql(kind: type[Plan | Pack], rows: str) -> str:
+    """Returns SQL of the columns that a version has, in its order; a catalogue's first column is its key."""
+    names = [field.name for field in fields(kind)]
+    return f"SELECT {', '.join(names)} FROM ({rows}) ORDER BY {names[0]}, valid_from"
 
 
 def terms_of(plans: list[Plan]) -> Terms:

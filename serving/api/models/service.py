@@ -6,6 +6,8 @@ from serving.api.context import Context
 from serving.api.models.schemas import ModelOut, ModelsAnswer
 from serving.scoring.models import ModelState
 
+_OF_MANIFEST = ("version", "created_at", "base_rate", "lead_days", "horizon_days", "portrait_identity")
+
 
 def models(context: Context) -> ModelsAnswer:
     """Returns every target that has a champion."""
@@ -13,15 +15,6 @@ def models(context: Context) -> ModelsAnswer:
 
 
 def _model(state: ModelState) -> ModelOut:
-    manifest = state.manifest
-    return ModelOut(
-        target=state.target,
-        version=manifest and manifest.version,
-        created_at=manifest and manifest.created_at,
-        base_rate=manifest and manifest.base_rate,
-        lead_days=manifest and manifest.lead_days,
-        horizon_days=manifest and manifest.horizon_days,
-        portrait_identity=manifest and manifest.portrait_identity,
-        metrics=manifest.metrics if manifest else {},
-        refused=state.refused.rpartition("/")[2],
-    )
+    known = {name: state.manifest and getattr(state.manifest, name) for name in _OF_MANIFEST}
+    metrics = state.manifest.metrics if state.manifest else {}
+    return ModelOut(target=state.target, metrics=metrics, refused=state.refused.rpartition("/")[2], **known)

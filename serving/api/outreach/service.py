@@ -155,13 +155,5 @@ def _visible_list(session: Session, key: ApiKey, list_id: str) -> OutreachListRo
 
 def _list_out(session: Session, row: OutreachListRow) -> ListOut:
     kept = select(func.count()).where(ListLineRow.list_id == row.list_id, ListLineRow.withdrawn_code.is_(None))
-    return ListOut(
-        list_id=row.list_id,
-        as_of=row.as_of,
-        status=row.status,
-        locale=row.locale,
-        lines=session.scalar(kept) or 0,
-        created_at=row.created_at,
-        released_at=row.released_at,
-        summary=orjson.loads(row.summary),
-    )
+    values = {name: getattr(row, name, None) for name in ListOut.model_fields}
+    return ListOut(**values | {"lines": session.scalar(kept) or 0, "summary": orjson.loads(row.summary)})
