@@ -18,7 +18,7 @@ from serving.outreach.dispositions import DISPOSITIONS
 from serving.outreach.export.columns import COLUMNS, Entry, Page
 from serving.outreach.export.layout import SHEET_COLUMNS
 from serving.outreach.export.personal import NOBODY, read_personal
-from serving.outreach.feedback.returns import PRINTED, Report, RowError
+from serving.outreach.feedback.returns import PRINTED, Report, ReportError, RowError
 from serving.outreach.lists.ledger import content_of
 from serving.outreach.settings import load_settings
 
@@ -42,10 +42,8 @@ def unchanged_reports(home: Home, engine: Engine, reports: Sequence[Report]) -> 
         ]
         for name, cell in changed:
             first = issued[report.line_id][name][LOCALES.index(report.locale)]
-            message = f"'{cell}' was issued as '{first}' for line '{report.line_id}'; restore it, or mend the line_id"
-            if report.locale == "zh":
-                message = f"“{cell}”与发出的“{first}”不符（行号“{report.line_id}”），请恢复原样，或更正行号"
-            errors.append(RowError(report.row, name, message, report.sheet, locale=report.locale))
+            error = ReportError(name, "changed", cell=cell, issued=first, line_id=report.line_id)
+            errors.append(error.on(report.row, report.sheet, report.locale))
         binds = DISPOSITIONS[report.disposition].outcome.on_closed_line
         is_known = bool(report.printed.get("number", "").strip()) and "number" not in dict(changed)
         if not changed or (binds and is_known):

@@ -73,9 +73,7 @@ def record_reports(
                 raise refused[place]
             withdrawn = batch.write(partial(_record, engine, report, settings, time_zone))
         except ReportError as error:
-            result.errors.append(
-                RowError(report.row, error.column, error.text(report.locale), report.sheet, locale=report.locale)
-            )
+            result.errors.append(error.on(report.row, report.sheet, report.locale))
             continue
         except NotReadyError as error:
             result.errors.append(RowError(report.row, "line_id", error.message, report.sheet, is_transient=True))
@@ -102,15 +100,13 @@ def _refused(reports: Sequence[Report], time_zone: str) -> dict[int, ReportError
     refused = {}
     for place, reason in refused_rows("outcomes", rows, time_zone, now).items():
         why, _, column = reason.partition(":")
-        refused[place] = ReportError(
-            {"event_at": "attempted_at"}.get(column, column), f"{why}: the feed refuses it", f"数据源拒收：{why}"
-        )
+        refused[place] = ReportError({"event_at": "attempted_at"}.get(column, column), "refused", why=why)
     for place, report in enumerate(reports):
         why = damage(report.ticket_id or "")  # no feed holds it, so none judges it
         if why:
-            refused[place] = ReportError("ticket_id", f"{why}: no ticket has this number", f"工单号有误：{why}")
+            refused[place] = ReportError("ticket_id", "bad_ticket", why=why)
         if report.next_at is not None and not on_calendar(report.next_at):
-            refused[place] = ReportError("next_at", "not_a_time: no calendar has this day", "日期不存在")
+            refused[place] = ReportError("next_at", "no_such_day")
     return refused
 
 
@@ -147,21 +143,15 @@ class _Recorder:
             return None
         line = self._session.get(OutreachLineRow, report.line_id)
         if line is None:
-            raise ReportError("line_id", f"no line '{report.line_id}'", f"没有行号“{report.line_id}”")
+            raise ReportError("line_id", "no_line", line_id=report.line_id)
         if not DISPOSITIONS[report.disposition].fits(line.channel):
-            code, channel = DISPOSITIONS[report.disposition], self._settings.channels[line.channel]  # type: ignore[index]
-            raise ReportError(
-                "disposition",
-                f"'{report.disposition}' is no end of a line by '{line.channel}'",
-                f"“{channel.zh}”的行不能填“{code.text.zh}”",
-            )
+            end, text = DISPOSITIONS[report.disposition], self._settings.channels[line.channel]  # type: ignore[index]
+            raise ReportError("disposition", "other_channel", disposition=end, channel=line.channel, channel_text=text)
         if line.status != OPEN and not outcome.on_closed_line and line.closed_code != (outcome.follows or OPEN):
             if self._is_shown(report):
                 return None
             raise ReportError(
-                "line_id",
-                f"line '{report.line_id}' is {line.status} ({line.closed_code})",
-                f"行“{report.line_id}”已经结束（{line.closed_code}）",
+                "line_id", "closed", line_id=line.line_id, status=line.status, closed_code=line.closed_code
             )
         at = report.attempted_at or self._now
         day = self._day_of(report, line, at)
@@ -182,26 +172,14 @@ class _Recorder:
         """
         day = civil_date(at, self._zone)
         if day < line.drawn_on:
-            raise ReportError(
-                "attempted_at",
-                f"{day} is before the line was drawn ({line.drawn_on})",
-                f"{day}早于名单日期{line.drawn_on}",
-            )
+            raise ReportError("attempted_at", "before_line", day=day, drawn_on=line.drawn_on)
         if at > self._now + CLOCK_SKEW:
-            raise ReportError(
-                "attempted_at",
-                "an attempt of the future; report it once it has been made",
-                "时间在将来，请联系之后再填",
-            )
+            raise ReportError("attempted_at", "future")
         if DISPOSITIONS[report.disposition].outcome.on_closed_line:
             return day
         is_late = line.valid_until < day < civil_date(self._now, self._zone)  # what is reported of today is no slip
         if is_late and line.status == OPEN:
-            raise ReportError(
-                "attempted_at",
-                f"{day} is after the line's last day ({line.valid_until})",
-                f"{day}已过该行有效期{line.valid_until}",
-            )
+            raise ReportError("attempted_at", "after_line", day=day, valid_until=line.valid_until)
         hours = open_hours(self._settings.policy.quiet_hours, line.province)
         if line.channel == "hall":  # a hall is open at noon
             hours = [(hours[0][0], hours[-1][1])]
@@ -213,11 +191,7 @@ class _Recorder:
             is_open = any(start <= clock and (clock <= end or end == _MIDNIGHT) for start, end in hours)
             if not is_open and not (column == "next_at" and clock == MORNING):
                 spans = ", ".join(f"{start:%H:%M}-{end:%H:%M}" for start, end in hours)
-                raise ReportError(
-                    column,
-                    f"{clock:%H:%M} lies outside the hours of contact ({spans})",
-                    f"{clock:%H:%M}不在允许联系的时段内（{spans}）",
-                )
+                raise ReportError(column, "outside_hours", clock=clock, spans=spans)
         return day
 
     def _is_shown(self, report: Report) -> bool:
@@ -307,14 +281,12 @@ class _Recorder:
         day = civil_date(report.next_at, self._zone)
         if not line.drawn_on <= day <= line.drawn_on + timedelta(days=LATEST_APPOINTMENT_DAYS):
             raise ReportError(
-                "next_at",
-                f"{day} is not within {LATEST_APPOINTMENT_DAYS} days of {line.drawn_on}, the day of the line",
-                f"{day}超出名单日期{line.drawn_on}之后{LATEST_APPOINTMENT_DAYS}天",
+                "next_at", "appointment_too_far", day=day, days=LATEST_APPOINTMENT_DAYS, drawn_on=line.drawn_on
             )
         insert_missing(self._session, ClaimDayRow, [{"person_id": line.person_id, "day": day, "line_id": line.line_id}])
         holder = self._session.get(ClaimDayRow, (line.person_id, day))
         if holder is None or holder.line_id != line.line_id:
-            raise ReportError("next_at", f"another line holds this person on {day}", f"该客户{day}已在另一行名单中")
+            raise ReportError("next_at", "person_taken", day=day)
         line.next_at = report.next_at
         line.valid_until = max(line.valid_until, day)
         most = self._settings.claim.attempts

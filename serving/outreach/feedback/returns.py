@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from features.kit.config import load_data
 from features.kit.errors import DataError
-from features.kit.language import Locale
+from features.kit.language import Locale, Text
 from features.kit.values.identifiers import damage, identifier
 from serving.outreach.dispositions import DISPOSITIONS, Disposition
 from serving.outreach.export.columns import COLUMNS
@@ -32,6 +33,7 @@ PRINTED = ("form_of_address", "number", "action", "channel")
 """Columns that say whose row it is and what was to be done: nobody may change them."""
 MORNING = time(10, 0)
 """When an appointment without a time is due."""
+_WHY: dict[str, Text] = load_data(dict[str, Text], Path(__file__).with_name("report_errors.yaml"))
 
 
 @dataclass(frozen=True)
@@ -131,17 +133,15 @@ def read_reports(path: Path, time_zone: str) -> Returned:
 
 
 class ReportError(Exception):
-    """One report that cannot be recorded: the column, and why, in English and for a Chinese sheet."""
+    """One report that cannot be recorded: the column, and why, as a code of `report_errors.yaml` with its slots."""
 
-    def __init__(self, column: str, message: str, zh: str) -> None:
-        super().__init__(message)
-        self.column = column
-        self.message = message
-        self.zh = zh
+    def __init__(self, column: str, code: str, **slots: Any) -> None:
+        super().__init__(code)
+        self._column, self._why, self._slots = column, _WHY[code], slots
 
-    def text(self, locale: Locale) -> str:
-        """Returns why, in a language."""
-        return self.zh if locale == "zh" else self.message
+    def on(self, row: int, sheet: str, locale: Locale) -> RowError:
+        """Returns the error of a row of a sheet, in the language of the sheet."""
+        return RowError(row, self._column, self._why.get(locale).format(**self._slots), sheet, locale=locale)
 
 
 def _key(text: Any) -> str:
@@ -213,17 +213,12 @@ def _read_row(number: int, row: Sequence[Any], sheet: Sheet, head: _Head, time_z
     def cell(place: int | None) -> Any:
         return row[place] if place is not None and place < len(row) else ""
 
-    def fail(column: str, message: str, zh: str) -> None:
-        text = zh if head.locale == "zh" else message
-        found.errors.append(RowError(number, column, text, sheet.name, locale=head.locale))
+    def fail(error: ReportError) -> None:
+        found.errors.append(error.on(number, sheet.name, head.locale))
 
     merged = _merged(number - 1, sheet, head)
     if merged is not None:
-        fail(
-            merged,
-            "the cell is merged with others; unmerge it and fill in each row",
-            "单元格已合并，请取消合并后逐行填写",
-        )
+        fail(ReportError(merged, "merged"))
         return
     for attempt in head.attempts:
         cells = {name: cell(place) for name, place in attempt.items()}
@@ -232,11 +227,7 @@ def _read_row(number: int, row: Sequence[Any], sheet: Sheet, head: _Head, time_z
         if not str(cells.get("disposition", "")).strip():
             filled = next(name for name, value in cells.items() if str(value).strip())
             heading = next(column.header for column in COLUMNS if column.name == filled)
-            fail(
-                "disposition",
-                f"'{heading.en}' is filled in, but no disposition; choose one from the drop-down",
-                f"已填“{heading.zh}”，但未填联系结果，请从下拉列表选择",
-            )
+            fail(ReportError("disposition", "no_disposition", heading=heading))
             continue
         cells.setdefault("agent", cell(head.attempts[0].get("agent")))
         try:
@@ -244,7 +235,7 @@ def _read_row(number: int, row: Sequence[Any], sheet: Sheet, head: _Head, time_z
             printed = {name: str(cell(place)) for name, place in head.printed.items()}
             found.reports.append(replace(report, printed=printed, locale=head.locale))
         except ReportError as error:
-            fail(error.column, error.message, error.zh)
+            fail(error)
 
 
 def _read_notes(
@@ -261,10 +252,7 @@ def _read_notes(
             continue
         name = (str(headings[place]).strip() if place < len(headings) else "") or column_letters(place)
         if is_result:
-            message = f"'{value}' stands outside the list's columns; put it under 'disposition*'"
-            if head.locale == "zh":
-                message = f"“{value}”写在名单的列之外，请填入“联系结果*”"
-            found.errors.append(RowError(number, name, message, sheet.name, locale=head.locale))
+            found.errors.append(ReportError(name, "outside", cell=value).on(number, sheet.name, head.locale))
         else:
             found.notes.append(RowError(number, name, str(value).strip(), sheet.name, locale=head.locale))
 
@@ -299,10 +287,7 @@ def _report(number: int, cells: dict[str, Any], time_zone: str, sheet: str) -> R
     bare = re.sub(r"[\s\-\u2010-\u2015\u2212]", "", unicodedata.normalize("NFKC", str(cells["line_id"]))).upper()
     line_id = f"{bare[:4]}-{bare[4:]}"
     if not is_line_id(line_id):
-        written = cells["line_id"]
-        raise ReportError(
-            "line_id", f"'{written}' is not a line id; compare it with the list", f"“{written}”不是行号，请与名单核对"
-        )
+        raise ReportError("line_id", "not_a_line", cell=cells["line_id"])
     code = _disposition(str(cells["disposition"]))
     report = Report(
         row=number,
@@ -328,18 +313,14 @@ def check_needs(report: Report) -> None:
 
 def needs_error(report: Report, needed: str) -> ReportError:
     """Returns the error of a report that lacks the column that its disposition needs."""
-    code, heading = DISPOSITIONS[report.disposition], RowError(0, needed, "", locale="zh").heading
-    return ReportError(needed, f"'{report.disposition}' needs '{needed}'", f"“{code.text.zh}”必须填写“{heading}”")
+    heading = RowError(0, needed, "", locale="zh").heading
+    return ReportError(needed, "needed", disposition=DISPOSITIONS[report.disposition], needs=needed, heading=heading)
 
 
 def _disposition(text: str) -> str:
     code = _SPOKEN.get(_key(text))
     if code is None:
-        raise ReportError(
-            "disposition",
-            f"'{text.strip()}' is not a disposition; choose from the drop-down",
-            f"“{text.strip()}”不是联系结果，请从下拉列表选择",
-        )
+        raise ReportError("disposition", "not_a_disposition", cell=text.strip())
     return code
 
 
@@ -349,11 +330,7 @@ def _reference(cells: dict[str, Any], name: str) -> str | None:
     text = identifier(_words(cell) or "") or None
     is_rounded = isinstance(cell, (int, float)) and abs(cell) >= _ROUNDED_FROM
     if text is not None and (is_rounded or _SPOILED_NUMBER.fullmatch(text) or damage(text)):
-        raise ReportError(
-            name,
-            f"'{text}' was rounded or hidden by the spreadsheet; write it again into a text cell",
-            f"“{text}”已被表格软件改写或隐藏，请在文本格式的单元格中重新填写",
-        )
+        raise ReportError(name, "spoiled", cell=text)
     return text
 
 
@@ -375,11 +352,7 @@ def _instant(cells: dict[str, Any], name: str, time_zone: str, *, date_is_enough
         day = _parsed(text, _DATE_FORMATS) if found is None and date_is_enough else None
         found = datetime.combine(day.date(), MORNING) if day is not None else found
         if found is None:
-            raise ReportError(
-                name,
-                f"'{text}' is not a time; write it as 2026-06-01 14:30",
-                f"“{text}”不是时间，请写作 2026-06-01 14:30",
-            )
+            raise ReportError(name, "not_a_time", cell=text)
     return None if found is None else found.replace(tzinfo=ZoneInfo(time_zone), microsecond=0).astimezone(UTC)
 
 
