@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from features.feeds.contracts import FEEDS
 from features.feeds.schema import Grain
+from features.kit.config import load_data
 from training.monitor.settings import MonitorSettings
 
-KINDS: dict[str, str] = {
-    "shift": "特征分布漂移",
-    "missing": "缺失比例变化",
-    "unseen": "出现未见过的类别",
-    "stuck": "特征停滞不变",
-    "lost_feed": "数据源中断",
-    "stuck_feed": "数据源停滞",
-    "thin_feed": "数据源行数骤降",
-    "scores": "评分分布漂移",
-    "estimated": "预计排序能力下降",
-    "calibration": "校准偏离(标签已成熟)",
-    "ranking": "排序能力下降(标签已成熟)",
-}
+KINDS: dict[str, str] = load_data(dict[str, str], Path(__file__).with_suffix(".yaml"))
 """Every kind of alarm with its name in Chinese."""
 
 FEED_KINDS = frozenset({"lost_feed", "stuck_feed", "thin_feed", "stuck", "missing"})

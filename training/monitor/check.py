@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from features.kit.arrays import Floats
 from features.kit.clock import last_labelled
+from features.kit.config import load_data
 from features.kit.errors import NotReadyError
+from features.kit.language import Text
 from features.kit.terminal.progress import SILENT, Progress
 from features.portraits.vector import encode
 from training import bundle
@@ -27,6 +30,7 @@ from training.monitor.reference import column_of, feed_state, in_both, read_refe
 from training.monitor.settings import MonitorSettings, load_settings
 
 MATURED_DATES = 6
+_ADVICE: dict[str, dict[str, Text]] = load_data(dict[str, dict[str, Text]], Path(__file__).with_name("advice.yaml"))
 
 
 @dataclass(frozen=True)
@@ -170,26 +174,10 @@ class Level:
 
     def advice(self) -> dict[str, str]:
         """Returns what is to be done where no alarm rings: watch a level outside what is expected, else nothing."""
-        mean = f"{self.mean:.4f}"
         if self.expected is None:
-            return _advice(
-                "none",
-                f"no limit is crossed; the reference has no mean propensity to hold {mean} against, the next one will",
-                f"未越过任何界限;参考中没有可与{mean}比较的平均倾向,下次训练后即有",
-            )
-        low, high = (f"{end:.4f}" for end in self.expected)
-        if self.expected[0] <= self.mean <= self.expected[1]:
-            return _advice(
-                "none",
-                f"no limit is crossed, and the mean propensity {mean} lies within the expected {low} to {high}",
-                f"未越过任何界限,平均倾向{mean}在预期的{low}至{high}之内",
-            )
-        return _advice(
-            "watch",
-            f"no limit is crossed, but the mean propensity is {mean}, and the reference dates lead one to expect "
-            f"{low} to {high}: customers or data have changed; matured labels will tell",
-            f"未越过任何界限,但平均倾向为{mean},按参考日期应在{low}至{high}之间:客户或数据已有变化,待标签成熟后可知",
-        )
+            return _advice("none", "unknown", mean=self.mean)
+        low, high = self.expected
+        return _advice("none" if low <= self.mean <= high else "watch", "level", mean=self.mean, low=low, high=high)
 
 
 def _level(reference: dict[str, Any], propensities: Floats, as_of: date) -> Level:
@@ -220,27 +208,22 @@ def recommendation(
     """
     wrong = sorted({alarm.name for alarm in alarms if alarm.kind in FEED_KINDS})
     if wrong:
-        some = ", ".join(wrong[:5])
-        return _advice("fix_feeds", f"data are wrong before the model is: {some}", f"先修复数据,再考虑重训:{some}")
+        return _advice("fix_feeds", "wrong", some=", ".join(wrong[:5]))
     gains = dict(zip(model.manifest.feature_names, model.gains().tolist(), strict=True))
     drifted = {alarm.name for alarm in alarms if alarm.kind in ("shift", "unseen")}
     carried = sum(gains[name] for name in drifted if name in gains) / max(sum(gains.values()), 1e-12)
     kinds = {alarm.kind for alarm in alarms}
     broken = sorted(kinds & {"calibration", "ranking", "estimated", "scores"})
-    if newer_days and (broken or carried >= settings.important_share):
-        why = ", ".join(broken) or f"{carried:.0%} of the model's gain is carried by drifted features"
-        zh = "、".join(broken) or f"发生漂移的特征占模型增益的{carried:.0%}"
-        return _advice("retrain", f"{why}; labels of {newer_days} days are newer", f"{zh};已有{newer_days}天的新标签")
+    if newer_days and broken:
+        both = Text(zh="、".join(broken), en=", ".join(broken))
+        return _advice("retrain", "broken", kinds=both, days=newer_days)
+    if newer_days and carried >= settings.important_share:
+        return _advice("retrain", "carried", share=carried, days=newer_days)
     if newer_days >= settings.retrain_after_days:
-        return _advice(
-            "retrain", f"labels of {newer_days} days are newer than the model", f"已有{newer_days}天的标签比模型新"
-        )
-    if alarms:
-        return _advice(
-            "watch", "something has changed, but not what the model lives on", "有变化,但尚不影响模型的主要依据"
-        )
-    return level.advice()
+        return _advice("retrain", "newer", days=newer_days)
+    return _advice("watch", "changed") if alarms else level.advice()
 
 
-def _advice(code: str, why: str, zh: str) -> dict[str, str]:
-    return {"code": code, "reason": why, "reason_zh": zh}
+def _advice(code: str, why: str, **slots: Any) -> dict[str, str]:
+    text = _ADVICE[code][why]
+    return {"code": code, "reason": text.en.format(**slots), "reason_zh": text.zh.format(**slots)}
