@@ -10,21 +10,12 @@ from zoneinfo import ZoneInfo
 
 from features.kit.language import Locale, Text
 from features.portraits.facts.classes import CLASS_NAMES
-from serving.database.tables_outreach import CLOSED, EXPIRED, AttemptRow, ListLineRow, OutreachLineRow
+from serving.database.tables_outreach import CLOSED, AttemptRow, ListLineRow, OutreachLineRow
 from serving.outreach.decision.candidates import NO_BAND
 from serving.outreach.dispositions import DISPOSITIONS, disposition_text
 from serving.outreach.export.content import Content
 from serving.outreach.export.personal import Personal
-from serving.outreach.export.wording import (
-    OTHER_CHANNELS,
-    TICKET_KINDS,
-    VIP,
-    Wording,
-    address_text,
-    band_text,
-    masked,
-    name_of,
-)
+from serving.outreach.export.wording import NAMES, Wording, address_text, band_text, masked, name_of, phrase
 from serving.outreach.settings import OutreachSettings
 
 
@@ -47,6 +38,10 @@ class Page:
     wording: Wording
     locale: Locale
     time_zone: str
+
+    def phrase(self, name: str, **slots: Any) -> str:
+        """Returns a phrase of `phrases.yaml` in the page's language."""
+        return phrase(name, self.locale, **slots)
 
 
 @dataclass(frozen=True)
@@ -122,22 +117,20 @@ def _value(entry: Entry, page: Page) -> str:
     """Returns what the contact is worth; a duty is owed even where it earns nothing."""
     value = entry.content["value"]
     if entry.content["tier"] == 0 and value <= 0:
-        return "应办" if page.locale == "zh" else "owed"
+        return page.phrase("owed")
     return page.wording.writer.money(value, page.locale)
 
 
 def _matters(entry: Entry, page: Page) -> str:
-    card, zh = entry.content["card"], page.locale == "zh"
-    parts = []
+    card, parts = entry.content["card"], []
     for ticket in card.get("open_tickets") or ():
-        kind = name_of(TICKET_KINDS, ticket["kind"], page.locale)
+        kind = name_of(NAMES["ticket_kinds"], ticket["kind"], page.locale)
         topic = page.wording.writer.topic(ticket.get("topic") or "other", page.locale)
         late = ticket.get("overdue_hours") or 0
-        overdue = (f"，超时{late:.0f}小时" if zh else f", {late:.0f} h overdue") if late > 0 else ""
-        parts.append(f"{kind}{ticket['id']}（{topic}{overdue}）" if zh else f"{kind} {ticket['id']} ({topic}{overdue})")
+        overdue = page.phrase("overdue", hours=late) if late > 0 else ""
+        parts.append(page.phrase("ticket", kind=kind, id=ticket["id"], topic=topic, overdue=overdue))
     if card.get("arrears"):
-        money = page.wording.writer.money(card["arrears"], page.locale)
-        parts.append(f"欠费{money}" if zh else f"{money} unpaid")
+        parts.append(page.phrase("unpaid", money=page.wording.writer.money(card["arrears"], page.locale)))
     return "\n".join(parts)
 
 
@@ -145,12 +138,16 @@ def _hours(entry: Entry, page: Page) -> str:
     if entry.line.channel == "hall":  # the customer comes to us
         return ""
     spans = [f"{start}-{end}" for start, end in entry.content["hours"]]
-    return ("、" if page.locale == "zh" else ", ").join(spans)
+    return page.phrase("and").join(spans)
+
+
+def _vip_tier(entry: Entry, page: Page) -> str:
+    return name_of(NAMES["vip_tiers"], entry.content["card"].get("vip_tier"), page.locale)
 
 
 def _best_channel(entry: Entry, page: Page) -> str:
     best = entry.content["card"].get("best_channel")
-    return name_of(OTHER_CHANNELS | dict(page.settings.channels), best, page.locale)
+    return name_of(NAMES["other_channels"] | dict(page.settings.channels), best, page.locale)
 
 
 def _last_contact(entry: Entry, page: Page) -> str:
@@ -170,25 +167,16 @@ def _attempts(entry: Entry, page: Page) -> str:
     done = f"{entry.line.attempts}/{page.settings.claim.attempts}"
     if entry.last is None:
         return done
-    at = _local(entry.last.at, page.time_zone)
-    return f"{done}，上次{at:%H:%M}" if page.locale == "zh" else f"{done}, last {at:%H:%M}"
+    return page.phrase("last_tried", done=done, at=_local(entry.last.at, page.time_zone))
 
 
 def _state(entry: Entry, page: Page) -> str:
-    zh = page.locale == "zh"
-    if entry.line.status in _OVER:
-        return _OVER[entry.line.status].get(page.locale)
+    if entry.line.status in NAMES["over"]:
+        return name_of(NAMES["over"], entry.line.status, page.locale)
     if entry.line.next_at is not None:
-        at = _local(entry.line.next_at, page.time_zone)
-        if entry.line.channel == "hall":
-            return f"约定到厅 {at:%m-%d %H:%M}" if zh else f"comes in {at:%m-%d %H:%M}"
-        return f"约定回拨 {at:%m-%d %H:%M}" if zh else f"call back {at:%m-%d %H:%M}"
-    if entry.place.is_carried:
-        return "续办" if zh else "carried over"
-    return "新增" if zh else "new"
-
-
-_OVER = {CLOSED: Text(zh="已结案", en="closed"), EXPIRED: Text(zh="已过有效期", en="expired")}
+        met = "comes_in" if entry.line.channel == "hall" else "call_back"
+        return page.phrase(met, at=_local(entry.line.next_at, page.time_zone))
+    return page.phrase("carried" if entry.place.is_carried else "new")
 
 
 def _reported_at(at: datetime | None, page: Page) -> str:
@@ -200,9 +188,7 @@ def _disposition(last: AttemptRow, page: Page) -> str:
 
 
 def _assumed(entry: Entry, page: Page) -> str:
-    if not entry.content["assumed"]:
-        return ""
-    return "假设" if page.locale == "zh" else "assumed"
+    return page.phrase("assumed") if entry.content["assumed"] else ""
 
 
 def _local(at: datetime, zone: str) -> datetime:
@@ -240,7 +226,7 @@ COLUMNS: tuple[ListColumn, ...] = (
     _column("city", "城市", "city", 11, lambda e, _: e.content["card"].get("city") or ""),
     _column("plan", "套餐", "plan", 18, _plan),
     _column("months", "在网月数", "months with us", 9, lambda e, _: e.content["card"].get("months_with_us")),
-    _column("vip", "会员等级", "VIP tier", 9, lambda e, p: name_of(VIP, e.content["card"].get("vip_tier"), p.locale)),
+    _column("vip", "会员等级", "VIP tier", 9, _vip_tier),
     _column("best_channel", "客户常用渠道", "customer's own channel", 12, _best_channel),
     _column("hours", "适宜时段", "best hours", 16, _hours),
     _column("last_contact", "上次联系", "last contact", 22, _last_contact),

@@ -13,7 +13,7 @@ from serving.outreach.decision.actions import Option
 from serving.outreach.decision.catalogue import Pack, pack_on_sale
 from serving.outreach.decision.reasons import shown_codes, strongest
 from serving.outreach.export.offers import offer_of
-from serving.outreach.export.wording import Wording
+from serving.outreach.export.wording import Wording, phrase
 from serving.outreach.policy.calendar import best_open_hours
 from serving.outreach.policy.policy import PolicyBook
 from serving.scoring.reasons.book import ReasonBook
@@ -110,11 +110,10 @@ class ContentWriter:
             str(k + 1) for k, code in enumerate(codes) if code != self._book.fallback and self._is_silent(code, option)
         ]
         if silent:
-            which = "、".join(silent) if locale == "zh" else ", ".join(silent)
-            english = f"reasons {which} are" if len(silent) > 1 else f"reason {which} is"
-            parts.append(f"原因{which}不得对客户说" if locale == "zh" else f"{english} not for the customer's ear")
+            unsaid = "reasons_unsaid" if len(silent) > 1 else "reason_unsaid"
+            parts.append(phrase(unsaid, locale, places=phrase("and", locale).join(silent)))
         parts.append(self._settings.never_say.get(locale))
-        return ("；" if locale == "zh" else "; ").join(part for part in parts if part)
+        return phrase("semicolon", locale).join(part for part in parts if part)
 
     def _is_silent(self, code: str, option: Option) -> bool:
         return self._wording.writer.write(code, option.candidate.reasons, "zh", self._policy.as_of).say is None

@@ -47,7 +47,7 @@ def parts_of(entries: Sequence[Entry], page: Page) -> list[Part]:
         label = page.settings.teams[team].get(page.locale)
         name = _sheet_name(f"{label} {agent}".strip(), taken)
         parts.append(Part(name, label, agent, groups[team, agent]))
-    return parts or [Part(_sheet_name("名单" if page.locale == "zh" else "List", taken), "", "", [])]
+    return parts or [Part(_sheet_name(page.phrase("empty"), taken), "", "", [])]
 
 
 def _sheet_name(wanted: str, taken: set[str]) -> str:
@@ -100,16 +100,14 @@ _PIECE = re.compile(r"[^\s\u2e80-\uffff]+|\s|[\u2e80-\uffff]")
 
 def _place(entry: Entry, page: Page) -> str:
     """Returns what an agent plans with: new or not, the hours, the attempts made, the last day."""
-    zh = page.locale == "zh"
     state, attempts, until = (_text(name, entry, page) for name in ("state", "attempts", "valid_until"))
     hours = "\n".join(re.split("[、,] ?", _text("hours", entry, page)))
-    tried = (f"已尝试{attempts}" if zh else f"tried {attempts}") if entry.line.attempts else ""
-    return "\n".join(part for part in (state, hours, tried, f"至{until[5:]}" if zh else f"until {until[5:]}") if part)
+    tried = page.phrase("tried", attempts=attempts) if entry.line.attempts else ""
+    return "\n".join(part for part in (state, hours, tried, page.phrase("until", day=until[5:])) if part)
 
 
 def _action(entry: Entry, page: Page) -> str:
-    action, channel = _text("action", entry, page), _text("channel", entry, page)
-    return f"{action}\n（{channel}）" if page.locale == "zh" else f"{action}\n({channel})"
+    return page.phrase("action", action=_text("action", entry, page), channel=_text("channel", entry, page))
 
 
 def _reasons(entry: Entry, page: Page) -> str:
@@ -117,7 +115,7 @@ def _reasons(entry: Entry, page: Page) -> str:
     shown = [f"{number}. {text}" for number, text in enumerate(texts, start=1)] if len(texts) > 1 else texts
     matters = _text("matters", entry, page).split("\n")
     told = [matter for matter in matters if matter and not any(matter in text for text in texts)]
-    shown += [f"未结：{matter}" if page.locale == "zh" else f"Open: {matter}" for matter in told]
+    shown += [page.phrase("open_matter", matter=matter) for matter in told]
     return "\n".join(shown)
 
 
@@ -165,9 +163,3 @@ _UNTALKED = frozenset({"text_sent"})
 
 SHEET_COLUMNS: tuple[ListColumn, ...] = (*_PRINTED, *_BESIDE)
 """Every column that a sheet may have."""
-
-
-def never_said(page: Page) -> str:
-    """Returns what is said to nobody."""
-    text = page.settings.never_say.get(page.locale)
-    return f"对任何客户都{text}。" if page.locale == "zh" else f"To every customer: {text}."

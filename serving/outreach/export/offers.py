@@ -11,11 +11,9 @@ import orjson
 
 from features.kit.language import LOCALES, Locale, Text
 from serving.outreach.decision.actions import Option
+from serving.outreach.export.wording import PHRASES, phrase
 from serving.product_fit.offers.wording import lost_text
 from serving.scoring.reasons.writing import ReasonWriter, speakable
-
-_NO_OFFER = Text(zh="改用更合适的方案", en="a plan that fits better")
-_NO_TERMS = Text(zh="产品适配列出的方案", en="the offers that product fit lists")
 
 
 @dataclass(frozen=True)
@@ -40,12 +38,13 @@ def _fit_offer(fit: dict[str, Any], writer: ReasonWriter) -> LineOffer:
     mine = (fit.get("best_plan_id"), fit.get("saving"))
     offer = next((one for one in offers if (one["plan_id"], one["saving"]) == mine and "lost" in one), None)
     if offer is None:  # a fit of an older version names no worst month
-        return LineOffer(None, {"offer": _NO_OFFER, "terms": _NO_TERMS, "lost": ""})
+        return LineOffer(None, {"offer": PHRASES["no_offer"], "terms": PHRASES["no_terms"], "lost": ""})
     now = {name: fit.get(name) for name in ("current_plan_id", "current_cost", "current_worst_month_cost")}
     less = {locale: lost_text(offer["lost"], locale, partial(writer.money, locale=locale)) for locale in LOCALES}
     pitch = {locale: _pitch(offer, writer, locale, heard=True) for locale in LOCALES}
     terms = {locale: _terms(offer, now, less[locale], writer, locale) for locale in LOCALES}
-    lost = Text(zh=f"，但{less['zh']}", en=f", with less than today: {less['en']}") if less["zh"] else ""
+    but = {locale: phrase("but_less", locale, less=less[locale]) for locale in LOCALES}
+    lost = Text(**but) if less["zh"] else ""
     return LineOffer(offer | now, {"offer": Text(**pitch), "terms": Text(**terms), "lost": lost})
 
 
@@ -56,31 +55,24 @@ def _pitch(offer: dict[str, Any], writer: ReasonWriter, locale: Locale, *, heard
     pack = ""
     if offer["pack_id"]:
         pack = writer.name("pack", offer["pack_zh"] or offer["pack_id"], offer["pack_en"], locale, heard=heard)
-    if locale == "zh":
-        what = "保留现套餐" if offer["kind"] == "pack" else f"改用“{plan}”"
-        return f"{what}并开通自动续订的“{pack}”（每月共{fee}）" if pack else f"{what}（月费{fee}）"
-    what = "keeping your plan" if offer["kind"] == "pack" else f"changing to {plan}"
-    return f"{what} with {pack}, which renews itself ({fee} a month in all)" if pack else f"{what} ({fee} a month)"
+    what = phrase("keep_plan" if offer["kind"] == "pack" else "change_plan", locale, plan=plan)
+    return phrase("with_pack" if pack else "for_fee", locale, what=what, pack=pack, fee=fee)
 
 
 def _terms(offer: dict[str, Any], now: dict[str, Any], less: str, writer: ReasonWriter, locale: Locale) -> str:
     """Returns everything that the agent must know of the offer."""
-    zh = locale == "zh"
-    worst, worst_now = (
-        writer.money(amount, locale) for amount in (offer["worst_month_cost"], now["current_worst_month_cost"] or 0)
-    )
-    fee = writer.money(offer["early_exit_fee"], locale) if offer["early_exit_fee"] else ""
-    months = offer["contract_months"]
-    on = writer.day(date.fromisoformat(offer["effective_on"]), locale)
+    say, money = partial(phrase, locale=locale), partial(writer.money, locale=locale)
+    fee, months = offer["early_exit_fee"], offer["contract_months"]
+    worst, worst_now = money(offer["worst_month_cost"]), money(now["current_worst_month_cost"] or 0)
     parts = [
         _pitch(offer, writer, locale, heard=False),
-        f"最贵的一个月{worst}（现套餐{worst_now}）" if zh else f"most expensive month {worst} ({worst_now} today)",
-        (f"会减少：{less}" if zh else f"less: {less}") if less else ("不减少任何内容" if zh else "nothing is less"),
-        (f"提前解约费{fee}已计入" if zh else f"the early-exit fee of {fee} is counted") if fee else "",
-        (f"合约期{months}个月" if zh else f"contract of {months} months") if months else "",
-        f"{on}生效" if zh else f"from {on}",
-    ]  # fmt: skip
-    return ("；" if zh else "; ").join(part for part in parts if part)
+        say("worst_month", worst=worst, now=worst_now),
+        say("less" if less else "nothing_less", less=less),
+        say("exit_fee", fee=money(fee)) if fee else "",
+        say("contract", months=months) if months else "",
+        say("starts_on", day=writer.day(date.fromisoformat(offer["effective_on"]), locale)),
+    ]
+    return say("semicolon").join(part for part in parts if part)
 
 
 def _renewal(card: dict[str, Any], fit: dict[str, Any]) -> LineOffer:

@@ -6,48 +6,29 @@ import math
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from features.feeds.landed.manifest import Operator
+from features.kit.config import load_data
 from features.kit.language import LOCALES, Locale, Text
 from serving.outreach.dispositions import SENT_CHANNELS
 from serving.outreach.settings import Action, OutreachSettings
 from serving.scoring.reasons.book import ReasonBook
 from serving.scoring.reasons.writing import ReasonWriter
 
-BANDS: dict[str, Text] = {
-    "very_high": Text(zh="极高", en="very high"),
-    "high": Text(zh="高", en="high"),
-    "raised": Text(zh="偏高", en="raised"),
-    "normal": Text(zh="一般", en="normal"),
-}
+NAMES: dict[str, dict[str, Text]] = load_data(dict[str, dict[str, Text]], Path(__file__).with_name("names.yaml"))
+"""What the codes of a list are called: group -> code -> name."""
+PHRASES: dict[str, Text] = load_data(dict[str, Text], Path(__file__).with_name("phrases.yaml"))
+"""What a list is written with, the slots in braces."""
 LEAST_TIMES = {"very_high": 2.0, "high": 1.5, "raised": 1.05}
 """What a propensity must be at least, in multiples of the average, for a band to be said in words."""
-TARGETS: dict[str, Text] = {
-    "churn": Text(zh="留存关注", en="retention"),
-    "complaint": Text(zh="投诉关注", en="complaint"),
-    "dissatisfaction": Text(zh="满意度关注", en="satisfaction"),
-    "upgrade": Text(zh="升档意向", en="upgrade"),
-}
 FORMS_OF_ADDRESS: dict[str, str] = {"女士": "Ms", "先生": "Mr"}
-VIP: dict[str, Text] = {
-    "none": Text(zh="普通", en="none"),
-    "silver": Text(zh="银卡", en="silver"),
-    "gold": Text(zh="金卡", en="gold"),
-    "platinum": Text(zh="白金卡", en="platinum"),
-    "diamond": Text(zh="钻石卡", en="diamond"),
-}
-OTHER_CHANNELS: dict[str, Text] = {
-    "web": Text(zh="网页", en="web"),
-    "ivr": Text(zh="语音自助", en="ivr"),
-    "hotline": Text(zh="人工热线", en="hotline"),
-}
-TICKET_KINDS: dict[str, Text] = {
-    "complaint": Text(zh="投诉", en="complaint"),
-    "enquiry": Text(zh="咨询", en="enquiry"),
-    "request": Text(zh="办理", en="request"),
-    "fault": Text(zh="报障", en="fault"),
-}
+
+
+def phrase(name: str, locale: Locale, **slots: Any) -> str:
+    """Returns a phrase of `phrases.yaml` in a language, its slots filled."""
+    return PHRASES[name].get(locale).format(**slots)
 
 
 class Wording:
@@ -113,17 +94,15 @@ def band_text(
     """
     least = LEAST_TIMES.get(band)
     is_above = times_base is None or least is None or times_base >= least
-    parts = [name_of(BANDS, band, locale)] if is_above else []
+    parts = [name_of(NAMES["bands"], band, locale)] if is_above else []
     if percentile is not None:
         top = 100.0 - percentile
         share = f"{max(top, 0.1):.1f}" if top < 1 else str(math.ceil(round(top, 6)))
-        parts.append(f"前{share}%" if locale == "zh" else f"top {share} %")
+        parts.append(phrase("top_share", locale, share=share))
     if times_base is not None and (times_base >= LEAST_TIMES["raised"]) == (least is not None):
-        parts.append(f"平均的{times_base:.1f}倍" if locale == "zh" else f"{times_base:.1f} x average")
-    label = name_of({**(own or {}), **TARGETS}, target, locale)
-    if not parts:
-        return label
-    return f"{label}：{'，'.join(parts)}" if locale == "zh" else f"{label}: {', '.join(parts)}"
+        parts.append(phrase("times_base", locale, times=times_base))
+    label = name_of({**(own or {}), **NAMES["targets"]}, target, locale)
+    return phrase("band", locale, target=label, parts=phrase("comma", locale).join(parts)) if parts else label
 
 
 def address_text(form: str | None, locale: Locale) -> str:

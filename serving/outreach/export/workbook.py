@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
 from serving.outreach.dispositions import Disposition
 from serving.outreach.export.columns import Entry, ListColumn, Page
-from serving.outreach.export.layout import Part, columns_of, height_of, never_said, parts_of
+from serving.outreach.export.layout import Part, columns_of, height_of, parts_of
+from serving.outreach.export.wording import NAMES
 
 FIRST_ROW = 3
 """Rows above the first line of a sheet: title, what holds for all lines, headings."""
@@ -19,11 +20,7 @@ A4 = 9
 MARGIN_INCHES = 0.25
 _WRITTEN_AT = datetime(2020, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 _OVERVIEW_WIDTHS = (30, 8, 8, 10, 14, 70)
-
-
-def title_of(as_of: date, list_id: str, locale: str) -> str:
-    """Returns the first row of a list."""
-    return f"客户关怀名单 {as_of} · {list_id}" if locale == "zh" else f"Outreach list {as_of} · {list_id}"
+_GUIDE_WIDTHS = (40, 90)
 
 
 def to_xlsx(entries: Sequence[Entry], page: Page, *, title: str, note: str, warning: str = "") -> bytes:
@@ -40,13 +37,12 @@ def to_xlsx(entries: Sequence[Entry], page: Page, *, title: str, note: str, warn
     book = xlsxwriter.Workbook(buffer, options)
     book.set_properties({"title": title, "created": _WRITTEN_AT})
     looks = _looks(book)
-    zh = page.locale == "zh"
     parts = parts_of(entries, page)
-    overview = book.add_worksheet("总览" if zh else "Overview")
+    overview = book.add_worksheet(page.phrase("overview"))
     for part in parts:
         _write_part(book.add_worksheet(part.name), looks, part, page, title, warning)
     _write_overview(overview, looks, parts, page, title, note)
-    _write_guide(book.add_worksheet("填写说明" if zh else "How to fill in"), looks, page, title)
+    _write_guide(book.add_worksheet(page.phrase("guide")), looks, page, title)
     overview.activate()
     book.close()
     return buffer.getvalue()
@@ -78,9 +74,11 @@ def _write_part(sheet: Any, looks: dict[str, Any], part: Part, page: Page, title
     for place, (column, header) in enumerate(zip(columns, headers, strict=True)):
         sheet.set_column(place, place, column.width)
         sheet.write_string(FIRST_ROW - 1, place, header, looks["head" if column.fill else "head_in"])
-    who = " · ".join(text for text in (part.team, part.agent, _lines(len(part.entries), page)) if text)
+    count = len(part.entries)
+    lines = page.phrase("line" if count == 1 else "lines", count=count)
+    who = " · ".join(text for text in (part.team, part.agent, lines) if text)
     sheet.write_string(0, 0, f"{who} · {title}", looks["title"])
-    told = warning + _how_to_read(page)
+    told = warning + page.phrase("how_to_read", never=page.settings.never_say.get(page.locale))
     sheet.merge_range(1, 0, 1, printed - 1, told, looks["note"])
     sheet.set_row(0, 24)
     sheet.set_row(1, height_of([told], [sum(widths[:printed])]))
@@ -90,7 +88,7 @@ def _write_part(sheet: Any, looks: dict[str, Any], part: Part, page: Page, title
         sheet.set_row(number, height_of(cells, widths))
         for place, (column, cell) in enumerate(zip(columns, cells, strict=True)):
             _write_cell(sheet, number, place, cell, _look(looks, column, entry))
-    last = FIRST_ROW + max(len(part.entries), 1) - 1
+    last = FIRST_ROW + max(count, 1) - 1
     _add_validation(sheet, page, part, next(k for k, one in enumerate(columns) if one.name == "disposition"))
     sheet.freeze_panes(FIRST_ROW, 1 + next(k for k, one in enumerate(columns) if one.name == "number"))
     sheet.autofilter(FIRST_ROW - 1, 0, last, len(columns) - 1)
@@ -104,22 +102,7 @@ def _set_up(sheet: Any, page: Page, title: str) -> None:
     sheet.set_paper(A4)
     sheet.fit_to_pages(1, 0)
     sheet.set_margins(MARGIN_INCHES, MARGIN_INCHES, MARGIN_INCHES, 0.5)
-    number = "第&P页，共&N页" if page.locale == "zh" else "page &P of &N"
-    sheet.set_footer(f"&L{title.replace('&', '&&')}&C&A&R{number}", {"margin": 0.2})
-
-
-def _lines(count: int, page: Page) -> str:
-    return f"{count}行" if page.locale == "zh" else f"{count} line{'' if count == 1 else 's'}"
-
-
-def _how_to_read(page: Page) -> str:
-    how = (
-        "请先看原因，再按开场白说；浅黄色格由坐席填写，其余格请勿修改；行号、称呼、号码、建议动作或渠道改动过的行，导入时会被退回。"
-        if page.locale == "zh"
-        else "Read the reasons first, then use the opening. Fill in the yellow cells; leave the others as they are: "
-        "a row with a changed name, number, action or line is refused on import."
-    )
-    return f"{how}{'' if page.locale == 'zh' else ' '}{never_said(page)}"
+    sheet.set_footer(f"&L{title.replace('&', '&&')}&C&A&R{page.phrase('page_of')}", {"margin": 0.2})
 
 
 def _look(looks: dict[str, Any], column: ListColumn, entry: Entry) -> Any:
@@ -142,12 +125,11 @@ def _write_cell(sheet: Any, row: int, place: int, cell: Any, look: Any) -> None:
 
 def _add_validation(sheet: Any, page: Page, part: Part, place: int) -> None:
     """Offers each line the dispositions that fit its channel."""
-    message = "请从下拉列表选择" if page.locale == "zh" else "choose from the list"
     first = FIRST_ROW
     for channel, same in groupby(part.entries, key=lambda entry: entry.line.channel):
         last = first + len(list(same)) - 1
         choices = [code.choice(page.locale) for code in Disposition if code.fits(channel)]
-        rule = {"validate": "list", "source": choices, "error_message": message}
+        rule = {"validate": "list", "source": choices, "error_message": page.phrase("choose")}
         sheet.data_validation(first, place, last, place, rule)
         first = last + 1
 
@@ -158,20 +140,12 @@ def _write_overview(
     """Writes who has how many lines, each with a link to its sheet, and what holds for the whole list."""
     from xlsxwriter.utility import quote_sheetname
 
-    zh = page.locale == "zh"
     _set_up(sheet, page, title)
     sheet.write_string(0, 0, title, looks["title"])
     sheet.merge_range(1, 0, 1, len(_OVERVIEW_WIDTHS) - 1, note, looks["note"])
     sheet.set_row(0, 24)
     sheet.set_row(1, height_of([note], [sum(_OVERVIEW_WIDTHS)]))
-    headers = (
-        ("班组与坐席（点击打开）", "行数", "新增", "续办", "今日约定", "动作（行数）")
-        if zh
-        else ("team and agent (click)", "lines", "new", "carried", "appointments", "actions (lines)")
-    )
-    for place, (header, width) in enumerate(zip(headers, _OVERVIEW_WIDTHS, strict=True)):
-        sheet.set_column(place, place, width)
-        sheet.write_string(FIRST_ROW - 1, place, header, looks["head"])
+    _write_heads(sheet, FIRST_ROW - 1, "overview", _OVERVIEW_WIDTHS, looks, page)
     sheet.set_row(FIRST_ROW - 1, 20)
     total: Counter[int] = Counter()
     row = FIRST_ROW
@@ -181,36 +155,32 @@ def _write_overview(
         counts = (len(part.entries), len(part.entries) - carried, carried, met)
         total.update(dict(enumerate(counts)))
         actions = Counter(page.settings.actions[entry.line.action].get(page.locale) for entry in part.entries)
-        told = ("、" if zh else ", ").join(f"{name} {count}" for name, count in actions.most_common())
+        told = page.phrase("and").join(f"{name} {count}" for name, count in actions.most_common())
         sheet.write_url(row, 0, f"internal:{quote_sheetname(part.name)}!A1", looks["link"], string=part.name)
         for place, count in enumerate(counts, start=1):
             sheet.write_number(row, place, count, looks["text"])
         sheet.write_string(row, 5, told, looks["text"])
         sheet.set_row(row, height_of([part.name, told], [_OVERVIEW_WIDTHS[0], _OVERVIEW_WIDTHS[5]]))
-    sheet.write_string(row + 1, 0, "合计" if zh else "all", looks["key"])
+    sheet.write_string(row + 1, 0, page.phrase("total"), looks["key"])
     for place, count in sorted(total.items()):
         sheet.write_number(row + 1, place + 1, count, looks["sum"])
     sheet.print_area(0, 0, row + 1, len(_OVERVIEW_WIDTHS) - 1)
 
 
 def _write_guide(sheet: Any, looks: dict[str, Any], page: Page, title: str) -> None:
-    zh = page.locale == "zh"
     _set_up(sheet, page, title)
-    widths = (40, 90)
-    headers = ("联系结果", "效果与必填项") if zh else ("disposition", "effect and what it needs")
-    for place, (header, width) in enumerate(zip(headers, widths, strict=True)):
-        sheet.set_column(place, place, width)
-        sheet.write_string(0, place, header, looks["head"])
+    _write_heads(sheet, 0, "guide", _GUIDE_WIDTHS, looks, page)
     for number, code in enumerate(Disposition, start=1):
         sheet.write_string(number, 0, code.choice(page.locale), looks["key"])
         sheet.write_string(number, 1, code.explanation.get(page.locale), looks["text"])
-    notes = (
-        "时间写作 2026-06-01 14:30（当地时间），须在允许联系的时段内、有效期截止前；留空的行不导入。"
-        "完整号码不在本表内，由拨号系统按行号外呼。"
-        if zh
-        else "Write times as 2026-06-01 14:30 (local), within the hours in which customers may be contacted, up to "
-        "the line's last day. Rows without a disposition are not imported. The dialler has the full numbers by line_id."
-    )
+    notes = page.phrase("how_to_fill_in")
     row = len(Disposition) + 2
     sheet.merge_range(row, 0, row, 1, notes, looks["note"])
-    sheet.set_row(row, height_of([notes], [sum(widths)]))
+    sheet.set_row(row, height_of([notes], [sum(_GUIDE_WIDTHS)]))
+
+
+def _write_heads(sheet: Any, row: int, group: str, widths: Sequence[float], looks: dict[str, Any], page: Page) -> None:
+    """Writes the headings of a group of `names.yaml`, and sets the columns' widths."""
+    for place, (header, width) in enumerate(zip(NAMES[group].values(), widths, strict=True)):
+        sheet.set_column(place, place, width)
+        sheet.write_string(row, place, header.get(page.locale), looks["head"])

@@ -28,8 +28,8 @@ from serving.database.tables_outreach import AttemptRow, OutreachLineRow, Outrea
 from serving.outreach.export.columns import COLUMNS, Entry, Page
 from serving.outreach.export.export import rows_of, to_csv
 from serving.outreach.export.personal import NOBODY, read_personal
-from serving.outreach.export.wording import Wording
-from serving.outreach.export.workbook import title_of, to_xlsx
+from serving.outreach.export.wording import Wording, phrase
+from serving.outreach.export.workbook import to_xlsx
 from serving.outreach.lists.ledger import (
     RELEASED,
     content_of,
@@ -129,7 +129,8 @@ def _draft(
     if not _are_whole(folder, orjson.loads(row.files), kept, worked, locales):
         for language in locales:
             view, note = replace(page, locale=language), _note(summary, len(entries), language, row.as_of)
-            title, warning = title_of(row.as_of, list_id, language), _unchecked(summary, language)
+            title = phrase("title", language, as_of=row.as_of, list_id=list_id)
+            warning = _unchecked(summary, language)
             contents[language, "xlsx"] = to_xlsx(entries, view, title=title, note=warning + note, warning=warning)
             contents[language, "csv"] = to_csv(entries, view)
     return _Draft(list_id, row.as_of, locale, locales, kept, worked, summary, contents, _first_lines(entries[:5], page))
@@ -204,32 +205,16 @@ def _first_lines(entries: list[Entry], page: Page) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in rows_of(entries, page)]
 
 
-def _note(summary: dict[str, Any], lines: int, locale: str, as_of: date) -> str:
+def _note(summary: dict[str, Any], lines: int, locale: Locale, as_of: date) -> str:
+    """Returns what the head of a list says: how old its basis is, unless it is of the day, and what it counts."""
     known = date.fromisoformat(summary.get("basis") or as_of.isoformat())
-    return _age(known, (as_of - known).days, locale) + _counted(summary, lines, locale)
-
-
-def _age(known: date, days: int, locale: str) -> str:
-    """Returns what the head of a list says of an older basis; nothing if it is of the day."""
-    if days <= 0:
-        return ""
-    if locale == "zh":
-        return f"数据截至{known}（{days}天前），此后的变化未包含在内。"
-    return f"Customers are known as of {known} ({days} days ago); what changed since is not in the list. "
-
-
-def _counted(summary: dict[str, Any], lines: int, locale: str) -> str:
-    new, carried = summary.get("new", 0), summary.get("carried", 0)
-    if locale == "zh":
-        return f"共{lines}行（新增{new}，续办{carried}）。动作效果为假设值，尚未实测。"
-    return f"{lines} lines ({new} new, {carried} carried over). Effects of actions are assumed, not measured."
+    days = (as_of - known).days
+    age = phrase("known_as_of", locale, known=known, days=days) if days > 0 else ""
+    return age + phrase("counted", locale, lines=lines, new=summary.get("new", 0), carried=summary.get("carried", 0))
 
 
 def _unchecked(summary: dict[str, Any], locale: Locale) -> str:
     """Returns what the head of a list says of refusals that nobody could check; nothing if all were."""
     codes = [REFUSALS[code] for code in summary.get("not_evaluable", ()) if code in REFUSALS]
-    if not codes:
-        return ""
-    if locale == "zh":
-        return f"因缺少数据源而未能核查：{'、'.join(f'{code.text.zh}（{code}）' for code in codes)}。"
-    return f"NOT CHECKED, their feeds are missing: {'; '.join(f'{code} ({code.text.en})' for code in codes)}. "
+    named = phrase("unchecked_comma", locale).join(phrase("unchecked_code", locale, code=code) for code in codes)
+    return phrase("unchecked", locale, codes=named) if codes else ""
