@@ -16,6 +16,7 @@ from serving.outreach.export.offers import offer_of
 from serving.outreach.export.wording import Wording, phrase
 from serving.outreach.policy.calendar import best_open_hours
 from serving.outreach.policy.policy import PolicyBook
+from serving.product_fit.settings import minor
 from serving.scoring.reasons.book import ReasonBook
 
 Content = dict[str, Any]
@@ -45,7 +46,7 @@ class ContentWriter:
         codes = shown_codes(candidate, option.triggers, option.target, self._book, self._policy.as_of)
         reasons = [self._reason(code, candidate.reasons, action.kind) for code in codes]
         offer = offer_of(option, self._wording.writer)
-        refund = None if action.refund_limit is None else self._wording.minor(action.refund_limit)
+        refund = None if action.refund_limit is None else minor(action.refund_limit, self._policy.operator.money_scale)
         grant = {"refund": refund, **offer.slots}
         values = self._values(option) | offer.slots
         score = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +71,6 @@ class Wording:
                 text = f"{frame.signature.format(operator=self._operator.name)}{text} {frame.refuse}"
             written[locale] = text
         return written
-
-    def minor(self, amount: Decimal) -> int:
-        """Returns an amount of the configuration in minor units."""
-        return int(amount.scaleb(self._operator.money_scale))
 
 
 def band_text(

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
+from features.kit.config import load_data
 from features.kit.language import Locale, Text
 
-_LOST: dict[str, tuple[Text, Text]] = {
-    "data_kb": (Text(zh="流量", en="data"), Text(zh="{}GB", en="{} GB")),
-    "voice_minutes": (Text(zh="通话", en="calls"), Text(zh="{}分钟", en="{} min")),
-    "sms_count": (Text(zh="短信", en="messages"), Text(zh="{}条", en="{}")),
-    "rollover_months": (Text(zh="流量结转", en="roll-over"), Text(zh="{}个月", en="{} months")),
-    "shared_lines": (Text(zh="副卡共享", en="shared lines"), Text(zh="{}张", en="{}")),
-    "generation": (Text(zh="网络", en="network"), Text(zh="{}G", en="{}G")),
-    "discount": (Text(zh="每月优惠", en="monthly discount"), Text(zh="{}", en="{}")),
-}
-_GONE: dict[str, Text] = {
-    "rollover_months": Text(zh="剩余流量不再结转", en="unused data no longer rolls over"),
-    "shared_lines": Text(zh="副卡不再共享流量", en="no other line shares the data"),
-    "discount": Text(zh="每月{}的优惠取消", en="the discount of {} a month ends"),
-}
+_LOST: dict[str, dict[str, Text]] = load_data(dict[str, dict[str, Text]], Path(__file__).with_name("lost.yaml"))
 _UNLIMITED = Text(zh="不限量", en="unlimited")
 
 
@@ -27,15 +16,17 @@ def lost_text(lost: Mapping[str, Mapping[str, int | None]], locale: Locale, writ
     """Returns what is lost in words, "" if nothing is. Example: 流量由60GB变为20GB，通话由500分钟变为300分钟."""
     parts = []
     for name, change in lost.items():
-        if change["then"] == 0 and name in _GONE:
-            parts.append(_GONE[name].get(locale).format(_amount(name, change["now"] or 0, write_money)))
+        words = {of: text.get(locale) for of, text in _LOST[name].items()}
+        if change["then"] == 0 and "gone" in words:
+            parts.append(words["gone"].format(_amount(name, change["now"] or 0, write_money)))
             continue
-        label, unit = (text.get(locale) for text in _LOST[name])
         now, then = (
-            _UNLIMITED.get(locale) if value is None else unit.format(_amount(name, value, write_money))
+            _UNLIMITED.get(locale) if value is None else words["amount"].format(_amount(name, value, write_money))
             for value in (change["now"], change["then"])
         )
-        parts.append(f"{label}由{now}变为{then}" if locale == "zh" else f"{label} from {now} to {then}")
+        parts.append(
+            f"{words['label']}由{now}变为{then}" if locale == "zh" else f"{words['label']} from {now} to {then}"
+        )
     return ("，" if locale == "zh" else ", ").join(parts)
 
 
