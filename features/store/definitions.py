@@ -117,13 +117,11 @@ def objects(features: FeatureList, portraits: Path, live_view: str | None, *, on
 
 def _spark_source() -> Any:
     """Returns Feast's kind of source for Spark, which calls itself experimental each time it is made."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
 
     def quiet(**options: Any) -> Any:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             return SparkSource(**options)
 
     return quiet

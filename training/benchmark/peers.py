@@ -123,13 +123,11 @@ def _logistic(target: Target, data: Dataset, rows: Rows, seconds: float, seed: i
         ]
     )
     model = make_pipeline(columns, LogisticRegression(max_iter=2000, random_state=seed))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a category that is rare in this fold is grouped or ignored, as meant
+    with warnings.catch_warnings(action="ignore"):  # a rare category of this fold is grouped or ignored, as meant
         model.fit(data.values[rows].astype(np.float64), data.labels[rows])
 
     def score(values: Vectors) -> Floats:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             return np.asarray(model.decision_function(values.astype(np.float64)))
 
     return score
@@ -137,8 +135,7 @@ def _logistic(target: Target, data: Dataset, rows: Rows, seconds: float, seed: i
 
 def _flaml(target: Target, data: Dataset, rows: Rows, seconds: float, seed: int) -> Score:
     del target
-    with _without_spark(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # FLAML and what it imports warn about their own future versions
+    with _without_spark(), warnings.catch_warnings(action="ignore"):  # FLAML warns about versions to come
         automl = importlib.import_module("flaml.automl").AutoML()
         automl.fit(
             X_train=_frame(data, data.values[rows]),
@@ -153,8 +150,7 @@ def _flaml(target: Target, data: Dataset, rows: Rows, seconds: float, seed: int)
         )
 
     def score(values: Vectors) -> Floats:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             return np.asarray(automl.predict_proba(_frame(data, values)))[:, 1].astype(np.float64)
 
     return score

@@ -56,8 +56,7 @@ def png_of_library(draw: Callable[[], Any]) -> bytes:
     import matplotlib.pyplot as plt
 
     backend, open_before = mpl.get_backend(), set(plt.get_fignums())
-    with warnings.catch_warnings(), mpl.rc_context():
-        warnings.simplefilter("ignore")  # shap and numba warn about their own future versions
+    with warnings.catch_warnings(action="ignore"), mpl.rc_context():  # shap and numba warn about versions to come
         plt.switch_backend("Agg")
         try:
             plt.figure()
