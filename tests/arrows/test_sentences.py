@@ -33,8 +33,8 @@ def _asked_for(tree: ast.Module, calls: dict[str, int]) -> set[str]:
             place = calls.get(getattr(node.func, "id", getattr(node.func, "attr", "")))
             if place is not None and len(node.args) > place:
                 name = node.args[place]
-                parts = [name.body, name.orelse] if isinstance(name, ast.IfExp) else [name]
-                found |= {part.value for part in parts if isinstance(part, ast.Constant)}
+                for part in [name.body, name.orelse] if isinstance(name, ast.IfExp) else [name]:
+                    found |= _texts(part) if isinstance(part, ast.Constant) else set()
     return found
 
 
