@@ -43,7 +43,10 @@ class Plan:
 
         columns = {name: _staged_types(stage, request) for name, stage in STAGED.items()}
         staged = {name: staging.ibis_table(f"staged_{name}", types) for name, types in columns.items()}
-        tables = {name: source.table(staged, request.settings) for name, source in SOURCES.items()}
+        tables: dict[str, Any] = {}
+        for name, source in SOURCES.items():
+            made = {f"source_{one}": ibis.table(tables[one].schema(), name=f"source_{one}") for one in tables}
+            tables[name] = source.table(staged | made, request.settings)
         features = {}
         for name in _sources_of(request.definitions):
             rows = ibis.table(tables[name].schema(), name=f"source_{name}")
@@ -105,7 +108,7 @@ def prepare(engine: Engine, plan: Plan, present: frozenset[str]) -> None:
     """
     engine.keep("base", _base_sql())
     for name, sql in plan.sources.items():
-        if is_present(name, present):
+        if SOURCES[name].is_built_on or is_present(name, present):
             (engine.view if name in _READ_ONCE else engine.keep)(f"source_{name}", sql)
 
 

@@ -1,7 +1,8 @@
 """How each source table is prepared from staged feeds: newest states, ranks, joins with plan and account.
 
 Everything is Ibis over staged tables, in whole numbers and flags; nothing here sees a date except through the
-`days_ago` and `days_since_*` columns. Ties are broken by `event_id`, so that equal inputs give equal rows.
+`days_ago` and `days_since_*` columns. Ties are broken by `event_id`, so that equal inputs give equal rows. A source
+that others build on is among the tables under `source_<name>`: it is prepared once and read by all of them.
 """
 
 from __future__ import annotations
@@ -147,36 +148,36 @@ def subscriptions(staged: Tables, _: PortraitSettings) -> Any:
     return newest(rows, ["customer_id", "ordered_at", "plan_id"], _by_time(rows))
 
 
-def plan_in_force(staged: Tables, settings: PortraitSettings) -> Any:
+def plan_in_force(staged: Tables, _: PortraitSettings) -> Any:
     """Returns each customer's newest order in force with its plan, and whether the handset outgrew it."""
-    orders = subscriptions(staged, settings).filter(lambda t: t.days_since_effective_on >= 0)
+    orders = staged["source_subscriptions"].filter(lambda t: t.days_since_effective_on >= 0)
     order = [orders.effective_on.desc(), orders.ordered_at.desc(), *_by_time(orders)]
     orders = newest(orders, ["customer_id"], order).drop("event_id", "event_at", "known_at", "superseded_at")
     plan = plans(staged)
     rows = orders.left_join(plan, orders.plan_id == plan.plan_id).drop("plan_id_right")
-    device = customer(staged, settings).select("customer_id", "device_generation", "days_since_device_since")
+    device = staged["source_customer"].select("customer_id", "device_generation", "days_since_device_since")
     rows = rows.left_join(device, "customer_id").drop("customer_id_right")
     is_old = (rows.device_generation == "5G") & (rows.generation != "5G")
     return rows.mutate(is_5g_device_on_old_plan=is_old)
 
 
-def contract(staged: Tables, settings: PortraitSettings) -> Any:
+def contract(staged: Tables, _: PortraitSettings) -> Any:
     """Returns the order that says what binds each customer: of those in force or with an end, the one ordered last.
 
     Every order repeats the contract of its moment. So a renewal counts at once, also where a change ordered before it
     takes effect after it; a mere change of plan does not end the contract before it takes effect.
     """
-    orders = subscriptions(staged, settings)
+    orders = staged["source_subscriptions"]
     binds = (orders.days_since_effective_on >= 0) | orders.contract_end.notnull() | orders.discount_end.notnull()
     order = [orders.ordered_at.desc(), orders.effective_on.desc(), *_by_time(orders)]
     return newest(orders.filter(binds), ["customer_id"], order)
 
 
-def touches(staged: Tables, settings: PortraitSettings) -> Any:
+def touches(staged: Tables, _: PortraitSettings) -> Any:
     """Returns every contact of the customer's own will: channel touches and manual calls, the favourite marked."""
     import ibis
 
-    calls = hotline_calls(staged, settings).filter(lambda t: t.agent)
+    calls = staged["source_hotline_calls"].filter(lambda t: t.agent)
     calls = calls.select("customer_id", "days_ago", "civil_hour", channel=ibis.literal("call"))
     both = staged["channel_contacts"].select("customer_id", "days_ago", "civil_hour", "channel").union(calls)
     both = both.filter(both.days_ago <= LOOK_BACK_DAYS)
@@ -210,13 +211,13 @@ def network_experience(staged: Tables, settings: PortraitSettings) -> Any:
     return rows.mutate(is_poor=yes(rows.drops > limits.poor_drops) | yes(rows.stalls > limits.poor_stalls))
 
 
-def grid_faults(staged: Tables, settings: PortraitSettings) -> Any:
+def grid_faults(staged: Tables, _: PortraitSettings) -> Any:
     """Returns the open faults of each customer's home grid."""
     faults = staged["network_faults"]
     faults = newest(faults, ["fault_id"], _by_time(faults))
     faults = faults.filter(~yes(faults.days_since_repaired_at >= 1))
     faults = faults.select("grid", "fault_id", "expected_repair_on", "days_since_expected_repair_on")
-    home = customer(staged, settings).select("customer_id", "grid")
+    home = staged["source_customer"].select("customer_id", "grid")
     return home.inner_join(faults, "grid")
 
 

@@ -27,12 +27,14 @@ class Source:
         needs: The source is missing if none of these feeds is there.
         table: The staged tables and the settings in, the prepared rows out.
         stands_in_for: The feed that tells more; with it this source is not made.
+        is_built_on: Whether sources after it in the list read it as `source_<name>`; then it is always made.
     """
 
     name: str
     needs: tuple[str, ...]
     table: Prepare
     stands_in_for: str = ""
+    is_built_on: bool = False
 
 
 def _as_staged(name: str) -> Prepare:
@@ -42,18 +44,18 @@ def _as_staged(name: str) -> Prepare:
 SOURCES: dict[str, Source] = {
     source.name: source
     for source in (
-        Source("customer", ("customers",), tables.customer),
+        Source("customer", ("customers",), tables.customer, is_built_on=True),
         Source("household", ("persons",), tables.household),
         Source("number", ("numbers",), tables.number),
-        Source("hotline_calls", ("hotline_calls",), tables.hotline_calls),
+        Source("hotline_calls", ("hotline_calls",), tables.hotline_calls, is_built_on=True),
+        Source("subscriptions", ("subscriptions",), tables.subscriptions, is_built_on=True),
+        Source("plan_in_force", ("subscriptions",), tables.plan_in_force, is_built_on=True),
         Source("bills", ("bills",), tables.bills),
         Source("usage_daily", ("usage_daily",), usage_tables.usage_daily),
         Source("usage_in_months", ("usage_monthly",), usage_tables.usage_in_months, stands_in_for="usage_daily"),
         Source("month_so_far", ("usage_daily",), usage_tables.month_so_far),
         Source("usage_months", ("usage_monthly",), usage_tables.usage_months),
-        Source("plan_in_force", ("subscriptions",), tables.plan_in_force),
         Source("contract", ("subscriptions",), tables.contract),
-        Source("subscriptions", ("subscriptions",), tables.subscriptions),
         Source("port_requests", ("port_requests",), _as_staged("port_requests")),
         Source("pack_orders", ("pack_orders",), tables.pack_orders),
         Source("channel_contacts", ("channel_contacts",), _as_staged("channel_contacts")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from features.portraits.settings import PortraitSettings
-from features.portraits.sources.source_tables import Tables, newest, plan_in_force, plans, ranked, subscriptions, yes
+from features.portraits.sources.source_tables import Tables, newest, plans, ranked, yes
 
 _WHOLE_SHARE = 0.9
 """A month with fewer known rows than this share of the month before it is still arriving."""
@@ -77,13 +77,13 @@ def usage_in_months(staged: Tables, _: PortraitSettings) -> Any:
     )
 
 
-def month_so_far(staged: Tables, settings: PortraitSettings) -> Any:
+def month_so_far(staged: Tables, _: PortraitSettings) -> Any:
     """Returns one row per customer with a plan: data of the calendar month so far and the plan's allowance."""
     import ibis
 
     days = staged["month_days"].filter(lambda t: t.is_this_month)
     used = days.group_by("customer_id").aggregate(data_kb=days.data_kb.sum())
-    plan = plan_in_force(staged, settings).select("customer_id", "allowance_kb")
+    plan = staged["source_plan_in_force"].select("customer_id", "allowance_kb")
     rows = plan.left_join(used, "customer_id")
     rows = rows.mutate(data_kb=ibis.ifelse(rows.customer_id_right.isnull(), 0, rows.data_kb))
     return rows.drop("customer_id_right")
@@ -96,7 +96,7 @@ def usage_months(staged: Tables, settings: PortraitSettings) -> Any:
     months = months.filter(months.rank <= _MONTHS).select(
         "customer_id", "period", "rank", "days_ago", "data_kb", "billed_minutes", throttled=months.is_throttled
     )
-    orders = subscriptions(staged, settings).select("customer_id", "plan_id", "ordered_at", "effective_on")
+    orders = staged["source_subscriptions"].select("customer_id", "plan_id", "ordered_at", "effective_on")
     pairs = months.left_join(orders, "customer_id").drop("customer_id_right")
     is_past = yes(pairs.effective_on <= pairs.period)
     pairs = pairs.mutate(is_past=is_past.cast("int64"))
