@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -28,6 +29,7 @@ from features.kit.runs import hit
 from features.kit.sql import literal, quoted, timestamp
 from features.kit.terminal.progress import SILENT, Progress
 from features.portraits.build import compute
+from features.portraits.build.ahead import each_date
 from features.portraits.build.plans import plan_of
 from features.portraits.build.specification import specification
 from features.portraits.facts.class_report import class_report
@@ -52,6 +54,16 @@ class BuildReport:
     built: dict[date, int]  # as-of date -> rows, of the partitions written
     kept: tuple[date, ...]  # the dates whose partition was up to date
     missing: tuple[str, ...]  # dimensions without a feed on the newest date built
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """One date whose features and story lie in its engine, ready to be written."""
+
+    engine: DuckDBEngine
+    moment: Moment
+    present: frozenset[str]  # the feeds of which anything was known
+    missing: list[str]
 
 
 def build_portraits(
@@ -80,20 +92,26 @@ def build_portraits(
     missing: list[str] = []
     request = request_of(feeds, settings)
     arrived = arrived_until(feeds) if todo else None
-    with progress.step("build portraits", total=len(todo)) as tick, feeds.connect(threads=threads) as connection:
-        engine = DuckDBEngine(connection)
-        spark = SparkEngine.start(threads) if on_spark and todo else None
-        plan = plan_of(engine, request)
-        for day in todo:
-            moment = Moment(day, zone)
-            present = _fill(engine, spark, feeds, plan, moment)
-            missing = keep_story(engine, request, moment, present)
-            features = features.with_values(_values_seen(engine, features))
+    spark = SparkEngine.start(threads) if on_spark and todo else None
+    plan = plan_of(DuckDBEngine, request)
+
+    def fill(engine: DuckDBEngine, day: date) -> _Filled:
+        moment = Moment(day, zone)
+        present = _fill(engine, spark, feeds, plan, moment)
+        return _Filled(engine, moment, present, keep_story(engine, request, moment, present))
+
+    with (
+        progress.step("build portraits", total=len(todo)) as tick,
+        closing(each_date(feeds, todo, 1 if spark else threads, fill)) as done,
+    ):
+        for one in done:
+            day, missing = one.moment.as_of, one.missing
+            features = features.with_values(_values_seen(one.engine, features))
             features.save(home)
             hit("build.before_partition")
-            built[day] = _write(engine, request, moment, partition(root, day) / PORTRAIT_FILE)
+            built[day] = _write(one.engine, request, one.moment, partition(root, day) / PORTRAIT_FILE)
             hit("build.after_partition")
-            report = class_report(engine, request, moment, present, _month_before(root, day))
+            report = class_report(one.engine, request, one.moment, one.present, _month_before(root, day))
             write_json(
                 partition(root, day) / REPORT_FILE,
                 report | {"rows": built[day], "missing": missing, "built_from": origins[day], "arrived_until": arrived},

@@ -18,14 +18,14 @@ from features.kit.files import write_bytes
 from features.portraits.build.compute import Plan
 from features.portraits.build.specification import specification
 from features.portraits.feature_list import definitions
-from features.portraits.sources.engines import Engine
+from features.portraits.sources.engines import DuckDBEngine, Engine
 from features.portraits.sources.request import Request
 
 MOST_KEPT = 20
 _PARTS = ("staged", "sources", "features")
 
 
-def plan_of(engine: Engine, request: Request) -> Plan:
+def plan_of(engine: Engine | type[DuckDBEngine], request: Request) -> Plan:
     """Returns the plan of a request in an engine's SQL, kept or compiled."""
     if not _is_shipped(request):
         return Plan.compiled(engine.compile, request)

@@ -29,6 +29,7 @@ CANNOT_CHANGE_A_VALUE = {
     "features.kit.terminal.progress": "progress bars",
     "features.kit.runs": "locks and the run table",
     "features.kit.terminal.spelling": "the nearest word, for messages",
+    "features.portraits.build.ahead": "which date runs beside which; each has a database of its own",
     "features.portraits.build.specification": "this identity itself",
     "features.portraits.reading": "names of folders and files",
 }
