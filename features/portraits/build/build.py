@@ -10,11 +10,12 @@ A partition says from which landed files and which specification it was built; a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -32,6 +33,7 @@ from features.portraits.build import compute
 from features.portraits.build.ahead import each_date
 from features.portraits.build.plans import plan_of
 from features.portraits.build.specification import specification
+from features.portraits.build.sums import sums_sql
 from features.portraits.facts.class_report import class_report
 from features.portraits.facts.declared import own_facts
 from features.portraits.facts.story import write_story
@@ -43,7 +45,12 @@ from features.portraits.sources.engines import DuckDBEngine, Engine, SparkEngine
 from features.portraits.sources.request import Request, attribute_columns
 from features.portraits.sources.staging import STAGED, Moment, Staged
 
+if TYPE_CHECKING:
+    from features.portraits.build.passes import Passes
+
 _EARLIEST = date(1990, 1, 1)
+LEAST_ROWS = 300_000
+"""With fewer rows in every feed that could be added up, each date reduces them by itself."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +102,15 @@ def build_portraits(
     spark = SparkEngine.start(threads) if on_spark and todo else None
     plan = plan_of(DuckDBEngine, request)
 
+    passes = None if spark else _passes(feeds, plan, todo, threads)
+
     def fill(engine: DuckDBEngine, day: date) -> _Filled:
         moment = Moment(day, zone)
-        present = _fill(engine, spark, feeds, plan, moment)
+        sums = passes.of(day) if passes else {}
+        for name, table in sums.items():
+            engine.adopt(f"added_{name}", table)
+            engine.keep(f"sums_{name}", sums_sql(f"added_{name}", plan.sums[name]))
+        present = _fill(engine, spark, feeds, plan, moment, sums)
         return _Filled(engine, moment, present, keep_story(engine, request, moment, present))
 
     with (
@@ -169,19 +182,39 @@ def stage(engine: Engine, feeds: Feeds, plan: compute.Plan, moment: Moment) -> f
     return present
 
 
-def features_of(engine: Engine, feeds: Feeds, plan: compute.Plan, moment: Moment) -> frozenset[str]:
-    """Keeps `portrait_features` of one as-of date; returns the feeds of which anything was known."""
+def features_of(
+    engine: Engine, feeds: Feeds, plan: compute.Plan, moment: Moment, added: Collection[str] = ()
+) -> frozenset[str]:
+    """Keeps `portrait_features` of one as-of date; returns the feeds of which anything was known.
+
+    Of the sources in `added` the engine keeps `sums_<source>`; the others are reduced row by row.
+    """
     present = stage(engine, feeds, plan, moment)
-    compute.reduce(engine, plan, present)
+    compute.reduce(engine, plan, present, added)
     return present
 
 
+def _passes(feeds: Feeds, plan: compute.Plan, days: Sequence[date], threads: int) -> Passes | None:
+    """Returns the sums of the dates; None for a base so small that a pass would cost more than it spares."""
+    rows = {name: sum(part.rows for part in feed.parts) for name, feed in feeds.manifest.feeds.items()}
+    if not days or max((rows.get(STAGED[name].feed, 0) for name in plan.sums), default=0) < LEAST_ROWS:
+        return None
+    from features.portraits.build.passes import Passes
+
+    return Passes(feeds, plan, days, rows.get("customers", 0), threads)
+
+
 def _fill(
-    engine: DuckDBEngine, spark: SparkEngine | None, feeds: Feeds, plan: compute.Plan, moment: Moment
+    engine: DuckDBEngine,
+    spark: SparkEngine | None,
+    feeds: Feeds,
+    plan: compute.Plan,
+    moment: Moment,
+    added: Collection[str] = (),
 ) -> frozenset[str]:
     """Keeps features and sources in DuckDB; on Spark only the features are computed there and handed over."""
     if spark is None:
-        return features_of(engine, feeds, plan, moment)
+        return features_of(engine, feeds, plan, moment, added)
     features_of(spark, feeds, plan_of(spark, plan.request), moment)
     engine.adopt("portrait_features", spark.arrow("SELECT * FROM portrait_features"))
     return stage(engine, feeds, plan, moment)

@@ -7,13 +7,14 @@ date, so a feed that only begins later cannot change a portrait.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from features.feeds.contracts import FEEDS
 from features.kit.sql import quoted
+from features.portraits.build.sums import Sums, sums_of
 from features.portraits.dimensions.spec import Definition
 from features.portraits.feature_list import dimensions
 from features.portraits.sources import staging
@@ -34,6 +35,7 @@ class Plan:
     staged: dict[str, str]  # staged table -> query over `known_<name>` and `moment`
     sources: dict[str, str]  # source -> query over staged tables
     features: dict[str, str]  # source -> query over it, one row per customer
+    sums: dict[str, Sums]  # source -> how the same is added up for many dates at once
 
     @classmethod
     @lru_cache(maxsize=4)
@@ -47,18 +49,23 @@ class Plan:
         for name, source in SOURCES.items():
             made = {f"source_{one}": ibis.table(tables[one].schema(), name=f"source_{one}") for one in tables}
             tables[name] = source.table(staged | made, request.settings)
-        features = {}
+        features, sums = {}, {}
         for name in _sources_of(request.definitions):
             rows = ibis.table(tables[name].schema(), name=f"source_{name}")
-            own = (definition for definition in request.definitions if name in (definition.source, definition.months))
+            own = [definition for definition in request.definitions if name in (definition.source, definition.months)]
             values = [definition.value(rows).name(definition.feature.name) for definition in own]
             features[name] = compile_sql(rows.group_by("customer_id").aggregate(values))
+            if summed := SOURCES[name].summed:
+                rows = summed.rows(staged, request.settings)
+                if parts := sums_of(name, rows, summed, own, compile_sql):
+                    sums[name] = parts
         stages = {name: staging.stage(stage, request.time_zone, request.attributes) for name, stage in STAGED.items()}
         return cls(
             request,
             {name: compile_sql(table) for name, table in stages.items()},
             {name: compile_sql(table) for name, table in tables.items()},
             features,
+            sums,
         )
 
 
@@ -112,15 +119,15 @@ def prepare(engine: Engine, plan: Plan, present: frozenset[str]) -> None:
             (engine.view if name in _READ_ONCE else engine.keep)(f"source_{name}", sql)
 
 
-def reduce(engine: Engine, plan: Plan, present: frozenset[str]) -> None:
+def reduce(engine: Engine, plan: Plan, present: frozenset[str], added: Collection[str] = ()) -> None:
     """Keeps `portrait_features`: customer_id and every feature with its final type, unsorted.
 
-    The sources must exist; a missing one gives NULL in its features.
+    The sources must exist; a missing one gives NULL in its features. Of those in `added` there is `sums_<source>`.
     """
     columns: list[str] = []
     for name, sql in plan.features.items():
         if is_present(name, present):
-            engine.keep(f"features_{name}", sql)
+            engine.keep(f"features_{name}", plan.sums[name]["features"] if name in added else sql)
     for definition in plan.request.definitions:
         value, source = "NULL", source_of(definition, present)
         if source is not None:

@@ -22,7 +22,7 @@ from features.portraits.sources.engines import DuckDBEngine, Engine
 from features.portraits.sources.request import Request
 
 MOST_KEPT = 20
-_PARTS = ("staged", "sources", "features")
+_PARTS = ("staged", "sources", "features", "sums")
 
 
 def plan_of(engine: Engine | type[DuckDBEngine], request: Request) -> Plan:

@@ -203,12 +203,17 @@ def roaming_sessions(staged: Tables, _: PortraitSettings) -> Any:
     return rows.mutate(span=(rows.days_ago - 1) // 30, with_pack=yes(rows.with_pack))
 
 
-def network_experience(staged: Tables, settings: PortraitSettings) -> Any:
-    """Returns the days with `is_poor`, drops or stalls above the limit, and the feed's newest day, `newest_day`."""
+def network_rows(staged: Tables, settings: PortraitSettings) -> Any:
+    """Returns the days with `is_poor`: drops or stalls above the limit."""
     rows = staged["network_experience"]
-    rows = rows.cross_join(rows.aggregate(newest_day=rows.days_ago.min()))
     limits = settings.limits
     return rows.mutate(is_poor=yes(rows.drops > limits.poor_drops) | yes(rows.stalls > limits.poor_stalls))
+
+
+def network_experience(staged: Tables, settings: PortraitSettings) -> Any:
+    """Returns the days of `network_rows` with the feed's newest day, `newest_day`."""
+    rows = network_rows(staged, settings)
+    return rows.cross_join(rows.aggregate(newest_day=rows.days_ago.min()))
 
 
 def grid_faults(staged: Tables, _: PortraitSettings) -> Any:

@@ -126,11 +126,16 @@ def known_sql(as_known: str, staged: Staged, moment: Moment) -> str:
     """
     if staged.feed in LINKS:
         return as_known
+    return f"SELECT * FROM ({as_known}) AS known WHERE {within_reach(staged, moment)}"
+
+
+def within_reach(staged: Staged, moment: Moment) -> str:
+    """Returns the SQL condition for the events that a staged table reads on a date."""
     bounds = f"event_at < {timestamp(moment.instant)}"
     if staged.days is not None:
         begin = instant_of(moment.as_of - timedelta(days=staged.days), moment.time_zone)
         bounds += f" AND event_at >= {timestamp(begin)}"
-    return f"SELECT * FROM ({as_known}) AS known WHERE {bounds}"
+    return bounds
 
 
 def moment_sql(moment: Moment) -> str:

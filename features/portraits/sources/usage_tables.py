@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from features.portraits.dimensions.spec import Expression
 from features.portraits.settings import PortraitSettings
 from features.portraits.sources.source_tables import Tables, newest, plans, ranked, yes
 
@@ -14,32 +15,57 @@ _MONTHS = 3
 """Features look at the newest three known months."""
 
 
-def usage_daily(staged: Tables, _: PortraitSettings) -> Any:
-    """Returns the days with `is_used`, `is_usual`, the data in whole MB and the feed's newest day, `newest_day`.
-
-    A day is usual with three quarters of the customer's mean data of days with data, or with one and a half times the
-    mean voice of days with voice, which is burstier. Both are sharp where use falls for good, and one day of very much
-    use hardly moves them.
-    """
-    import ibis
-
+def usage_rows(staged: Tables, _: PortraitSettings) -> Any:
+    """Returns the days with `is_used` and the data in whole MB."""
     rows = staged["usage_daily"]
-    rows = rows.mutate(
+    return rows.mutate(
         data_mb=rows.data_kb // 1024,
         is_used=rows.voice_seconds.fill_null(0) + rows.data_kb.fill_null(0) + rows.sms_count.fill_null(0) > 0,
     )
-    sums = rows.group_by("customer_id").aggregate(
-        newest=rows.days_ago.min(),
-        data=rows.data_kb.sum(),
-        data_days=rows.count(where=rows.data_kb > 0),
-        voice=rows.voice_seconds.sum(),
-        voice_days=rows.count(where=rows.voice_seconds > 0),
-    )
-    sums = sums.mutate(newest_day=sums.newest.min().over(ibis.window())).drop("newest")
-    days = rows.left_join(sums, "customer_id").drop("customer_id_right")
-    much_data = (days.data_kb > 0) & (4 * days.data_kb * days.data_days >= 3 * days.data)
-    much_voice = (days.voice_seconds > 0) & (2 * days.voice_seconds * days.voice_days >= 3 * days.voice)
-    return days.mutate(is_usual=yes(much_data) | yes(much_voice)).drop("data", "data_days", "voice", "voice_days")
+
+
+USUAL_SUMS: dict[str, Expression] = {
+    "data": lambda t: t.data_kb.sum(),
+    "data_days": lambda t: t.count(where=t.data_kb > 0),
+    "voice": lambda t: t.voice_seconds.sum(),
+    "voice_days": lambda t: t.count(where=t.voice_seconds > 0),
+}
+"""What a customer's usual use is judged by, over all days in reach."""
+
+
+def usual_use(sums: Any) -> dict[str, Any]:
+    """Returns, for each column of a day, how much of it makes the day usual: any of them is enough.
+
+    A day is usual with three quarters of the customer's mean data of days with data, or with one and a half times the
+    mean voice of days with voice, which is burstier. Both are sharp where use falls for good, and one day of very much
+    use hardly moves them. In whole numbers: 4 x >= 3 sum / days, which is x >= 3 sum / (4 days) rounded up.
+    """
+    return {
+        "data_kb": _share_of_mean(sums.data, sums.data_days, 3, 4),
+        "voice_seconds": _share_of_mean(sums.voice, sums.voice_days, 3, 2),
+    }
+
+
+def _share_of_mean(total: Any, days: Any, part: int, whole: int) -> Any:
+    import ibis
+
+    parts = (whole * days).nullif(0)
+    return ibis.greatest((total * part + parts - 1) // parts, parts * 0 + 1)  # unknown, not 1, without a day
+
+
+def usage_daily(staged: Tables, settings: PortraitSettings) -> Any:
+    """Returns the days of `usage_rows` with `is_usual` and the feed's newest day, `newest_day`."""
+    import ibis
+
+    rows = usage_rows(staged, settings)
+    sums = {name: value(rows) for name, value in USUAL_SUMS.items()}
+    sums = rows.group_by("customer_id").aggregate(newest=rows.days_ago.min(), **sums)
+    least = usual_use(sums)
+    each = {f"usual_{column}": value for column, value in least.items()}
+    each |= {"newest_day": sums.newest.min().over(ibis.window())}
+    days = rows.left_join(sums.select("customer_id", **each), "customer_id").drop("customer_id_right")
+    is_usual = ibis.or_(*(yes(days[column] >= days[f"usual_{column}"]) for column in least))
+    return days.mutate(is_usual=is_usual).drop(*(f"usual_{column}" for column in least))
 
 
 def usage_in_months(staged: Tables, _: PortraitSettings) -> Any:
