@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import date
-from queue import SimpleQueue
+from threading import Event
 from typing import TypeVar
 
 from features.feeds.landed.reading import Feeds
@@ -40,24 +40,27 @@ def each_date(
 def _side_by_side(
     engines: Sequence[DuckDBEngine], days: Sequence[date], fill: Callable[[DuckDBEngine, date], Filled]
 ) -> Generator[Filled, None, None]:
-    free: SimpleQueue[DuckDBEngine | None] = SimpleQueue()
-    for engine in engines:
-        free.put(engine)
+    number, ended = len(engines), Event()
+    free = [Event() for _ in range(len(days) + number)]  # for each date: its engine's date before was taken
 
-    def filled(day: date) -> tuple[DuckDBEngine, Filled]:
-        engine = free.get()
-        if engine is None:
+    def filled(place: int) -> Filled:
+        # One event a date: where any date could take an engine that is free, later ones would take those of earlier.
+        free[place].wait()
+        if ended.is_set():
             raise InterruptedError("the build ended before this date began")
-        return engine, fill(engine, day)
+        return fill(engines[place % number], days[place])
 
-    with ThreadPoolExecutor(len(engines)) as pool:
+    for event in free[:number]:
+        event.set()
+    with ThreadPoolExecutor(number) as pool:
         try:
-            for done in [pool.submit(filled, day) for day in days]:
-                engine, result = done.result()
-                yield result
-                free.put(engine)
+            for place, done in enumerate([pool.submit(filled, place) for place in range(len(days))]):
+                yield done.result()
+                free[place + number].set()
         finally:  # whatever ended the build, no thread goes on with a date that nobody takes
+            ended.set()
             pool.shutdown(wait=False, cancel_futures=True)
+            for event in free:
+                event.set()
             for engine in engines:
-                free.put(None)
                 engine.connection.interrupt()

@@ -25,8 +25,8 @@ from features.portraits.sources import staging
 from features.portraits.sources.engines import DuckDBEngine
 from features.portraits.sources.staging import STAGED, Moment, Staged
 
-ROWS_AT_ONCE = 1_000_000
-"""Rows of a range of customers: some 200 MB of columns, whatever the size of the base."""
+ROWS_AT_ONCE = 2_500_000
+"""Rows of a range of customers: some 250 MB of columns, whatever the size of the base."""
 MOST_DATES = 60
 """Dates of a pass: each has one bit of a row's mark."""
 CELLS_AT_ONCE = 1_500_000
@@ -87,7 +87,11 @@ def _source(engine: DuckDBEngine, feeds: Feeds, plan: Plan, name: str, days: Seq
         f"THEN CAST({1 << place} AS BIGINT) ELSE 0 END"
         for place, moment in enumerate(moments)
     )
-    rows = f"SELECT * EXCLUDE (event_at, known_at, superseded_at), {marks} AS marks FROM ({sums['rows']})"
+    narrow = ", ".join(f"CAST({column} AS TINYINT) AS {column}" for column in sums["flags"])
+    rows = (
+        "SELECT * EXCLUDE (event_at, known_at, superseded_at) "
+        f"REPLACE (CAST(days_ago AS INTEGER) AS days_ago, {narrow}), {marks} AS marks FROM ({sums['rows']})"
+    )
     parts: list[list[pa.Table]] = [[] for _ in days]
     for condition in _ranges(engine, sum(part.rows for part in feeds.manifest.feeds[staged.feed].parts)):
         table = engine.arrow(f"SELECT * FROM ({rows}) WHERE marks <> 0 AND {condition}")

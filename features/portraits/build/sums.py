@@ -31,6 +31,7 @@ class Sums(TypedDict):
 
     prepared: str  # query over the staged table, which gets the name `rows_<source>`
     rows: str  # query over `rows_<source>`: whose, when, known when, and the columns
+    flags: list[str]  # the columns that hold only 0 and 1
     outputs: list[list[Any]]  # (name, how, column, edge) of the sums; how is `add`, `least`, `most` or `usual`
     needs: str  # query over the sums: for each column of `usual` how much of it makes a day usual; empty without
     usual: list[str]  # these columns
@@ -64,7 +65,7 @@ def sums_of(
         for value in (*values.values(), *before.values()):
             apart.learn(value)
         least = summed.least(ibis.table(dict.fromkeys(before, "int64"), name="before")) if summed.flag else {}
-        usual = [apart.column(seen[column].fill_null(-1)) for column in least]
+        usual = [apart.column(_whole(seen[column])) for column in least]  # 0 where unknown, less than any least
     except NotASumError:
         return None
     table = ibis.table(
@@ -79,6 +80,7 @@ def sums_of(
     return {
         "prepared": compile_sql(rows),
         "rows": compile_sql(seen.select(*kept, **apart.columns)),
+        "flags": [column for column, value in apart.columns.items() if value.type().is_int8()],
         "outputs": apart.outputs,
         "needs": needs,
         "usual": usual,
@@ -154,12 +156,12 @@ class _Apart:
         if isinstance(reduction, ops.CountStar):
             return self._output("add", one, edge, table)
         if isinstance(reduction, ops.Count | ops.Sum):
-            return self._sum(reduction, flag, edge, table)
+            return self._sum(reduction, flag, edge, table, flagged=bool(flags))
         if isinstance(reduction, ops.Min | ops.Max) and edge == EVER:
             return self._extreme(reduction, flags, one, table)
         raise NotASumError(type(reduction).__name__)
 
-    def _sum(self, reduction: Any, flag: Any, edge: int, table: Any) -> Any:
+    def _sum(self, reduction: Any, flag: Any, edge: int, table: Any, *, flagged: bool) -> Any:
         import ibis
         import ibis.expr.operations as ops
 
@@ -170,7 +172,7 @@ class _Apart:
             return number
         if not value.type().is_integer():
             raise NotASumError("a sum of what is no whole number depends on the order of its rows")
-        total = self._output("add", ibis.ifelse(flag, value, 0).fill_null(0).cast("int64"), edge, table)
+        total = self._output("add", _whole(ibis.ifelse(flag, value, 0) if flagged else value), edge, table)
         return ibis.ifelse(number > 0, total, None)
 
     def _extreme(self, reduction: Any, flags: Sequence[Any], one: Any, table: Any) -> Any:
@@ -188,11 +190,18 @@ class _Apart:
         raise NotASumError(type(reduction).__name__)
 
 
+def _whole(value: Any) -> Any:
+    return value.fill_null(0).cast("int64")
+
+
 def _conjuncts(condition: Any) -> list[Any]:
+    """Returns what must all be true; `fill_null(False)` says nothing more of a condition than that."""
     import ibis.expr.operations as ops
 
     if condition is None:
         return []
+    if isinstance(condition, ops.Coalesce) and isinstance(condition.arg[-1], ops.Literal) and len(condition.arg) == 2:
+        return _conjuncts(condition.arg[0]) if condition.arg[1].value is False else [condition]
     if isinstance(condition, ops.And):
         return _conjuncts(condition.left) + _conjuncts(condition.right)
     return [condition]

@@ -13,7 +13,7 @@ import pytest
 
 from features.feeds.landed.reading import Feeds
 from features.kit.home import Home
-from features.portraits.build import ahead
+from features.portraits.build import ahead, build
 from features.portraits.build.ahead import each_date
 from features.portraits.build.build import build_portraits
 from features.portraits.reading import Portraits
@@ -81,11 +81,14 @@ def test_a_large_base_takes_one_date_after_the_other(feeds: Feeds, monkeypatch: 
     assert len(engines) == 1
 
 
-def test_side_by_side_the_same_partitions_are_written(example_world: Any, tmp_path: Any) -> None:
-    """Two threads write each date's cells, codes and class report as one thread does."""
+def test_side_by_side_the_same_partitions_are_written(
+    example_world: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads with use added up for both dates write the cells, codes and class reports of one that does neither."""
     days = [date(2026, 5, 8), date(2026, 6, 8)]
     found = []
     for threads in (1, 2):
+        monkeypatch.setattr(build, "LEAST_ROWS", 0 if threads == 2 else 10**9)
         home = example_world.land(Home(tmp_path / str(threads)))
         build_portraits(home, Feeds.open(home), days, threads=threads)
         built = Portraits.open(home)
