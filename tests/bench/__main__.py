@@ -14,6 +14,7 @@ from tests.results import record
 
 SUBJECTS = (
     "house",
+    "perf-1",
     "perf-2",
     "perf-3",
     "perf-6",

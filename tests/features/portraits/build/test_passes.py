@@ -86,10 +86,13 @@ def test_numbers_that_could_leave_64_bits_are_left_to_the_rows(many: Any, monkey
 def test_dates_share_passes_as_far_as_memory_allows(many: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """With room for two dates three dates take two passes, in whatever order they are asked for."""
     taken: list[list[date]] = []
+
+    def noted(_: Feeds, __: Plan, days: list[date], **___: Any) -> dict[date, Any]:
+        taken.append(days)
+        return {day: {} for day in days}
+
     monkeypatch.setattr(passes, "CELLS_AT_ONCE", 24)
-    monkeypatch.setattr(
-        passes, "added_up", lambda _, __, days, **___: taken.append(list(days)) or {day: {} for day in days}
-    )
+    monkeypatch.setattr(passes, "added_up", noted)
     feeds, plan, _ = many
     shared = Passes(feeds, plan, DAYS, customers=12, threads=1)
     assert [shared.of(day) for day in (DAYS[1], DAYS[0], DAYS[2])] == [{}, {}, {}]
