@@ -25,8 +25,8 @@ from features.portraits.sources import staging
 from features.portraits.sources.engines import DuckDBEngine
 from features.portraits.sources.staging import STAGED, Moment, Staged
 
-ROWS_AT_ONCE = 2_500_000
-"""Rows of a range of customers: some 250 MB of columns, whatever the size of the base."""
+ROWS_AT_ONCE = 1_000_000
+"""Rows of a range of customers: some 200 MB at the peak, whatever the size of the base."""
 MOST_DATES = 60
 """Dates of a pass: each has one bit of a row's mark."""
 CELLS_AT_ONCE = 1_500_000
@@ -94,8 +94,8 @@ def _source(engine: DuckDBEngine, feeds: Feeds, plan: Plan, name: str, days: Seq
     )
     parts: list[list[pa.Table]] = [[] for _ in days]
     for condition in _ranges(engine, sum(part.rows for part in feeds.manifest.feeds[staged.feed].parts)):
-        table = engine.arrow(f"SELECT * FROM ({rows}) WHERE marks <> 0 AND {condition}")
-        block = _Block(table, sums, staged.days or reach)
+        selected = f"SELECT * FROM ({rows}) WHERE marks <> 0 AND {condition}"
+        block = _Block(engine.arrow(selected), sums, staged.days or reach)
         if block.is_too_large:
             return []
         for place, day in enumerate(days):
