@@ -55,12 +55,14 @@ def serve(
             process.wait(30)
 
 
-def until_ready(port: int, process: subprocess.Popen[bytes], *, patience: float = PATIENCE_SECONDS) -> None:
+def until_ready(
+    port: int, process: subprocess.Popen[bytes], *, patience: float = PATIENCE_SECONDS, path: str = "/readyz"
+) -> None:
     """Waits until the service answers `/readyz` with 200. Raises NotReadyError if it ends, or never does."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30):
+            with urlopen(f"http://127.0.0.1:{port}{path}", timeout=30):
                 return
         except HTTPError as answer:
             answer.close()

@@ -19,6 +19,7 @@ SUBJECTS = (
     "perf-3",
     "perf-6",
     "perf-7",
+    "perf-8",
     "perf-11",
     "perf-12",
     "main_job",
