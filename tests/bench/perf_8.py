@@ -17,8 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from features.kit.home import Home
 from serving.scoring.batch.lookup import LOOKUP
 from tests.bench.input_1 import Door, served
