@@ -32,6 +32,7 @@ REBUILDINGS = (
     ("b3ba460", "99a4caa", "data tables beside their modules, docstrings once, templates"),
     ("3c21fa6", "4c74678", "cards, campaigns, folds and views written once"),
     ("19d8169", "2865b3b", "insert-if-missing, folders in marks, names of places written once"),
+    ("d356bd6", "127e62e", "fields explained beside themselves, sentences in tables, places and errors declared"),
 )
 """First and last commit of each rebuilding, oldest first; the first one starts at the last commit of the flat rooms."""
 LINES_BEFORE = 41412
