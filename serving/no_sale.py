@@ -56,7 +56,7 @@ def no_sale_today(feeds: Feeds, as_of: date) -> frozenset[str]:
                 f"SELECT customer_id FROM ({feeds.as_known_sql(feed, as_of)}) "
                 f"WHERE {asked} AND {day} {_within(as_of, rule.leave_enquiry_days)}"
             )
-    portrait = _newest_portrait(feeds, as_of)
+    portrait = newest_portrait(feeds, as_of)
     if portrait is not None and rule.classes:
         causes.append(
             f"SELECT customer_id FROM {parquet([portrait], 'hive_partitioning=false')} WHERE "
@@ -79,7 +79,7 @@ def _within(as_of: date, days: int) -> str:
     return f">= DATE '{as_of}' - {days}"
 
 
-def _newest_portrait(feeds: Feeds, as_of: date) -> str | None:
+def newest_portrait(feeds: Feeds, as_of: date) -> str | None:
     """Returns the file of the newest portraits that are not of a later day, or None without any."""
     try:
         portraits = Portraits.open(feeds.home)

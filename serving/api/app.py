@@ -59,7 +59,7 @@ def create_app(
         if held is None:
             held = await run_in_threadpool(Context.open, home, counted, check_in_child=check_in_child)
         app.state.context = held
-        held.models.watch(read_settings().watch_seconds)
+        held.watch(read_settings().watch_seconds)
         try:
             yield
         finally:

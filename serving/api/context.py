@@ -5,6 +5,7 @@ Nothing is opened at import time. Feeds, policy and product fit are read again a
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from features.kit.errors import NotReadyError
@@ -21,8 +22,7 @@ from features.kit.home import Home
 from features.store.online.online import OnlinePortraits
 from serving.api.auth import KeyRing
 from serving.api.traffic import Figures
-from serving.database.session import in_request, open_database, reading
-from serving.database.tables_outreach import ClaimDayRow, ContactRow, RefusalRow
+from serving.database.session import in_request, open_database
 from serving.scoring.batch.lookup import Lookups
 from serving.scoring.models import Models
 from serving.scoring.ranks import RankTables
@@ -32,22 +32,11 @@ from serving.scoring.settings import load_settings
 
 if TYPE_CHECKING:
     from features.feeds.landed.reading import Feeds
-    from features.store.online.pointer import Pointer
+    from serving.outreach.policy.live import Basis
     from serving.outreach.policy.policy import PolicyBook
-    from serving.outreach.policy.states import FeedStates
-    from serving.outreach.settings import OutreachSettings
 
 STATE_SECONDS = 10.0
 """How often readiness reads the footers of the landed files and a sample of the live portraits, at most."""
-
-_LEDGER_STATE = select(
-    select(func.count()).select_from(RefusalRow).scalar_subquery(),
-    select(func.max(RefusalRow.refusal_id)).scalar_subquery(),
-    select(func.count()).select_from(ContactRow).scalar_subquery(),
-    select(func.count()).select_from(ClaimDayRow).scalar_subquery(),
-    select(func.max(ClaimDayRow.day)).scalar_subquery(),
-)
-"""Changes whenever the ledger forbids or allows something else."""
 
 
 @dataclass
@@ -66,9 +55,14 @@ class Context:
     writer: ReasonWriter
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _feeds: tuple[int, Feeds] | None = None
-    _states: tuple[tuple[Feeds, date, Pointer], FeedStates, OutreachSettings] | None = None
-    _policy: tuple[tuple[object, ...], PolicyBook] | None = None
+    _delivered: tuple[Feeds, str] | None = None
     _state_checked: float = -inf
+
+    def __post_init__(self) -> None:
+        """Gives the policy what it stands on."""
+        from serving.outreach.policy.live import LivePolicy
+
+        self._policy = LivePolicy(self.home, self.engine, self._basis)
 
     @classmethod
     def open(cls, home: Home, figures: Figures, *, check_in_child: bool = True) -> Context:
@@ -91,11 +85,15 @@ class Context:
         models.refresh(check_in_child=check_in_child)  # first, so that LightGBM loads without pandas and pyarrow
         portraits = OnlinePortraits.open(home)
         batches = RankTables(home), Lookups(home, settings)
-        return cls(home, engine, KeyRing(engine), figures, models, *batches, portraits, book, writer)
+        context = cls(home, engine, KeyRing(engine), figures, models, *batches, portraits, book, writer)
+        with contextlib.suppress(Exception):  # nothing landed or published yet, or damaged: the first request says it
+            context._policy.current(patience=None)
+        return context
 
     def close(self) -> None:
         """Gives everything back."""
         self.models.stop()
+        self._policy.stop()
         self.portraits.close()
         self.engine.dispose()
 
@@ -129,28 +127,25 @@ class Context:
         """Returns the contact policy with everything that feeds and ledger know at this moment.
 
         Raises:
-            NotReadyError: Before the first landing or publish.
+            NotReadyError: Before the first landing or publish, or while it is being renewed for longer than a request
+                may wait.
         """
-        from features.feeds.landed.steady import on_current_feeds
-        from serving.outreach.policy.ledger_facts import read_facts
-        from serving.outreach.policy.policy import PolicyBook
-        from serving.outreach.policy.states import read_states
-        from serving.outreach.settings import load_settings as load_outreach
+        return self._policy.current()
 
-        feeds = self.feeds()
-        live = self.portraits.pointer()
-        as_of = max(live.as_of, feeds.latest_as_of())
-        with self._lock, reading(self.engine) as session:
-            key = (feeds, as_of, live)  # classes are read from portraits
-            if self._states is None or self._states[0] != key:
-                settings = load_outreach()
-                states = on_current_feeds(self.home, lambda current: read_states(current, as_of, settings))
-                self._states = (key, states, settings)
-            state = (*key, *session.execute(_LEDGER_STATE).one())
-            if self._policy is None or self._policy[0] != state:
-                book = PolicyBook(self._states[2], self._states[1], read_facts(session, as_of), as_of)
-                self._policy = (state, book)
-            return self._policy[1]
+    def watch(self, seconds: float) -> None:
+        """Follows champions, feeds and portraits in threads of their own, until `close`."""
+        self.models.watch(seconds)
+        self._policy.watch()
+
+    def _basis(self) -> Basis:
+        from serving.outreach.policy.kept import delivery
+        from serving.outreach.policy.live import Basis
+
+        feeds, live = self.feeds(), self.portraits.pointer()
+        with self._lock:
+            if self._delivered is None or self._delivered[0] is not feeds:
+                self._delivered = (feeds, delivery(feeds))
+            return Basis(self._delivered[1], max(live.as_of, feeds.latest_as_of()), live, feeds)
 
 
 def _writer(home: Home, book: ReasonBook) -> ReasonWriter:

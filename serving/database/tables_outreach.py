@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from serving.database.base import Base, Instant
@@ -153,6 +153,15 @@ class RefusalRow(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
 
     __table_args__ = (UniqueConstraint("source", "code"),)
+
+
+class ChangeRow(Base):
+    """Since when the ledger has something new about a person or a subscription; the database's triggers write it."""
+
+    __tablename__ = "outreach_changes"
+
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, index=True)
 
 
 class HandoverRow(Base):

@@ -35,7 +35,8 @@ from serving.database.tables_outreach import (
 )
 from serving.outreach.lists.handover import IN_HOME, handed_over
 from serving.outreach.lists.ledger import CLAIMED, lock_ledger
-from serving.outreach.policy.ledger_facts import HASHED
+from serving.outreach.policy.kept import forget_states
+from serving.outreach.policy.ledger_facts import HASHED, forget_changes
 
 _SOURCE = "E"
 """First letter of the source of a refusal that an erasure leaves."""
@@ -64,6 +65,7 @@ def erase_ledger(engine: Engine, subject: Subject, record: Suppression) -> dict[
         _redact_lists(session, subject, lines)
         customers = (record.hashed(customer_id) for customer_id in subject.customers)
         forbid_erased(session, persons=[record.hashed(subject.person_id)], customers=customers)
+        forget_changes(session, {subject.person_id, *subject.customers})
         hit("erase.before_ledger")
     hit("erase.after_ledger")
     return {name: count for name, count in removed.items() if count}
@@ -104,6 +106,7 @@ def erase_files(home: Home, engine: Engine, subject: Subject) -> dict[str, int]:
     Lists are made again from the ledger, as if the person had never been on them. A file that was handed over to a
     place outside the home is its holder's to clean.
     """
+    forget_states(home)
     return {"lists": _erase_lists(home, engine), "handovers": _erase_handovers(home, engine, subject)}
 
 

@@ -22,6 +22,8 @@ SUBJECTS = (
     "perf-8",
     "perf-11",
     "perf-12",
+    "perf-9",
+    "perf-13-policy",
     "main_job",
     "kernel",
     "mapping",

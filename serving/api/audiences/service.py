@@ -92,9 +92,9 @@ def _members(context: Context, key: ApiKey, query: AudienceQuery) -> tuple[Any, 
         _check_places(query, book)
     table = _asked_for(table, key, query)
     ids = table["customer_id"].to_pylist()
-    known = np.array([customer_id in book.row_of for customer_id in ids], dtype=bool)
-    rows = np.array([book.row_of[ids[place]] for place in known.nonzero()[0]], dtype=np.intp)
-    refused = ~known
+    places = book.row_of.find(ids)
+    known = places >= 0
+    rows, refused = places[known], ~known
     on, at = contact_moment(book, query.at)
     counts: dict[str, int] = {}
     for code, flags in book.refusals(purpose, channel, on, at=at, rows=rows).items():
@@ -201,13 +201,8 @@ def _once_per_person(table: Any, book: PolicyBook) -> tuple[Any, int]:
     """Returns the first row of each person, in the same order, and how many further rows of theirs were left out."""
     import pyarrow as pa
 
-    seen: set[str] = set()
-    is_first = []
-    for customer_id in table["customer_id"].to_pylist():
-        person_id = book.person_ids[book.row_of[customer_id]]
-        is_first.append(person_id not in seen)
-        seen.add(person_id)
-    return table.filter(pa.array(is_first, pa.bool_())), len(is_first) - len(seen)
+    is_first = book.people.first_rows(book.row_of.find(table["customer_id"].to_pylist()))
+    return table.filter(pa.array(is_first)), int((~is_first).sum())
 
 
 def _with_places(context: Context, table: Any, as_of: Any, book: PolicyBook) -> Any:

@@ -52,7 +52,7 @@ def _record(
         return ContactOut(contact_id=contact.contact_id, status="unknown_customer", error=UNKNOWN_CUSTOMER)
     try:
         _check(contact, book, refused)
-        write(contact, book.person_ids[row])
+        write(contact, book.person_of(row))
     except (InvalidRequestError, ConflictError, NotReadyError) as error:
         return ContactOut(contact_id=contact.contact_id, status=_STATUS[type(error)], error=ErrorOut.of(error))
     return ContactOut(contact_id=contact.contact_id, status="recorded", error=None)

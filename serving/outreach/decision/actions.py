@@ -216,7 +216,7 @@ class Chooser:
         duty = min((self._duties[code] for code in triggers if code in self._duties), default=0) if owed else 0
         tier = 0 if owed else 1 if action.kind == "S" else 2
         value, target = self.value(candidate, action, channel)
-        person_id = self._policy.person_ids[row]
+        person_id = self._policy.person_of(row)
         return Option(candidate, person_id, name, channel, team, skill, triggers, target, value, tier, duty)
 
     def _refusals(self, purpose: str, channel: str) -> dict[str, Flags]:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+
+from features.kit.arrays import Floats, Rows
 from serving.outreach.decision.actions import Option
+from serving.outreach.decision.prices import prices_of
 from serving.outreach.settings import Capacity
 
+_PRICED = 2
+"""From this tier on value decides."""
 Rank = tuple[int, int, int, str, str]
 Places = dict[tuple[str, str], int]
 """Attempts left per (team, skill)."""
@@ -57,7 +63,8 @@ def allocate(
     """Returns the chosen options in list order, the lines that go on, and how many persons were left out and why.
 
     Appointments come first. Then lines and options share one order, except that a line leaves `new_share` of its team's
-    places to new options of its own tier or a better one, as long as there are any.
+    places to new options of its own tier or a better one, as long as there are any. Duties and service go by rank; care
+    and marketing by what an option is worth beyond the price of its team's attempt (`prices.py`).
 
     A person may have several options, also through several subscriptions; `places` are the attempts left per team and
     skill. `claim` reserves the person of an option: False if somebody else holds the person.
@@ -67,17 +74,10 @@ def allocate(
     for line in sorted((line for line in lines if line.next_at), key=lambda line: (line.next_at, line.rank)):
         draft.keep(line)
     later: list[Held] = []
-    waiting = [(line.rank, line) for line in lines if line.next_at is None]
-    ranked: list[tuple[Rank, Option | Held]] = sorted(
-        [*waiting, *((option.rank, option) for option in draft.options)], key=lambda pair: pair[0]
-    )
-    for _, wanted in ranked:
-        if isinstance(wanted, Option):
-            draft.choose(wanted)
-        elif draft.is_kept_for_new(wanted):
-            later.append(wanted)
-        else:
-            draft.keep(wanted)
+    waiting = [line for line in lines if line.next_at is None]
+    wanted: list[Option | Held] = [*waiting, *draft.options]
+    draft.serve(sorted((one for one in wanted if one.rank[0] < _PRICED), key=lambda one: one.rank), later)
+    draft.serve_priced([one for one in wanted if one.rank[0] >= _PRICED], later)
     for line in later:
         draft.keep(line)
     left_out = {"over_capacity": len(draft.waiting - draft.taken - draft.lost), "claimed": len(draft.lost)}
@@ -105,6 +105,45 @@ class _Places:
         self._share = {key: int(new_share * count) for key, count in places.items()}
         self._new: Counter[tuple[str, str]] = Counter()
         self._tiers = Counter((option.team, option.skill, option.tier) for option in self.options)
+
+    def serve(self, wanted: Iterable[Option | Held], later: list[Held]) -> None:
+        """Gives places in an order; lines that leave theirs to new options are added to `later`."""
+        for one in wanted:
+            if isinstance(one, Option):
+                self.choose(one)
+            elif self.is_kept_for_new(one):
+                later.append(one)
+            else:
+                self.keep(one)
+
+    def serve_priced(self, wanted: Sequence[Option | Held], later: list[Held]) -> None:
+        """Gives places by what each is worth beyond its team's price, the rest where places are left all the same."""
+        teams = {key: number for number, key in enumerate(sorted({(one.team, one.skill) for one in wanted}))}
+        team = np.array([teams[one.team, one.skill] for one in wanted], dtype=np.intp)
+        worth = np.array([-one.rank[2] for one in wanted], dtype=np.float64)
+        beyond = (worth - self._prices(wanted, team, worth, teams)[team]).astype(np.int64)
+
+        def ordered(places: Rows) -> list[Option | Held]:
+            ranked = [(-beyond[place], wanted[place].rank, place) for place in places.tolist()]
+            return [wanted[place] for *_, place in sorted(ranked)]
+
+        self.serve(ordered(np.flatnonzero(beyond >= 0)), later)
+        full = np.array([self.left[key] <= 0 for key in teams], dtype=bool)[team] if teams else beyond < 0
+        rest = [wanted[place] for place in np.flatnonzero((beyond < 0) & full).tolist()]
+        self.waiting |= {one.person_id for one in rest if isinstance(one, Option)}
+        self.serve(ordered(np.flatnonzero((beyond < 0) & ~full)), later)
+
+    def _prices(
+        self, wanted: Sequence[Option | Held], team: Rows, worth: Floats, teams: Mapping[tuple[str, str], int]
+    ) -> Floats:
+        """Returns the price of each team's attempt, whole minor units, among those who are still free."""
+        gone = self.taken | self.lost
+        names = [f"line {one.line_id}" if isinstance(one, Held) else one.person_id for one in wanted]
+        person_of = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        best = np.zeros((len(person_of), len(teams)))
+        np.maximum.at(best, (np.array([person_of[name] for name in names], dtype=np.intp), team), worth)
+        best[[number for name, number in person_of.items() if name in gone]] = 0
+        return np.floor(prices_of(best, np.array([max(0, self.left[key]) for key in teams], dtype=np.int64)))
 
     def keep(self, line: Held) -> None:
         """Gives a line a place if one is left."""

@@ -35,7 +35,7 @@ def stopped_by(policy: PolicyBook, line: OutreachLineRow, on: date) -> str | Non
     codes = [code for code in verdict.codes if code not in OWN_LINE]
     row = policy.row_of[line.customer_id]
     codes += [code for code in policy.action_codes(row, line.action, on) if code == "declined_recently"]
-    if policy.person_ids[row] != line.person_id:
+    if policy.person_of(row) != line.person_id:
         codes.append("changed_hands")
     return codes[0] if codes else None
 

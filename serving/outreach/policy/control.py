@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from math import ceil
 
+from features.kit.sql import literal
 from serving.outreach.settings import ControlSettings
 
 _SPAN = 2**64
@@ -15,5 +17,19 @@ def in_control_group(settings: ControlSettings, person_id: str) -> bool:
     The hash sees the person and the salt only, so membership depends on nothing that the operator does. A larger
     share keeps everybody who was in the smaller one.
     """
-    digest = hashlib.sha256(f"{settings.salt}\x00{person_id}".encode()).digest()
-    return int.from_bytes(digest[:8]) < settings.share * _SPAN
+    return drawn(settings.salt, person_id) < lots_of(settings)
+
+
+def lots_of(settings: ControlSettings) -> int:
+    """Returns the number below which a person's lot means that the person is withheld."""
+    return ceil(settings.share * _SPAN)
+
+
+def drawn(salt: str, person_id: str) -> int:
+    """Returns a person's lot, from 0 to 2^64."""
+    return int.from_bytes(hashlib.sha256(f"{salt}\x00{person_id}".encode()).digest()[:8])
+
+
+def drawn_sql(salt: str, person_id: str) -> str:
+    """Returns SQL for `drawn`."""
+    return f"CAST('0x' || left(sha256(concat({literal(salt)}, chr(0), {person_id})), 16) AS UBIGINT)"

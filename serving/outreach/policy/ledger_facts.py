@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from serving.database.tables_outreach import ClaimDayRow, ContactRow, RefusalRow
+from serving.database.tables_outreach import ChangeRow, ClaimDayRow, ContactRow, RefusalRow
 
 HASHED = "#"
 """First character of a person or subscription that the ledger knows by its salted hash only: it was erased."""
+EVERYBODY = "*"
+"""Stands for a change that may be about anybody."""
+_AT_ONCE = 500
+"""Names in one query."""
 
 
 @dataclass(frozen=True)
@@ -42,28 +47,69 @@ class LedgerFacts:
     claimed_until: dict[str, date] = field(default_factory=dict)
 
 
-def read_refusals(session: Session, on: date) -> tuple[Refusal, ...]:
-    """Returns what the ledger forbids on a day."""
-    rows = session.scalars(select(RefusalRow).where((RefusalRow.ends_on.is_(None)) | (RefusalRow.ends_on > on)))
-    return tuple(
-        Refusal(r.code, r.person_id, r.customer_id, r.action, r.ticket_id, r.starts_on, r.ends_on) for r in rows
-    )
-
-
-def read_facts(session: Session, on: date) -> LedgerFacts:
-    """Returns what the ledger adds to the feeds: refusals in force, contacts, and claims from `on` on."""
-    contacts = session.execute(
-        select(ContactRow.person_id, ContactRow.contact_id, ContactRow.action, ContactRow.day).order_by(
-            ContactRow.contact_id
+def read_refusals(session: Session, on: date, of: Sequence[str] | None = None) -> tuple[Refusal, ...]:
+    """Returns what the ledger forbids on a day; of everybody, or of some persons and subscriptions."""
+    asked = select(RefusalRow).where((RefusalRow.ends_on.is_(None)) | (RefusalRow.ends_on > on))
+    rows = (
+        row
+        for part in _parts(of)
+        for row in session.scalars(
+            asked
+            if part is None
+            else asked.where(or_(RefusalRow.person_id.in_(part), RefusalRow.customer_id.in_(part)))
         )
     )
-    claims = session.execute(
-        select(ClaimDayRow.person_id, func.max(ClaimDayRow.day))
-        .where(ClaimDayRow.day >= on)
-        .group_by(ClaimDayRow.person_id)
+    return tuple(
+        {
+            r.refusal_id: Refusal(r.code, r.person_id, r.customer_id, r.action, r.ticket_id, r.starts_on, r.ends_on)
+            for r in rows
+        }.values()
     )
-    return LedgerFacts(
-        refusals=read_refusals(session, on),
-        contacts=tuple((person, contact_id, action, day) for person, contact_id, action, day in contacts),
-        claimed_until={row[0]: row[1] for row in claims},
-    )
+
+
+def read_facts(session: Session, on: date, of: Sequence[str] | None = None) -> LedgerFacts:
+    """Returns what the ledger adds to the feeds: refusals in force, contacts, and claims from `on` on.
+
+    Args:
+        session: The ledger.
+        on: The as-of date.
+        of: The persons and subscriptions whom it shall be about; None means everybody.
+    """
+    contacts: list[tuple[str, str, str, date]] = []
+    claims: dict[str, date] = {}
+    for part in _parts(of):
+        met = select(ContactRow.person_id, ContactRow.contact_id, ContactRow.action, ContactRow.day)
+        held = select(ClaimDayRow.person_id, func.max(ClaimDayRow.day)).where(ClaimDayRow.day >= on)
+        if part is not None:
+            met, held = met.where(ContactRow.person_id.in_(part)), held.where(ClaimDayRow.person_id.in_(part))
+        contacts += [(row[0], row[1], row[2], row[3]) for row in session.execute(met.order_by(ContactRow.contact_id))]
+        claims |= {row[0]: row[1] for row in session.execute(held.group_by(ClaimDayRow.person_id))}
+    return LedgerFacts(read_refusals(session, on, of), tuple(contacts), claims)
+
+
+def newest_change(session: Session) -> int:
+    """Returns the number of the ledger's newest change that the policy knows nothing of yet, or knows."""
+    return session.scalar(select(func.max(ChangeRow.number))) or 0
+
+
+def changed_since(session: Session, number: int) -> list[str] | None:
+    """Returns the persons and subscriptions of whom the ledger has heard since a change; None may be everybody."""
+    names = list(session.scalars(select(ChangeRow.name).where(ChangeRow.number > number)))
+    return None if any(name == EVERYBODY or name[:1] == HASHED for name in names) else names
+
+
+def forget_changes(session: Session, names: Collection[str]) -> None:
+    """Takes names out of the changes, and makes whoever keeps a policy read the whole ledger again."""
+    number = newest_change(session) + 1  # first: the numbers never go back
+    session.merge(ChangeRow(name=EVERYBODY, number=number))
+    session.flush()
+    for part in _parts(sorted(names)):
+        session.execute(delete(ChangeRow).where(ChangeRow.name.in_(part or [])))
+
+
+def _parts(names: Sequence[str] | None) -> Iterator[Sequence[str] | None]:
+    if names is None:
+        yield None
+        return
+    for start in range(0, len(names), _AT_ONCE):
+        yield names[start : start + _AT_ONCE]

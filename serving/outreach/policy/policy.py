@@ -5,7 +5,8 @@ A refusal is a stable code of `serving/outreach/refusals.py`; `configs/outreach.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
 from typing import Any
@@ -18,16 +19,15 @@ from features.kit.errors import DataError, NotFoundError
 from features.kit.language import Locale
 from serving.no_sale import CODE as NO_SALE
 from serving.outreach.policy.calendar import is_festival, is_quiet, next_working_day, open_hours
-from serving.outreach.policy.control import in_control_group
+from serving.outreach.policy.control import drawn, lots_of
 from serving.outreach.policy.ledger_facts import HASHED, LedgerFacts, Refusal
+from serving.outreach.policy.people import People, Positions, padded
+from serving.outreach.policy.standing import NEVER, RESTS, Standings, day_number, day_of
 from serving.outreach.policy.states import FeedStates
 from serving.outreach.refusals import CHANNELS, stops_on
 from serving.outreach.settings import OutreachSettings
 
-_RESTS = ("cap_reached", "cool_down", "unreached", "claimed")
-"""Codes that end on a day known for each subscription."""
 _OF_THE_HOUR = frozenset({"festival", "quiet_hours"})
-_LONG_AGO = np.datetime64("1900-01-01")
 
 
 @dataclass(frozen=True)
@@ -59,25 +59,68 @@ class PolicyBook:
         self.unchecked = feeds.unchecked
         self.operator = feeds.operator
         self.facts = ledger
-        self.customer_ids: list[str] = feeds.states.column("customer_id").to_pylist()
-        self.person_ids: list[str] = feeds.states.column("person_id").to_pylist()
-        self.provinces: list[str | None] = feeds.states.column("province").to_pylist()
-        self.row_of = {customer_id: row for row, customer_id in enumerate(self.customer_ids)}
-        self._rows_of_person: dict[str, list[int]] = {}
-        for row, person_id in enumerate(self.person_ids):
-            self._rows_of_person.setdefault(person_id, []).append(row)
-        self._flags = self._read_flags()
+        self._nobody = np.zeros(self.table.num_rows, dtype=bool)
+        self.row_of = Positions(padded(self.table.column("customer_id")))
+        self.people = People(self.table)
+        provinces = self.table.column("province").combine_chunks().dictionary_encode()
+        self._provinces: list[str | None] = [*provinces.dictionary.to_pylist(), None]
+        self._province = provinces.indices.fill_null(len(self._provinces) - 1).to_numpy()
+        self._flags = self._read_flags(feeds)
         self._consents = self._read_consents()
-        self._actions_refused: dict[tuple[str, str], date] = {}
-        self._free_on = {code: np.full(len(self.customer_ids), _LONG_AGO) for code in _RESTS}
-        self._last_told: dict[tuple[str, str], date] = {}
-        self._apply_contacts(feeds, ledger)
-        self._apply_refusals(feeds, ledger)
+        forbids = frozenset(self._flags)
+        self._standings = Standings(
+            self.people, self.row_of, feeds.contacts, feeds.declines, self.settings, self._is_settled, forbids
+        )
+        self._returned = self._come_back(ledger.refusals, feeds.erased)
+        made = self._standings.of(self.people.everybody(), self._with_returned(ledger))
+        self._free_on, self._told, self._declined, self._forbidden = (
+            {name: self._by_row(values) for name, values in kind.items()}
+            for kind in (made.free_on, made.told, made.declined, made.forbidden)
+        )
+        never = np.full(len(self), NEVER, dtype=np.int32)
+        self._free_on = dict.fromkeys(RESTS, never) | self._free_on
+
+    def renewed(self, names: Iterable[str], ledger: LedgerFacts) -> PolicyBook:
+        """Returns the policy with what the ledger knows by now of some persons; this one stays as it is.
+
+        Args:
+            names: Persons and subscriptions of whom the ledger has heard.
+            ledger: Everything that it knows of those whom `concerned` names; nothing about others counts.
+        """
+        scope = self.people.scope(self._codes_of(names))
+        made = self._standings.of(scope, self._with_returned(ledger))
+        book = copy.copy(self)
+        for name, new in (("_free_on", made.free_on), ("_told", made.told), ("_declined", made.declined),
+                          ("_forbidden", made.forbidden)):  # fmt: skip
+            setattr(book, name, _patched(getattr(self, name), scope.rows, new, len(self)))
+        return book
+
+    def concerned(self, names: Iterable[str]) -> list[str]:
+        """Returns the persons whom some names touch, as persons or by a subscription, and all that they hold."""
+        scope = self.people.scope(self._codes_of(names))
+        rows = self.table.column("customer_id").take(scope.rows).to_pylist()
+        return sorted({*self.people.names(scope.persons), *rows})
+
+    def person_of(self, row: int) -> str:
+        """Returns who holds a row."""
+        return str(self.table.column("person_id")[row].as_py())
+
+    def _codes_of(self, names: Iterable[str]) -> Rows:
+        asked = list(names)
+        rows = self.row_of.find(asked)
+        codes: Rows = np.concatenate([self.people.codes.find(asked), self.people.of_row[rows[rows >= 0]]])
+        return np.unique(codes[codes >= 0]).astype(np.intp)
+
+    def _by_row(self, values: Any) -> Any:
+        """Returns values of all rows, given with each person's together, in the rows' order."""
+        found = np.empty_like(values)
+        found[self.people.everybody().rows] = values
+        return found
 
     def province_of(self, customer_id: str) -> str | None:
         """Returns a subscription's province, if it is known."""
         row = self.row_of.get(customer_id)
-        return None if row is None else self.provinces[row]
+        return None if row is None else self._provinces[self._province[row]]
 
     def language_of(self, customer_id: str) -> Locale:
         """Returns the language a customer is written in."""
@@ -90,7 +133,7 @@ class PolicyBook:
         return row is not None and bool(self.table.column(NO_SALE)[row].as_py())
 
     def __len__(self) -> int:
-        return len(self.customer_ids)
+        return int(self.table.num_rows)
 
     def check_place(self, **place: str | None) -> None:
         """Refuses a place without customers: `province` and `city` together, so that a city elsewhere is as none.
@@ -98,9 +141,13 @@ class PolicyBook:
         Raises:
             NotFoundError: If no customer is there.
         """
+        import pyarrow.compute as pc
+
         asked = {name: wanted for name, wanted in place.items() if wanted is not None}
-        rows = zip(*(self.table.column(name).to_pylist() for name in asked), strict=True)
-        if asked and tuple(asked.values()) not in rows:
+        found = self.table.select(list(asked))
+        for name, wanted in asked.items():
+            found = found.filter(pc.equal(found.column(name), wanted))
+        if asked and not found.num_rows:
             remedy = f"name the {' and the '.join(asked)} as the feed `customers` writes them"
             raise NotFoundError("no customers in this place", remedy=remedy)
 
@@ -130,9 +177,9 @@ class PolicyBook:
             if stops_on(code, channel):
                 found[code] = self._refused_by(code, channel, on, chosen)
         if at is not None:
-            provinces = self.provinces if rows is None else [self.provinces[row] for row in rows]
             quiet = self.settings.policy.quiet_hours
-            found["quiet_hours"] = np.array([is_quiet(quiet, province, at) for province in provinces], dtype=bool)
+            asleep = np.array([is_quiet(quiet, province, at) for province in self._provinces], dtype=bool)
+            found["quiet_hours"] = asleep[self._province[chosen]]
         return found
 
     def not_evaluable(self, purpose: str, channel: str) -> tuple[str, ...]:
@@ -154,19 +201,17 @@ class PolicyBook:
         self, ids: Sequence[str], purpose: str, channel: str, on: date, *, at: time | None = None
     ) -> list[Verdict | None]:
         """Returns the verdict on each subscription, in the order asked; None for one that nobody knows."""
-        known = [self.row_of[customer_id] for customer_id in ids if customer_id in self.row_of]
-        rows = np.array(known, dtype=np.intp)
-        found = self.refusals(purpose, channel, on, at=at, rows=rows)
-        place = {row: k for k, row in enumerate(known)}
+        rows = self.row_of.find(ids)
+        found = self.refusals(purpose, channel, on, at=at, rows=rows[rows >= 0])
         answers: list[Verdict | None] = []
-        for customer_id in ids:
-            row = self.row_of.get(customer_id)
-            if row is None:
+        places = np.cumsum(rows >= 0) - 1
+        for place, row in zip(places.tolist(), rows.tolist(), strict=True):
+            if row < 0:
                 answers.append(None)
                 continue
-            codes = tuple(code for code, flags in found.items() if flags[place[row]])
+            codes = tuple(code for code, flags in found.items() if flags[place])
             control = bool(self._flags["control_group"][row])
-            hours = open_hours(self.settings.policy.quiet_hours, self.provinces[row])
+            hours = open_hours(self.settings.policy.quiet_hours, self._provinces[self._province[row]])
             next_on = self._next_on(row, codes, on)
             if "quiet_hours" in codes and next_on == on and at is not None and all(start <= at for start, _ in hours):
                 next_on = next_working_day(self.settings.policy.holidays, on + timedelta(days=1))
@@ -176,30 +221,29 @@ class PolicyBook:
 
     def action_codes(self, row: int, action: str, on: date) -> list[str]:
         """Returns the codes that stop one action for one person: told or declined too recently."""
-        person = self.person_ids[row]
         codes = []
-        told = self._last_told.get((person, action))
-        if told is not None and on < told + timedelta(days=self.settings.actions[action].not_again_days):
+        told = int(self._told[action][row]) if action in self._told else NEVER
+        if told > NEVER and day_number(on) < told + self.settings.actions[action].not_again_days:
             codes.append("told_recently")
-        until = self._actions_refused.get((person, action))
-        if until is not None and on < until:
+        if action in self._declined and day_number(on) < self._declined[action][row]:
             codes.append("declined_recently")
         return codes
 
     def _next_on(self, row: int, codes: tuple[str, ...], on: date) -> date | None:
-        if not codes or not set(codes) <= self._free_on.keys() | _OF_THE_HOUR:
+        if not codes or not set(codes) <= _OF_THE_HOUR.union(RESTS):
             return None
-        first = max([on, *(self._free_on[code][row].astype(date) for code in codes if code in self._free_on)])
+        first = max([on, *(day_of(int(self._free_on[code][row])) for code in codes if code in self._free_on)])
         return next_working_day(self.settings.policy.holidays, first) if "festival" in codes or first > on else first
 
     def _refused_by(self, code: str, channel: str, on: date, rows: Any) -> Flags:
-        if code in self._free_on:
-            return np.asarray(self._free_on[code][rows] > np.datetime64(on))
+        if code in RESTS:
+            return np.asarray(self._free_on[code][rows] > day_number(on))
         if code == "festival":
-            return np.full(len(self._free_on["claimed"][rows]), is_festival(self.settings.policy.holidays, on))
+            return np.full(len(self._nobody[rows]), is_festival(self.settings.policy.holidays, on))
         if code == "personalisation_declined":
             return np.asarray(self._consents["personalisation", channel][rows] == 0)
-        return np.asarray(self._flags[code][rows])
+        forbidden = self._forbidden.get(code, self._nobody)[rows]
+        return np.asarray(self._flags[code][rows] | forbidden)
 
     def _consent_refusals(self, rule: str, purpose: str, channel: str, rows: Any) -> dict[str, Flags]:
         if rule == "none":
@@ -210,16 +254,18 @@ class PolicyBook:
             found = {"consent_missing": answers < 0, **found}
         return found
 
-    def _read_flags(self) -> dict[str, Flags]:
+    def _read_flags(self, feeds: FeedStates) -> dict[str, Flags]:
         names = {code for rule in self.settings.purposes.values() for code in rule.refusals}
-        table = self.table
+        table, control = self.table, self.settings.control
         flags = {
-            name: table.column(name).to_numpy(zero_copy_only=False).astype(bool).copy()
+            name: table.column(name).to_numpy(zero_copy_only=False).astype(bool)
             for name in sorted(names & set(table.column_names))
         }
-        drawn = {person: in_control_group(self.settings.control, person) for person in self._rows_of_person}
-        flags["control_group"] = np.array([drawn[person] for person in self.person_ids], dtype=bool)
-        flags["open_ticket"] = np.zeros(len(self), dtype=bool)
+        lots = table.column("lot").to_numpy()
+        if control.salt != feeds.salt:
+            lots = np.array([drawn(control.salt, name) for name in table.column("person_id").to_pylist()], np.uint64)
+        flags["control_group"] = lots < np.uint64(lots_of(control))
+        flags["open_ticket"] = self._nobody
         return flags
 
     def _read_consents(self) -> dict[tuple[str, str], Labels]:
@@ -228,71 +274,27 @@ class PolicyBook:
         for name in self.table.column_names:
             if name.startswith("consent_"):
                 _, purpose, channel = name.split("_")
-                answers = self.table.column(name).to_pylist()
-                found[purpose, channel] = np.array([-1 if a is None else int(a) for a in answers], dtype=np.int8)
+                found[purpose, channel] = self.table.column(name).cast("int8").fill_null(-1).to_numpy()
         return found
 
-    def _apply_contacts(self, feeds: FeedStates, ledger: LedgerFacts) -> None:
-        of_person: dict[str, dict[str, tuple[str, date]]] = {}
-        for person, contact_id, action, day in [*_tuples(feeds.contacts), *ledger.contacts]:
-            of_person.setdefault(person, {})[contact_id] = (action, day)
-        policy = self.settings.policy
-        for person, contacts in of_person.items():
-            for action, day in contacts.values():
-                self._last_told[person, action] = max(day, self._last_told.get((person, action), day))
-            counted = sorted((day for action, day in contacts.values() if self._counts(action)), reverse=True)
-            if not counted:
-                continue
-            full = [counted[c.contacts - 1] + timedelta(days=c.days) for c in policy.caps if len(counted) >= c.contacts]
-            rows = self._rows_of_person.get(person, [])
-            self._free_on["cool_down"][rows] = np.datetime64(counted[0] + timedelta(days=policy.cool_down_days))
-            if full:
-                self._free_on["cap_reached"][rows] = np.datetime64(max(full))
-        for person, day in ledger.claimed_until.items():
-            self._free_on["claimed"][self._rows_of_person.get(person, [])] = np.datetime64(day + timedelta(days=1))
+    def _with_returned(self, ledger: LedgerFacts) -> LedgerFacts:
+        named = tuple(refusal for refusal in ledger.refusals if not _is_hashed(refusal))
+        return replace(ledger, refusals=named + self._returned)
 
-    def _counts(self, action: str) -> bool:
-        known = self.settings.actions.get(action)
-        return known is None or known.kind != "S"
-
-    def _apply_refusals(self, feeds: FeedStates, ledger: LedgerFacts) -> None:
-        rest = timedelta(days=self.settings.claim.declined_rest_days)
-        for person, action, day in _tuples(feeds.declines):
-            self._actions_refused[person, action] = day + rest
-        for refusal in self._named(ledger.refusals, feeds.erased):
-            rows = self._rows_of_person.get(refusal.person_id or "", [])
-            if refusal.customer_id is not None:
-                rows = [self.row_of[refusal.customer_id]] if refusal.customer_id in self.row_of else []
-            if not rows or self._is_settled(refusal, rows):
-                continue
-            if refusal.action is not None and refusal.person_id is not None:
-                until = refusal.ends_on or date.max
-                key = (refusal.person_id, refusal.action)
-                self._actions_refused[key] = max(until, self._actions_refused.get(key, until))
-            elif refusal.code in ("cool_down", "unreached"):
-                until_days = self._free_on[refusal.code]
-                until_days[rows] = np.maximum(until_days[rows], np.datetime64(refusal.ends_on or date.max))
-            elif refusal.code in self._flags:  # one that no purpose names any more stops nobody, and no list either
-                self._flags[refusal.code][rows] = True
-
-    def _named(self, refusals: tuple[Refusal, ...], erased: Suppression | None) -> list[Refusal]:
-        """Returns the refusals with erased persons named again where one of them is back, and left out where not."""
-        hashed = [
-            refusal
-            for refusal in refusals
-            if HASHED in ((refusal.person_id or "")[:1], (refusal.customer_id or "")[:1])
+    def _come_back(self, refusals: tuple[Refusal, ...], erased: Suppression | None) -> tuple[Refusal, ...]:
+        """Returns the refusals of erased persons who are back, with their names."""
+        hashed = [refusal for refusal in refusals if _is_hashed(refusal)]
+        if not hashed or erased is None:
+            return ()
+        persons = {f"{HASHED}{erased.hashed(name)}": name for name in self.people.codes}
+        customers = {f"{HASHED}{erased.hashed(name)}": name for name in self.row_of}
+        named = [
+            replace(one, person_id=persons.get(one.person_id or ""), customer_id=customers.get(one.customer_id or ""))
+            for one in hashed
         ]
-        named = [refusal for refusal in refusals if refusal not in hashed]
-        if hashed and erased is not None:
-            persons = {f"{HASHED}{erased.hashed(name)}": name for name in self._rows_of_person}
-            customers = {f"{HASHED}{erased.hashed(name)}": name for name in self.row_of}
-            for refusal in hashed:
-                person, customer = persons.get(refusal.person_id or ""), customers.get(refusal.customer_id or "")
-                if person or customer:
-                    named.append(replace(refusal, person_id=person, customer_id=customer))
-        return named
+        return tuple(one for one in named if one.person_id or one.customer_id)
 
-    def _is_settled(self, refusal: Refusal, rows: list[int]) -> bool:
+    def _is_settled(self, refusal: Refusal, rows: Sequence[int]) -> bool:
         """Returns whether the feeds know since that the matter is over: ticket closed, number checked or changed."""
         if refusal.ticket_id is not None:
             closed = self.table.column("closed_tickets")
@@ -304,5 +306,19 @@ class PolicyBook:
         return since is not None and since > refusal.starts_on
 
 
-def _tuples(table: Any) -> Iterable[tuple[Any, ...]]:
-    return zip(*(column.to_pylist() for column in table.columns), strict=True)
+def _is_hashed(refusal: Refusal) -> bool:
+    return HASHED in ((refusal.person_id or "")[:1], (refusal.customer_id or "")[:1])
+
+
+def _patched(before: Mapping[str, Any], rows: Rows, new: Mapping[str, Any], length: int) -> dict[str, Any]:
+    """Returns arrays by row with other values in some rows; an array in which nothing changes is not copied."""
+    found = dict(before)
+    for name in sorted({*before, *new}):
+        sample = before[name] if name in before else new[name]
+        nothing = NEVER if sample.dtype == np.int32 else 0
+        old = before[name] if name in before else np.full(length, nothing, dtype=sample.dtype)
+        values = new[name] if name in new else np.full(len(rows), nothing, dtype=sample.dtype)
+        if not np.array_equal(old[rows], values):
+            found[name] = old.copy()
+            found[name][rows] = values
+    return found

@@ -9,9 +9,9 @@ from sqlalchemy import Engine
 from features.feeds.landed.steady import on_current_feeds
 from features.kit.home import Home
 from serving.database.session import reading
+from serving.outreach.policy.kept import kept_states
 from serving.outreach.policy.ledger_facts import LedgerFacts, read_facts
 from serving.outreach.policy.policy import PolicyBook
-from serving.outreach.policy.states import read_states
 from serving.outreach.settings import OutreachSettings
 
 
@@ -40,5 +40,5 @@ def read_policy(
     if facts is None:
         with reading(engine) as session:
             facts = read_facts(session, as_of)
-    states = on_current_feeds(home, lambda feeds: read_states(feeds, as_of, settings, threads=threads))
+    _, states = on_current_feeds(home, lambda feeds: kept_states(feeds, as_of, settings, threads=threads))
     return PolicyBook(settings, states, facts, as_of)

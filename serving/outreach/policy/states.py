@@ -20,6 +20,7 @@ from features.feeds.times import to_local
 from features.kit.sql import literal
 from serving.no_sale import no_sale_today
 from serving.outreach.dispositions import REACHED_NOBODY
+from serving.outreach.policy.control import drawn_sql
 from serving.outreach.refusals import CHANNELS, REFUSALS
 from serving.outreach.settings import OutreachSettings
 
@@ -40,6 +41,7 @@ class FeedStates:
         operator: Whose feeds they are.
         erased: Whom this home has erased, by hashes; None if nobody.
         unchecked: Codes of refusals whose feed has not landed.
+        salt: With which each person's lot for the control group was drawn.
     """
 
     states: pa.Table
@@ -48,6 +50,7 @@ class FeedStates:
     operator: Operator
     erased: Suppression | None = None
     unchecked: frozenset[str] = frozenset()
+    salt: str | None = None
 
 
 def read_states(feeds: Feeds, as_of: date, settings: OutreachSettings, *, threads: int = 1) -> FeedStates:
@@ -64,10 +67,16 @@ def read_states(feeds: Feeds, as_of: date, settings: OutreachSettings, *, thread
             database.execute("SELECT person_id, action, day FROM declines ORDER BY ALL").to_arrow_table(),
             feeds.operator,
             Suppression.load(feeds.home) or None,
-            frozenset(
-                code for code, refusal in REFUSALS.items() if (feed := refusal.effect.feed) and not feeds.has(feed)
-            ),
+            unchecked_codes(feeds),
+            settings.control.salt,
         )
+
+
+def unchecked_codes(feeds: Feeds) -> frozenset[str]:
+    """Returns the codes of refusals whose feed has not landed."""
+    return frozenset(
+        code for code, refusal in REFUSALS.items() if (feed := refusal.effect.feed) and not feeds.has(feed)
+    )
 
 
 def consent_column(purpose: str, channel: str) -> str:
@@ -250,6 +259,8 @@ def _states_sql(as_of: date, settings: OutreachSettings, zone: str) -> str:
         SELECT person_id, {consents} FROM asked GROUP BY person_id
     )
     SELECT b.customer_id, b.person_id, b.province, b.city,
+        CAST(row_number() OVER (ORDER BY b.person_id, b.customer_id) - 1 AS INTEGER) AS person_rank,
+        {drawn_sql(settings.control.salt, "b.person_id")} AS lot,
         coalesce(b.language, 'zh') AS language,
         (g.customer_id IS NOT NULL OR coalesce(b.status = 'closed', false)) AS terminated,
         coalesce(b.person_id IN (FROM died), false) AS deceased,

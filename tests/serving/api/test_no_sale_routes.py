@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from features.feeds.landed.reading import Feeds
 from serving.api.app import create_app
 from serving.no_sale import NoSaleSettings, no_sale_today
+from serving.outreach.policy.states import read_states
 from serving.product_fit.commands import fit
 from serving.product_fit.step import fit_base, fit_path
 from tests.serving.api.test_customer_routes import number_of
@@ -91,6 +92,8 @@ def test_a_fit_that_did_not_know_the_cause_is_held_back_too(client, world, every
 def test_without_the_rule_each_path_pitches(world, everything, monkeypatch, path):
     """Canary: where the policy reads that nobody is held back, every path finds somebody to pitch."""
     monkeypatch.setattr("serving.outreach.policy.states.no_sale_today", lambda feeds, as_of: frozenset())
+    # Past the copy that the home keeps.
+    monkeypatch.setattr("serving.outreach.policy.live.kept_states", lambda *given: ("read", read_states(*given)))
     with TestClient(create_app(world.home, check_in_child=False)) as client:
         assert pitched(client, world, everything, path) != set()
 

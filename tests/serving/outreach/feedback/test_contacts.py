@@ -151,7 +151,13 @@ def check_migration(home) -> None:
     """A ledger of before keeps what has landed and lines' reports, and takes the rest out of the shared namespace."""
     engine = open_database(home)
     with engine.begin() as connection:
+        told = ("outreach_contacts", "outreach_claim_days", "outreach_refusals")
+        one = engine.dialect.name == "postgresql"
+        events = ("insert", "update", "delete")
         for statement in (
+            *(f"DROP FUNCTION {table}_changed() CASCADE" for table in told if one),
+            *(f"DROP TRIGGER {table}_{event}" for table in told for event in events if not one),
+            "DROP TABLE outreach_changes",
             "DROP INDEX ix_outreach_contacts_client_id",
             "ALTER TABLE outreach_contacts DROP COLUMN client_id",
             "ALTER TABLE outreach_contacts DROP COLUMN owner",
