@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 _EARLIEST = date(1990, 1, 1)
 LEAST_ROWS = 30_000_000
-"""With fewer rows times dates each date reduces them by itself: getting numba ready takes three seconds of a process."""
+"""With fewer rows times dates each date reduces them by itself: getting numba ready takes three seconds."""
 
 
 @dataclass(frozen=True)
