@@ -29,6 +29,14 @@ def register(app: typer.Typer) -> None:
                 "Both tell of the same customers.",
             ),
         ] = "clean",
+        effects: Annotated[
+            str,
+            typer.Option(
+                "--effects",
+                help="What contacts do: `none`, `field` (little, as in the field), `strong` (as in the best published "
+                "trials). The oracle knows each outcome.",
+            ),
+        ] = "field",
         json: JsonOption = False,
     ) -> None:
         """Write a synthetic operator's files, the way an operator delivers them."""
@@ -37,7 +45,7 @@ def register(app: typer.Typer) -> None:
 
         summary = simulate_to(
             out, customers=customers, months=months, seed=seed, end=parse_date(end, flag="--end") or DEFAULT_END,
-            dialect=dialect, progress=Progress(quiet=json),
+            dialect=dialect, effects=effects, progress=Progress(quiet=json),
         )  # fmt: skip
         if json:
             print_json(summary)

@@ -22,6 +22,7 @@ from features.simulator.rows.output import OperatorFiles
 from features.simulator.world.behaviour import story_of
 from features.simulator.world.calendar import Calendar
 from features.simulator.world.dice import Dice
+from features.simulator.world.effects import FIELD, level_of
 from features.simulator.world.population import BLOCK, make_population
 
 DEFAULT_END = date(2026, 6, 1)
@@ -36,11 +37,13 @@ def simulate_to(
     seed: int,
     end: date = DEFAULT_END,
     dialect: str = "clean",
+    effects: str = FIELD.name,
     chunk: int = CHUNK,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Writes `out/files` and `out/oracle` and returns the summary; the same for any multiple of 64 as `chunk`."""
     check_dialect(dialect)
+    level = level_of(effects)
     calendar = Calendar(end=add_months(end, 0), months=months)
     dice = Dice(seed)
     work, hidden = out / ".files", out / ".oracle"
@@ -52,7 +55,7 @@ def simulate_to(
         for start in range(0, customers, chunk):
             numbers = np.arange(start, min(start + chunk, customers))
             people = make_population(dice, calendar, customers, numbers)
-            story = Chunk(dice, calendar, people, story_of(dice, calendar, people))
+            story = Chunk(dice, calendar, people, story_of(dice, calendar, people, level=level))
             write_chunk(story, files)
             oracle.write(story)
             tick(len(numbers))
@@ -64,14 +67,14 @@ def simulate_to(
         with progress.step("dialect") as tick:
             rows = write_dialect(clean, work, first=add_months(calendar.end, -months), end=calendar.end, tick=tick)
         shutil.rmtree(clean)
-    write_json(hidden / "calendar.json", {"end": calendar.end.isoformat(), "months": months})
+    write_json(hidden / "calendar.json", {"end": calendar.end.isoformat(), "months": months, "effects": effects})
     hit("simulate.before_switch")
     for folder, name in ((work, "files"), (hidden, "oracle")):
         shutil.rmtree(out / name, ignore_errors=True)
         folder.rename(out / name)
     summary = {
         "customers": customers, "months": months, "seed": seed, "as_of": calendar.end.isoformat(), "files": rows,
-        "synthetic": True, "dialect": dialect,
+        "synthetic": True, "dialect": dialect, "effects": effects,
     }  # fmt: skip
     write_json(out / "simulation.json", summary)
     return summary

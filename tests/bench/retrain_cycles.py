@@ -35,6 +35,7 @@ from features.simulator.world.behaviour import Contracts, Events, Story, story_o
 from features.simulator.world.calendar import Calendar
 from features.simulator.world.dice import Dice
 from features.simulator.world.drivers import age, need_ratio
+from features.simulator.world.effects import FIELD
 from features.simulator.world.population import Population, make_population
 from features.simulator.world.shocks import Shocks
 from tests.results import figure
@@ -259,8 +260,8 @@ def _told(dice: Dice, calendar: Calendar, people: Population, contacts: actions.
         rows = np.arange(first, min(first + CHUNK, len(people)))
         mine = np.isin(contacts.row, rows)
         own = actions.Contacts(
-            contacts.row[mine] - first, contacts.day[mine], contacts.action[mine], contacts.treated[mine],
-            contacts.size[mine],
+            contacts.row[mine] - first, contacts.day[mine], contacts.action[mine], contacts.channel[mine],
+            contacts.treated[mine], contacts.size[mine],
         )  # fmt: skip
         parts.append((first, story_of(dice, calendar, people.take(rows), own)))
 
@@ -285,8 +286,10 @@ def _told(dice: Dice, calendar: Calendar, people: Population, contacts: actions.
         np.concatenate([part.contracts.end for _, part in parts]),
         np.concatenate([part.contracts.renewed for _, part in parts]),
     )
+    none = np.zeros(0, dtype=np.int64)
     return Story(
-        shocks=shocks, contacts=contacts, contracts=contracts, complaints=events("complaints"),
+        shocks=shocks, answers={}, tiring=actions.SizedEvents(none, none, none.astype(float)), level=FIELD,
+        contacts=contacts, contracts=contracts, complaints=events("complaints"),
         low_scores=events("low_scores"), orders=events("orders"), ordered=joined("ordered"),
         last_use=joined("last_use"), way=joined("way"),
     )  # fmt: skip
@@ -294,7 +297,7 @@ def _told(dice: Dice, calendar: Calendar, people: Population, contacts: actions.
 
 def _no_contacts() -> actions.Contacts:
     none = np.zeros(0, dtype=np.int64)
-    return actions.Contacts(none, none, none, none.astype(bool), none.astype(float))
+    return actions.Contacts(none, none, none, none, none.astype(bool), none.astype(float))
 
 
 def _with_campaign(
@@ -308,6 +311,7 @@ def _with_campaign(
         (contacts.row, drawn),
         (contacts.day, np.full(len(drawn), day + CONTACT_AFTER_DAYS)),
         (contacts.action, np.full(len(drawn), actions.ACTIONS.index("service_review"))),
+        (contacts.channel, np.zeros(len(drawn), dtype=np.int64)),
         (contacts.treated, arm),
         (contacts.size, -STRENGTH * hazard),
     )

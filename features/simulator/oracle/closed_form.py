@@ -16,7 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.kit.arrays import Floats
+from features.simulator.oracle.answered import AnsweredKind
 from features.simulator.world import actions
+from features.simulator.world.answers import GROUPS, group_of
 from features.simulator.world.behaviour import Story
 from features.simulator.world.calendar import Calendar
 from features.simulator.world.catalogue import FEE, IS_5G
@@ -29,7 +31,10 @@ from features.simulator.world.drivers import (
     shock_rates,
     upgrade_base,
 )
+from features.simulator.world.effects import FIELD, LEVELS, EffectSize
 from features.simulator.world.hazards import (
+    ANSWER_TO,
+    ANSWERS,
     CALL_FACTORS,
     COMPLAINT_ON_CHURN,
     COMPLAINT_ON_COMPLAINT,
@@ -38,9 +43,15 @@ from features.simulator.world.hazards import (
     CONTRACT_UPGRADE_RATE,
     HORIZON,
     KIND_NUMBER,
+    KIND_OF,
     KINDS,
+    NEEDLESS_SHARE,
+    NO_ANSWER,
     RENEWAL_SHARE,
     TARGETS,
+    TIRED,
+    UNTREATED_SHARE,
+    WORN_OFF,
     Effect,
     ShockKind,
 )
@@ -48,6 +59,7 @@ from features.simulator.world.population import Population
 from features.simulator.world.shocks import timing
 
 UPGRADE_REST = 31
+ANSWERED = {answer.kind: answer for answer in ANSWERS}
 
 
 @dataclass(frozen=True)
@@ -58,10 +70,12 @@ class State:
         customers: One element per customer: `number kind activated last_use is_5g is_top churn complaint upgrade
             dissatisfaction` (base hazards a day; upgrade under the first plan), `rate_<kind>`, `effect_<action>`,
             `end_<c>` and `renewed_<c>` per contract cycle.
-        shocks: `row kind day mark`.
+        shocks: `row kind day mark answered_on share`: the day drawn for an answer, and what it takes away.
         complaints: `row day`.
         orders: `row day base is_5g is_top`: the upgrade base under the plan ordered.
-        contacts: `row day action size`, treated only.
+        contacts: `row day action size`, treated only, of the campaigns.
+        tiring: `row day size` of contacts that were one too many.
+        level: How much contacts do, by its name.
     """
 
     customers: dict[str, np.ndarray]
@@ -69,11 +83,14 @@ class State:
     complaints: dict[str, np.ndarray]
     orders: dict[str, np.ndarray]
     contacts: dict[str, np.ndarray]
+    tiring: dict[str, np.ndarray]
+    level: str = FIELD.name
 
 
 def state_of(dice: Dice, calendar: Calendar, people: Population, story: Story) -> State:
     """Returns the oracle's state of a chunk."""
-    willing, broke = churn_base(people, calendar)
+    level = story.level
+    willing, broke = (level.lasting * base for base in churn_base(people, calendar))
     consumer, person = people.kind == 0, people.kind != 2
     customers = {
         "number": people.number, "kind": people.kind, "activated": people.activated, "last_use": story.last_use,
@@ -83,17 +100,28 @@ def state_of(dice: Dice, calendar: Calendar, people: Population, story: Story) -
         "dissatisfaction": low_score_base(people) * person,
     }  # fmt: skip
     rates = shock_rates(people, grid_factor(dice, people.grid))
+    rates["drift"] = rates["drift"] * level.drift
     customers |= {f"rate_{name}": rate for name, rate in rates.items()}
-    customers |= {f"effect_{name}": actions.effect(dice, calendar, people, name) for name in actions.ACTIONS}
+    stated = actions.CARE_ACTIONS + actions.SALES_ACTIONS
+    customers |= {f"effect_{name}": actions.effect(dice, calendar, people, name, level) for name in stated}
+    for name in actions.ACTIONS:
+        for place in range(len(actions.CHANNELS[name])):
+            taken = actions.acceptance(calendar, people, name, np.full(len(people), place))
+            customers[f"acceptance_{name}_{place}"] = taken.astype(np.float32)
+    customers["group"] = np.where(people.kind == 0, group_of(dice, calendar, people), GROUPS)
     for cycle in range(story.contracts.end.shape[1]):
         customers[f"end_{cycle}"] = story.contracts.end[:, cycle]
         customers[f"renewed_{cycle}"] = story.contracts.renewed[:, cycle]
-    parts = [(s.row, np.full(len(s.row), KIND_NUMBER[name]), s.day, s.mark) for name, s in story.shocks.items()]
-    row, kind, day, mark = (np.concatenate(part) for part in zip(*parts, strict=True))
+    parts = [
+        (s.row, np.full(len(s.row), KIND_NUMBER[name]), s.day, s.mark, *_answers_of(story, name, len(s.row)))
+        for name, s in story.shocks.items()
+    ]
+    names = ("row", "kind", "day", "mark", "answered_on", "share")
+    shocks = {name: np.concatenate(part) for name, part in zip(names, zip(*parts, strict=True), strict=True)}
     ordered = story.ordered
     treated = story.contacts.treated
     return State(
-        customers=customers, shocks={"row": row, "kind": kind, "day": day, "mark": mark},
+        customers=customers, shocks=shocks, level=level.name, tiring=dict(vars(story.tiring)),
         complaints={"row": story.complaints.row, "day": story.complaints.day},
         orders={
             "row": story.orders.row, "day": story.orders.day, "is_5g": IS_5G[ordered],
@@ -106,16 +134,27 @@ def state_of(dice: Dice, calendar: Calendar, people: Population, story: Story) -
     )  # fmt: skip
 
 
-def probability(state: State, calendar: Calendar, target: str, as_of: int, action: str | None = None) -> Floats:
+def _answers_of(story: Story, kind: str, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the day drawn for an answer to each shock of a kind, and the share that it takes away."""
+    answered = story.answers.get(kind)
+    if answered is None:
+        return np.full(number, NO_ANSWER), np.zeros(number)
+    return answered.day, answered.share
+
+
+def probability(
+    state: State, calendar: Calendar, target: str, as_of: int, action: str | None = None, channel: str | None = None
+) -> Floats:
     """Returns P(event of `target` in `[as_of, as_of + 30)` | state at `as_of`) per customer.
 
     Only what lies before day number `as_of` is used of the state. With an `action` every customer is contacted with it
-    on that day; None means nothing beyond the usual campaigns.
+    on that day, by `channel` or the action's first; None means nothing beyond the usual campaigns.
     """
-    return np.asarray(-np.expm1(-_cumulated(state, calendar, target, as_of, action)))
+    contact = None if action is None else (action, channel or actions.CHANNELS[action][0])
+    return np.asarray(-np.expm1(-_cumulated(state, calendar, target, as_of, contact)))
 
 
-def _cumulated(state: State, calendar: Calendar, target: str, as_of: int, action: str | None) -> Floats:
+def _cumulated(state: State, calendar: Calendar, target: str, as_of: int, contact: tuple[str, str] | None) -> Floats:
     if target not in TARGETS:
         raise KeyError(target)
     c = state.customers
@@ -135,7 +174,7 @@ def _cumulated(state: State, calendar: Calendar, target: str, as_of: int, action
         intensity = _cumulated(state, calendar, "complaint", as_of, None) / HORIZON
         left = _partial(COMPLAINT_ON_CHURN)[np.minimum(HORIZON - np.arange(HORIZON), len(COMPLAINT_ON_CHURN.kernel))]
         total += intensity * -np.expm1(-COMPLAINT_ON_CHURN.size * left).sum()
-    total += _contact_part(state, calendar, target, as_of, action)
+    total += _contact_part(state, calendar, target, as_of, contact)
     who = (c["kind"] != 2) if target in ("complaint", "dissatisfaction") else (c["kind"] == 0)
     return np.where(who, np.maximum(total, 0) * rest, 0.0)
 
@@ -172,6 +211,8 @@ def _past(
 
 
 def _kind_part(state: State, calendar: Calendar, kind: ShockKind, target: str, as_of: int) -> Floats:
+    if target == "complaint" and kind.name in ANSWERED:
+        return _answered_part(state, calendar, kind, as_of)
     effect = kind.effects[target]
     factors = np.array(CALL_FACTORS) if target != "churn" else np.ones(3)
     mine = np.flatnonzero(state.shocks["kind"] == KIND_NUMBER[kind.name])
@@ -181,11 +222,35 @@ def _kind_part(state: State, calendar: Calendar, kind: ShockKind, target: str, a
     factor = timing(kind, calendar, as_of + HORIZON)[as_of:]
     left = _partial(effect)[np.minimum(HORIZON - np.arange(HORIZON), len(effect.kernel))]
     survives = np.exp(-effect.size * left[:, None] * factors[None, :]) @ np.array(kind.mark_shares)
+    return total + _still_to_come(kind, rate, factor, np.broadcast_to(survives, (len(rate), HORIZON)))
+
+
+def _still_to_come(kind: ShockKind, rate: Floats, factor: Floats, survives: Floats) -> Floats:
+    """Returns what shocks inside the window add, from the survival of each window day, [customers, HORIZON]."""
     if kind.timing == "daily":
-        return np.asarray(total + rate * (factor * (1 - survives)).sum())
-    for s in np.flatnonzero(factor > 0):
-        total -= np.log(1 - rate + rate * survives[s])
-    return total
+        return np.asarray(rate * ((1 - survives) @ factor))
+    return -np.asarray(
+        sum((np.log(1 - rate + rate * survives[:, s]) for s in np.flatnonzero(factor > 0)), np.zeros(len(rate)))
+    )
+
+
+def _answered_part(state: State, calendar: Calendar, kind: ShockKind, as_of: int) -> Floats:
+    """Returns what a kind adds to complaints where care answers some of its shocks at random."""
+    answered = AnsweredKind(ANSWERED[kind.name], LEVELS[state.level])
+    group, rate = state.customers["group"].astype(np.int64), state.customers[f"rate_{kind.name}"].astype(np.float64)
+    found = _before(state.shocks, as_of, len(kind.effects["complaint"].kernel), KIND_NUMBER[kind.name])
+    past = answered.past(found, group[found["row"]], as_of)
+    total = np.bincount(found["row"], weights=past, minlength=len(rate)).astype(np.float64)
+    factor = timing(kind, calendar, as_of + HORIZON)[as_of:]
+    survives = np.tensordot(answered.survival(), np.array(kind.mark_shares), axes=(1, 0))  # groups, days
+    return np.asarray(total + _still_to_come(kind, rate, factor, survives[group]))
+
+
+def _before(shocks: dict[str, np.ndarray], as_of: int, length: int, number: int) -> dict[str, np.ndarray]:
+    """Returns the shocks of a kind before D that still do something on it."""
+    age = as_of - shocks["day"]
+    mine = np.flatnonzero((shocks["kind"] == number) & (age > 0) & (age < length))
+    return {name: values[mine] for name, values in shocks.items()}
 
 
 def _contract_part(c: dict[str, np.ndarray], target: str, as_of: int) -> Floats:
@@ -210,7 +275,7 @@ def _contract_part(c: dict[str, np.ndarray], target: str, as_of: int) -> Floats:
     return total
 
 
-def _contact_part(state: State, calendar: Calendar, target: str, as_of: int, action: str | None) -> Floats:
+def _contact_part(state: State, calendar: Calendar, target: str, as_of: int, contact: tuple[str, str] | None) -> Floats:
     c = state.customers
     n = len(c["number"])
     total = np.zeros(n)
@@ -222,12 +287,55 @@ def _contact_part(state: State, calendar: Calendar, target: str, as_of: int, act
     mine = np.flatnonzero(np.isin(state.contacts["action"], wanted))
     past = {name: state.contacts[name][mine] for name in ("row", "day", "size")}
     total += _past(past, effect, as_of, n, size=past["size"])
-    chance = actions.CAMPAIGN_SHARE * actions.PROPENSITY
-    for day, number in actions.campaign_days(calendar, target, as_of, as_of + HORIZON):
-        open_to = c["activated"] < day - 90
-        size = c[f"effect_{actions.ACTIONS[number]}"]
+    if target == "complaint":
+        total += _past(state.tiring, effect, as_of, n, size=state.tiring["size"])
+    level = LEVELS[state.level]
+    if target == "complaint":
+        days = actions.needless_days(calendar, as_of, as_of + HORIZON)
+        chance = NEEDLESS_SHARE * (1 - UNTREATED_SHARE)
+    else:
+        days = actions.campaign_days(calendar, target, as_of, as_of + HORIZON)
+        chance = actions.CAMPAIGN_SHARE * actions.PROPENSITY
+    for day, number in days:
+        action = actions.ACTIONS[number]
         left = sums[min(as_of + HORIZON - day, len(CONTACT_KERNEL))]
-        total -= np.where(open_to, np.log(1 - chance + chance * np.exp(-size * left)), 0)
-    if action is not None and actions.TARGET_OF[action] == target:
-        total += c[f"effect_{action}"] * sums[HORIZON]
+        sizes = [_size(c, action, place, level) for place in range(len(actions.CHANNELS[action]))]
+        survives = sum(np.exp(-size * left) for size in sizes) / len(sizes)
+        open_to = (c["activated"] < day - 90) & ((c["kind"] == 0) | (target != "complaint"))
+        total -= np.where(open_to, np.log(1 - chance + chance * survives), 0)
+    if contact is not None:
+        total += _contact_now(state, target, as_of, *contact) * (c["kind"] == 0)
     return total
+
+
+def _size(c: dict[str, np.ndarray], action: str, place: int, level: EffectSize) -> Floats:
+    """Returns what a contact without regard to a cause adds to the action's own target, by the place of its channel."""
+    if action in actions.ANSWER_ACTIONS:
+        return np.full(len(c["number"]), actions.annoyance(action, np.array([place]), level)[0])
+    return np.asarray(c[f"effect_{action}"] * actions.by_channel(action, np.array([place]))[0])
+
+
+def _contact_now(state: State, target: str, as_of: int, action: str, channel: str) -> Floats:
+    """Returns what one contact with every customer on D adds to the hazard of a target inside the window."""
+    c, level = state.customers, LEVELS[state.level]
+    n, left = len(c["number"]), float(_partial(Effect(1.0, CONTACT_KERNEL))[HORIZON])
+    place = actions.CHANNELS[action].index(channel)
+    treated = state.shocks["share"] != 0
+    rows = np.concatenate([state.contacts["row"], state.shocks["row"][treated]])
+    days = np.concatenate([state.contacts["day"], state.shocks["answered_on"][treated]])
+    known = days < as_of
+    tired = actions.is_one_too_many(np.arange(n), np.full(n, as_of), rows[known], days[known])
+    worth = np.where(tired, WORN_OFF, 1.0)
+    added = np.where(tired, TIRED * level.annoyance * left, 0.0) if target == "complaint" else np.zeros(n)
+    if actions.TARGET_OF[action] != target:
+        return added
+    if action not in actions.ANSWER_ACTIONS:
+        return np.asarray(added + worth * _size(c, action, place, level) * left)
+    answer = ANSWER_TO[action]
+    length = len(KIND_OF[answer.kind].effects["complaint"].kernel)
+    found = _before(state.shocks, as_of, length, KIND_NUMBER[answer.kind])
+    group = c["group"].astype(np.int64)[found["row"]]
+    less = AnsweredKind(answer, level).answered_now(found, group, as_of, channel)
+    taken = np.bincount(found["row"], weights=less, minlength=n)
+    has_cause = np.bincount(found["row"], weights=less != 0, minlength=n) > 0
+    return np.asarray(added - worth * taken + np.where(has_cause, 0.0, _size(c, action, place, level) * left))

@@ -19,8 +19,9 @@ from features.simulator.oracle.closed_form import State, probability, state_of
 from features.simulator.rows.chunk import Chunk, customer_ids
 from features.simulator.world import actions
 from features.simulator.world.calendar import Calendar
+from features.simulator.world.effects import FIELD
 
-SPARSE = ("shocks", "complaints", "orders", "contacts")
+SPARSE = ("shocks", "complaints", "orders", "contacts", "tiring")
 
 
 class OracleWriter:
@@ -106,25 +107,30 @@ def read_probabilities(where: Home | Path, target: str, as_of: date) -> pa.Table
 
 
 def read_action_outcomes(where: Home | Path, as_of: date) -> pa.Table:
-    """Returns customer_id, action, target, probability (without it) and probability_change by one contact on `as_of`.
+    """Returns what one contact on `as_of` would do: one row per consumer, action, channel and target that it moves.
 
-    A negative change of churn is a customer kept; a positive one is harm. One row per consumer and action.
+    Columns: customer_id, action, channel, target, probability (without the contact), probability_change, acceptance
+    (the chance that the offer is taken; 0 of actions that offer nothing). A negative change of churn or of complaints
+    is a customer helped; a positive one is harm. Every contact may move complaints: one too many annoys.
     """
     state, calendar = _load(str(oracle_folder(where))), read_calendar(where)
     day = calendar.day(as_of)
     c = state.customers
     here = np.flatnonzero((c["activated"] < day) & (c["last_use"] >= day) & (c["kind"] == 0))
     ids = pa.array(customer_ids(c["number"][here]))
+    before = {target: probability(state, calendar, target, day) for target in ("churn", "complaint", "upgrade")}
     tables = []
     for action in actions.ACTIONS:
-        target = actions.TARGET_OF[action]
-        before = probability(state, calendar, target, day)
-        change = probability(state, calendar, target, day, action) - before
-        names = {"action": action, "target": target}
-        table = pa.table({"customer_id": ids, "probability": before[here], "probability_change": change[here]})
-        for place, (name, value) in enumerate(names.items(), start=1):
-            table = table.add_column(place, name, pa.array([value] * len(here), pa.string()))
-        tables.append(table)
+        for place, channel in enumerate(actions.CHANNELS[action]):
+            for target in dict.fromkeys((actions.TARGET_OF[action], "complaint")):
+                change = probability(state, calendar, target, day, action, channel) - before[target]
+                names = {"action": action, "channel": channel, "target": target}
+                figures = {
+                    "probability": before[target][here], "probability_change": change[here],
+                    "acceptance": c[f"acceptance_{action}_{place}"][here],
+                }  # fmt: skip
+                said = {name: pa.array([value] * len(here), pa.string()) for name, value in names.items()}
+                tables.append(pa.table({"customer_id": ids, **said, **figures}))
     return pa.concat_tables(tables)
 
 
@@ -147,7 +153,8 @@ def _load(folder: str) -> State:
         events = _read(Path(folder), name)
         events["row"] = place[events.pop("number")]
         sparse[name] = events
-    return State(customers=customers, **sparse)
+    level = read_json(Path(folder) / "calendar.json").get("effects", FIELD.name)
+    return State(customers=customers, level=level, **sparse)
 
 
 def _read(folder: Path, name: str) -> dict[str, np.ndarray]:

@@ -7,7 +7,15 @@ import numpy as np
 from features.kit.arrays import Integers
 from features.simulator.rows.chunk import DAY, HOUR, Chunk, masked
 from features.simulator.world import actions
-from features.simulator.world.hazards import HORIZON, KIND_NUMBER, KINDS, SURVEY_RATE
+from features.simulator.world.hazards import (
+    ANSWERS,
+    HORIZON,
+    KIND_NUMBER,
+    KINDS,
+    NO_ANSWER,
+    SURVEY_RATE,
+    UNTREATED_SHARE,
+)
 
 TOPICS = np.array(
     ["network", "data_plan", "unknown_charge", "billing", "broadband_tv", "roaming", "attitude",
@@ -36,7 +44,7 @@ TEXTS = {
     "recharge": "缴费未到账", "other": "其他问题",
 }  # fmt: skip
 ACTION_NAMES = np.array(actions.ACTIONS)
-CHANNEL_OF = np.array(["call" if name in actions.CARE_ACTIONS else "message" for name in actions.ACTIONS])
+CHANNEL_NAMES = np.array([(*actions.CHANNELS[name], "")[:2] for name in actions.ACTIONS])
 
 
 def write_service(chunk: Chunk) -> None:
@@ -196,26 +204,53 @@ def _consents(chunk: Chunk) -> None:
 
 def _campaigns(chunk: Chunk) -> None:
     contacts = chunk.story.contacts
-    keep = contacts.day <= chunk.story.last_use[contacts.row]
-    row, day, action, treated = (x[keep] for x in (contacts.row, contacts.day, contacts.action, contacts.treated))
-    month = chunk.calendar.dates(day).astype("datetime64[M]").astype("U7")
-    name = np.char.add(np.char.add(ACTION_NAMES[action], "_"), month)
-    tags = chunk.tags("K", row, day, action)
-    second = 14 * HOUR + 600 * (chunk.chance("contact.time", row, day) * 30).astype(np.int64)
+    needless = np.isin(contacts.action, [actions.ACTIONS.index(name) for name in actions.ANSWER_ACTIONS])
+    month = chunk.calendar.dates(contacts.day).astype("datetime64[M]").astype("U7")
+    names = np.char.add(np.char.add(ACTION_NAMES[contacts.action], "_"), month)
+    for some, letter, propensity in ((~needless, "K", actions.PROPENSITY), (needless, "N", 1 - UNTREATED_SHARE)):
+        made = contacts.of(np.flatnonzero(some))
+        _contacts(chunk, made, chunk.tags(letter, made.row, made.day, made.action % 10), names[some], propensity)
+    for number, answer in enumerate(ANSWERS):
+        found, answered = chunk.story.shocks[answer.kind], chunk.story.answers[answer.kind]
+        drawn = np.flatnonzero((answered.day != NO_ANSWER) & (answered.day < chunk.calendar.days))
+        _, first = np.unique(found.row[drawn] * 4096 + answered.day[drawn], return_index=True)  # one call for both
+        row, day, arm = (values[drawn[first]] for values in (found.row, answered.day, answered.arm))
+        action = np.full(len(row), actions.ACTIONS.index(answer.action))
+        made = actions.Contacts(row, day, action, np.maximum(arm - 1, 0), arm > 0, np.zeros(len(row)))
+        _contacts(chunk, made, chunk.tags("A", row, day, number), np.full(len(row), answer.action), 1 - UNTREATED_SHARE)
+
+
+def _contacts(
+    chunk: Chunk, contacts: actions.Contacts, tags: np.ndarray, campaign: np.ndarray, propensity: float
+) -> None:
+    """Collects the rows of one kind of campaign: who was drawn, and what those said who were contacted."""
+    keep = np.flatnonzero(contacts.day <= chunk.story.last_use[contacts.row])
+    made, tags, campaign = contacts.of(keep), tags[keep], campaign[keep]
+    channel = CHANNEL_NAMES[made.action, made.channel]
+    second = 14 * HOUR + 600 * (chunk.chance("contact.time", made.row, made.day) * 30).astype(np.int64)
     chunk.rows(
-        "contacts", row, day, second, contact_id=tags, campaign=name, action=ACTION_NAMES[action],
-        channel=CHANNEL_OF[action], arm=np.where(treated, "treated", "control"), propensity=actions.PROPENSITY,
+        "contacts", made.row, made.day, second, contact_id=tags, campaign=campaign, action=ACTION_NAMES[made.action],
+        channel=channel, arm=np.where(made.treated, "treated", "control"), propensity=propensity,
     )  # fmt: skip
-    hit = np.flatnonzero(treated)
-    row, day, second, action, tags = row[hit], day[hit], second[hit], action[hit], tags[hit]
-    by_call = CHANNEL_OF[action] == "call"
-    draw = chunk.chance("outcome", row, day)
-    answers = np.array(["no_answer", "solved", "declined", "accepted", "thinking", "never_again"])
-    answer = answers[np.searchsorted([0.65, 0.8, 0.94, 0.985, 0.995], draw, side="right")]
-    accepted = np.where(by_call, answer == "accepted", draw < 0.008)
-    done = by_call | accepted
-    answer = np.where(by_call, answer, "accepted")
+    hit = np.flatnonzero(made.treated)
+    made, second, tags, channel = made.of(hit), second[hit], tags[hit], channel[hit]
+    accepted = chunk.chance("outcome.accepted", made.row, made.day) < _acceptance(chunk, made)
+    draw = chunk.chance("outcome", made.row, made.day)
+    answers = np.array(["no_answer", "solved", "declined", "thinking", "never_again"])
+    answer = answers[np.searchsorted([0.65, 0.84, 0.97, 0.995], draw, side="right")]
+    answer = np.where(accepted, "accepted", answer)
+    done = (channel == "call") | accepted
     chunk.rows(
-        "outcomes", row[done], day[done], second[done] + 900, contact_id=tags[done], outcome=answer[done],
+        "outcomes", made.row[done], made.day[done], second[done] + 900, contact_id=tags[done], outcome=answer[done],
         accepted=accepted[done], order_reference=np.where(accepted[done], np.char.add("R", tags[done]), ""),
     )  # fmt: skip
+
+
+def _acceptance(chunk: Chunk, made: actions.Contacts) -> np.ndarray:
+    """Returns the chance that each contact's offer is taken."""
+    chance = np.zeros(len(made.row))
+    for number in np.unique(made.action):
+        mine = np.flatnonzero(made.action == number)
+        people = chunk.people.take(made.row[mine])
+        chance[mine] = actions.acceptance(chunk.calendar, people, actions.ACTIONS[number], made.channel[mine])
+    return chance

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from features.kit.arrays import Floats, Integers
 from features.simulator.world import actions
+from features.simulator.world.answers import Answered, answer_shocks
 from features.simulator.world.calendar import Calendar
 from features.simulator.world.catalogue import FEE, IS_5G, PLAN_NUMBER
 from features.simulator.world.dice import Dice
@@ -19,6 +20,7 @@ from features.simulator.world.drivers import (
     shock_rates,
     upgrade_base,
 )
+from features.simulator.world.effects import FIELD, EffectSize
 from features.simulator.world.hazards import (
     CALL_FACTORS,
     COMPLAINT_ON_CHURN,
@@ -27,8 +29,11 @@ from features.simulator.world.hazards import (
     CONTRACT_END_RATE,
     CONTRACT_UPGRADE_RATE,
     HORIZON,
+    KIND_OF,
     KINDS,
     RENEWAL_SHARE,
+    TIRED,
+    WORN_OFF,
     Effect,
 )
 from features.simulator.world.population import Population
@@ -62,24 +67,36 @@ class Story:
     """The events of one chunk."""
 
     shocks: dict[str, Shocks]
-    contacts: actions.Contacts
+    answers: dict[str, Answered]  # of the kinds that care answers
+    contacts: actions.Contacts  # the randomised campaigns
+    tiring: actions.SizedEvents  # contacts beyond what a customer bears, campaigns and answers alike
     contracts: Contracts
     complaints: Events  # first days of complaints
     low_scores: Events  # days of survey answers of 6 or less
     orders: Events  # plan orders, with the plan ordered
     ordered: Integers  # the plan ordered, per order
+    level: EffectSize  # how much contacts do
     last_use: Integers  # the day of the last use of who leaves, else NEVER
     way: Integers  # how the customer leaves (CANCEL ...), 0 if not
 
 
-def story_of(dice: Dice, calendar: Calendar, people: Population, contacts: actions.Contacts | None = None) -> Story:
+def story_of(
+    dice: Dice, calendar: Calendar, people: Population, contacts: actions.Contacts | None = None,
+    *, level: EffectSize = FIELD,
+) -> Story:  # fmt: skip
     """Returns what happens to `people` in the simulated span.
 
-    `contacts` is what the operator did to them; None means the usual randomised campaigns.
+    `contacts` is what the operator did to them; None means the usual randomised campaigns and answers to a cause.
     """
     rates = shock_rates(people, grid_factor(dice, people.grid))
+    rates["drift"] = rates["drift"] * level.drift
     shocks = draw_shocks(dice, calendar, people, rates)
-    contacts = actions.draw_contacts(dice, calendar, people) if contacts is None else contacts
+    answers: dict[str, Answered] = {}
+    tiring = actions.SizedEvents(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    if contacts is None:
+        answers = answer_shocks(dice, calendar, people, shocks, level)
+        contacts = actions.draw_contacts(dice, calendar, people, level)
+        contacts, answers, tiring = _worn_off(contacts, answers, shocks, level)
     contracts = _contracts(dice, calendar, people)
     shape = (len(people), calendar.days)
     day = np.arange(calendar.days)[None, :]
@@ -89,6 +106,11 @@ def story_of(dice: Dice, calendar: Calendar, people: Population, contacts: actio
 
     hazard = np.repeat(complaint_base(people, calendar)[:, None], calendar.days, axis=1)
     _add_shocks(hazard, shocks, "complaint")
+    for kind, answered in answers.items():
+        take_away(hazard, shocks[kind], answered, kind)
+    for effect in (*contacts.effects("complaint"), tiring):
+        add_effect(hazard, effect.row, effect.day, Effect(1.0, CONTACT_KERNEL), effect.size)
+    np.maximum(hazard, 0, out=hazard)
     complaints = _repeated(dice, "complaint", people, hazard * person, COMPLAINT_ON_COMPLAINT)
 
     hazard = np.zeros(shape)
@@ -97,7 +119,7 @@ def story_of(dice: Dice, calendar: Calendar, people: Population, contacts: actio
     row, when = np.nonzero(dice.uniform("answer.low", people.number[:, None], day) < hazard * person)
     low_scores = Events(row, when)
 
-    willing, broke = churn_base(people, calendar)
+    willing, broke = (level.lasting * base for base in churn_base(people, calendar))
     hazard = np.zeros(shape)
     _add_shocks(hazard, {k: v for k, v in shocks.items() if k != "late"}, "churn")
     add_effect(hazard, complaints.row, complaints.day, COMPLAINT_ON_CHURN, np.ones(len(complaints.row)))
@@ -111,8 +133,8 @@ def story_of(dice: Dice, calendar: Calendar, people: Population, contacts: actio
 
     orders, ordered = _orders(dice, calendar, people, shocks, contacts, contracts, consumer)
     return Story(
-        shocks=shocks, contacts=contacts, contracts=contracts, complaints=complaints, low_scores=low_scores,
-        orders=orders, ordered=ordered, last_use=last_use, way=way,
+        shocks=shocks, answers=answers, contacts=contacts, tiring=tiring, contracts=contracts, complaints=complaints,
+        low_scores=low_scores, orders=orders, ordered=ordered, level=level, last_use=last_use, way=way,
     )  # fmt: skip
 
 
@@ -130,6 +152,33 @@ def _add_shocks(hazard: Matrix, shocks: dict[str, Shocks], target: str) -> None:
             found = shocks[kind.name]
             factor = np.array(CALL_FACTORS)[found.mark] if target != "churn" else np.ones(len(found.row))
             add_effect(hazard, found.row, found.day, kind.effects[target], factor)
+
+
+def _worn_off(
+    contacts: actions.Contacts, answers: dict[str, Answered], shocks: dict[str, Shocks], level: EffectSize
+) -> tuple[actions.Contacts, dict[str, Answered], actions.SizedEvents]:
+    """Returns what contacts and answers do where many came before them, and the contacts that were one too many."""
+    called = {kind: np.flatnonzero(each.arm > 0) for kind, each in answers.items()}
+    treated = np.flatnonzero(contacts.treated)
+    rows = np.concatenate([contacts.row[treated], *(shocks[kind].row[place] for kind, place in called.items())])
+    days = np.concatenate([contacts.day[treated], *(answers[kind].day[place] for kind, place in called.items())])
+    size = np.where(actions.is_one_too_many(contacts.row, contacts.day, rows, days), WORN_OFF, 1.0) * contacts.size
+    worn = {}
+    for kind, each in answers.items():
+        tired = actions.is_one_too_many(shocks[kind].row, each.day, rows, days)
+        worn[kind] = replace(each, share=np.where(tired, WORN_OFF, 1.0) * each.share)
+    many = np.flatnonzero(actions.is_one_too_many(rows, days, rows, days))
+    tiring = actions.SizedEvents(rows[many], days[many], np.full(len(many), TIRED * level.annoyance))
+    return replace(contacts, size=size), worn, tiring
+
+
+def take_away(hazard: Matrix, found: Shocks, answered: Answered, kind: str) -> None:
+    """Takes from the complaints of one kind's shocks what their answers take away, from the day after a contact on."""
+    effect = KIND_OF[kind].effects["complaint"]
+    size = effect.size * np.array(CALL_FACTORS)[found.mark] * answered.share
+    for offset, share in enumerate(effect.kernel):
+        inside = (answered.day < found.day + offset) & (found.day + offset < hazard.shape[1]) & (size != 0)
+        hazard[found.row[inside], found.day[inside] + offset] -= share * size[inside]
 
 
 def contract_hazard(contracts: Contracts, day: Integers) -> Matrix:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.kit.arrays import Floats, Integers
-from features.simulator.world.behaviour import NEVER, Events, Story, add_effect, contract_hazard
+from features.kit.arrays import Integers
+from features.simulator.world.behaviour import NEVER, Events, Story, add_effect, contract_hazard, take_away
 from features.simulator.world.calendar import Calendar
 from features.simulator.world.dice import Dice
 from features.simulator.world.drivers import churn_base, complaint_base, need_ratio
@@ -17,7 +17,6 @@ from features.simulator.world.hazards import (
     COMPLAINT_ON_COMPLAINT,
     KIND_NUMBER,
     KINDS,
-    Effect,
 )
 from features.simulator.world.population import Population
 
@@ -54,12 +53,21 @@ def find_causes(
     delay = 2 if target == "complaint" else 0
     sources.append((COMPLAINT, story.complaints.row, story.complaints.day + delay, on, 1.0))
     shape = (len(people), calendar.days)
+    answered = {KIND_NUMBER[kind]: kind for kind in story.answers} if target == "complaint" else {}
     for number, row, day, effect, factor in sources:
+        hazard = np.zeros(shape)
+        add_effect(hazard, row, day, effect, np.broadcast_to(np.asarray(factor, dtype=np.float64), row.shape))
+        if kind := answered.get(number):
+            take_away(hazard, story.shocks[kind], story.answers[kind], kind)
         numbers.append(number)
-        weights.append(_added(shape, row, day, effect, factor, events))
+        weights.append(np.maximum(hazard[events.row, events.day], 0))
         seen = day + (BILLED_AFTER if number == KIND_NUMBER["binge"] else 0)
         days.append(_latest(row, seen, events))
-    base = complaint_base(people, calendar) if target == "complaint" else sum(churn_base(people, calendar))
+    base = (
+        complaint_base(people, calendar)
+        if target == "complaint"
+        else story.level.lasting * sum(churn_base(people, calendar))
+    )
     numbers.append(BASE)
     weights.append(np.asarray(base)[events.row])
     days.append(np.full(len(events.row), -1))
@@ -76,14 +84,6 @@ def find_causes(
     number = np.array(numbers)[pick]
     day = np.stack(days, axis=1)[np.arange(len(pick)), pick]
     return Causes(number, _reason(people, events, number, target, day), day)
-
-
-def _added(
-    shape: tuple[int, int], row: Integers, day: Integers, effect: Effect, factor: object, events: Events
-) -> Floats:
-    hazard = np.zeros(shape)
-    add_effect(hazard, row, day, effect, np.broadcast_to(np.asarray(factor, dtype=np.float64), row.shape))
-    return np.asarray(hazard[events.row, events.day])
 
 
 def _latest(row: Integers, day: Integers, events: Events) -> Integers:

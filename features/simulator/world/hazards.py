@@ -102,11 +102,63 @@ KINDS: tuple[ShockKind, ...] = (
     ShockKind("device", "daily", 0.0, {"upgrade": Effect(0.11, _ramp(3, 10, 50, 60))}),
     ShockKind("jump", "daily", 0.0, {"upgrade": Effect(0.06, _ramp(5, 12, 50, 40))}),
 )  # fmt: skip
+KIND_OF = {kind.name: kind for kind in KINDS}
 KIND_NUMBER = {kind.name: number for number, kind in enumerate(KINDS)}
 
 COMPLAINT_ON_COMPLAINT = Effect(0.17, _shape([float(np.exp(-d / 35)) for d in range(2, 92)]))
 COMPLAINT_ON_CHURN = Effect(0.05, _ramp(1, 4, 25, 20))
 CONTACT_KERNEL = _ramp(0, 2, 30, 28)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Which action answers a kind of shock, and what it takes of the complaints that the shock still has in store.
+
+    Attributes:
+        action: The action.
+        kind: The kind of shock.
+        channels: How it is made; the arms of a trial are nobody and these.
+        shows_after: Days until the operator can see the shock (over-use shows on the bill).
+        call_share: Share that a call at once takes away, before the customer's own liking.
+        message_share: The same of a message or a note in the app.
+        lasting_days: Days after which an answer is worth 1/e of one at once.
+    """
+
+    action: str
+    kind: str
+    channels: tuple[str, ...]
+    shows_after: int
+    call_share: float
+    message_share: float
+    lasting_days: float = 7.0
+
+    @property
+    def arm_shares(self) -> tuple[float, ...]:
+        """Returns the chances of the arms of a trial: nobody, then each channel."""
+        return (UNTREATED_SHARE, *((1 - UNTREATED_SHARE) / len(self.channels) for _ in self.channels))
+
+
+ANSWERS = (
+    Answer("bill_explanation", "binge", ("call", "app"), 21, 0.50, 0.28),
+    Answer("charge_check", "charge", ("call", "message"), 0, 0.60, 0.35),
+    Answer("network_callback", "spell", ("call",), 0, 0.50, 0.0),
+    Answer("outage_notice", "fault", ("message",), 0, 0.0, 0.40),
+    Answer("arrears_reminder", "late", ("call", "message"), 0, 0.35, 0.25),
+)
+ANSWER_TO = {answer.action: answer for answer in ANSWERS}
+DRAWN_SHARE, UNTREATED_SHARE = 0.3, 0.4
+"""Share of the shocks that a trial draws, and of those drawn for whom nothing is done."""
+DELAYS = (1, 3, 8)
+"""Days from when a shock shows to the contact, drawn evenly."""
+NO_ANSWER, NO_CALL = 10**6, -1
+ANNOYED_BY_CALL, ANNOYED_BY_MESSAGE = 0.0008, 0.0002
+"""Complaints that one contact about nothing causes in all."""
+ENOUGH_CONTACTS, ENOUGH_DAYS, TIRED = 2, 60, 0.004
+"""A contact beyond so many within so many days adds so many complaints, and is worth WORN_OFF of a fresh one."""
+WORN_OFF = 0.7
+NEEDLESS_SHARE = 0.03
+"""Share of the base that a month's campaign about nothing draws."""
+NEEDLESS_DAY = 17
 
 RENEWAL_SHARE = 0.6
 CONTRACT_END_RATE = 0.030
