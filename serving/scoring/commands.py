@@ -32,6 +32,7 @@ def score(
     reasons: Annotated[str, typer.Option(help="Whose reasons to find: all or none.")] = "all",
     out: Annotated[Path | None, typer.Option(help="Also write all scores to one CSV file.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Blocks of portraits at work at a time.")] = 2,
+    engine: Annotated[str, typer.Option("--engine", help="Where blocks are scored: here, or spark.")] = "here",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -48,6 +49,8 @@ def score(
 
     if reasons not in ("all", "none"):
         raise ConfigurationError(f"--reasons: '{reasons}' is not one of all, none")
+    if engine not in ("here", "spark"):
+        raise ConfigurationError(f"--engine: '{engine}' is not one of here, spark")
     place = open_home(home)
     day = parse_date(as_of, flag="--as-of")
     if day is None:
@@ -58,7 +61,7 @@ def score(
     targets = tuple(target or champions(place))
     if not targets:
         raise NotReadyError(f"{place.bundles}: no model has been promoted", remedy="insight train churn")
-    request = ScoreRequest(day, targets, explain=reasons == "all", threads=threads)
+    request = ScoreRequest(day, targets, explain=reasons == "all", threads=threads, on_spark=engine == "spark")
     found = score_all(place, request, Progress(quiet=False))
     refused = [result for result in found.values() if isinstance(result, BundleError)]
     reports = [result for result in found.values() if not isinstance(result, BundleError)]

@@ -24,6 +24,7 @@ class ScoreRequest:
     targets: tuple[str, ...] = ()  # only these; empty means every target with a champion
     explain: bool = True  # whether to find everybody's reasons
     threads: int = 1  # blocks of portraits at work at a time
+    on_spark: bool = False  # whether Spark's executors score the blocks
 
 
 def score_all(home: Home, request: ScoreRequest, progress: Progress = SILENT) -> dict[str, ScoreReport | BundleError]:
@@ -42,7 +43,7 @@ def score_all(home: Home, request: ScoreRequest, progress: Progress = SILENT) ->
     with exclusive_run(home, "score"):
         return score_targets(
             home, request.targets or champions(home), request.as_of, explain=request.explain, threads=request.threads,
-            progress=progress,
+            progress=progress, on_spark=request.on_spark,
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from features.kit.errors import DataError
 from features.kit.files import atomic_path, check_parquet, read_json, write_json
 from features.kit.home import Home
 from features.kit.runs import hit
+from features.kit.spark import spark_session
 from features.kit.sql import literal, quoted, timestamp
 from features.kit.terminal.progress import SILENT, Progress
 from features.portraits.build import compute
@@ -99,10 +100,8 @@ def build_portraits(
     missing: list[str] = []
     request = request_of(feeds, settings)
     arrived = arrived_until(feeds) if todo else None
-    spark = SparkEngine.start(threads) if on_spark and todo else None
     plan = plan_of(DuckDBEngine, request)
-
-    passes = None if spark else _passes(feeds, plan, todo, threads)
+    passes = None if on_spark else _passes(feeds, plan, todo, threads)
 
     def fill(engine: DuckDBEngine, day: date) -> _Filled:
         moment = Moment(day, zone)
@@ -110,12 +109,13 @@ def build_portraits(
         for name, table in sums.items():
             engine.adopt(f"added_{name}", table)
             engine.keep(f"sums_{name}", sums_sql(f"added_{name}", plan.sums[name]))
-        present = _fill(engine, spark, feeds, plan, moment, sums)
+        present = _fill(engine, SparkEngine(session) if session else None, feeds, plan, moment, sums)
         return _Filled(engine, moment, present, keep_story(engine, request, moment, present))
 
     with (
+        spark_session(threads) if on_spark and todo else nullcontext() as session,
         progress.step("build portraits", total=len(todo)) as tick,
-        closing(each_date(feeds, todo, 1 if spark else threads, fill)) as done,
+        closing(each_date(feeds, todo, 1 if session else threads, fill)) as done,
     ):
         for one in done:
             day, missing = one.moment.as_of, one.missing

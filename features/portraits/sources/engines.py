@@ -85,18 +85,6 @@ class DuckDBEngine:
         self.connection.unregister("adopted")
 
 
-_LOCAL_SPARK = {
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.ansi.enabled": "true",
-    "spark.sql.ansi.doubleQuotedIdentifiers": "true",
-    "spark.sql.adaptive.enabled": "false",
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.log.level": "ERROR",
-}
-"""What the SQL of this room needs, and what keeps a local session small."""
-
-
 class SparkEngine:
     """For bases beyond one machine: the same expressions on a Spark session whose time zone is UTC."""
 
@@ -104,16 +92,6 @@ class SparkEngine:
 
     def __init__(self, session: SparkSession) -> None:
         self.session = session
-
-    @classmethod
-    def start(cls, threads: int) -> SparkEngine:
-        """Returns an engine on a local Spark session; a cluster's own session goes into `SparkEngine(session)`."""
-        from pyspark.sql import SparkSession
-
-        builder = SparkSession.builder.appName("customer-insight").master(f"local[{threads}]")
-        for name, value in _LOCAL_SPARK.items():
-            builder = builder.config(name, value)
-        return cls(builder.config("spark.sql.shuffle.partitions", str(threads)).getOrCreate())
 
     def landed(self, name: str, paths: Sequence[str], types: dict[str, str]) -> None:
         """Makes a view of files."""

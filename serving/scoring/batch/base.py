@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,7 @@ def score_targets(
     progress: Progress = SILENT,
     check_in_child: bool = True,
     version: str | None = None,
+    on_spark: bool = False,
 ) -> dict[str, ScoreReport | BundleError]:
     """Writes the scores of everybody with a portrait on a date, by the targets' champions, in one pass.
 
@@ -123,6 +125,7 @@ def score_targets(
         progress: Shows how far it is.
         check_in_child: First load each model in a child process (see `training.bundle.load`).
         version: Score with this version of one target instead, and leave the pointer where it is.
+        on_spark: Score the blocks on Spark's executors (`spark.py`).
 
     Raises:
         NotReadyError: If a target has no champion, or there is no portrait of that date.
@@ -160,7 +163,9 @@ def score_targets(
     origin, work = provenance_of(portraits, as_of), home.scores / WORK
     every = [*jobs.values(), *(job for _, job in beside.values() if isinstance(job, Job))]
     made = [made_by(job.scorer, base.settings.reasons.most) for job in every]
-    score_blocks(base, every, work, {"origin": origin, "models": made}, threads=threads, progress=progress)
+    elsewhere = partial(_on_spark, home, base, every, work, threads) if on_spark else None
+    plan = {"origin": origin, "models": made}
+    score_blocks(base, every, work, plan, threads=threads, progress=progress, elsewhere=elsewhere)
     for target, job in jobs.items():
         with progress.step(f"ranks: {target}"):
             served = _finish(home, base, job, work, as_of, origin, at, has_pointer=version is None)
@@ -180,6 +185,15 @@ def score_targets(
         )
     shutil.rmtree(work)
     return {target: found[target] for target in targets}
+
+
+def _on_spark(
+    home: Home, base: Base, jobs: Sequence[Job], work: Path, threads: int, numbers: Sequence[int]
+) -> Iterator[int]:
+    """Scores some blocks on executors; Spark is imported only where it is asked for."""
+    from serving.scoring.batch.spark import score_on_spark
+
+    return score_on_spark(home, base, jobs, work, numbers, threads)
 
 
 def _finish(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +77,23 @@ class Base:
 
         return int(pq.read_metadata(self.path).num_rows)
 
+    def rows_of(self, number: int) -> int:
+        """Returns the rows of a block."""
+        return min(self.block_rows, self.rows() - number * self.block_rows)
+
+    def block(self, number: int, columns: Sequence[str]) -> pa.Table:
+        """Returns some columns of one block, read from the row groups that hold it."""
+        import pyarrow.parquet as pq
+
+        first, rows = number * self.block_rows, self.rows_of(number)
+        with pq.ParquetFile(self.path) as file:
+            ends = np.cumsum([file.metadata.row_group(place).num_rows for place in range(file.num_row_groups)])
+            groups = range(int(np.searchsorted(ends, first, "right")), int(np.searchsorted(ends, first + rows)) + 1)
+            before = int(ends[groups[0] - 1]) if groups[0] else 0
+            return file.read_row_groups(list(groups), columns=list(columns), use_threads=False).slice(
+                first - before, rows
+            )
+
     def blocks(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yields some columns of each block."""
         import pyarrow as pa
@@ -88,8 +105,9 @@ class Base:
 
 
 def score_blocks(
-    base: Base, jobs: Sequence[Job], work: Path, plan: dict[str, Any], *, threads: int = 1, progress: Progress = SILENT
-) -> None:
+    base: Base, jobs: Sequence[Job], work: Path, plan: dict[str, Any], *, threads: int = 1, progress: Progress = SILENT,
+    elsewhere: Callable[[Sequence[int]], Iterable[int]] | None = None,
+) -> None:  # fmt: skip
     """Writes the records of every block and model below `work`; what a killed pass of the same plan wrote is kept.
 
     Args:
@@ -99,20 +117,28 @@ def score_blocks(
         plan: All that a record depends on.
         threads: Blocks at work at a time.
         progress: Shows how far it is, in customers.
+        elsewhere: Scores the blocks of some numbers in other processes, yields the rows of each (`spark.py`).
     """
     plan |= {"block_rows": base.block_rows, "jobs": [[job.name, job.explain] for job in jobs]}
     if not (work / PLAN).exists() or dict(read_json(work / PLAN)) != plan:
         shutil.rmtree(work, ignore_errors=True)
         write_json(work / PLAN, plan)
-    columns = ["customer_id", *base.features.names, *(["facts"] if any(job.explain for job in jobs) else [])]
     label = f"scores: {', '.join(dict.fromkeys(job.scorer.target for job in jobs))}"
     with progress.step(label, total=base.rows()) as tick, ThreadPoolExecutor(threads) as pool:
         at_work: deque[Future[int]] = deque()
-        for number, table in enumerate(base.blocks(columns)):
-            if all(block_path(work, job, number).exists() for job in jobs):
+        if elsewhere is not None:
+            missing = [
+                number for number in range(-(-base.rows() // base.block_rows)) if not _is_done(work, jobs, number)
+            ]
+            tick(base.rows() - sum(base.rows_of(number) for number in missing))
+            for rows in elsewhere(missing):
+                tick(rows)
+            return
+        for number, table in enumerate(base.blocks(_columns(base, jobs))):
+            if _is_done(work, jobs, number):
                 tick(table.num_rows)
                 continue
-            at_work.append(pool.submit(_score_block, base, jobs, work, number, table))
+            at_work.append(pool.submit(_score_rows, base, jobs, work, number, table))
             while len(at_work) > (threads if threads > 1 else 0):
                 tick(at_work.popleft().result())
                 hit("score.after_block")
@@ -135,8 +161,20 @@ def column_of(records: Sequence[Records], name: str) -> Any:
     return np.concatenate([block[name] for block in records])
 
 
-def _score_block(base: Base, jobs: Sequence[Job], work: Path, number: int, table: pa.Table) -> int:
-    """Scores a block by all models; returns its rows."""
+def score_block(base: Base, jobs: Sequence[Job], work: Path, number: int) -> int:
+    """Reads one block and scores it by all models; returns its rows."""
+    return _score_rows(base, jobs, work, number, base.block(number, _columns(base, jobs)))
+
+
+def _columns(base: Base, jobs: Sequence[Job]) -> list[str]:
+    return ["customer_id", *base.features.names, *(["facts"] if any(job.explain for job in jobs) else [])]
+
+
+def _is_done(work: Path, jobs: Sequence[Job], number: int) -> bool:
+    return all(block_path(work, job, number).exists() for job in jobs)
+
+
+def _score_rows(base: Base, jobs: Sequence[Job], work: Path, number: int, table: pa.Table) -> int:
     values = encode(table, base.features)
     portraits, held, most = np.zeros(table.num_rows, dtype=np.uint64), None, base.settings.reasons.most
     if "facts" in table.column_names:

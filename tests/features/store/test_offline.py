@@ -68,7 +68,12 @@ OF_PYSPARK = "ignore::pytest.PytestUnraisableExceptionWarning"
 
 
 @pytest.mark.parametrize(
-    "way", ["feast", "keys_first", pytest.param("spark", marks=pytest.mark.filterwarnings(OF_PYSPARK))]
+    "way",
+    [
+        "feast",
+        "keys_first",
+        pytest.param("spark", marks=[pytest.mark.filterwarnings(OF_PYSPARK), pytest.mark.xdist_group("spark")]),
+    ],
 )
 def test_own_day_or_none(gaps, settings, monkeypatch, way):
     """Yesterday's portrait never stands in for today's missing one; what finds none is counted; spine order stays."""

@@ -30,7 +30,7 @@ def loose(module):
         for function in answering
         for hint in [get_type_hints(function)["return"]]
         if hint not in (bytes, FileAnswer)
-        and not all(issubclass(kind, BaseModel) for kind in get_args(hint) or (hint,))
+        and not all(issubclass(kind, BaseModel | None) for kind in get_args(hint) or (hint,))
     ]
 
 

@@ -25,6 +25,7 @@ from serving.outreach.feedback.landing import import_outcomes, land_pending, try
 from serving.outreach.feedback.returns import Report
 from serving.outreach.lists.draw import draw_list
 from serving.outreach.lists.request import ListRequest
+from tests.serving.home.former import former_release
 from tests.serving.outreach.conftest import at
 from tests.world import AS_OF
 
@@ -239,11 +240,8 @@ def test_an_older_home_goes_on(crowd: Home) -> None:
     _, persons = worked(crowd)
     engine = open_database(crowd)
     with engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE home")
-        connection.exec_driver_sql("DROP INDEX ix_outreach_contacts_client_id")
-        connection.exec_driver_sql("ALTER TABLE outreach_contacts DROP COLUMN client_id")
-        connection.exec_driver_sql("ALTER TABLE outreach_contacts DROP COLUMN owner")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+        for statement in former_release("sqlite"):
+            connection.exec_driver_sql(statement)
     engine.dispose()
     (crowd.root / "home.json").unlink()
     second = draw_list(crowd, ListRequest(AS_OF, 30), key="next")

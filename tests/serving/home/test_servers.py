@@ -23,6 +23,7 @@ from serving.database.tables_outreach import OutreachLineRow, OutreachListRow
 from serving.home.decisions import adopt, move, show
 from serving.outreach.lists.draw import draw_list
 from serving.outreach.lists.request import ListRequest
+from tests.serving.home.former import former_release
 from tests.world import AS_OF
 
 pytestmark = pytest.mark.xdist_group("postgresql")
@@ -93,11 +94,8 @@ def test_an_unmarked_ledger_of_another_home_is_refused(
     import psycopg
 
     with psycopg.connect(ledger, autocommit=True) as connection:
-        connection.execute("DROP TABLE home")
-        connection.execute("DROP INDEX ix_outreach_contacts_client_id")
-        connection.execute("ALTER TABLE outreach_contacts DROP COLUMN client_id")
-        connection.execute("ALTER TABLE outreach_contacts DROP COLUMN owner")
-        connection.execute("UPDATE alembic_version SET version_num = '0002'")
+        for statement in former_release("postgresql"):
+            connection.execute(statement)
     (crowd.root / "home.json").unlink()
     other = Home(tmp_path / "other")
     shutil.copytree(crowd_home.root, other.root)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import warnings
 
+import pytest
+
 from features.portraits.feature_list import FeatureList
 from tests.spark import SMALL, needs_spark
 
 
+@pytest.mark.xdist_group("spark")
 def test_spark_and_duckdb_give_the_same_cell_for_every_feature(example, example_world, build):
     """The portrait computed on Spark equals the one computed on DuckDB in every cell, facts and classes included."""
     needs_spark()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,6 +21,7 @@ from features.journey.journey import Journey
 from features.kit.errors import BundleError, NotReadyError
 from features.kit.runs import FailpointError
 from features.kit.terminal.progress import SILENT
+from features.portraits.reading import Portraits
 from serving.scoring.batch import blocks
 from serving.scoring.batch.base import score_base, score_targets
 from serving.scoring.batch.chosen import explain_customers
@@ -28,9 +30,11 @@ from serving.scoring.batch.stored import Scores
 from serving.scoring.commands import score as score_command
 from serving.scoring.ranks import RankTables
 from serving.scoring.reasons.book import load_book
+from serving.scoring.settings import load_settings
 from serving.scoring.step import score
 from tests.serving.scoring.conftest import CUSTOMERS, make_bundle, make_scorer, save_portraits
 from tests.serving.scoring.slow import pick_slowly
+from tests.spark import needs_spark
 from tests.world import AS_OF, promote
 from training.bundle import load
 
@@ -60,6 +64,29 @@ def test_the_size_of_blocks_changes_nothing(fresh, block_rows):
     score_base(fresh.home, "churn", AS_OF, block_rows=block_rows, check_in_child=False)
     assert pq.read_table(expected, partitioning=None).equals(want[0])
     assert (expected.parent / "ranks.json").read_bytes() == want[1]
+
+
+@pytest.mark.xdist_group("spark")
+@pytest.mark.filterwarnings("ignore")  # pyspark warns about its own use of pandas and sockets
+def test_spark_scores_what_this_machine_scores(fresh):
+    """Blocks scored by Spark's workers give the same scores, reasons and ranks; what was done before is not done again."""
+    needs_spark()
+    expected = score_base(fresh.home, "churn", AS_OF, check_in_child=False).path
+    want = pq.read_table(expected, partitioning=None), (expected.parent / "ranks.json").read_bytes()
+    shutil.rmtree(expected.parent)
+    score_targets(fresh.home, ["churn"], AS_OF, block_rows=97, threads=2, check_in_child=False, on_spark=True)
+    assert pq.read_table(expected, partitioning=None).equals(want[0])
+    assert (expected.parent / "ranks.json").read_bytes() == want[1]
+
+
+@pytest.mark.parametrize("number", [0, 2, 6])
+def test_a_block_is_read_by_its_number(fresh, number):
+    """The block of a number holds the rows that the pass in order gives it, the last one what is left."""
+    portraits = Portraits.open(fresh.home)
+    base = blocks.Base(portraits.path(AS_OF), fresh.features, load_book(), load_settings(), block_rows=97)
+    in_order = list(base.blocks(["customer_id"]))[number]["customer_id"].to_pylist()
+    assert base.block(number, ["customer_id"])["customer_id"].to_pylist() == in_order
+    assert base.rows_of(number) == len(in_order)
 
 
 def test_blocks_equal_the_whole_base_at_once(fresh):
@@ -93,17 +120,17 @@ def test_blocks_equal_the_whole_base_at_once(fresh):
 def test_a_killed_pass_goes_on_after_its_last_block(fresh, monkeypatch):
     """Blocks that are whole are not scored again, the scores are those of one go; other settings begin anew."""
     expected = pq.read_table(score_base(fresh.home, "churn", AS_OF, check_in_child=False).path, partitioning=None)
-    work, scored, score_block = fresh.home.scores / ".work", [], blocks._score_block
+    work, scored, score_rows = fresh.home.scores / ".work", [], blocks._score_rows
 
     def counted(*arguments):
         scored.append(arguments[3])
-        return score_block(*arguments)
+        return score_rows(*arguments)
 
     def killed(_name):
         if len(scored) == 3:
             raise FailpointError("killed")
 
-    monkeypatch.setattr(blocks, "_score_block", counted)
+    monkeypatch.setattr(blocks, "_score_rows", counted)
     for block_rows, left in ((100, [3, 4, 5]), (150, [0, 1, 2, 3])):
         scored.clear()
         with monkeypatch.context() as patch:
