@@ -75,8 +75,8 @@ def test_a_date_that_fails_ends_the_build(feeds: Feeds) -> None:
 
 
 def test_a_large_base_takes_one_date_after_the_other(feeds: Feeds, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Above the limit one engine gets every thread, so that memory does not double."""
-    monkeypatch.setattr(ahead, "MOST_CUSTOMERS", 0)
+    """Above the limit one engine takes every date, so that memory does not double."""
+    monkeypatch.setattr(ahead, "SIDE_BY_SIDE", 0)
     engines = set(each_date(feeds, DAYS, 2, lambda engine, _: engine))
     assert len(engines) == 1
 
