@@ -21,8 +21,8 @@ from features.simulator.rows.feeds import write_chunk, write_reference
 from features.simulator.rows.output import OperatorFiles
 from features.simulator.world.behaviour import story_of
 from features.simulator.world.calendar import Calendar
+from features.simulator.world.contacts.effects import FIELD, level_of
 from features.simulator.world.dice import Dice
-from features.simulator.world.effects import FIELD, level_of
 from features.simulator.world.population import BLOCK, make_population
 
 DEFAULT_END = date(2026, 6, 1)

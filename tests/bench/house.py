@@ -41,7 +41,14 @@ AS_OF = "2026-06-01"
 
 
 def run(home: Home) -> Iterator[dict[str, Any]]:
-    """Yields what differs between before and after, the lines of the three floors, and the largest room."""
+    """Yields the largest room, what differs between before and after, and the lines of the three floors."""
+    rooms = {path.parent for floor in FLOORS for path in (ROOT / floor).rglob("__init__.py")}
+    sizes = {str(room.relative_to(ROOT)): len([*room.glob("*.py")]) - 1 for room in rooms}
+    largest = max(sizes, key=lambda room: (sizes[room], room))
+    yield figure(
+        "house-3", "own files of the largest room", sizes[largest], goal=12, met=sizes[largest] <= 12,
+        compared_with=f"{largest}; 46 before", rounds=sorted(sizes.values(), reverse=True)[:5],
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         found = [_rebuilding(Path(folder), *each) for each in REBUILDINGS]
         gone_on = _old_home(Path(folder))
@@ -59,13 +66,6 @@ def run(home: Home) -> Iterator[dict[str, Any]]:
     yield figure(
         "house-2", "lines of the three floors, rebuildings alone", rebuilt, goal=38500, met=rebuilt <= 38500,
         compared_with=f"{LINES_BEFORE} before; {_lines(ROOT)} with all capability added since",
-    )  # fmt: skip
-    rooms = {path.parent for floor in FLOORS for path in (ROOT / floor).rglob("__init__.py")}
-    sizes = {str(room.relative_to(ROOT)): len([*room.glob("*.py")]) - 1 for room in rooms}
-    largest = max(sizes, key=lambda room: (sizes[room], room))
-    yield figure(
-        "house-3", "own files of the largest room", sizes[largest], goal=12, met=sizes[largest] <= 12,
-        compared_with=f"{largest}; 46 before", rounds=sorted(sizes.values(), reverse=True)[:5],
     )  # fmt: skip
 
 

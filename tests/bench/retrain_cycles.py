@@ -30,12 +30,12 @@ import pyarrow as pa
 from features.feeds.contracts import FEEDS
 from features.kit.home import Home
 from features.simulator.oracle.closed_form import probability, state_of
-from features.simulator.world import actions
 from features.simulator.world.behaviour import Contracts, Events, Story, story_of
 from features.simulator.world.calendar import Calendar
+from features.simulator.world.contacts import actions
+from features.simulator.world.contacts.effects import FIELD
 from features.simulator.world.dice import Dice
 from features.simulator.world.drivers import age, need_ratio
-from features.simulator.world.effects import FIELD
 from features.simulator.world.population import Population, make_population
 from features.simulator.world.shocks import Shocks
 from tests.results import figure

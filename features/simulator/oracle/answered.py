@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.kit.arrays import Floats, Integers
-from features.simulator.world.answers import GROUPS, taken_away
-from features.simulator.world.effects import EffectSize
+from features.simulator.world.contacts.answers import GROUPS, taken_away
+from features.simulator.world.contacts.effects import EffectSize
 from features.simulator.world.hazards import CALL_FACTORS, DELAYS, DRAWN_SHARE, HORIZON, KIND_OF, Answer
 
 FACTORS = np.array(CALL_FACTORS)

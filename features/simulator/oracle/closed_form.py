@@ -17,11 +17,12 @@ import numpy as np
 
 from features.kit.arrays import Floats
 from features.simulator.oracle.answered import AnsweredKind
-from features.simulator.world import actions
-from features.simulator.world.answers import GROUPS, group_of
 from features.simulator.world.behaviour import Story
 from features.simulator.world.calendar import Calendar
 from features.simulator.world.catalogue import FEE, IS_5G
+from features.simulator.world.contacts import actions
+from features.simulator.world.contacts.answers import GROUPS, group_of
+from features.simulator.world.contacts.effects import FIELD, LEVELS, EffectSize
 from features.simulator.world.dice import Dice
 from features.simulator.world.drivers import (
     churn_base,
@@ -31,7 +32,6 @@ from features.simulator.world.drivers import (
     shock_rates,
     upgrade_base,
 )
-from features.simulator.world.effects import FIELD, LEVELS, EffectSize
 from features.simulator.world.hazards import (
     ANSWER_TO,
     ANSWERS,

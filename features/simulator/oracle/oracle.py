@@ -17,9 +17,9 @@ from features.kit.files import read_json
 from features.kit.home import Home
 from features.simulator.oracle.closed_form import State, probability, state_of
 from features.simulator.rows.chunk import Chunk, customer_ids
-from features.simulator.world import actions
 from features.simulator.world.calendar import Calendar
-from features.simulator.world.effects import FIELD
+from features.simulator.world.contacts import actions
+from features.simulator.world.contacts.effects import FIELD
 
 SPARSE = ("shocks", "complaints", "orders", "contacts", "tiring")
 

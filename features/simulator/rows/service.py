@@ -6,7 +6,7 @@ import numpy as np
 
 from features.kit.arrays import Integers
 from features.simulator.rows.chunk import DAY, HOUR, Chunk, masked
-from features.simulator.world import actions
+from features.simulator.world.contacts import actions
 from features.simulator.world.hazards import (
     ANSWERS,
     HORIZON,

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from features.kit.arrays import Floats, Integers
-from features.simulator.world import actions
-from features.simulator.world.answers import Answered, answer_shocks
 from features.simulator.world.calendar import Calendar
 from features.simulator.world.catalogue import FEE, IS_5G, PLAN_NUMBER
+from features.simulator.world.contacts import actions
+from features.simulator.world.contacts.answers import Answered, answer_shocks
+from features.simulator.world.contacts.effects import FIELD, EffectSize
 from features.simulator.world.dice import Dice
 from features.simulator.world.drivers import (
     churn_base,
@@ -20,7 +21,6 @@ from features.simulator.world.drivers import (
     shock_rates,
     upgrade_base,
 )
-from features.simulator.world.effects import FIELD, EffectSize
 from features.simulator.world.hazards import (
     CALL_FACTORS,
     COMPLAINT_ON_CHURN,

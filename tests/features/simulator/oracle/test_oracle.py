@@ -11,12 +11,12 @@ from features.kit.errors import NotFoundError
 from features.simulator.oracle.closed_form import probability, state_of
 from features.simulator.oracle.oracle import read_action_outcomes, read_causes, read_probabilities
 from features.simulator.step import simulate_to
-from features.simulator.world import actions
 from features.simulator.world.behaviour import NEVER, story_of
 from features.simulator.world.calendar import Calendar
+from features.simulator.world.contacts import actions
+from features.simulator.world.contacts.effects import LEVELS
 from features.simulator.world.dice import FORK, Dice
 from features.simulator.world.drivers import need_ratio
-from features.simulator.world.effects import LEVELS
 from features.simulator.world.hazards import KIND_NUMBER, UNTREATED_SHARE
 from features.simulator.world.population import make_population
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from features.simulator.oracle.closed_form import State, probability, state_of
-from features.simulator.world import actions
 from features.simulator.world.behaviour import story_of
 from features.simulator.world.calendar import Calendar
+from features.simulator.world.contacts import actions
 from features.simulator.world.dice import Dice
 from features.simulator.world.drivers import TRAITS_SEEN_ONLY_BY_EVENTS
 from features.simulator.world.hazards import KIND_NUMBER

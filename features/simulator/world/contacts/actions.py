@@ -16,9 +16,9 @@ import numpy as np
 from features.kit.arrays import Floats, Integers
 from features.simulator.world.calendar import Calendar
 from features.simulator.world.catalogue import FEE, YUAN
+from features.simulator.world.contacts.effects import FIELD, EffectSize
 from features.simulator.world.dice import Dice
 from features.simulator.world.drivers import age, churn_base, need_ratio, upgrade_base
-from features.simulator.world.effects import FIELD, EffectSize
 from features.simulator.world.hazards import (
     ANNOYED_BY_CALL,
     ANNOYED_BY_MESSAGE,

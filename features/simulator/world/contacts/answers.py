@@ -15,9 +15,9 @@ import numpy as np
 
 from features.kit.arrays import Floats, Integers
 from features.simulator.world.calendar import Calendar
+from features.simulator.world.contacts.effects import EffectSize
 from features.simulator.world.dice import Dice
 from features.simulator.world.drivers import age
-from features.simulator.world.effects import EffectSize
 from features.simulator.world.hazards import ANSWERS, DELAYS, DRAWN_SHARE, NO_ANSWER, NO_CALL, Answer
 from features.simulator.world.population import Population
 from features.simulator.world.shocks import Shocks

@@ -1,0 +1,1 @@
+"""What the operator's contacts do: how much, to whom, and which were made at random in the past."""
