@@ -133,6 +133,7 @@ def _fingerprint(home: Home, settings: StoreSettings, features: FeatureList) -> 
     return {
         "format": _FORMAT,
         "settings": settings.content_hash(),
+        "place": _place_of(settings.registry_url()),
         "partitions": str(_partitions(home, features)),
         "identity": features.identity,
         "features": [[one.name, one.kind, one.description] for one in features.features],

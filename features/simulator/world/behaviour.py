@@ -167,8 +167,9 @@ def _worn_off(
     for kind, each in answers.items():
         tired = actions.is_one_too_many(shocks[kind].row, each.day, rows, days)
         worn[kind] = replace(each, share=np.where(tired, WORN_OFF, 1.0) * each.share)
-    many = np.flatnonzero(actions.is_one_too_many(rows, days, rows, days))
-    tiring = actions.SizedEvents(rows[many], days[many], np.full(len(many), TIRED * level.annoyance))
+    many = actions.is_one_too_many(rows, days, rows, days)
+    row, day = np.unique(np.stack([rows[many], days[many]]), axis=1)  # two on one day annoy once
+    tiring = actions.SizedEvents(row, day, np.full(len(row), TIRED * level.annoyance))
     return replace(contacts, size=size), worn, tiring
 
 

@@ -16,7 +16,9 @@ from pathlib import Path
 import duckdb
 import orjson
 
+from features.feeds import contracts, times
 from features.feeds.contracts import LINKS
+from features.feeds.landed import reading
 from features.feeds.landed.manifest import Part, version_of
 from features.feeds.landed.reading import Feeds, known_versions
 from features.feeds.landing.suppression import Suppression
@@ -36,8 +38,8 @@ _KEPT = 2
 """States of so many days are kept: a list of today is drawn while yesterday's is still asked for."""
 REPORTED = frozenset({"contacts", "outcomes", "tickets"})
 """The feeds in which our own reports land."""
-_RULES = (states, control, no_sale, dispositions, refusals)
-"""Whatever these modules say decides what is read."""
+_RULES = (states, control, no_sale, dispositions, refusals, contracts, reading, times)
+"""Whatever these modules say decides what is read: of whom, and what was known on the day."""
 
 
 def kept_states(feeds: Feeds, as_of: date, settings: OutreachSettings, *, threads: int = 1) -> tuple[str, FeedStates]:

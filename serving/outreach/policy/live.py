@@ -140,11 +140,11 @@ class LivePolicy:
         basis = self._basis()
         state = self._start(basis)
         if isinstance(state, _State) and basis.feeds is not self._looked_at:
-            self._looked_at = basis.feeds
             if origin(basis.feeds, basis.as_of, state.settings) != state.origin:
                 made = self._maker.submit(self._make, basis).result()
                 with self._lock:
                     self._state = made
+            self._looked_at = basis.feeds  # last: a look that failed is tried again
 
     def _on(self, basis: Basis, until: float | None) -> _State:
         """Returns the policy on a basis, made in the maker's thread if it is another than before."""

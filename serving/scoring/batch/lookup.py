@@ -168,7 +168,7 @@ class Lookups:
             path = known[0]
         try:
             written = os.stat(path).st_mtime_ns  # noqa: PTH116 - asked by every request
-        except FileNotFoundError:
+        except OSError:  # it only saves time
             return None
         if known is None or known[1] != written:
             with self._lock:
