@@ -26,16 +26,10 @@ class AnsweredKind:
     answer: Answer
     level: EffectSize
 
-    @property
-    def sums(self) -> Floats:
-        """Returns the partial sums of the kernel times the size, 0 .. length."""
-        effect = KIND_OF[self.answer.kind].effects["complaint"]
-        return np.concatenate([[0.0], np.cumsum(effect.kernel)]) * effect.size
-
     def _between(self, first: Integers | int, end: Integers | int) -> Floats:
         """Returns what a shock does on the days `[first, end)` after it, 0 where the end lies before the first."""
-        sums = self.sums
-        last = len(sums) - 1
+        effect = KIND_OF[self.answer.kind].effects["complaint"]
+        sums, last = effect.sums * effect.size, len(effect.kernel)
         return np.asarray(np.maximum(sums[np.clip(end, 0, last)] - sums[np.clip(first, 0, last)], 0.0))
 
     def outcomes(self) -> tuple[Floats, Integers, Floats]:

@@ -104,7 +104,7 @@ def state_of(dice: Dice, calendar: Calendar, people: Population, story: Story) -
     customers |= {f"rate_{name}": rate for name, rate in rates.items()}
     stated = actions.CARE_ACTIONS + actions.SALES_ACTIONS
     customers |= {f"effect_{name}": actions.effect(dice, calendar, people, name, level) for name in stated}
-    for name in actions.ACTIONS:
+    for name in actions.OFFERS:
         for place in range(len(actions.CHANNELS[name])):
             taken = actions.acceptance(calendar, people, name, np.full(len(people), place))
             customers[f"acceptance_{name}_{place}"] = taken.astype(np.float32)
@@ -172,7 +172,7 @@ def _cumulated(state: State, calendar: Calendar, target: str, as_of: int, contac
     if target == "churn":
         total += _past(state.complaints, COMPLAINT_ON_CHURN, as_of, len(base))
         intensity = _cumulated(state, calendar, "complaint", as_of, None) / HORIZON
-        left = _partial(COMPLAINT_ON_CHURN)[np.minimum(HORIZON - np.arange(HORIZON), len(COMPLAINT_ON_CHURN.kernel))]
+        left = COMPLAINT_ON_CHURN.sums[np.minimum(HORIZON - np.arange(HORIZON), len(COMPLAINT_ON_CHURN.kernel))]
         total += intensity * -np.expm1(-COMPLAINT_ON_CHURN.size * left).sum()
     total += _contact_part(state, calendar, target, as_of, contact)
     who = (c["kind"] != 2) if target in ("complaint", "dissatisfaction") else (c["kind"] == 0)
@@ -192,11 +192,6 @@ def _plan_state(state: State, as_of: int) -> tuple[Floats, np.ndarray, Floats]:
     return base, is_5g, np.where(is_top, 0.0, rest)
 
 
-def _partial(effect: Effect) -> Floats:
-    """Returns the kernel's partial sums, 0 .. length."""
-    return np.concatenate([[0.0], np.cumsum(effect.kernel)])
-
-
 def _past(
     events: dict[str, np.ndarray], effect: Effect, as_of: int, n: int, *, size: object = 1.0, delay: int = 0
 ) -> Floats:
@@ -204,7 +199,7 @@ def _past(
     age = as_of - events["day"] - delay
     length = len(effect.kernel)
     keep = np.flatnonzero((events["day"] < as_of) & (age < length))
-    sums = _partial(effect)
+    sums = effect.sums
     left = sums[np.clip(age[keep] + HORIZON, 0, length)] - sums[np.clip(age[keep], 0, length)]
     weight = np.broadcast_to(np.asarray(size), age.shape)[keep]
     return np.bincount(events["row"][keep], weights=effect.size * left * weight, minlength=n).astype(np.float64)
@@ -220,7 +215,7 @@ def _kind_part(state: State, calendar: Calendar, kind: ShockKind, target: str, a
     rate = state.customers[f"rate_{kind.name}"].astype(np.float64)
     total = _past(found, effect, as_of, len(rate), size=factors[found["mark"]])
     factor = timing(kind, calendar, as_of + HORIZON)[as_of:]
-    left = _partial(effect)[np.minimum(HORIZON - np.arange(HORIZON), len(effect.kernel))]
+    left = effect.sums[np.minimum(HORIZON - np.arange(HORIZON), len(effect.kernel))]
     survives = np.exp(-effect.size * left[:, None] * factors[None, :]) @ np.array(kind.mark_shares)
     return total + _still_to_come(kind, rate, factor, np.broadcast_to(survives, (len(rate), HORIZON)))
 
@@ -280,23 +275,20 @@ def _contact_part(state: State, calendar: Calendar, target: str, as_of: int, con
     n = len(c["number"])
     total = np.zeros(n)
     effect = Effect(1.0, CONTACT_KERNEL)
-    sums = _partial(effect)
+    sums = effect.sums
     wanted = [number for number, name in enumerate(actions.ACTIONS) if actions.TARGET_OF[name] == target]
     if not wanted:
         return total
     mine = np.flatnonzero(np.isin(state.contacts["action"], wanted))
     past = {name: state.contacts[name][mine] for name in ("row", "day", "size")}
     total += _past(past, effect, as_of, n, size=past["size"])
-    if target == "complaint":
-        total += _past(state.tiring, effect, as_of, n, size=state.tiring["size"])
     level = LEVELS[state.level]
     if target == "complaint":
-        days = actions.needless_days(calendar, as_of, as_of + HORIZON)
+        total += _past(state.tiring, effect, as_of, n, size=state.tiring["size"])
         chance = NEEDLESS_SHARE * (1 - UNTREATED_SHARE)
     else:
-        days = actions.campaign_days(calendar, target, as_of, as_of + HORIZON)
         chance = actions.CAMPAIGN_SHARE * actions.PROPENSITY
-    for day, number in days:
+    for day, number in actions.campaign_days(calendar, target, as_of, as_of + HORIZON):
         action = actions.ACTIONS[number]
         left = sums[min(as_of + HORIZON - day, len(CONTACT_KERNEL))]
         sizes = [_size(c, action, place, level) for place in range(len(actions.CHANNELS[action]))]
@@ -318,7 +310,7 @@ def _size(c: dict[str, np.ndarray], action: str, place: int, level: EffectSize) 
 def _contact_now(state: State, target: str, as_of: int, action: str, channel: str) -> Floats:
     """Returns what one contact with every customer on D adds to the hazard of a target inside the window."""
     c, level = state.customers, LEVELS[state.level]
-    n, left = len(c["number"]), float(_partial(Effect(1.0, CONTACT_KERNEL))[HORIZON])
+    n, left = len(c["number"]), float(Effect(1.0, CONTACT_KERNEL).sums[HORIZON])
     place = actions.CHANNELS[action].index(channel)
     treated = state.shocks["share"] != 0
     rows = np.concatenate([state.contacts["row"], state.shocks["row"][treated]])

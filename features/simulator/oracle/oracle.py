@@ -118,16 +118,18 @@ def read_action_outcomes(where: Home | Path, as_of: date) -> pa.Table:
     c = state.customers
     here = np.flatnonzero((c["activated"] < day) & (c["last_use"] >= day) & (c["kind"] == 0))
     ids = pa.array(customer_ids(c["number"][here]))
+    nobody = np.zeros(len(here), dtype=np.float32)
     before = {target: probability(state, calendar, target, day) for target in ("churn", "complaint", "upgrade")}
     tables = []
     for action in actions.ACTIONS:
         for place, channel in enumerate(actions.CHANNELS[action]):
+            taken = c[f"acceptance_{action}_{place}"][here] if action in actions.OFFERS else nobody
             for target in dict.fromkeys((actions.TARGET_OF[action], "complaint")):
                 change = probability(state, calendar, target, day, action, channel) - before[target]
                 names = {"action": action, "channel": channel, "target": target}
                 figures = {
                     "probability": before[target][here], "probability_change": change[here],
-                    "acceptance": c[f"acceptance_{action}_{place}"][here],
+                    "acceptance": taken,
                 }  # fmt: skip
                 said = {name: pa.array([value] * len(here), pa.string()) for name, value in names.items()}
                 tables.append(pa.table({"customer_id": ids, **said, **figures}))

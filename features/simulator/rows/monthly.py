@@ -15,6 +15,7 @@ from features.simulator.rows.who import PLAN_IDS
 from features.simulator.world import catalogue
 from features.simulator.world.behaviour import ARREARS, NEVER
 from features.simulator.world.billing import MonthBill, MonthUse, rate
+from features.simulator.world.calendar import MOST_DAYS
 from features.simulator.world.catalogue import ALLOWANCE_KB, IS_UNLIMITED, PACK_KB, PACK_PRICE, YUAN
 from features.simulator.world.hazards import BILL_DAY, DUE_DAY
 from features.simulator.world.population import ASSISTED_BELOW
@@ -159,7 +160,7 @@ def _trips(
     day = trip.day[spot] + np.tile(np.arange(TRIP_DAYS), len(trip.row))
     row = trip.row[spot]
     keep = np.flatnonzero((day >= start) & (day < end) & billed[row] & (day <= chunk.story.last_use[row]))
-    keep = keep[np.unique(row[keep] * 4096 + day[keep], return_index=True)[1]]  # two trips may overlap
+    keep = keep[np.unique(row[keep] * MOST_DAYS + day[keep], return_index=True)[1]]  # two trips may overlap
     spot, day, row = spot[keep], day[keep], row[keep]
     draw = chunk.chance("trip.day", row, day)
     fee = np.where(with_pack[spot], 0, (draw * 32 * YUAN).astype(np.int64) // 10 * 10)

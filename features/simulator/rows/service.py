@@ -6,6 +6,7 @@ import numpy as np
 
 from features.kit.arrays import Integers
 from features.simulator.rows.chunk import DAY, HOUR, Chunk, masked
+from features.simulator.world.calendar import MOST_DAYS
 from features.simulator.world.contacts import actions
 from features.simulator.world.hazards import (
     ANSWERS,
@@ -213,7 +214,7 @@ def _campaigns(chunk: Chunk) -> None:
     for number, answer in enumerate(ANSWERS):
         found, answered = chunk.story.shocks[answer.kind], chunk.story.answers[answer.kind]
         drawn = np.flatnonzero((answered.day != NO_ANSWER) & (answered.day < chunk.calendar.days))
-        _, first = np.unique(found.row[drawn] * 4096 + answered.day[drawn], return_index=True)  # one call for both
+        _, first = np.unique(found.row[drawn] * MOST_DAYS + answered.day[drawn], return_index=True)  # one call for both
         row, day, arm = (values[drawn[first]] for values in (found.row, answered.day, answered.arm))
         action = np.full(len(row), actions.ACTIONS.index(answer.action))
         made = actions.Contacts(row, day, action, np.maximum(arm - 1, 0), arm > 0, np.zeros(len(row)))

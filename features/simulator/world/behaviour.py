@@ -138,10 +138,12 @@ def story_of(
     )  # fmt: skip
 
 
-def add_effect(hazard: Matrix, row: Integers, day: Integers, effect: Effect, size: Floats) -> None:
-    """Adds `size` x `effect` from each (row, day) on; pairs must be unique."""
+def add_effect(
+    hazard: Matrix, row: Integers, day: Integers, effect: Effect, size: Floats, *, after: Integers | int = -1
+) -> None:
+    """Adds `size` x `effect` from each (row, day) on, beyond the days `after` alone; pairs must be unique."""
     for offset, share in enumerate(effect.kernel):
-        inside = day + offset < hazard.shape[1]
+        inside = (day + offset < hazard.shape[1]) & (day + offset > after)
         if share:
             hazard[row[inside], day[inside] + offset] += effect.size * share * size[inside]
 
@@ -175,11 +177,8 @@ def _worn_off(
 
 def take_away(hazard: Matrix, found: Shocks, answered: Answered, kind: str) -> None:
     """Takes from the complaints of one kind's shocks what their answers take away, from the day after a contact on."""
-    effect = KIND_OF[kind].effects["complaint"]
-    size = effect.size * np.array(CALL_FACTORS)[found.mark] * answered.share
-    for offset, share in enumerate(effect.kernel):
-        inside = (answered.day < found.day + offset) & (found.day + offset < hazard.shape[1]) & (size != 0)
-        hazard[found.row[inside], found.day[inside] + offset] -= share * size[inside]
+    less = -np.array(CALL_FACTORS)[found.mark] * answered.share
+    add_effect(hazard, found.row, found.day, KIND_OF[kind].effects["complaint"], less, after=answered.day)
 
 
 def contract_hazard(contracts: Contracts, day: Integers) -> Matrix:

@@ -10,6 +10,8 @@ import numpy as np
 from features.kit.arrays import Floats, Integers
 from features.kit.clock import add_months
 
+MOST_DAYS = 4096
+"""More days than any simulation has: `row * MOST_DAYS + day` is one number for both."""
 SPRING_FESTIVALS = (date(2023, 1, 22), date(2024, 2, 10), date(2025, 1, 29), date(2026, 2, 17), date(2027, 2, 6))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from features.kit.arrays import Integers
 from features.simulator.world.behaviour import NEVER, Events, Story, add_effect, contract_hazard, take_away
-from features.simulator.world.calendar import Calendar
+from features.simulator.world.calendar import MOST_DAYS, Calendar
 from features.simulator.world.dice import Dice
 from features.simulator.world.drivers import churn_base, complaint_base, need_ratio
 from features.simulator.world.hazards import (
@@ -90,10 +90,10 @@ def _latest(row: Integers, day: Integers, events: Events) -> Integers:
     """Returns the day of each event's customer's last shock up to the event, -1 if none."""
     if not len(row):
         return np.full(len(events.row), -1)
-    key = np.sort(row * 4096 + day)
-    place = np.searchsorted(key, events.row * 4096 + events.day, side="right") - 1
+    key = np.sort(row * MOST_DAYS + day)
+    place = np.searchsorted(key, events.row * MOST_DAYS + events.day, side="right") - 1
     found = key[np.maximum(place, 0)]
-    return np.where((place >= 0) & (found // 4096 == events.row), found % 4096, -1)
+    return np.where((place >= 0) & (found // MOST_DAYS == events.row), found % MOST_DAYS, -1)
 
 
 def _contract_reason(people: Population, events: Events, seen: Integers) -> np.ndarray:

@@ -50,6 +50,11 @@ class Effect:
     size: float
     kernel: Floats
 
+    @property
+    def sums(self) -> Floats:
+        """Returns the kernel's partial sums, 0 .. length."""
+        return np.concatenate([[0.0], np.cumsum(self.kernel)])
+
 
 @dataclass(frozen=True)
 class ShockKind:

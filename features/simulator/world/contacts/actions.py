@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.kit.arrays import Floats, Integers
-from features.simulator.world.calendar import Calendar
+from features.simulator.world.calendar import MOST_DAYS, Calendar
 from features.simulator.world.catalogue import FEE, YUAN
 from features.simulator.world.contacts.effects import FIELD, EffectSize
 from features.simulator.world.dice import Dice
@@ -36,6 +36,7 @@ CARE_ACTIONS = ("service_review", "contract_renewal", "plan_fit_offer", "follow_
 SALES_ACTIONS = ("upgrade_invite", "data_pack_offer")
 ANSWER_ACTIONS = tuple(answer.action for answer in ANSWERS)
 ACTIONS = CARE_ACTIONS + SALES_ACTIONS + ANSWER_ACTIONS
+OFFERS = ("plan_fit_offer", "contract_renewal", "upgrade_invite", "data_pack_offer")
 TARGET_OF = (
     dict.fromkeys(CARE_ACTIONS, "churn")
     | dict.fromkeys(SALES_ACTIONS, "upgrade")
@@ -89,30 +90,26 @@ class Contacts:
         return Contacts(**{name: values[places] for name, values in vars(self).items()})
 
 
-def action_of_month(month: int, target: str) -> int:
-    """Returns the number of the action that a month's campaign on a target used."""
-    names = CARE_ACTIONS if target == "churn" else SALES_ACTIONS
-    return ACTIONS.index(names[month % len(names)])
+_CAMPAIGNS = {
+    "churn": (CAMPAIGN_DAY, CARE_ACTIONS), "upgrade": (CAMPAIGN_DAY + 5, SALES_ACTIONS),
+    "complaint": (NEEDLESS_DAY, ANSWER_ACTIONS),
+}  # fmt: skip
+"""Target -> the day of the month of its campaign, and the actions that take turns; on complaints it is needless."""
 
 
 def campaign_days(calendar: Calendar, target: str, first: int, end: int) -> list[tuple[int, int]]:
     """Returns (day, action number) of the campaigns on a target within `[first, end)`, beyond the data end too."""
-    start = calendar.month_starts
-    shift = CAMPAIGN_DAY + (5 if target == "upgrade" else 0)
-    days = [int(day) + shift for day in start]
-    return [(day, action_of_month(month, target)) for month, day in enumerate(days) if first <= day < end]
+    shift, names = _CAMPAIGNS[target]
+    days = [int(day) + shift for day in calendar.month_starts]
+    return [(day, ACTIONS.index(names[month % len(names)])) for month, day in enumerate(days) if first <= day < end]
 
 
 def is_one_too_many(row: Integers, day: Integers, all_rows: Integers, all_days: Integers) -> np.ndarray:
     """Returns for which contacts the customer had ENOUGH_CONTACTS among all of them in the ENOUGH_DAYS before."""
-    made = np.sort(all_rows * _DAYS + all_days)
-    now = row * _DAYS + day
-    before = np.searchsorted(made, now) - np.searchsorted(made, np.maximum(now - ENOUGH_DAYS, row * _DAYS))
+    made = np.sort(all_rows * MOST_DAYS + all_days)
+    now = row * MOST_DAYS + day
+    before = np.searchsorted(made, now) - np.searchsorted(made, np.maximum(now - ENOUGH_DAYS, row * MOST_DAYS))
     return np.asarray(before >= ENOUGH_CONTACTS)
-
-
-_DAYS = 4096
-"""More than any simulation has."""
 
 
 def effect(dice: Dice, calendar: Calendar, people: Population, action: str, level: EffectSize = FIELD) -> Floats:
@@ -177,28 +174,17 @@ def draw_contacts(dice: Dice, calendar: Calendar, people: Population, level: Eff
     """Returns the randomised campaigns of every month: one on churn, one on upgrades, and one about nothing."""
     parts = []
     known = {action: effect(dice, calendar, people, action, level) for action in CARE_ACTIONS + SALES_ACTIONS}
-    for target in ("churn", "upgrade"):
+    for target in _CAMPAIGNS:
+        is_needless = target == "complaint"
+        name, share = ("needless", NEEDLESS_SHARE) if is_needless else (target, CAMPAIGN_SHARE)
         for day, number in campaign_days(calendar, target, 0, calendar.days):
-            draw = dice.uniform(f"campaign.{target}", people.number, day)
-            row = np.flatnonzero((draw < CAMPAIGN_SHARE) & (people.activated < day - 90) & (people.kind == 0))
+            draw = dice.uniform(f"campaign.{name}", people.number, day)
+            row = np.flatnonzero((draw < share) & (people.activated < day - 90) & (people.kind == 0))
             action = ACTIONS[number]
-            place = dice.choice(f"campaign.channel.{target}", people.number[row], np.ones(len(CHANNELS[action])), day)
-            size = known[action][row] * by_channel(action, place)
-            treated = draw[row] < CAMPAIGN_SHARE * PROPENSITY
+            place = dice.choice(f"campaign.channel.{name}", people.number[row], np.ones(len(CHANNELS[action])), day)
+            if is_needless:
+                treated, size = draw[row] >= share * UNTREATED_SHARE, annoyance(action, place, level)
+            else:
+                treated, size = draw[row] < share * PROPENSITY, known[action][row] * by_channel(action, place)
             parts.append(Contacts(row, np.full(len(row), day), np.full(len(row), number), place, treated, size))
-    for day, number in needless_days(calendar, 0, calendar.days):
-        draw = dice.uniform("campaign.needless", people.number, day)
-        row = np.flatnonzero((draw < NEEDLESS_SHARE) & (people.activated < day - 90) & (people.kind == 0))
-        action = ACTIONS[number]
-        place = dice.choice("campaign.channel.needless", people.number[row], np.ones(len(CHANNELS[action])), day)
-        treated = draw[row] >= NEEDLESS_SHARE * UNTREATED_SHARE
-        size = annoyance(action, place, level)
-        parts.append(Contacts(row, np.full(len(row), day), np.full(len(row), number), place, treated, size))
     return Contacts(**{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])})
-
-
-def needless_days(calendar: Calendar, first: int, end: int) -> list[tuple[int, int]]:
-    """Returns (day, action number) of the campaigns about nothing within `[first, end)`: answers without a question."""
-    days = [(int(day) + NEEDLESS_DAY, month) for month, day in enumerate(calendar.month_starts)]
-    names = ANSWER_ACTIONS
-    return [(day, ACTIONS.index(names[month % len(names)])) for day, month in days if first <= day < end]
