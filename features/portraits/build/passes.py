@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from features.feeds.landed.reading import Feeds, known_before
 from features.kit.sql import literal, quoted
 from features.portraits.build.compute import Plan
-from features.portraits.build.sums import Sums
+from features.portraits.build.sums import EVER, Sums
 from features.portraits.sources import staging
 from features.portraits.sources.engines import DuckDBEngine
 from features.portraits.sources.staging import STAGED, Moment, Staged
@@ -131,7 +131,8 @@ class _Block:
         self._codes = np.repeat(ids.indices.to_numpy(), lengths)
         names = [name for name in table.column_names if name != "customer_id"]
         self._columns = {name: table[name].combine_chunks().to_numpy(zero_copy_only=False) for name in names}
-        self._edges = sorted({edge for _, how, _, edge in sums["outputs"] if how == "add"})
+        # the last edge takes every row, also one that no sum asks for: beyond it the next customer's places begin
+        self._edges = sorted({EVER, *(edge for _, how, _, edge in sums["outputs"] if how == "add")})
         self._span_of = np.searchsorted(self._edges, np.arange(reach + 2)).astype(np.int32)
         self._rows, self._places = np.empty(table.num_rows, np.int64), np.empty(table.num_rows, np.int32)
 

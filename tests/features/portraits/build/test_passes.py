@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import pyarrow as pa
 import pytest
 
 from features.feeds.landed.reading import Feeds
@@ -81,6 +82,16 @@ def test_numbers_that_could_leave_64_bits_are_left_to_the_rows(many: Any, monkey
     monkeypatch.setattr(passes, "_NONE", 10**9)
     feeds, plan, slow = many
     assert set(_fast(feeds, plan)) == {key for key in slow if key[1] == "network_experience"}
+
+
+def test_a_row_beyond_the_widest_window_is_nobody_elses() -> None:
+    """With sums of 7 days alone a row of the 9th day is in none of them: neither the next customer's nor past the end."""
+    ago = pa.array([3, 9, 1, 9], pa.int32())
+    columns = {"days_ago": ago, "c0": pa.array([1] * 4, pa.int8()), "marks": pa.array([1] * 4, pa.int64())}
+    asked: Any = {"outputs": [["add_c0_7", "add", "c0", 7]], "usual": []}
+    block = passes._Block(pa.table({"customer_id": ["A", "A", "B", "B"], **columns}), asked, 10)
+    added = block.added(1, 0, None, "x")
+    assert added.select(["customer_id", "add_c0_7"]).to_pydict() == {"customer_id": ["A", "B"], "add_c0_7": [1, 1]}
 
 
 def test_dates_share_passes_as_far_as_memory_allows(many: Any, monkeypatch: pytest.MonkeyPatch) -> None:
