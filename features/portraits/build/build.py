@@ -34,7 +34,7 @@ from features.portraits.build import compute
 from features.portraits.build.ahead import each_date
 from features.portraits.build.plans import plan_of
 from features.portraits.build.specification import specification
-from features.portraits.build.sums import sums_sql
+from features.portraits.build.sums import sum_columns
 from features.portraits.facts.class_report import class_report
 from features.portraits.facts.declared import own_facts
 from features.portraits.facts.story import write_story
@@ -107,8 +107,7 @@ def build_portraits(
         moment = Moment(day, zone)
         sums = passes.of(day) if passes else {}
         for name, table in sums.items():
-            engine.adopt(f"added_{name}", table)
-            engine.keep(f"sums_{name}", sums_sql(f"added_{name}", plan.sums[name]))
+            engine.adopt(f"sums_{name}", table, sum_columns(plan.sums[name]))
         present = _fill(engine, SparkEngine(session) if session else None, feeds, plan, moment, sums)
         return _Filled(engine, moment, present, keep_story(engine, request, moment, present))
 

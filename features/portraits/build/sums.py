@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
-from features.kit.sql import quoted
 from features.portraits.dimensions.spec import Definition
 from features.portraits.sources.sources import Summed
 
@@ -90,10 +89,10 @@ def sums_of(
     }
 
 
-def sums_sql(name: str, sums: Sums) -> str:
-    """Returns SQL over an adopted table of sums that gives them the type that DuckDB gives a sum."""
+def sum_columns(sums: Sums) -> str:
+    """Returns the SELECT list over a table of sums that gives them the type that DuckDB gives a sum."""
     wide = ", ".join(f"CAST({each[0]} AS HUGEINT) AS {each[0]}" for each in sums["outputs"] if each[1] == "add")
-    return f"SELECT * REPLACE ({wide}) FROM {quoted(name)}"
+    return f"* REPLACE ({wide})"
 
 
 class _Apart:

@@ -78,10 +78,10 @@ class DuckDBEngine:
         """Returns an Arrow table."""
         return self.connection.execute(sql).to_arrow_table()
 
-    def adopt(self, name: str, table: pa.Table) -> None:
-        """Keeps the rows of an Arrow table under a name."""
+    def adopt(self, name: str, table: pa.Table, columns: str = "*") -> None:
+        """Keeps the rows of an Arrow table under a name, with the columns of that SELECT list."""
         self.connection.register("adopted", table)
-        self.keep(name, "SELECT * FROM adopted")
+        self.keep(name, f"SELECT {columns} FROM adopted")
         self.connection.unregister("adopted")
 
 

@@ -16,7 +16,7 @@ from features.portraits.build.build import request_of, stage
 from features.portraits.build.compute import Plan
 from features.portraits.build.passes import Passes, added_up
 from features.portraits.build.plans import plan_of
-from features.portraits.build.sums import sums_of, sums_sql
+from features.portraits.build.sums import sum_columns, sums_of
 from features.portraits.dimensions.spec import Definition, Feature
 from features.portraits.settings import load_settings
 from features.portraits.sources.engines import DuckDBEngine
@@ -52,8 +52,7 @@ def _fast(feeds: Feeds, plan: Plan) -> dict[tuple[date, str], set[Any]]:
         engine = DuckDBEngine(connection)
         for day, tables in added_up(feeds, plan, DAYS).items():
             for name, table in tables.items():
-                engine.adopt("added", table)
-                engine.keep(f"sums_{name}", sums_sql("added", plan.sums[name]))
+                engine.adopt(f"sums_{name}", table, sum_columns(plan.sums[name]))
                 found[day, name] = set(connection.execute(plan.sums[name]["features"]).fetchall())
     return found
 
