@@ -28,7 +28,7 @@ def each_date(
 ) -> Generator[Filled, None, None]:
     """Yields what `fill` returns for each date, in order; its engine stays untouched until the next is asked for."""
     landed = feeds.manifest.feeds.get("customers")
-    customers = sum(part.rows for part in landed.parts) if landed else 0
+    customers = landed.rows if landed else 0
     number = max(1, min(threads, len(days))) if customers <= SIDE_BY_SIDE else 1
     with ExitStack() as stack:
         each = threads if customers > ONE_THREAD else 1

@@ -195,7 +195,7 @@ def features_of(
 
 def _passes(feeds: Feeds, plan: compute.Plan, days: Sequence[date], threads: int) -> Passes | None:
     """Returns the sums of the dates; None for a base so small that a pass would cost more than it spares."""
-    rows = {name: sum(part.rows for part in feed.parts) for name, feed in feeds.manifest.feeds.items()}
+    rows = {name: feed.rows for name, feed in feeds.manifest.feeds.items()}
     if not days or max((rows.get(STAGED[name].feed, 0) for name in plan.sums), default=0) * len(days) < LEAST_ROWS:
         return None
     from features.portraits.build.passes import Passes

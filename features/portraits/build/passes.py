@@ -93,7 +93,7 @@ def _source(engine: DuckDBEngine, feeds: Feeds, plan: Plan, name: str, days: Seq
         f"REPLACE (CAST(days_ago AS INTEGER) AS days_ago, {narrow}), {marks} AS marks FROM ({sums['rows']})"
     )
     parts: list[list[pa.Table]] = [[] for _ in days]
-    for condition in _ranges(engine, sum(part.rows for part in feeds.manifest.feeds[staged.feed].parts)):
+    for condition in _ranges(engine, feeds.manifest.feeds[staged.feed].rows):
         selected = f"SELECT * FROM ({rows}) WHERE marks <> 0 AND {condition}"
         block = _Block(engine.arrow(selected), sums, staged.days or reach)
         if block.is_too_large:
