@@ -122,9 +122,8 @@ class _Block:
 
     def __init__(self, table: pa.Table, sums: Sums, reach: int) -> None:
         self._sums = sums
-        runs = pc.run_end_encode(
-            table["customer_id"].combine_chunks()
-        )  # the files are sorted: far fewer runs than rows
+        # the files are sorted: far fewer runs than rows
+        runs = pc.run_end_encode(table["customer_id"].combine_chunks())
         ids = runs.values.dictionary_encode()
         lengths = np.diff(runs.run_ends.to_numpy(), prepend=0)
         self._ids = ids.dictionary
@@ -149,7 +148,7 @@ class _Block:
     def added(self, bit: int, shift: int, engine: DuckDBEngine, name: str) -> pa.Table:
         """Returns the sums of one date: whose mark, how many days it lies before the date of `days_ago`."""
         columns, number, width = self._columns, len(self._ids), len(self._edges)
-        ago, count = columns["days_ago"], 0
+        ago = columns["days_ago"]
         count = _place(columns["marks"], bit, ago, shift, self._span_of, self._codes, width, self._rows, self._places)
         rows, places = self._rows[:count], self._places[:count]
         totals: dict[str, Any] = {}

@@ -59,7 +59,7 @@ def fill_request(project: str, view: str, block: Block) -> memoryview:
     def always(content: bytes) -> Any:
         return pa.scalar(content, pa.binary())
 
-    own = project.encode()
+    own, prefix = project.encode(), key_prefix()
     ids, facts = (pa.array(texts, pa.string()).cast(pa.binary()) for texts in (block.ids, block.facts))
     names = {name: bulk(redis_field(view, name)) for name in (VALUES, FACTS, FEATURE_LIST)}
     vectors = block.vector_values()
@@ -67,7 +67,7 @@ def fill_request(project: str, view: str, block: Block) -> memoryview:
     ends = np.arange(0, len(vectors) + 1, max(1, size), dtype=np.int32)
     joined = pc.binary_join_element_wise(
         always(b"*10\r\n" + bulk(b"HSET")),
-        _by_length(ids, lambda n: b"$%d\r\n" % (len(key_prefix()) + 4 + n + len(own)) + key_prefix() + _length(n)),
+        _by_length(ids, lambda n: b"$%d\r\n" % (len(prefix) + 4 + n + len(own)) + prefix + struct.pack("<I", n)),
         ids,
         always(own + b"\r\n" + names[VALUES] + b"$%d\r\n" % size),
         pa.Array.from_buffers(pa.binary(), len(ids), [None, pa.py_buffer(ends), pa.py_buffer(vectors)]),
@@ -95,10 +95,6 @@ def _by_length(values: pa.Array, of: Callable[[int], bytes]) -> pa.Array:
 
     lengths = pc.binary_length(values).dictionary_encode()
     return pa.array([of(n) for n in lengths.dictionary.to_pylist()], pa.binary()).take(lengths.indices)
-
-
-def _length(number: int) -> bytes:
-    return struct.pack("<I", number)
 
 
 def replies(stream: Stream, count: int) -> list[Any]:
