@@ -17,6 +17,7 @@ VALUE_MAKING = (
     "features.feeds.schema",
     "features.feeds.times",
     "features.kit.clock",
+    "features.kit.spark",
     "features.kit.sql",
     "features.portraits.build.build",
     "features.portraits.build.compute",
