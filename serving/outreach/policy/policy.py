@@ -68,9 +68,7 @@ class PolicyBook:
         self._flags = self._read_flags(feeds)
         self._consents = self._read_consents()
         forbids = frozenset(self._flags)
-        self._standings = Standings(
-            self.people, self.row_of, feeds.contacts, feeds.declines, self.settings, self._is_settled, forbids
-        )
+        self._standings = Standings(self.people, self.row_of, feeds, self.settings, forbids)
         self._returned = self._come_back(ledger.refusals, feeds.erased)
         made = self._standings.of(self.people.everybody(), self._with_returned(ledger))
         self._free_on, self._told, self._declined, self._forbidden = (
@@ -172,7 +170,7 @@ class PolicyBook:
         if rule is None:
             raise DataError(f"unknown purpose '{purpose}'", remedy="purposes: " + ", ".join(self.settings.purposes))
         chosen: Any = slice(None) if rows is None else rows
-        found = self._consent_refusals(rule.consent, rule.consent_purpose or purpose, channel, chosen)
+        found = consent_refusals(rule.consent, self._consents, rule.consent_purpose or purpose, channel, chosen)
         for code in rule.refusals:
             if stops_on(code, channel):
                 found[code] = self._refused_by(code, channel, on, chosen)
@@ -245,15 +243,6 @@ class PolicyBook:
         forbidden = self._forbidden.get(code, self._nobody)[rows]
         return np.asarray(self._flags[code][rows] | forbidden)
 
-    def _consent_refusals(self, rule: str, purpose: str, channel: str, rows: Any) -> dict[str, Flags]:
-        if rule == "none":
-            return {}
-        answers = self._consents[purpose, channel][rows]
-        found = {"consent_withdrawn": answers == 0}
-        if rule == "explicit":
-            found = {"consent_missing": answers < 0, **found}
-        return found
-
     def _read_flags(self, feeds: FeedStates) -> dict[str, Flags]:
         names = {code for rule in self.settings.purposes.values() for code in rule.refusals}
         table, control = self.table, self.settings.control
@@ -294,16 +283,18 @@ class PolicyBook:
         ]
         return tuple(one for one in named if one.person_id or one.customer_id)
 
-    def _is_settled(self, refusal: Refusal, rows: Sequence[int]) -> bool:
-        """Returns whether the feeds know since that the matter is over: ticket closed, number checked or changed."""
-        if refusal.ticket_id is not None:
-            closed = self.table.column("closed_tickets")
-            return any(refusal.ticket_id in closed[row].as_py() for row in rows)
-        column = {"wrong_person": "number_checked_on", "number_invalid": "number_since"}.get(refusal.code)
-        if column is None:
-            return False
-        since = self.table.column(column)[rows[0]].as_py()
-        return since is not None and since > refusal.starts_on
+
+def consent_refusals(
+    rule: str, consents: Mapping[tuple[str, str], Labels], purpose: str, channel: str, rows: Any
+) -> dict[str, Flags]:
+    """Returns the codes of a rule about consent with the rows it refuses; consents are 1 yes, 0 no, -1 unasked."""
+    if rule == "none":
+        return {}
+    answers = consents[purpose, channel][rows]
+    found = {"consent_withdrawn": answers == 0}
+    if rule == "explicit":
+        found = {"consent_missing": answers < 0, **found}
+    return found
 
 
 def _is_hashed(refusal: Refusal) -> bool:

@@ -5,7 +5,7 @@ The policy of a whole base and what a contact changes of it are the same computa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from features.kit.arrays import Flags, Rows
 from serving.outreach.policy.ledger_facts import LedgerFacts, Refusal
 from serving.outreach.policy.people import People, Positions, Scope
+from serving.outreach.policy.states import FeedStates
 from serving.outreach.settings import OutreachSettings
 
 DayNumbers = npt.NDArray[np.int32]
@@ -59,10 +60,8 @@ class Standings:
     Args:
         people: Who holds which rows.
         row_of: Subscription -> row.
-        contacts: The feeds' contacts, sorted by person.
-        declines: The actions that persons declined by the feeds, sorted by person.
+        feeds: What the feeds know.
         settings: The shipped configuration.
-        is_settled: Whether the feeds know that a refusal of the ledger is over by now, for the rows that it forbids.
         forbids: The codes that a refusal of the ledger may forbid.
     """
 
@@ -70,15 +69,13 @@ class Standings:
         self,
         people: People,
         row_of: Positions,
-        contacts: Any,
-        declines: Any,
+        feeds: FeedStates,
         settings: OutreachSettings,
-        is_settled: Callable[[Refusal, Sequence[int]], bool],
         forbids: frozenset[str],
     ) -> None:
-        self._people, self._row_of = people, row_of
-        self._contacts, self._declines = _Heard(contacts, people), _Heard(declines, people)
-        self._settings, self._is_settled, self._forbids = settings, is_settled, forbids
+        self._people, self._row_of, self._states = people, row_of, feeds.states
+        self._contacts, self._declines = _Heard(feeds.contacts, people), _Heard(feeds.declines, people)
+        self._settings, self._forbids = settings, forbids
 
     def of(self, scope: Scope, facts: LedgerFacts) -> Standing:
         """Returns what holds for the rows of a scope; facts about others are left out."""
@@ -154,7 +151,7 @@ class Standings:
                 rows = made.rows_of(person) if person >= 0 else []
             else:
                 rows = [customer] if customer >= 0 else []
-            if not rows or self._is_settled(refusal, rows):
+            if not rows or is_settled(self._states, refusal, rows):
                 continue
             until = day_number(refusal.ends_on or date.max)
             if refusal.action is not None and refusal.person_id is not None:
@@ -170,6 +167,18 @@ class Standings:
                 free[places] = np.maximum(free[places], until)
             elif refusal.code in self._forbids:  # one that no purpose names any more stops nobody, and no list either
                 made.forbid(refusal.code)[places] = True
+
+
+def is_settled(states: Any, refusal: Refusal, rows: Sequence[int]) -> bool:
+    """Returns whether the feeds know since that the matter is over: ticket closed, number checked or changed."""
+    if refusal.ticket_id is not None:
+        closed = states.column("closed_tickets")
+        return any(refusal.ticket_id in closed[row].as_py() for row in rows)
+    column = {"wrong_person": "number_checked_on", "number_invalid": "number_since"}.get(refusal.code)
+    if column is None:
+        return False
+    since = states.column(column)[rows[0]].as_py()
+    return since is not None and since > refusal.starts_on
 
 
 class _Made:

@@ -1,4 +1,8 @@
-"""The contact policy as it was made before it lived: row by row, whole each time. The slow twin of `PolicyBook`."""
+"""The contact policy as it was made before it lived: row by row, whole each time. The slow twin of `PolicyBook`.
+
+What one row says by itself (what a consent refuses, whether the feeds settled a refusal) is the policy's own: the twin
+is about whom, since when and until when.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ from features.kit.arrays import Flags, Labels
 from serving.outreach.policy.calendar import is_festival, is_quiet
 from serving.outreach.policy.control import in_control_group
 from serving.outreach.policy.ledger_facts import HASHED, LedgerFacts, Refusal
+from serving.outreach.policy.policy import consent_refusals
+from serving.outreach.policy.standing import is_settled
 from serving.outreach.policy.states import FeedStates
 from serving.outreach.refusals import stops_on
 from serving.outreach.settings import OutreachSettings
@@ -46,7 +52,7 @@ class SlowPolicy:
     def refusals(self, purpose: str, channel: str, on: date, at: time) -> dict[str, Flags]:
         """Returns each code of a purpose with the rows it refuses, bool [n]."""
         rule = self.settings.purposes[purpose]  # type: ignore[index]
-        found = self._consent_refusals(rule.consent, rule.consent_purpose or purpose, channel, slice(None))
+        found = consent_refusals(rule.consent, self._consents, rule.consent_purpose or purpose, channel, slice(None))
         for code in rule.refusals:
             if stops_on(code, channel):
                 found[code] = self._refused_by(code, channel, on, slice(None))
@@ -74,15 +80,6 @@ class SlowPolicy:
         if code == "personalisation_declined":
             return np.asarray(self._consents["personalisation", channel][rows] == 0)
         return np.asarray(self._flags[code][rows])
-
-    def _consent_refusals(self, rule: str, purpose: str, channel: str, rows: Any) -> dict[str, Flags]:
-        if rule == "none":
-            return {}
-        answers = self._consents[purpose, channel][rows]
-        found = {"consent_withdrawn": answers == 0}
-        if rule == "explicit":
-            found = {"consent_missing": answers < 0, **found}
-        return found
 
     def _read_flags(self) -> dict[str, Flags]:
         names = {code for rule in self.settings.purposes.values() for code in rule.refusals}
@@ -137,7 +134,7 @@ class SlowPolicy:
             rows = self._rows_of_person.get(refusal.person_id or "", [])
             if refusal.customer_id is not None:
                 rows = [self.row_of[refusal.customer_id]] if refusal.customer_id in self.row_of else []
-            if not rows or self._is_settled(refusal, rows):
+            if not rows or is_settled(self.table, refusal, rows):
                 continue
             if refusal.action is not None and refusal.person_id is not None:
                 until = refusal.ends_on or date.max
@@ -165,17 +162,6 @@ class SlowPolicy:
                 if person or customer:
                     named.append(replace(refusal, person_id=person, customer_id=customer))
         return named
-
-    def _is_settled(self, refusal: Refusal, rows: list[int]) -> bool:
-        """Returns whether the feeds know since that the matter is over: ticket closed, number checked or changed."""
-        if refusal.ticket_id is not None:
-            closed = self.table.column("closed_tickets")
-            return any(refusal.ticket_id in closed[row].as_py() for row in rows)
-        column = {"wrong_person": "number_checked_on", "number_invalid": "number_since"}.get(refusal.code)
-        if column is None:
-            return False
-        since = self.table.column(column)[rows[0]].as_py()
-        return since is not None and since > refusal.starts_on
 
 
 def _tuples(table: Any) -> Iterable[tuple[Any, ...]]:
