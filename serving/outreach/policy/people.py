@@ -53,10 +53,9 @@ class Positions(Mapping[str, int]):
 
 def padded(column: Any, width: int = 0) -> Keys:
     """Returns a column of ids as bytes of one width, padded with NUL, which no id ends with; `width` is the least."""
-    import pyarrow as pa
     import pyarrow.compute as pc
 
-    whole = pa.concat_arrays([pa.array([], column.type), *column.chunks])
+    whole = column.combine_chunks()
     widest = max(1, width, pc.max(pc.binary_length(whole)).as_py() or 0)
     content = pc.ascii_rpad(whole, width=widest, padding="\0").buffers()[2]
     return np.frombuffer(content or b"", dtype=f"S{widest}", count=len(whole))

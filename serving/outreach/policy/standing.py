@@ -99,8 +99,8 @@ class Standings:
         person, day, known = self._contacts.of(made.scope.persons)
         ours = self._local(made.scope, (contact[0] for contact in facts.contacts))
         mine = [contact for contact, place in zip(facts.contacts, ours.tolist(), strict=True) if place >= 0]
-        ids = pa.concat_arrays([_flat(known["contact_id"]), pa.array([one[1] for one in mine], pa.string())])
-        names = pa.concat_arrays([_flat(known["action"]), pa.array([one[2] for one in mine], pa.string())])
+        ids = pa.concat_arrays([known["contact_id"].combine_chunks(), pa.array([one[1] for one in mine], pa.string())])
+        names = pa.concat_arrays([known["action"].combine_chunks(), pa.array([one[2] for one in mine], pa.string())])
         person = np.append(person, ours[ours >= 0])
         day = np.append(day, np.array([day_number(one[3]) for one in mine], dtype=np.int32))
         if not len(person):
@@ -251,9 +251,3 @@ def _place_in(ascending: Rows, wanted: Rows) -> Rows:
     inside = places < len(ascending)
     inside[inside] = ascending[places[inside]] == wanted[inside]
     return np.where(inside, places, -1)
-
-
-def _flat(column: Any) -> Any:
-    import pyarrow as pa
-
-    return pa.concat_arrays([pa.array([], column.type), *column.chunks])
