@@ -38,7 +38,7 @@ from serving.outreach.feedback.held import held_reports
 from serving.outreach.feedback.landing import import_outcomes
 from serving.outreach.feedback.returns import Report, read_reports
 from serving.outreach.lists.ledger import line_id_of
-from serving.outreach.policy.control import in_control_group
+from serving.outreach.policy.control import drawn, lots_of
 from serving.outreach.settings import load_settings
 from tests.results import figure
 from tests.world import Town, write_people, write_scores
@@ -133,7 +133,8 @@ class Week:
         tickets = [one for one in names if int(one[1:]) % 6 == 0]
         charges = [one for one in reversed(names) if int(one[1:]) % 6 == 1]  # worth the same whatever the score
         control = load_settings().control
-        raised = [one for one in names if int(one[1:]) % 6 > 1 and not in_control_group(control, one.replace("C", "P"))]
+        asked = [one for one in names if drawn(control.salt, one.replace("C", "P")) >= lots_of(control)]
+        raised = [one for one in asked if int(one[1:]) % 6 > 1]
         self.service = Queue([*tickets, *charges], self.capacity * 90 // 240)
         self.retention = Queue(raised, self.capacity * 60 // 240)
         self.gone: set[str] = set()

@@ -11,22 +11,19 @@ from serving.outreach.settings import ControlSettings
 _SPAN = 2**64
 
 
-def in_control_group(settings: ControlSettings, person_id: str) -> bool:
-    """Returns whether a person is withheld: the same answer on every day, list and machine.
-
-    The hash sees the person and the salt only, so membership depends on nothing that the operator does. A larger
-    share keeps everybody who was in the smaller one.
-    """
-    return drawn(settings.salt, person_id) < lots_of(settings)
-
-
 def lots_of(settings: ControlSettings) -> int:
-    """Returns the number below which a person's lot means that the person is withheld."""
+    """Returns the number below which a person's lot means that the person is withheld.
+
+    A larger share keeps everybody who was in the smaller one.
+    """
     return ceil(settings.share * _SPAN)
 
 
 def drawn(salt: str, person_id: str) -> int:
-    """Returns a person's lot, from 0 to 2^64."""
+    """Returns a person's lot, from 0 to 2^64: the same on every day, list and machine.
+
+    The hash sees the person and the salt only, so membership depends on nothing that the operator does.
+    """
     return int.from_bytes(hashlib.sha256(f"{salt}\x00{person_id}".encode()).digest()[:8])
 
 

@@ -22,7 +22,7 @@ from serving.outreach.lists.draw import draw_list
 from serving.outreach.lists.ledger import is_line_id, line_id_of
 from serving.outreach.lists.request import ListRequest
 from serving.outreach.policy.calendar import best_open_hours, festival_days, is_festival, open_hours
-from serving.outreach.policy.control import in_control_group
+from serving.outreach.policy.control import drawn, lots_of
 from serving.outreach.policy.ledger_facts import LedgerFacts
 from serving.outreach.settings import Capacity, load_settings
 from serving.scoring.reasons.book import load_book
@@ -347,10 +347,10 @@ def test_bands_numbers_and_ids_read_well():
 def test_the_control_group_is_stable_and_grows_only():
     """About five in a hundred, the same on every call; a larger share keeps everybody in it."""
     control = load_settings().control
-    group = {f"P{k}" for k in range(20_000) if in_control_group(control, f"P{k}")}
+    group = {f"P{k}" for k in range(20_000) if drawn(control.salt, f"P{k}") < lots_of(control)}
     larger = control.model_copy(update={"share": 0.1})
     assert 900 < len(group) < 1100
-    assert all(in_control_group(larger, person) for person in group)
+    assert all(drawn(larger.salt, person) < lots_of(larger) for person in group)
 
 
 def test_the_calendar_knows_festivals_and_local_habit():

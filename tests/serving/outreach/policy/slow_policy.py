@@ -16,7 +16,7 @@ import numpy as np
 from features.feeds.landing.suppression import Suppression
 from features.kit.arrays import Flags, Labels
 from serving.outreach.policy.calendar import is_festival, is_quiet
-from serving.outreach.policy.control import in_control_group
+from serving.outreach.policy.control import drawn, lots_of
 from serving.outreach.policy.ledger_facts import HASHED, LedgerFacts, Refusal
 from serving.outreach.policy.policy import consent_refusals
 from serving.outreach.policy.standing import is_settled
@@ -88,8 +88,9 @@ class SlowPolicy:
             name: table.column(name).to_numpy(zero_copy_only=False).astype(bool).copy()
             for name in sorted(names & set(table.column_names))
         }
-        drawn = {person: in_control_group(self.settings.control, person) for person in self._rows_of_person}
-        flags["control_group"] = np.array([drawn[person] for person in self.person_ids], dtype=bool)
+        salt, least = self.settings.control.salt, lots_of(self.settings.control)
+        withheld = {person: drawn(salt, person) < least for person in self._rows_of_person}
+        flags["control_group"] = np.array([withheld[person] for person in self.person_ids], dtype=bool)
         flags["open_ticket"] = np.zeros(len(self.customer_ids), dtype=bool)
         return flags
 
