@@ -62,8 +62,8 @@ def delivery(feeds: Feeds) -> str:
     apart = {
         name: one.model_copy(update={"parts": (), "columns": (), "form": 0}) if name in REPORTED else one
         for name, one in landed.feeds.items()
+        if name not in REPORTED or one.files
     }
-    apart = {name: one for name, one in apart.items() if name not in REPORTED or one.files}
     return version_of(landed.model_copy(update={"feeds": apart, "derived": _links(feeds)}))
 
 
