@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import math
 import subprocess
 import sys
 import time
@@ -36,8 +37,12 @@ class Outcome(BaseModel):
 
     def quantile(self, share: float, status: int = 200) -> float:
         """Returns the seconds within which a share of the answers of a status came."""
-        times = sorted(self.answers.get(status, []))
-        return times[min(int(share * len(times)), len(times) - 1)] if times else float("nan")
+        return quantile(self.answers.get(status, []), share)
+
+
+def quantile(times: list[float], share: float) -> float:
+    """Returns the time that a share of the times does not exceed; NaN if there are none."""
+    return sorted(times)[min(int(share * len(times)), len(times) - 1)] if times else math.nan
 
 
 def load(

@@ -7,7 +7,6 @@ contacts reported. locust runs in an environment of its own (`uv tool run`): it 
 from __future__ import annotations
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from features.kit.errors import NotReadyError
 from tests.bench.input_1 import Door
+from tests.load import quantile
 
 LOCUST = "2.47.0"
 NOMINAL = {"single": 50, "batch": 1, "list": 1, "contact": 2}
@@ -38,7 +38,7 @@ class Came:
 
     def quantile(self, share: float, kind: str = "single") -> float:
         """Returns the seconds within which a share of the good answers of a kind came."""
-        return _quantile([seconds for seconds, _ in self.answers.get(kind, {}).get(200, [])], share)
+        return quantile([seconds for seconds, _ in self.answers.get(kind, {}).get(200, [])], share)
 
     def refused(self) -> list[tuple[float, bool]]:
         """Returns what was shed (503) or over a key's share (429)."""
@@ -46,7 +46,7 @@ class Came:
 
     def refusal(self, share: float) -> float:
         """Returns the seconds within which a share of the refusals came."""
-        return _quantile([seconds for seconds, _ in self.refused()], share)
+        return quantile([seconds for seconds, _ in self.refused()], share)
 
     def errors(self) -> int:
         """Returns the answers that are neither good nor refused, and what was never answered."""
@@ -62,10 +62,6 @@ class Came:
         return {
             kind: {status: len(found) for status, found in sorted(its.items())} for kind, its in self.answers.items()
         }
-
-
-def _quantile(times: list[float], share: float) -> float:
-    return sorted(times)[min(int(share * len(times)), len(times) - 1)] if times else math.nan
 
 
 def mixed(door: Door, times: float, seconds: float) -> Came:
