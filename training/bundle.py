@@ -273,7 +273,7 @@ def add(folder: Path, names: Collection[str]) -> None:
     """
     verify(folder)
     before = sha256_of(folder / MANIFEST)
-    body = {key: value for key, value in read_json(folder / MANIFEST).items() if key != "seal"}
+    body = _unsealed(read_json(folder / MANIFEST))
     body["files"] |= {name: sha256_of(folder / name) for name in names}
     write_bytes(folder / MANIFEST, _seal(body))
     if before in _checked:
@@ -289,7 +289,7 @@ def verify(folder: Path) -> Manifest:
     try:
         raw = (folder / MANIFEST).read_bytes()
         content = orjson.loads(raw)
-        body = {key: value for key, value in content.items() if key != "seal"}
+        body = _unsealed(content)
         if body.get("format_version") != FORMAT_VERSION:
             raise BundleError(f"{folder / MANIFEST}: format version {body.get('format_version')} is not known here")
         if _seal(body) != raw:
@@ -357,7 +357,7 @@ def forget(root: Path, customer_ids: Collection[str]) -> dict[str, int]:
     """
     mine, rows = frozenset(map(pseudonym, customer_ids)), 0
     for path in sorted(root.rglob(JUDGED)) if root.exists() else ():
-        body = {key: value for key, value in read_json(path.parent / MANIFEST).items() if key != "seal"}
+        body = _unsealed(read_json(path.parent / MANIFEST))
         following = path.with_name(f".next.{JUDGED}")
         if following.exists() and sha256_of(following) == body["files"][JUDGED]:
             following.replace(path)
@@ -411,6 +411,10 @@ def _booster(text: str, manifest: Manifest) -> Any:
 
 def _same_bits(found: Floats, expected: list[float]) -> bool:
     return found.tobytes() == np.array(expected, dtype=np.float64).tobytes()
+
+
+def _unsealed(content: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key != "seal"}
 
 
 def _seal(body: dict[str, Any]) -> bytes:
