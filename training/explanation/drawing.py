@@ -79,14 +79,15 @@ class Drawing:
         self.begin()
         for kept in sorted(self.waiting, key=self._children.__contains__):
             child, folder = self._children.pop(kept, None), _folder(kept)
-            if _lacks_pictures(folder):
+            lacks_pictures = _lacks_pictures(folder)
+            if lacks_pictures:
                 if child is None or child.wait() != 0:
                     draw(kept)
                 hit("drawing.before_manifest")
                 bundle.add(folder, PICTURES)
                 hit("drawing.after_manifest")
             if record is not None:
-                if _lacks_pictures(folder) is not None:
+                if lacks_pictures is not None:
                     record(folder, PICTURES)
                 kept.unlink(missing_ok=True)
 
