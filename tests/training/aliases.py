@@ -7,8 +7,7 @@ from features.kit.home import Home
 
 def alias_version(home: Home, target: str, *, alias: str = "champion") -> str | None:
     """Returns the bundle version that an alias names in MLflow, or None."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
 

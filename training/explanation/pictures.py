@@ -155,7 +155,6 @@ def force(base: float, contributions: Floats, names: Sequence[str], *, title: st
 
 
 def _shap() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # numba and shap warn about their own future versions while importing
+    with warnings.catch_warnings(action="ignore"):  # numba and shap warn about versions to come while importing
         import shap
     return shap

@@ -37,8 +37,7 @@ def _quiet(call: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(call)
     def quiet(*args: P.args, **kwargs: P.kwargs) -> R:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             return call(*args, **kwargs)
 
     return quiet
