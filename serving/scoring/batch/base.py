@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -29,6 +29,7 @@ from serving.scoring.batch.blocks import BLOCK_ROWS, Base, Job, column_of, recor
 from serving.scoring.batch.finish import Finished, finish
 from serving.scoring.batch.lookup import made_by
 from serving.scoring.batch.shadow import challenger_of, write_shadow
+from serving.scoring.batch.spark import score_on_spark
 from serving.scoring.batch.stored import POINTER, SCORES, WORK, provenance_of
 from serving.scoring.champion import load_champion, scorer_of
 from serving.scoring.ranks import scores_folder
@@ -163,7 +164,7 @@ def score_targets(
     origin, work = provenance_of(portraits, as_of), home.scores / WORK
     every = [*jobs.values(), *(job for _, job in beside.values() if isinstance(job, Job))]
     made = [made_by(job.scorer, base.settings.reasons.most) for job in every]
-    elsewhere = partial(_on_spark, home, base, every, work, threads) if on_spark else None
+    elsewhere = partial(score_on_spark, home, base, every, work, threads) if on_spark else None
     plan = {"origin": origin, "models": made}
     score_blocks(base, every, work, plan, threads=threads, progress=progress, elsewhere=elsewhere)
     for target, job in jobs.items():
@@ -187,15 +188,6 @@ def score_targets(
     return {target: found[target] for target in targets}
 
 
-def _on_spark(
-    home: Home, base: Base, jobs: Sequence[Job], work: Path, threads: int, numbers: Sequence[int]
-) -> Iterator[int]:
-    """Scores some blocks on executors; Spark is imported only where it is asked for."""
-    from serving.scoring.batch.spark import score_on_spark
-
-    return score_on_spark(home, base, jobs, work, numbers, threads)
-
-
 def _finish(
     home: Home,
     base: Base,
@@ -208,15 +200,15 @@ def _finish(
     has_pointer: bool,
 ) -> Finished:
     """Writes one target's scores, then the pointer to them."""
-    scorer = job.scorer
-    made_of = origin | {name: made_by(scorer, 0)[name] for name in ("target", "version", "model_hash")}
-    folder = scores_folder(home, scorer.target, scorer.version, as_of)
+    model = job.scorer.bundle.manifest
+    made_of = origin | {"target": model.target, "version": model.version, "model_hash": model.model_hash}
+    folder = scores_folder(home, model.target, model.version, as_of)
     done = finish(base, job, work, folder, as_of, at=at, origin=orjson.dumps(made_of, option=orjson.OPT_SORT_KEYS))
     if has_pointer:
         hit("score.before_pointer")
-        pointer = {"version": scorer.version, "as_of": as_of.isoformat(), "rows": len(done.margins)}
+        pointer = {"version": model.version, "as_of": as_of.isoformat(), "rows": len(done.margins)}
         pointer["portrait_sha256"] = origin["portrait_sha256"]
-        write_json(home.scores / scorer.target / POINTER, pointer)
+        write_json(home.scores / model.target / POINTER, pointer)
         hit("score.after_pointer")
     return done
 

@@ -39,7 +39,7 @@ class Place:
 
 
 def score_on_spark(
-    home: Home, base: Base, jobs: Sequence[Job], work: Path, numbers: Sequence[int], threads: int
+    home: Home, base: Base, jobs: Sequence[Job], work: Path, threads: int, numbers: Sequence[int]
 ) -> Iterator[int]:
     """Scores the blocks of these numbers on executors, yields the rows of each as it is done."""
     made = repr([made_by(job.scorer, base.settings.reasons.most) for job in jobs])
