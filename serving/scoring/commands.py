@@ -174,10 +174,11 @@ def _check_reasons(home: Path | None, day: date | None) -> list[dict[str, Any]]:
     from serving.scoring.champion import load_champion, scorer_of
     from serving.scoring.reason_checks import reason_figures
     from serving.scoring.reasons.book import load_book
+    from serving.scoring.step import champions
 
     place = open_home(home)
-    pointers = sorted(place.bundles.glob("*/champion.json"))
-    if not pointers:
+    targets = champions(place)
+    if not targets:
         raise NotReadyError(f"{place.bundles}: no model has been promoted", remedy="insight train churn")
     portraits, book = Portraits.open(place), load_book()
     known = {feature.name: feature.dimension for feature in portraits.feature_list.features}
@@ -185,8 +186,8 @@ def _check_reasons(home: Path | None, day: date | None) -> list[dict[str, Any]]:
     table = portraits.read(as_of, ["customer_id", *portraits.feature_list.names, "facts"])
     values, facts = encode(table, portraits.feature_list), table["facts"].to_pylist()
     found: list[dict[str, Any]] = []
-    for pointer in pointers:
-        scorer = scorer_of(load_champion(place, pointer.parent.name), portraits)
+    for target in targets:
+        scorer = scorer_of(load_champion(place, target), portraits, book)
         figures = reason_figures(scorer, book, portraits.feature_list, values, facts)
         used = {name: known[name] for name in scorer.bundle.manifest.feature_names}
         found.append(

@@ -158,10 +158,10 @@ def score_targets(
             continue
         other = None if version else challenger_of(home, target, scorer_for, check_in_child=check_in_child)
         if other is not None:
-            beside[target] = (other[0], other[1] if isinstance(other[1], str) else Job(other[1], explain=False))
+            beside[target] = other
     if not jobs:
         return found
-    origin, work = provenance_of(portraits, as_of), home.scores / WORK
+    origin, work = provenance_of(portraits, as_of, book, base.settings), home.scores / WORK
     every = [*jobs.values(), *(job for _, job in beside.values() if isinstance(job, Job))]
     made = [made_by(job.scorer, base.settings.reasons.most) for job in every]
     elsewhere = partial(score_on_spark, home, base, every, work, threads) if on_spark else None

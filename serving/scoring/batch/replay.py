@@ -30,8 +30,8 @@ from serving.scoring.batch.finish import finish
 from serving.scoring.batch.stored import PROVENANCE, SCORES, provenance_of
 from serving.scoring.champion import scorer_of
 from serving.scoring.ranks import RankTable
-from serving.scoring.reasons.book import load_book
-from serving.scoring.settings import load_settings
+from serving.scoring.reasons.book import ReasonBook, load_book
+from serving.scoring.settings import ScoreSettings, load_settings
 from training.bundle import LoadedBundle, load
 
 MOST_SHOWN = 20
@@ -183,10 +183,11 @@ def _compared(
     # The list that the scores were made with, which may be a later release's than the model was trained on.
     identity = origin.get("portrait_identity", bundle.manifest.portrait_identity)
     portraits = Portraits(home.portraits / identity, FeatureList.load_identity(home, identity))
-    scorer = scorer_of(bundle, portraits)
+    book, settings = load_book(), load_settings()
+    scorer = scorer_of(bundle, portraits, book)
     stored = {row["customer_id"]: row for row in _rows(folder / SCORES, customer_id)}
     job = Job(scorer, explain=any(row["reason_codes"] is not None for row in stored.values()))
-    base = Base(portrait, portraits.feature_list, load_book(), load_settings())
+    base = Base(portrait, portraits.feature_list, book, settings)
     with tempfile.TemporaryDirectory(dir=portrait.parent) as scratch:
         work = Path(scratch) / "work"
         score_blocks(base, [job], work, {}, threads=threads, progress=progress)
@@ -205,15 +206,15 @@ def _compared(
         compared=len(stored),
         different=len({value.customer_id for value in differences}),
         differences=tuple(differences[:MOST_SHOWN]),
-        notes=_notes(origin, provenance_now(portraits, as_of)),
+        notes=_notes(origin, provenance_now(portraits, as_of, book, settings)),
         stored=stored[customer_id] if customer_id else {},
     )
 
 
-def provenance_now(portraits: Portraits, as_of: date) -> dict[str, Any]:
+def provenance_now(portraits: Portraits, as_of: date, book: ReasonBook, settings: ScoreSettings) -> dict[str, Any]:
     """Returns what a score of that day would be made of now; empty where the portraits of that day are gone."""
     gone = not (portraits.root / f"as_of={as_of.isoformat()}").exists()
-    return {} if gone else provenance_of(portraits, as_of)
+    return {} if gone else provenance_of(portraits, as_of, book, settings)
 
 
 def _notes(then: dict[str, Any], now: dict[str, Any]) -> tuple[str, ...]:

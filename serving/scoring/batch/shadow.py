@@ -18,6 +18,7 @@ from features.kit.arrays import Floats, Rows
 from features.kit.errors import InsightError
 from features.kit.files import write_json, write_parquet
 from features.kit.home import Home
+from serving.scoring.batch.blocks import Job
 from serving.scoring.ranks import scores_folder
 from serving.scoring.scorer import Scorer
 from training.bundle import LoadedBundle, challenger, load
@@ -32,15 +33,15 @@ TOP_SHARE = 0.05
 
 def challenger_of(
     home: Home, target: str, scorer_of: Callable[[LoadedBundle], Scorer], *, check_in_child: bool = True
-) -> tuple[str, Scorer | str] | None:
-    """Returns the version of a target's challenger with its scorer, or why it has none; None without a challenger."""
+) -> tuple[str, Job | str] | None:
+    """Returns the version of a target's challenger with its model, or why there is none; None without a challenger."""
     version = ""
     try:
         folder = challenger(home.bundles, target)
         if folder is None:
             return None
         version = folder.name
-        return version, scorer_of(load(folder, check_in_child=check_in_child))
+        return version, Job(scorer_of(load(folder, check_in_child=check_in_child)), explain=False)
     except InsightError as error:
         return version, error.message
 

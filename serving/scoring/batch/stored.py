@@ -13,8 +13,8 @@ from features.kit.files import read_json, read_parquet, sha256_of
 from features.kit.home import Home
 from features.portraits.reading import REPORT_FILE, Portraits
 from serving.scoring.ranks import scores_folder
-from serving.scoring.reasons.book import load_book
-from serving.scoring.settings import load_settings
+from serving.scoring.reasons.book import ReasonBook
+from serving.scoring.settings import ScoreSettings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,7 +60,7 @@ class Scores:
         return read_parquet(self.folder / SCORES, columns, remedy=remedy)
 
 
-def provenance_of(portraits: Portraits, as_of: date) -> dict[str, Any]:
+def provenance_of(portraits: Portraits, as_of: date, book: ReasonBook, settings: ScoreSettings) -> dict[str, Any]:
     """Returns what stored scores were made of besides the model, so that `insight replay` can make them again."""
     path = portraits.path(as_of)
     report = path.parent / REPORT_FILE
@@ -70,6 +70,6 @@ def provenance_of(portraits: Portraits, as_of: date) -> dict[str, Any]:
         "portrait_sha256": sha256_of(path),
         "built_from": built.get("built_from"),
         "arrived_until": built.get("arrived_until"),
-        "reasons": load_book().content_hash(),
-        "settings": load_settings().content_hash(),
+        "reasons": book.content_hash(),
+        "settings": settings.content_hash(),
     }
