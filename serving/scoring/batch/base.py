@@ -134,7 +134,7 @@ def score_targets(
     started, at = time.perf_counter(), utc_now()
     portraits, book = Portraits.open(home), load_book()
     base = Base(portraits.path(as_of), portraits.feature_list, book, load_settings(), block_rows)
-    if not base.rows():
+    if not base.rows:
         raise NotReadyError(
             f"{base.path}: nobody has a portrait", remedy="land feeds with customers known before this date"
         )

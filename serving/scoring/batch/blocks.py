@@ -12,10 +12,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from features.kit.files import atomic_path, read_json, write_json
 from features.kit.runs import hit
@@ -27,9 +30,6 @@ from serving.scoring.reasons.book import ReasonBook
 from serving.scoring.reasons.choice import facts_held
 from serving.scoring.scorer import Scorer, reasons_in
 from serving.scoring.settings import ScoreSettings
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 BLOCK_ROWS = 32_768
 PLAN = "plan.json"
@@ -71,20 +71,17 @@ class Base:
     settings: ScoreSettings
     block_rows: int = BLOCK_ROWS
 
+    @cached_property
     def rows(self) -> int:
         """Returns how many portraits there are."""
-        import pyarrow.parquet as pq
-
         return int(pq.read_metadata(self.path).num_rows)
 
     def rows_of(self, number: int) -> int:
         """Returns the rows of a block."""
-        return min(self.block_rows, self.rows() - number * self.block_rows)
+        return min(self.block_rows, self.rows - number * self.block_rows)
 
     def block(self, number: int, columns: Sequence[str]) -> pa.Table:
         """Returns some columns of one block, read from the row groups that hold it."""
-        import pyarrow.parquet as pq
-
         first, rows = number * self.block_rows, self.rows_of(number)
         with pq.ParquetFile(self.path) as file:
             ends = np.cumsum([file.metadata.row_group(place).num_rows for place in range(file.num_row_groups)])
@@ -96,9 +93,6 @@ class Base:
 
     def blocks(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yields some columns of each block."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         with pq.ParquetFile(self.path, pre_buffer=False) as file:
             for batch in file.iter_batches(batch_size=self.block_rows, columns=list(columns), use_threads=False):
                 yield pa.Table.from_batches([batch])
@@ -124,26 +118,30 @@ def score_blocks(
         shutil.rmtree(work, ignore_errors=True)
         write_json(work / PLAN, plan)
     label = f"scores: {', '.join(dict.fromkeys(job.scorer.target for job in jobs))}"
-    with progress.step(label, total=base.rows()) as tick, ThreadPoolExecutor(threads) as pool:
-        at_work: deque[Future[int]] = deque()
-        if elsewhere is not None:
-            missing = [
-                number for number in range(-(-base.rows() // base.block_rows)) if not _is_done(work, jobs, number)
-            ]
-            tick(base.rows() - sum(base.rows_of(number) for number in missing))
-            for rows in elsewhere(missing):
-                tick(rows)
-            return
+    missing = [
+        number
+        for number in range(-(-base.rows // base.block_rows))
+        if not all(block_path(work, job, number).exists() for job in jobs)
+    ]
+    with progress.step(label, total=base.rows) as tick:
+        tick(base.rows - sum(map(base.rows_of, missing)))
+        for rows in (elsewhere or partial(_score_here, base, jobs, work, threads))(missing):
+            tick(rows)
+
+
+def _score_here(base: Base, jobs: Sequence[Job], work: Path, threads: int, numbers: Sequence[int]) -> Iterator[int]:
+    """Scores some blocks in threads of this process as they are read in order, yields the rows of each."""
+    wanted, at_work = frozenset(numbers), deque[Future[int]]()
+    with ThreadPoolExecutor(threads) as pool:
         for number, table in enumerate(base.blocks(_columns(base, jobs))):
-            if _is_done(work, jobs, number):
-                tick(table.num_rows)
+            if number not in wanted:
                 continue
             at_work.append(pool.submit(_score_rows, base, jobs, work, number, table))
             while len(at_work) > (threads if threads > 1 else 0):
-                tick(at_work.popleft().result())
+                yield at_work.popleft().result()
                 hit("score.after_block")
         for each in at_work:
-            tick(each.result())
+            yield each.result()
 
 
 def block_path(work: Path, job: Job, number: int) -> Path:
@@ -168,10 +166,6 @@ def score_block(base: Base, jobs: Sequence[Job], work: Path, number: int) -> int
 
 def _columns(base: Base, jobs: Sequence[Job]) -> list[str]:
     return ["customer_id", *base.features.names, *(["facts"] if any(job.explain for job in jobs) else [])]
-
-
-def _is_done(work: Path, jobs: Sequence[Job], number: int) -> bool:
-    return all(block_path(work, job, number).exists() for job in jobs)
 
 
 def _score_rows(base: Base, jobs: Sequence[Job], work: Path, number: int, table: pa.Table) -> int:
