@@ -293,9 +293,9 @@ def test_a_release_with_another_feature_goes_on_scoring_before_and_after_the_nex
     small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """The champion reads the old portraits, then the new ones by name, and every score is the same to the last bit."""
-    from serving.scoring.batch.base import score_base
     from serving.scoring.batch.replay import replay
     from serving.scoring.batch.stored import Scores
+    from tests.serving.scoring.conftest import score_base
 
     shutil.copytree(small[0].root, tmp_path / "home")
     home = Home(tmp_path / "home")

@@ -29,7 +29,7 @@ from serving.outreach.lists.recheck import stopped_by
 from serving.outreach.policy.ledger_facts import read_facts
 from serving.outreach.policy.read import read_policy
 from serving.outreach.settings import load_settings
-from serving.scoring.batch.base import score_base
+from serving.scoring.batch.base import score_targets
 from serving.scoring.batch.stored import Scores
 from serving.scoring.reasons.book import load_book
 
@@ -122,12 +122,11 @@ def preview(journey: Journey, progress: Progress) -> dict[str, Any]:
     for target, version in sorted(journey.challengers.items()):
         champion = present[target].version if target in present else None
         targets[target] = {"champion": champion, "challenger": version}
-        try:
-            report = score_base(
-                home, target, as_of, explain=False, threads=journey.threads, progress=progress, version=version
-            )
-        except BundleError as error:
-            targets[target]["reason"] = error.message
+        report = score_targets(
+            home, [target], as_of, explain=False, threads=journey.threads, progress=progress, version=version
+        )[target]
+        if isinstance(report, BundleError):
+            targets[target]["reason"] = report.message
             continue
         others[target] = Scores(target, version, as_of, report.path.parent)
     if not others:

@@ -72,33 +72,6 @@ class ScoreReport:
     shadow: dict[str, Any] | None = None
 
 
-def score_base(
-    home: Home,
-    target: str,
-    as_of: date,
-    *,
-    explain: bool = True,
-    threads: int = 1,
-    block_rows: int = BLOCK_ROWS,
-    progress: Progress = SILENT,
-    check_in_child: bool = True,
-    version: str | None = None,
-) -> ScoreReport:
-    """Writes the scores of everybody with a portrait on a date on one target, as `score_targets` does.
-
-    Raises:
-        NotReadyError: If there is no champion or no portrait of that date.
-        BundleError: If the champion fails its checks or does not fit the portraits.
-    """
-    (report,) = score_targets(
-        home, [target], as_of, explain=explain, threads=threads, block_rows=block_rows, progress=progress,
-        check_in_child=check_in_child, version=version,
-    ).values()  # fmt: skip
-    if isinstance(report, BundleError):
-        raise report
-    return report
-
-
 def score_targets(
     home: Home,
     targets: Sequence[str],

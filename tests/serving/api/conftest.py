@@ -23,7 +23,7 @@ from serving.api.app import create_app
 from serving.database.keys import SCOPES, create_key
 from serving.database.session import open_database
 from serving.product_fit.step import fit_base
-from serving.scoring.batch.base import score_base
+from tests.serving.scoring.conftest import score_base
 from tests.world import AS_OF, boosted, promote, write_bundle
 
 TARGETS = ("churn", "complaint")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
 import pytest
 
+from features.kit.errors import BundleError
 from features.kit.home import Home
 from features.portraits.feature_list import FeatureList
 from features.portraits.vector import encode
+from serving.scoring.batch.base import ScoreReport, score_targets
 from serving.scoring.reasons.book import load_book
 from serving.scoring.reasons.writing import ReasonWriter
 from serving.scoring.scorer import Scorer
@@ -47,6 +50,14 @@ def make_scorer(bundle: LoadedBundle, features: FeatureList) -> Scorer:
     """Returns a scorer with the shipped configuration."""
     book = load_book()
     return Scorer(bundle, features, settings=load_settings(), book=book, writer=ReasonWriter(book))
+
+
+def score_base(home: Home, target: str, as_of: date, **options: Any) -> ScoreReport:
+    """Returns the report of one target scored by itself, `options` as of `score_targets`; raises what refuses it."""
+    report = score_targets(home, [target], as_of, **options)[target]
+    if isinstance(report, BundleError):
+        raise report
+    return report
 
 
 def make_features() -> FeatureList:

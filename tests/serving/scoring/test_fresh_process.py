@@ -33,8 +33,8 @@ BATCH = """
 import sys
 from datetime import date
 from features.kit.home import Home
-from serving.scoring.batch.base import score_base
-score_base(Home.at(sys.argv[1]), "churn", date(2026, 6, 1))
+from serving.scoring.batch.base import score_targets
+score_targets(Home.at(sys.argv[1]), ["churn"], date(2026, 6, 1))
 """
 
 

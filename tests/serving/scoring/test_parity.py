@@ -14,9 +14,9 @@ from features.portraits.vector import encode
 from features.store.offline import point_in_time_join
 from features.store.online.online import OnlinePortraits
 from features.store.publish import publish
-from serving.scoring.batch.base import score_base
 from serving.scoring.batch.stored import Scores
 from serving.scoring.ranks import RankTables
+from tests.serving.scoring.conftest import score_base
 from tests.world import AS_OF, promote
 
 from .conftest import make_bundle, make_features, make_portraits, make_scorer, save_portraits

@@ -24,8 +24,8 @@ from features.kit.terminal.progress import SILENT
 from features.portraits.reading import Portraits
 from features.portraits.step import build
 from features.simulator.step import simulate_to
-from serving.scoring.batch.base import score_base
 from tests.results import figure, record
+from tests.serving.scoring.conftest import score_base
 from tests.training.planted_drifts import alarmed, plant
 from tests.training.planted_history import PLANTED, found_in, plant_value, small_home
 from tests.training.planted_leaks import IN_THE_MATRIX

@@ -23,7 +23,7 @@ from features.kit.runs import FailpointError
 from features.kit.terminal.progress import SILENT
 from features.portraits.reading import Portraits
 from serving.scoring.batch import blocks
-from serving.scoring.batch.base import score_base, score_targets
+from serving.scoring.batch.base import score_targets
 from serving.scoring.batch.chosen import explain_customers
 from serving.scoring.batch.export import write_csv
 from serving.scoring.batch.stored import Scores
@@ -32,7 +32,7 @@ from serving.scoring.ranks import RankTables
 from serving.scoring.reasons.book import load_book
 from serving.scoring.settings import load_settings
 from serving.scoring.step import score
-from tests.serving.scoring.conftest import CUSTOMERS, make_bundle, make_scorer, save_portraits
+from tests.serving.scoring.conftest import CUSTOMERS, make_bundle, make_scorer, save_portraits, score_base
 from tests.serving.scoring.slow import pick_slowly
 from tests.spark import needs_spark
 from tests.world import AS_OF, promote

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving.scoring.batch.base import score_base
 from serving.scoring.batch.erasure import erase
 from serving.scoring.batch.lookup import LOOKUP, Lookups
 from serving.scoring.ranks import RankTables
 from serving.scoring.settings import load_settings
-from tests.serving.scoring.conftest import CUSTOMERS, make_bundle, make_scorer
+from tests.serving.scoring.conftest import CUSTOMERS, make_bundle, make_scorer, score_base
 from tests.world import AS_OF
 from training.bundle import load
 

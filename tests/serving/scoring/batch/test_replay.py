@@ -26,9 +26,8 @@ from features.portraits.build import rebuild as arrivals
 from features.portraits.build.build import build_portraits
 from features.portraits.reading import Portraits
 from features.portraits.vector import encode
-from serving.scoring.batch.base import score_base
 from serving.scoring.batch.replay import replay
-from tests.serving.scoring.conftest import make_bundle
+from tests.serving.scoring.conftest import make_bundle, score_base
 from tests.world import promote
 
 AS_OF = date(2026, 6, 1)

@@ -9,10 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from features.kit.cli import create_app
-from serving.scoring.batch.base import score_base
 from serving.scoring.batch.shadow import compare
 from serving.scoring.batch.stored import Scores
-from tests.serving.scoring.conftest import CUSTOMERS, make_bundle
+from tests.serving.scoring.conftest import CUSTOMERS, make_bundle, score_base
 from tests.world import AS_OF
 
 
