@@ -21,8 +21,8 @@ from serving.no_sale import CODE as NO_SALE
 from serving.outreach.policy.calendar import is_festival, is_quiet, next_working_day, open_hours
 from serving.outreach.policy.control import drawn, lots_of
 from serving.outreach.policy.ledger_facts import HASHED, LedgerFacts, Refusal
-from serving.outreach.policy.people import People, Positions, padded
-from serving.outreach.policy.standing import NEVER, RESTS, Standings, day_number, day_of
+from serving.outreach.policy.people import People, Positions, Scope, padded
+from serving.outreach.policy.standing import NEVER, RESTS, DayNumbers, Standings, day_number, day_of
 from serving.outreach.policy.states import FeedStates
 from serving.outreach.refusals import CHANNELS, stops_on
 from serving.outreach.settings import OutreachSettings
@@ -70,13 +70,11 @@ class PolicyBook:
         forbids = frozenset(self._flags)
         self._standings = Standings(self.people, self.row_of, feeds, self.settings, forbids)
         self._returned = self._come_back(ledger.refusals, feeds.erased)
-        made = self._standings.of(self.people.everybody(), self._with_returned(ledger))
-        self._free_on, self._told, self._declined, self._forbidden = (
-            {name: self._by_row(values) for name, values in kind.items()}
-            for kind in (made.free_on, made.told, made.declined, made.forbidden)
-        )
-        never = np.full(len(self), NEVER, dtype=np.int32)
-        self._free_on = dict.fromkeys(RESTS, never) | self._free_on
+        self._free_on: dict[str, DayNumbers] = dict.fromkeys(RESTS, np.full(len(self), NEVER, dtype=np.int32))
+        self._told: dict[str, DayNumbers] = {}
+        self._declined: dict[str, DayNumbers] = {}
+        self._forbidden: dict[str, Flags] = {}
+        self._stand(self.people.everybody(), ledger)
 
     def renewed(self, names: Iterable[str], ledger: LedgerFacts) -> PolicyBook:
         """Returns the policy with what the ledger knows by now of some persons; this one stays as it is.
@@ -85,13 +83,17 @@ class PolicyBook:
             names: Persons and subscriptions of whom the ledger has heard.
             ledger: Everything that it knows of those whom `concerned` names; nothing about others counts.
         """
-        scope = self.people.scope(self._codes_of(names))
-        made = self._standings.of(scope, self._with_returned(ledger))
         book = copy.copy(self)
-        for name, new in (("_free_on", made.free_on), ("_told", made.told), ("_declined", made.declined),
-                          ("_forbidden", made.forbidden)):  # fmt: skip
-            setattr(book, name, _patched(getattr(self, name), scope.rows, new, len(self)))
+        book._stand(self.people.scope(self._codes_of(names)), ledger)  # noqa: SLF001 - a policy itself
         return book
+
+    def _stand(self, scope: Scope, ledger: LedgerFacts) -> None:
+        """Takes what feeds and ledger make of the persons of a scope; arrays that others share stay as they are."""
+        made, length = self._standings.of(scope, self._with_returned(ledger)), len(self)
+        self._free_on = _patched(self._free_on, scope.rows, made.free_on, length)
+        self._told = _patched(self._told, scope.rows, made.told, length)
+        self._declined = _patched(self._declined, scope.rows, made.declined, length)
+        self._forbidden = _patched(self._forbidden, scope.rows, made.forbidden, length)
 
     def concerned(self, names: Iterable[str]) -> list[str]:
         """Returns the persons whom some names touch, as persons or by a subscription, and all that they hold."""
@@ -108,12 +110,6 @@ class PolicyBook:
         rows = self.row_of.find(asked)
         codes: Rows = np.concatenate([self.people.codes.find(asked), self.people.of_row[rows[rows >= 0]]])
         return np.unique(codes[codes >= 0]).astype(np.intp)
-
-    def _by_row(self, values: Any) -> Any:
-        """Returns values of all rows, given with each person's together, in the rows' order."""
-        found = np.empty_like(values)
-        found[self.people.everybody().rows] = values
-        return found
 
     def province_of(self, customer_id: str) -> str | None:
         """Returns a subscription's province, if it is known."""
