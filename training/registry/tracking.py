@@ -111,7 +111,7 @@ def mirror(home: Home, target: str, version: str | None, *, alias: str = CHAMPIO
     wanted = _registered(client, target, version)
     if wanted is None:
         folder, run = home.bundles / target / version, None
-        if _is_server(_database(home)):  # it takes only what lies with it
+        if _is_server(client.tracking_uri):  # it takes only what lies with it
             run = client.create_run(_experiment(home, target), run_name=version)
             client.log_artifacts(run.info.run_id, str(folder), artifact_path="bundle")
             client.set_terminated(run.info.run_id)
@@ -124,8 +124,7 @@ def mirror(home: Home, target: str, version: str | None, *, alias: str = CHAMPIO
 
 def _register(client: Any, target: str, version: str, folder: Path, run: Any) -> Any:
     """Makes a model version of a bundle: of its folder, or on a server of the run that brought it there."""
-    lies_there = run is not None and run.info.artifact_uri.startswith("mlflow-artifacts:")
-    source = f"{run.info.artifact_uri}/bundle" if lies_there else str(folder.resolve())
+    source = f"{run.info.artifact_uri}/bundle" if _is_server(client.tracking_uri) else str(folder.resolve())
     run_id = run.info.run_id if run is not None else None
     return client.create_model_version(target, source, run_id=run_id, tags={_VERSION_TAG: version})
 

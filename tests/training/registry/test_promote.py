@@ -374,3 +374,12 @@ def test_experiments_on_a_server_by_the_variable_of_mlflow(
     found = client.get_model_version_by_alias("churn", tracking.CHAMPION)
     assert found.source == str((place.bundles / "churn" / "v1").resolve())
     assert client.get_run(found.run_id).data.metrics["auc"] == 0.75
+
+
+@pytest.mark.parametrize("artifacts", ["mlflow-artifacts:/1/r/artifacts", "s3://bucket/1/r/artifacts"])
+def test_a_server_takes_a_version_from_where_its_run_lies(artifacts: str, tmp_path: Path) -> None:
+    """Wherever a server keeps its artifacts, it refuses a folder of ours; a database takes the bundle's folder."""
+    run = SimpleNamespace(info=SimpleNamespace(artifact_uri=artifacts, run_id="r"))
+    for address, expected in (("http://127.0.0.1:5000", f"{artifacts}/bundle"), ("postgresql://db", str(tmp_path))):
+        client = SimpleNamespace(tracking_uri=address, create_model_version=lambda _, source, **_more: source)
+        assert tracking._register(client, "churn", "v1", tmp_path, run) == expected
