@@ -51,7 +51,6 @@ class Section:
     title: str
     blocks: tuple[Block, ...]
     pictures: tuple[str, ...] = ()  # files beside the card
-    follows: str = ""  # what stands in the place of a picture that is not drawn yet
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,7 @@ def pages(facts: CardFacts, texts: CardTexts | None = None) -> dict[str, bytes]:
         content = {
             "title": f"{facts.target.name} {facts.version}",
             "sections": _Writer(facts, texts, locale).sections(),
+            "picture_follows": texts.label("picture_follows", locale),
         }
         made[name] = render("training.card", template, locale=locale, **content).encode()
     return made
@@ -148,12 +148,9 @@ class _Writer:
         }
         titles, pictures = self.texts.titles, facts.pictures
         return [
-            Section(
-                name, titles[name].get(self.locale), tuple(blocks[name]), tuple(pictures.get(name, ())),
-                self._label("picture_follows"),
-            )
+            Section(name, titles[name].get(self.locale), tuple(blocks[name]), tuple(pictures.get(name, ())))
             for name in SECTIONS
-        ]  # fmt: skip
+        ]
 
     def _label(self, identifier: str) -> str:
         return self.texts.label(identifier, self.locale)
