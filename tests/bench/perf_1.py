@@ -5,7 +5,6 @@ Both build dates of the home's feeds in a folder that is thrown away; DuckDB has
 
 from __future__ import annotations
 
-import resource
 import shutil
 import tempfile
 import time
@@ -24,7 +23,7 @@ from features.portraits.reading import Portraits
 from features.portraits.settings import load_settings
 from features.portraits.sources.engines import FILE_OPTIONS, DuckDBEngine
 from features.portraits.sources.staging import STAGED, Moment, landed_types
-from tests.bench.rounds import ratio, speed
+from tests.bench.rounds import peak_megabytes, ratio, speed
 from tests.results import figure
 
 DATES, MEGABYTES = 4, 2048
@@ -76,7 +75,7 @@ def run(home: Home) -> Iterator[dict[str, Any]]:
         yield speed(
             "perf-13", "portraits of a new day", rounds, "that day's rows read, the partition written", goal=1.5
         )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    peak = peak_megabytes()
     yield figure("perf-1", "MB of memory at the peak", peak, goal=MEGABYTES, met=peak <= MEGABYTES)
 
 

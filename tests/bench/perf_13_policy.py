@@ -7,7 +7,6 @@ under other ids, are mapped from their copy. What reading the feeds takes instea
 from __future__ import annotations
 
 import json
-import resource
 import secrets
 import statistics
 import subprocess
@@ -34,6 +33,7 @@ from serving.outreach.policy import kept
 from serving.outreach.policy.live import Basis, LivePolicy
 from serving.outreach.policy.states import FeedStates, read_states
 from serving.outreach.settings import OutreachSettings, load_settings
+from tests.bench.rounds import peak_megabytes
 from tests.results import figure
 
 MILLION, ROUNDS, CONTACTS = 1_000_000, 5, 40
@@ -132,7 +132,7 @@ def start(home: Home, copy: Path, ledger: Path) -> dict[str, Any]:
             assert codes[0] is not None
             assert "cool_down" in codes[0].codes
         policy.stop()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    peak = peak_megabytes()
     return {"ready": ready, "processor": processor, "waits": waits, "rows": len(book), "peak": peak}
 
 

@@ -31,16 +31,16 @@ from tests.results import figure
 from tests.world import write_portraits
 
 DATES, SERVICE, TIMES, MEGABYTES = 12, "churn_v1", 2.0, 1000
-_PEAK = r"""
-import re, sys
+_PEAK = """
+import sys
 from pathlib import Path
 import pyarrow.parquet as pq
 from features.kit.home import Home
 from features.store.offline import join_to_parquet
+from tests.bench.rounds import peak_megabytes
 folder = Path(sys.argv[1])
 join_to_parquet(Home(folder / "home"), pq.read_table(folder / "spine.parquet"), sys.argv[2], folder / "ours.parquet")
-# Not `ru_maxrss`: that begins at what the process that started us had in memory.
-print(int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
+print(peak_megabytes())
 """
 
 

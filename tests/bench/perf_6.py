@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,9 @@ import pyarrow.parquet as pq
 from features.kit.errors import NotReadyError
 from features.kit.home import Home
 from features.portraits.reading import PORTRAIT_FILE, Portraits
+from serving.scoring.step import champions
 from tests.bench.kernel import PORTABLE
+from tests.bench.rounds import peak_megabytes
 from tests.results import figure
 
 SECONDS, TARGETS, CUSTOMERS = 180, 3, 1_000_000
@@ -36,7 +37,7 @@ SECONDS, TARGETS, CUSTOMERS = 180, 3, 1_000_000
 def run(home: Home) -> Iterator[dict[str, Any]]:
     """Yields the seconds of each size, on this processor with the portable ones beside, and how memory grows."""
     sizes = [int(each) for each in os.environ.get("INSIGHT_BENCH_ROWS", "100000 1000000").split()]
-    targets = sorted(pointer.parent.name for pointer in home.bundles.glob("*/champion.json"))[:TARGETS]
+    targets = champions(home)[:TARGETS]
     if not targets:
         raise NotReadyError(f"{home.bundles}: no model has been promoted")
     peaks = {}
@@ -76,7 +77,7 @@ def _repeated(home: Home, into: Home, rows: int) -> date:
     return as_of
 
 
-def _in_child(home: Path, as_of: date, targets: list[str], environment: dict[str, str]) -> dict[str, Any]:
+def _in_child(home: Path, as_of: date, targets: Sequence[str], environment: dict[str, str]) -> dict[str, Any]:
     """Measures in a process of its own, whose machine code is compiled (and kept) before."""
     command = [sys.executable, "-m", "tests.bench.perf_6", str(home), as_of.isoformat(), *targets]
     single = {"OMP_NUM_THREADS": "1", "INSIGHT_HOME": str(home)}
@@ -85,7 +86,7 @@ def _in_child(home: Path, as_of: date, targets: list[str], environment: dict[str
     return measured
 
 
-def _measure(home: Home, as_of: date, targets: list[str]) -> dict[str, Any]:
+def _measure(home: Home, as_of: date, targets: Sequence[str]) -> dict[str, Any]:
     from serving.scoring.batch.base import score_targets
     from serving.scoring.champion import load_champion
     from serving.scoring.kernel.kernel import kernel_of
@@ -97,7 +98,7 @@ def _measure(home: Home, as_of: date, targets: list[str]) -> dict[str, Any]:
     wall, cpu = time.perf_counter(), time.process_time()
     found = score_targets(home, targets, as_of)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    peak = peak_megabytes()
     explained = [getattr(report, "explained", 0) for report in found.values()]
     return {"seconds": round(wall, 1), "cpu": round(cpu, 1), "peak_mb": peak, "explained": explained}
 

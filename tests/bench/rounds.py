@@ -36,6 +36,12 @@ def speed(
     return figure(identity, name, value, goal=goal, met=met, compared_with=floor, rounds=[round(r, 2) for r in rounds])
 
 
+def peak_megabytes() -> int:
+    """Returns the most memory that this process has had, not `ru_maxrss`: that begins at what its parent had in memory."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in status if line.startswith("VmHWM:")).split()[1]) // 1024
+
+
 def cpu_seconds(pid: int) -> float:
     """Returns the CPU seconds that a running process has used, its own and the kernel's for it, in steps of 10 ms."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
