@@ -1,7 +1,7 @@
-"""The pictures of a card and an explanation: SHAP's own of one customer, the others ours.
+"""The pictures of a card and an explanation: SHAP's own, and ours for a feature's dependence and the dimensions.
 
-Importing shap takes longer than all pictures of a card, so only `insight explain` imports it. All are drawn from
-LightGBM's own contributions. Labels are identifiers, because the font has no Chinese; titles of
+Importing shap takes longer than drawing, so a card's pictures are drawn in processes of their own (`drawing.py`). All
+are drawn from LightGBM's own contributions. Labels are identifiers, because the font has no Chinese; titles of
 dependence and the page around them speak both languages.
 """
 
@@ -20,7 +20,6 @@ from features.kit.pages.figures import drawable, open_figure, png, png_of_librar
 MOST = 12
 SUMMARY_ROWS = 1500
 SUMMARY_FEATURES = 20
-_COLUMNS = 120
 _BLUE = "#2471a3"
 
 
@@ -30,43 +29,20 @@ def summary(contributions: Floats, values: Vectors, names: Sequence[str], *, see
     `contributions` are LightGBM's, float64 [n, k + 1], of which the last column (the mean score) is not shown; `values`
     are the coded features, float32 [n, k].
     """
-    own = contributions[:, :-1]
-    places = np.argsort(-np.abs(own).mean(axis=0), kind="stable")[:SUMMARY_FEATURES]
-    draw = np.random.default_rng(seed).permutation(len(own))
-    x, height, colour = (np.empty((len(places), len(own))) for _ in range(3))
-    for line, place in enumerate(places.tolist()):
-        x[line] = own[draw, place]
-        height[line] = len(places) - 1 - line + _beside_each_other(x[line])
-        column = values[draw, place].astype(np.float64)
-        known = np.sort(column[~np.isnan(column)])
-        colour[line] = np.searchsorted(known, column) / max(len(known) - 1, 1)
-        colour[line, np.isnan(column)] = np.nan
-    blank = np.isnan(colour)
-    figure, axes = open_figure(8, 0.32 * len(places) + 1.2)
-    axes.axvline(0, color="0.6", linewidth=0.8)
-    axes.scatter(x[blank], height[blank], s=6, color="0.6", linewidths=0)
-    dots = axes.scatter(x[~blank], height[~blank], s=6, c=colour[~blank], cmap="coolwarm", vmin=0, vmax=1, linewidths=0)
-    bar = figure.colorbar(dots, ax=axes, aspect=60, pad=0.01, ticks=(0, 1))
-    bar.ax.set_yticklabels(("low", "high"))
-    bar.set_label("value among the customers (grey: blank)", labelpad=-12)
-    axes.set(
-        yticks=range(len(places)), yticklabels=[names[place] for place in places[::-1]], ylim=(-0.6, len(places) - 0.4)
-    )
-    axes.set_xlabel("contribution to the raw score")
-    return png(figure)
+    import matplotlib.pyplot as plt
 
+    def draw() -> None:
+        _shap().summary_plot(
+            contributions[:, :-1],
+            values.astype(np.float64),
+            feature_names=list(names),
+            max_display=SUMMARY_FEATURES,
+            show=False,
+            rng=np.random.default_rng(seed),
+        )
+        plt.gcf().axes[0].set_xlabel("contribution to the raw score")
 
-def _beside_each_other(x: Floats) -> Floats:
-    """Returns how far each dot stands from the middle of its line, so that equal ones stand beside each other."""
-    low, high = float(x.min()), float(x.max())
-    bins = np.minimum(((x - low) / ((high - low) or 1.0) * _COLUMNS).astype(np.intp), _COLUMNS - 1)
-    order = np.argsort(bins, kind="stable")
-    starts = np.searchsorted(bins[order], np.arange(_COLUMNS))
-    rank = np.empty(len(x))
-    rank[order] = np.arange(len(x)) - starts[bins[order]]
-    steps = np.ceil(rank / 2) * np.where(rank % 2, 1, -1)
-    result: Floats = steps * min(0.4 / max(float(np.abs(steps).max()), 1.0), 0.04)
-    return result
+    return png_of_library(draw)
 
 
 def reliability(deciles: Sequence[Mapping[str, Any]], title: str) -> bytes:
