@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from features.feeds.landed.reading import Feeds
 from features.feeds.landing.system_rows import land_rows
 from features.kit.errors import NotReadyError
+from serving.database.migrations.versions import m0005_changes
 from serving.database.session import open_database, reading, writing
 from serving.database.tables_outreach import ChangeRow, ClaimDayRow, ContactRow, RefusalRow
 from serving.outreach.policy import ledger_facts, live
@@ -311,6 +312,11 @@ def test_changes_keep_one_row_a_name_and_never_go_back(world: World) -> None:
         forget_changes(session, {name})
         assert session.scalars(select(ChangeRow.name).where(ChangeRow.name == name)).first() is None
         assert session.execute(text("SELECT max(number) FROM outreach_changes")).scalar_one() > before
+
+
+def test_changes_are_numbered_under_the_lock_of_the_triggers() -> None:
+    """The lock stands twice, for a migration never changes: in PostgreSQL both number changes one after the other."""
+    assert m0005_changes._LOCK == ledger_facts.CHANGES_LOCK
 
 
 def test_every_code_that_a_purpose_heeds_is_compared(settings: OutreachSettings) -> None:
